@@ -7,7 +7,7 @@ use sqlx::migrate::MigrateError;
 
 use crate::audit::SignError;
 use crate::filesystem::AccessProblem;
-use crate::model::{DeviceId, FoundRisks, SchemaName, StoreUrl};
+use crate::model::{DeviceId, FoundRisks, MessageId, SchemaName, StoreUrl};
 use crate::store::instance::process::Holder;
 use crate::store::migration::plan::MigrationPlan;
 use crate::store::own_chain::divergence::Divergence;
@@ -89,6 +89,11 @@ pub enum StoreError {
          constraint that drops or changes it (docs/store.md, \"Risks of the store\")"
     )]
     Dropped(&'static str),
+    /// A message came again, and the platform has not stored the copy that is there.
+    #[error(
+        "message {0} is in the store, and the audit trail does not say that the platform accepted it: another program has put it there or changed it, so that nothing is acknowledged with it (docs/store.md, \"Resends\")"
+    )]
+    UnknownCopy(MessageId),
     /// A table does not take what the platform writes: a rule, something that is not a table, a changed
     /// column, or a missing index.
     #[error(
@@ -96,6 +101,13 @@ pub enum StoreError {
          missing unique indexes (docs/store.md, \"Risks of the store\")"
     )]
     NoTable(#[source] Arc<sqlx::Error>),
+    /// The server understands a statement of the platform in another way, or not at all: code of others that
+    /// the statement runs fails, or stands for a name in it.
+    #[error(
+        "the store's server does not run a statement of the platform as it is meant: look for triggers, functions and \
+         operators of others that call or are called by a name that does not fit (docs/store.md, \"Risks of the store\")"
+    )]
+    NotUnderstood(#[source] Arc<sqlx::Error>),
     /// The server cannot store all messages.
     #[error("the store's server is {0}")]
     Server(&'static str),
@@ -279,6 +291,13 @@ pub enum StoreError {
         #[source]
         source: Option<Arc<DatabaseError>>,
     },
+    /// SQLite refuses to read a row of the schema of the file, which it has not written.
+    #[error(
+        "SQLite cannot read the schema of the store's file, in which a row was changed or added: remove that row \
+         (docs/store.md, \"A row of the schema of a file\"); a backup has to be restored only where the row was that of \
+         a table of the platform"
+    )]
+    Malformed(#[source] Arc<DatabaseError>),
     /// The backup failed.
     #[error(
         "cannot copy the store to {}: name a file that does not exist, in a directory with free space",
@@ -313,6 +332,9 @@ pub enum StoreError {
         /// The one that the directory has.
         existing: DeviceId,
     },
+    /// The device did not name this identity, or named it with permission.
+    #[error("nothing is recorded of this identity in messages of device {0}; `device show` lists what is")]
+    IdentityNotSeen(DeviceId),
     /// The device is enforced, and does not learn identities.
     #[error(
         "device {0} is enforced: it has a list (--speaks-for), or has learnt before; allow identities with `device propose`"
@@ -354,7 +376,9 @@ impl StoreError {
             self,
             Self::Refused(_)
                 | Self::Denied(_)
+                | Self::NotUnderstood(_)
                 | Self::Dropped(_)
+                | Self::UnknownCopy(_)
                 | Self::DeviceExists(_)
                 | Self::DeviceEnforced(_)
                 | Self::DeviceUnknown(_)

@@ -103,6 +103,7 @@ impl TestStore {
             identities: vec!["00A037EB2175780F".to_owned()],
             not_allowed: Vec::new(),
             alerts: Vec::new(),
+            keys: Vec::new(),
             raw: Bytes::from_static(raw),
             acknowledgement: Bytes::from_static(b"MSH|^~\\&|\rMSA|CA|1\r"),
             envelope: Bytes::new(),
@@ -128,6 +129,7 @@ pub(crate) fn gateway(name: &str) -> Device {
         expected: false,
         note: "ward 7".to_owned(),
         learns_until: None,
+        about: crate::authz::About::default(),
     }
 }
 

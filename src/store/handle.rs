@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
-use crate::model::{Clock, DeviceId, NodeName, StoreRisks, StoreUrl};
+use crate::model::{Clock, DeviceId, LongWork, NodeName, PatientKey, StoreRisks, StoreUrl};
 use crate::store::deferred_audit::DeferredAudit;
 use crate::store::error::StoreError;
 use crate::store::fault_log::{FaultLog, Unwritten};
@@ -18,6 +19,7 @@ use crate::store::postgres::location::{Access, Location};
 use crate::store::progress::Progress;
 use crate::store::read::reader::Reader;
 use crate::store::server::risks::ObservedRisks;
+use crate::store::write::capacity::MAX_QUEUED;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::lanes::Lane;
@@ -38,10 +40,13 @@ struct Inner {
     clock: Clock,
     fault_log: FaultLog,
     progress: Progress,
+    work: LongWork,
     deferred_audit: DeferredAudit,
     risks: ObservedRisks,
     /// `None` for a file.
     server: Option<Location>,
+    /// Once it is known.
+    patient_key: OnceCell<PatientKey>,
     /// Cancelled when SQLite's checkpoint thread has ended; `None` on PostgreSQL.
     checkpointer_ended: Option<CancellationToken>,
 }
@@ -92,9 +97,11 @@ impl Store {
             clock,
             fault_log,
             progress: Progress::default(),
+            work: LongWork::default(),
             deferred_audit: DeferredAudit::default(),
             risks,
             server,
+            patient_key: OnceCell::new(),
             checkpointer_ended,
         }))
     }
@@ -110,10 +117,20 @@ impl Store {
         self.0.checkpointer_ended.clone()
     }
 
+    /// How far a verification, a check or a copy of the store has come.
+    #[must_use]
+    pub fn work(&self) -> &LongWork {
+        &self.0.work
+    }
+
     /// The node that this store was opened as.
     #[must_use]
     pub fn node(&self) -> &NodeName {
         self.0.chain.node()
+    }
+
+    pub(in crate::store) fn patient_key_cell(&self) -> &OnceCell<PatientKey> {
+        &self.0.patient_key
     }
 
     /// The audit chain of this node, as this process knows it.
@@ -196,6 +213,12 @@ impl Store {
     #[must_use]
     pub fn is_full(&self, device: &DeviceId) -> bool {
         self.0.queue.is_full(&Lane::Device(device.clone()))
+    }
+
+    /// How many entries wait for the writer, and how many may.
+    #[must_use]
+    pub fn queued(&self) -> (usize, usize) {
+        (self.0.queue.waiting(), MAX_QUEUED)
     }
 
     /// Whether no other process can serve the node at this moment; always so for a process that does not

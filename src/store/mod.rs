@@ -35,20 +35,27 @@ pub use migration::policy::MigrationPolicy;
 pub use operations::audit::Recorded;
 pub use operations::inspect::Inspection;
 pub use operations::verify::{ChainReport, HeadReport};
-pub use own_chain::{ChainNote, Divergence, EndFile, OwnChain, RememberedEnd, WhenBehind};
+pub use own_chain::{ChainNote, Divergence, EndFile, OtherFault, OwnChain, RememberedEnd, WhenBehind};
 pub use read::changes::DirectoryChanges;
 pub use read::comparison::{Contents, NamedMessages, Unexplained};
-pub use records::alert::AlertOrigin;
-pub use records::audit::{AuditFilter, AuditRow, Page};
+pub use records::alert::{AlertOrigin, LatestAlert};
+pub use records::audit::{AuditFilter, AuditRow, Page, WITHOUT_MESSAGES};
 pub use records::clock::ConfirmedClock;
+pub use records::contact::{Contact, Feed, MAX_REFUSED_PER_ROOM, Observations, RefusedRoom, RefusedRow};
 pub use records::directory::SeenIdentity;
 pub(crate) use records::directory::device_kind;
 pub use records::message::{
     CONTROL_ID_REUSED, CUT, MessageFilter, MessageRecord, MessageSummary, RECONSIDERED, Reconsideration,
     Reconsidered, RecordOutcome, RejectedMessages, SearchEnd, StoredMessage, Verdict,
 };
-pub use records::outbox::{AwaitedResult, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};
-pub use records::removals::Removals;
+pub use records::milestone::{Milestone, Reached};
+pub use records::notification::{NotificationChange, StoredNotification};
+pub use records::outbox::{
+    AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage,
+};
+pub use records::removals::{NextRemoval, Removals};
+pub use records::scan::Scanned;
+pub use records::size::{DiskSize, StoreSize};
 pub use records::unfit_certificate::UnfitCertificate;
 pub use server::clock::{ClockDifference, LARGE_CLOCK_DIFFERENCE};
 pub use server::report::{NodeClock, ServerReport};

@@ -53,6 +53,14 @@ impl Row {
         u64::try_from(self.get::<i64>(column)?).map_err(|_| StoreError::unreadable(place))
     }
 
+    /// A time of a foreign row: the nearest one that can be expressed, and whether it is that one.
+    pub(in crate::store) fn nearest_time(&self, column: &str) -> Result<(Timestamp, bool), StoreError> {
+        let stored: i64 = self.get(column)?;
+        let nearest = if stored < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        let time = Timestamp::from_microsecond(stored);
+        Ok((time.as_ref().copied().unwrap_or(nearest), time.is_ok()))
+    }
+
     /// A time, stored in microseconds since 1970.
     pub(in crate::store) fn time(&self, column: &str, place: &'static str) -> Result<Timestamp, StoreError> {
         Timestamp::from_microsecond(self.get(column)?).map_err(|_| StoreError::unreadable(place))

@@ -12,13 +12,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+use sqlx::{Connection as _, Row as _};
 use tokio_util::sync::CancellationToken;
 
 use super::process::{Holder, ProcessId};
 use crate::model::{Clock, NodeName, StoreRisk, explained};
 use crate::store::error::StoreError;
-use crate::store::postgres::durability::{all_risks, found_risks};
 use crate::store::postgres::failure::{classify, is_broken};
 use crate::store::postgres::location::Location;
 use crate::store::row::time_from_server;
@@ -143,16 +142,15 @@ impl Lease {
         };
         let clock = self.location.clock();
         let ahead = clock.difference().map(|difference| difference.ahead.as_micros());
-        let risks = all_risks(self.location.schema(), self.location.expected());
-        let renew = AssertSqlSafe(format!("{RENEW}, {risks} AS risks"));
-        let renew = sqlx::query(renew).bind(self.node.as_str()).bind(self.process.to_string());
+        let renew = sqlx::query(RENEW).bind(self.node.as_str()).bind(self.process.to_string());
         let renew = renew.bind(ahead.and_then(|micros| i64::try_from(micros).ok()));
         let asked = clock.ask();
         let Some(row) = renew.fetch_optional(&mut *connection).await.map_err(classify)? else {
             return holder(connection, &self.node).await.map(Some);
         };
         clock.observe(asked, time_from_server(&row, "renewed_at")?);
-        self.location.risks().observe(found_risks(&row.try_get::<String, _>("risks").map_err(classify)?));
+        // So that risks are found while nothing is written, too.
+        self.location.observe_risks(connection).await?;
         Ok(None)
     }
 }
@@ -217,8 +215,7 @@ SET process = excluded.process, host = excluded.host, pid = excluded.pid, renewe
 WHERE lease.process = excluded.process
     OR lease.renewed_at <= excluded.renewed_at - $5 OR lease.renewed_at > excluded.renewed_at + $5";
 
-/// Reports the time of the server, and, continued by their expression, the risks, so that they are found
-/// while nothing is written, too.
+/// Reports the time of the server.
 const RENEW: &str = "
 UPDATE node_lease SET renewed_at = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, clock_ahead = $3
 WHERE node = $1 AND process = $2

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::audit::{self, ChainHead, Signer, signed_bytes};
+use crate::audit::{self, ChainHead, SignatureVerifier, Signer, signed_bytes};
 use crate::metrics::Metrics;
 use crate::model::NodeName;
 use crate::store::deferred_audit::{Deferral, DeferredRow, LostRows};
@@ -146,7 +146,7 @@ impl Store {
     pub async fn own_audit_rows(&self, after: u64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let rows = self.reader().audit_chain(self.node(), Some(after), limit).await?;
-        rows.into_iter().map(|row| AuditRow::from_chain_row(row, self.node())).collect()
+        Ok(rows.into_iter().map(|row| AuditRow::from_chain_row(row, self.node())).collect())
     }
 
     /// The head of this node's chain.
@@ -157,18 +157,34 @@ impl Store {
         self.reader().audit_end(self.node()).await
     }
 
-    /// Requires that the store contains what this node remembers of its chain.
+    /// The head of the chain of any node.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn chain_end(&self, node: &NodeName) -> Result<ChainHead, StoreError> {
+        self.reader().audit_end(node).await
+    }
+
+    /// Requires that the store contains what this node remembers of its chain, and behind it only rows that
+    /// continue the chain. Returns the last of them.
     ///
     /// # Errors
     /// [`StoreError::Diverged`] when it does not.
-    pub async fn require_own_end(&self) -> Result<(), StoreError> {
+    pub async fn require_own_end(&self) -> Result<ChainHead, StoreError> {
         let chain = self.own_chain();
         // Read before the end of the chain, which grows meanwhile.
         let expected = chain.expected();
         let end = self.reader().audit_end(self.node()).await?;
         match expected {
             None => chain.begin(end, self.reader().recorded_end(self.node()).await?.number > 0),
-            Some(expected) if self.has_own_row(&expected).await? => chain.contained(),
+            Some(expected) if self.has_own_row(&expected).await? => {
+                let is_followed = chain.follows(&expected, &end);
+                let broken = if is_followed { self.broken_behind(&expected, &end).await? } else { None };
+                match broken {
+                    None => chain.followed(&expected, end),
+                    Some(row) => chain.continued_by_others(end, row)?,
+                }
+            }
             Some(_) => {
                 let is_rewritten = match chain.expected_signature(&end) {
                     Some(signed) => !self.has_own_row(&signed).await?,
@@ -177,7 +193,26 @@ impl Store {
                 chain.diverged(end, is_rewritten)?;
             }
         }
-        Ok(())
+        Ok(end)
+    }
+
+    /// The first row of this node's chain behind `known`, up to `end`, that does not continue it.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub async fn broken_behind(&self, known: &ChainHead, end: &ChainHead) -> Result<Option<u64>, StoreError> {
+        let mut followed = *known;
+        while followed.number < end.number {
+            let after = i64::try_from(followed.number).unwrap_or(i64::MAX);
+            let mut rows = self.reader().audit_chain(self.node(), Some(after), CHAIN_PAGE).await?;
+            rows.retain(|row| u64::try_from(row.number).is_ok_and(|number| number <= end.number));
+            match self.own_chain().follow(followed, &rows) {
+                Ok(last) if !rows.is_empty() => followed = last,
+                Ok(_) => return Ok(Some(followed.number.saturating_add(1))),
+                Err(row) => return Ok(Some(row)),
+            }
+        }
+        Ok((followed != *end).then_some(end.number))
     }
 
     /// Whether this node's chain contains the row; every chain contains its start.
@@ -190,81 +225,40 @@ impl Store {
         Ok(row.is_some_and(|row| row.number == head.number && row.hash == head.hash))
     }
 
-    /// Signs the head of this node's audit chain and appends the signature to the chain. Returns the signed
-    /// head; `None` when there are no unsigned rows.
+    /// Signs the head of this node's audit chain and appends the signature to the chain, with the ends of
+    /// other nodes' chains as far as they verify. Returns the signed head; `None` when there are no unsigned
+    /// rows. `signatures` verifies what operators have accepted of the other chains.
     ///
     /// # Errors
-    /// When the chain cannot be read, signed or written; [`StoreError::Diverged`] when it is not the one that
-    /// this process knows.
-    pub async fn sign_audit(&self, signer: &dyn Signer) -> Result<Option<ChainHead>, StoreError> {
+    /// When a chain cannot be read, or this one not signed or written; [`StoreError::Diverged`] when it is
+    /// not the one that this process knows.
+    pub async fn sign_audit(
+        &self,
+        signer: &dyn Signer,
+        signatures: &dyn SignatureVerifier,
+    ) -> Result<Option<ChainHead>, StoreError> {
         let node = self.node();
-        if self.own_chain().expected().is_some() {
-            self.require_own_end().await?;
-        }
-        let link = self.reader().audit_end(node).await?;
+        let link = match self.own_chain().expected() {
+            // Nothing is signed that was not followed from what is known.
+            Some(_) => self.require_own_end().await?,
+            None => self.reader().audit_end(node).await?,
+        };
+        let chains = self.other_chains(&link, signatures).await?;
         let after = i64::try_from(link.number.saturating_sub(1)).unwrap_or(i64::MAX);
         let last = self.reader().audit_chain(node, Some(after), 1).await?;
         if last.first().is_none_or(|row| row.event == audit::Event::AUDIT_SIGNED) {
             return Ok(None);
         }
-        let chains = self.other_chains(&link).await?;
         let signature = signer.sign(&signed_bytes(node, &link))?;
         self.audit(audit::Event::AuditSigned { link, signature, chains }).await?;
         self.own_chain().signed(link);
         Ok(Some(link))
     }
-
-    /// The ends of other nodes' chains, which the row of a signature lists.
-    async fn other_chains(&self, link: &ChainHead) -> Result<Vec<(NodeName, ChainHead)>, StoreError> {
-        let mut chains = Vec::new();
-        for node in listed(self.reader().audit_nodes().await?, self.node(), link) {
-            let end = self.reader().audit_end(&node).await?;
-            // A chain whose only row is not committed yet has no end to list.
-            if end != ChainHead::START {
-                chains.push((node, end));
-            }
-        }
-        Ok(chains)
-    }
 }
 
-/// At most [`MAX_LISTED_CHAINS`](audit::Event::MAX_LISTED_CHAINS) of the other nodes of `nodes`, which are
-/// sorted: with more of them each signature lists others, by the hash of the row that it signs.
-fn listed(nodes: Vec<NodeName>, own: &NodeName, link: &ChainHead) -> Vec<NodeName> {
-    let mut others: Vec<NodeName> = nodes.into_iter().filter(|node| node != own).collect();
-    let count = others.len();
-    if count > audit::Event::MAX_LISTED_CHAINS {
-        let remainder = |rest, byte: &u8| (rest * 256 + usize::from(*byte)) % count;
-        others.rotate_left(link.hash.as_bytes().iter().fold(0, remainder));
-        others.truncate(audit::Event::MAX_LISTED_CHAINS);
-    }
-    others
-}
-
+/// Rows of a chain that are read at once.
+const CHAIN_PAGE: u32 = 5_000;
 /// How long after a failed attempt the rows that wait are tried again.
 const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for them.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::audit::RowHash;
-
-    #[test]
-    fn a_signature_lists_a_bounded_number_of_chains_and_later_ones_the_others() {
-        let nodes: Vec<NodeName> = (0..150).map(|n| format!("node-{n:03}").parse().unwrap()).collect();
-        let own = nodes[7].clone();
-        let mut seen = BTreeSet::new();
-        for byte in 0..=255 {
-            let link = ChainHead { number: 1, hash: RowHash::from([byte; 32]) };
-            let listed = listed(nodes.clone(), &own, &link);
-            assert_eq!(listed.len(), audit::Event::MAX_LISTED_CHAINS);
-            seen.extend(listed);
-        }
-        assert!(seen.len() == 149 && !seen.contains(&own), "{}", seen.len());
-        assert_eq!(listed(nodes[..3].to_vec(), &nodes[0], &ChainHead::START), nodes[1..3]);
-    }
-}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::audit::{ChainHead, Event};
+use crate::audit::{ChainHead, Event, MessageKind};
 use crate::model::MessageId;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
@@ -66,7 +66,19 @@ impl Store {
     /// # Errors
     /// When it cannot be read.
     pub async fn oldest_message_before(&self, before: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.reader().oldest_before(before).await
+        self.oldest_message_of(MessageKind::Any, before).await
+    }
+
+    /// The same of this kind.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn oldest_message_of(
+        &self,
+        kind: MessageKind,
+        before: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.reader().oldest_before(kind, before).await
     }
 
     /// The time of the oldest row of this node's audit chain; `None` when there is none.

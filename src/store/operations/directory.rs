@@ -96,9 +96,23 @@ impl Store {
         self.change(DirectoryChange::EndLearning(device.clone()), actor).await
     }
 
+    /// Forgets an identity that the device named without permission, or all of them.
+    ///
+    /// # Errors
+    /// [`StoreError::IdentityNotSeen`] when nothing is known of that identity.
+    pub async fn forget_seen(
+        &self,
+        device: &DeviceId,
+        identity: Option<&str>,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        let change = DirectoryChange::ForgetSeen(device.clone(), identity.map(str::to_owned));
+        self.change(change, actor).await
+    }
+
     /// Unites two entries: `kept`, with its status, replaces the one of its name, and `removed` goes. What
     /// was seen of its identities moves, and orders that wait for it are withdrawn. `suspends` says whether
-    /// `kept` was active before and is not now.
+    /// `kept` was active before and is not now. An entry that was suspended meanwhile stays suspended.
     ///
     /// # Errors
     /// [`StoreError::DeviceUnknown`] when the directory does not have one of them.

@@ -40,6 +40,7 @@ impl Store {
             let rows = self.reader().fetch(Statement::new(sql)).await?;
             rows.first().map_or(Ok(0), |row| row.count("number", "a count"))
         };
+        self.work().begin("structure of the database", None);
         Ok(Inspection {
             damage: if self.url().is_postgres() { None } else { Some(self.damage().await?) },
             schema: count("SELECT CAST(max(version) AS BIGINT) AS number FROM _sqlx_migrations").await?,
@@ -63,9 +64,9 @@ impl Store {
         if self.url().is_postgres() {
             return Err(StoreError::BackupOnServer);
         }
-        sqlite::backup::backup(&sqlite::location::Location::parse(self.url())?, to).await?;
+        sqlite::backup::backup(&sqlite::location::Location::parse(self.url())?, to, self.work()).await?;
         let copy = Reader::Sqlite(sqlite::backup::open(to));
-        let altered = comparison::altered(&copy).await;
+        let altered = comparison::altered(&copy, self.work()).await;
         copy.close().await;
         altered
     }
@@ -78,7 +79,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read. What is found is not an error.
     pub async fn check_contents(&self, signatures: &dyn SignatureVerifier) -> Result<Contents, StoreError> {
-        comparison::compare(self.reader(), signatures, self.clock().now()).await
+        comparison::compare(self.reader(), signatures, self.clock().now(), self.work()).await
     }
 
     async fn damage(&self) -> Result<Vec<String>, StoreError> {

@@ -10,6 +10,7 @@ use crate::store::handle::Store;
 use crate::store::records::message::{
     MessageFilter, MessageRecord, MessageSummary, RecordOutcome, RejectedMessages, SearchEnd, StoredMessage,
 };
+use crate::store::records::scan::Scanned;
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
 
@@ -17,7 +18,8 @@ impl Store {
     /// Stores a message and its audit row. Both are durable on return.
     ///
     /// The same bytes with the same control id (MSH-10) and sending application (MSH-3) from the same sender
-    /// are a resend and are not stored again. A rejected message is always stored.
+    /// are a resend and are not stored again, unless the copy is old: then they are stored in its place. A
+    /// rejected message is always stored.
     ///
     /// # Errors
     /// When the message was not stored: the sender must keep it.
@@ -29,12 +31,24 @@ impl Store {
         // Compress before queueing: a queued message then takes less memory.
         let prepare = || (Fingerprint::sha256(&raw), Content::compress(&raw));
         let (digest, content) = if raw.len() > LARGE_MESSAGE { beside_tasks(prepare) } else { prepare() };
-        let arrival = self.progress().arrive(self.clock().instant());
+        let arrival = self.progress().arrive(record.device.clone(), self.clock().instant());
         let written = self.write(Write::Message { record, content, digest }).await;
         arrival.finish(&written, self.clock().instant());
         match written? {
             WriteOutcome::Applied | WriteOutcome::Rows(_) => Ok(RecordOutcome::Stored(id)),
-            WriteOutcome::Resend { original, acknowledgement } => {
+            WriteOutcome::Replaced(copy) => {
+                tracing::error!(
+                    message = %id, %copy,
+                    "a copy of a message was in the store that no row of the audit trail names: another program has \
+                     put it there; the message is stored in its place (docs/store.md, \"Resends\")"
+                );
+                Ok(RecordOutcome::Stored(id))
+            }
+            WriteOutcome::Renewed(copy) => {
+                tracing::debug!(message = %id, %copy, "a message came again after long, and is stored again");
+                Ok(RecordOutcome::Stored(id))
+            }
+            WriteOutcome::Resend { original, acknowledgement, .. } => {
                 Ok(RecordOutcome::Resend { original, acknowledgement })
             }
         }
@@ -73,6 +87,28 @@ impl Store {
         filter: &MessageFilter,
     ) -> Result<(Vec<MessageSummary>, Option<SearchEnd>), StoreError> {
         self.reader().search_messages(filter).await
+    }
+
+    /// The newest messages of a filter whose bytes satisfy `matches`. Reads at most some thousand messages,
+    /// and for about a second; the result says where it stopped. The caller records who searches, and why.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn scan_messages(
+        &self,
+        filter: &MessageFilter,
+        matches: &(dyn Fn(&[u8]) -> bool + Sync),
+    ) -> Result<Scanned, StoreError> {
+        self.reader().scan_messages(filter, matches, self.clock()).await
+    }
+
+    /// The time of the oldest message that a search by patient or order can find: older ones came before
+    /// their numbers were indexed. `None`: none is indexed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn searched_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.reader().oldest_key().await
     }
 
     /// The same as [`Store::messages`], of about `max_bytes` at most; and whether the page ends early for

@@ -3,11 +3,16 @@
 mod alert;
 pub(in crate::store) mod audit;
 mod clock;
+mod contact;
 mod directory;
+mod glance;
 pub(in crate::store) mod inspect;
 mod message;
+mod notification;
+mod other_chains;
 mod outbox;
 mod readiness;
 mod retention;
 mod server;
+mod upkeep;
 pub(in crate::store) mod verify;

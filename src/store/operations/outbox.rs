@@ -9,7 +9,7 @@ use crate::model::{DeviceId, MessageId};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::outbox::{
-    AwaitedResult, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage,
+    AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
@@ -159,6 +159,14 @@ impl Store {
     /// When they cannot be read.
     pub async fn outbox(&self, filter: &OutboxFilter) -> Result<Vec<OutboxEntry>, StoreError> {
         self.reader().outbox(filter, self.now()).await
+    }
+
+    /// Orders that expired, were refused or were not confirmed since then, the latest first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn failed_orders(&self, since: Timestamp, limit: u32) -> Result<Vec<FailedOrder>, StoreError> {
+        self.reader().failed_orders(since, limit).await
     }
 
     /// One entry of the outbox and the bytes of its message.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Clock, StoreUrl};
+use crate::model::{Clock, StoreUrl, explained};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::postgres;
@@ -32,6 +32,19 @@ impl Store {
         };
         let source = failure.or_else(|| probed.err()).map(Arc::new);
         Err(StoreError::Stalled { seconds: age.as_secs(), source })
+    }
+
+    /// Waits until the writer has answered a probe, whether a row could be written or not: it has not stopped
+    /// for good. A server that does not answer in time is no fault of this process, and is not waited for.
+    pub async fn answer(&self) {
+        let probe = self.write(Write::Probe);
+        let answered = match self.reader() {
+            Reader::Postgres(_) => within_limit(probe).await.map(drop),
+            _ => probe.await.map(drop),
+        };
+        if let Err(error) = answered {
+            tracing::debug!(error = %explained(&error), "the store answers a probe with an error");
+        }
     }
 
     /// Checks that the platform's role has every right in the database that this configuration needs. A file

@@ -1,11 +1,17 @@
 //! Retention: deletes old messages and audit rows.
 
-use jiff::Timestamp;
+use std::time::Duration;
 
-use crate::audit::{Beginning, ChainHead, Event, Permit, RemovedMessages, RowHash, Signer, begin_bytes};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::audit::{
+    Beginning, ChainHead, Event, MessageKind, Permit, RemovedMessages, RowHash, Signer, begin_bytes,
+};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::read::due::MAX_COUNTED;
 use crate::store::records::message::MessageWeight;
+use crate::store::records::removals::NextRemoval;
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
 
@@ -19,11 +25,48 @@ impl Store {
     /// # Errors
     /// When nothing was deleted.
     pub async fn prune_messages(&self, before: Timestamp, signer: &dyn Signer) -> Result<u64, StoreError> {
-        let weights = self.reader().oldest_message_weights(before, Self::PRUNED_AT_ONCE).await?;
+        self.prune_messages_of(MessageKind::Any, None, before, signer).await
+    }
+
+    /// The same for messages of this kind, with identifiers of `from` or later. Accepted and rejected ones
+    /// have ages of their own; `from` spares each batch the search past those of the other kind, which stay.
+    ///
+    /// # Errors
+    /// When nothing was deleted.
+    pub async fn prune_messages_of(
+        &self,
+        kind: MessageKind,
+        from: Option<Timestamp>,
+        before: Timestamp,
+        signer: &dyn Signer,
+    ) -> Result<u64, StoreError> {
+        let weights = self.reader().oldest_message_weights(kind, from, before, Self::PRUNED_AT_ONCE).await?;
         let limit = within_work(&weights).unwrap_or(Self::PRUNED_AT_ONCE);
         let first = weights.first().map(|weight| weight.id);
-        let permit = Box::new(Permit::sign(signer, self.node(), before)?);
+        let permit = Box::new(Permit::sign(signer, self.node(), kind, before)?);
         self.prune(Write::PruneMessages { first, permit, limit }).await
+    }
+
+    /// What retention removes next of the messages of this kind, which stay for `age`. `None`: there is none
+    /// of them.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn next_removal(
+        &self,
+        kind: MessageKind,
+        age: SignedDuration,
+        now: Timestamp,
+    ) -> Result<Option<NextRemoval>, StoreError> {
+        let Some(oldest) = self.reader().oldest_before(kind, now).await? else { return Ok(None) };
+        let within = now.saturating_sub(age).and_then(|before| before.saturating_add(DAY)).unwrap_or(now);
+        let within_a_day = self.reader().messages_before(kind, within).await?;
+        Ok(Some(NextRemoval {
+            oldest,
+            at: oldest.saturating_add(age).unwrap_or(Timestamp::MAX).max(now),
+            within_a_day: within_a_day.min(MAX_COUNTED),
+            are_more: within_a_day > MAX_COUNTED,
+        }))
     }
 
     /// Writes a permit for messages that were received before `before`, if an earlier version, which signed
@@ -40,7 +83,7 @@ impl Store {
         if rows.iter().all(|row| row.permit.is_some()) {
             return Ok(());
         }
-        let permit = Box::new(Permit::sign(signer, self.node(), before)?);
+        let permit = Box::new(Permit::sign(signer, self.node(), MessageKind::Any, before)?);
         let removed = Box::new(RemovedMessages::default());
         self.audit(Event::MessagesPruned { removed, orders: 0, permit }).await
     }
@@ -76,10 +119,19 @@ impl Store {
         self.prune(Write::PruneAudit { beginning, before }).await
     }
 
+    /// Accepted messages stay for this time; `None`: forever. What is acknowledged as a resend stays as long,
+    /// but for a tenth of it and at most a day: a message whose copy is older is stored again.
+    pub fn messages_stay(&self, time: Option<Duration>) {
+        self.own_chain().messages_stay(time);
+    }
+
     async fn prune(&self, write: Write) -> Result<u64, StoreError> {
         match self.write(write).await? {
             WriteOutcome::Rows(rows) => Ok(rows),
-            WriteOutcome::Applied | WriteOutcome::Resend { .. } => Ok(0),
+            WriteOutcome::Applied
+            | WriteOutcome::Replaced(_)
+            | WriteOutcome::Renewed(_)
+            | WriteOutcome::Resend { .. } => Ok(0),
         }
     }
 
@@ -97,6 +149,8 @@ fn within_work(weights: &[MessageWeight]) -> Option<u32> {
     let number = weights.iter().take_while(fits).count().max(1);
     (!weights.is_empty()).then(|| u32::try_from(number).unwrap_or(u32::MAX))
 }
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The work of one deletion: that of so many small messages.
 const MAX_PRUNED_WORK: u64 = 400;

@@ -16,13 +16,16 @@ pub struct Divergence {
     pub found: ChainHead,
     /// Whether an earlier row that the node remembers is not in the store either, where another one is.
     pub is_rewritten: bool,
+    /// The first row behind the remembered one that the platform cannot go on with: it does not continue the
+    /// chain, or only the platform writes such rows, and has not written it.
+    pub foreign: Option<u64>,
 }
 
 impl Divergence {
     /// Which of the two it is: rows are missing, or others are in their place.
     #[must_use]
     pub const fn finding(&self) -> ChainFinding {
-        if self.found.number < self.remembered.number && !self.is_rewritten {
+        if self.found.number < self.remembered.number && !self.is_rewritten && self.foreign.is_none() {
             ChainFinding::StoreBehind
         } else {
             ChainFinding::ChainRewritten
@@ -32,7 +35,15 @@ impl Divergence {
 
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, remembered, found, .. } = self;
+        let Self { node, remembered, found, foreign, .. } = self;
+        if let Some(row) = foreign {
+            return write!(
+                f,
+                "the audit chain of node {node} was rewritten: row {row} in the store, behind row {} of this node, was \
+                 written neither by this node nor by a command",
+                remembered.number
+            );
+        }
         match self.finding() {
             ChainFinding::StoreBehind => write!(
                 f,

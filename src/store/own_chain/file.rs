@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::ChainHead;
@@ -74,6 +75,17 @@ impl EndFile {
         fs::metadata(&self.path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0)
     }
 
+    /// Copies it to a new file beside it, for its owner only. Returns its path.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the copy cannot be written.
+    pub fn keep_copy(&self, now: Timestamp) -> io::Result<PathBuf> {
+        let name = format!("chain-{}.replaced-{}.json", self.node, now.as_millisecond());
+        let copy = self.path.with_file_name(name);
+        replace_file(&copy, &fs::read(&self.path)?, 0o700)?;
+        Ok(copy)
+    }
+
     /// Replaces it atomically; it is durable on return.
     ///
     /// # Errors
@@ -92,8 +104,6 @@ impl EndFile {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use jiff::Timestamp;
-
     use super::*;
 
     #[test]
@@ -107,6 +117,9 @@ mod tests {
             let remembered = RememberedEnd { end, signed };
             file.write(&remembered).unwrap();
             assert_eq!(file.read().unwrap(), Some(remembered));
+            let copy = file.keep_copy(Timestamp::UNIX_EPOCH).unwrap();
+            assert_eq!(fs::read(&copy).unwrap(), fs::read(file.path()).unwrap());
+            assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
         }
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(file.path()), mode(file.path().parent().unwrap())), (0o600, 0o700));

@@ -7,16 +7,26 @@
 
 pub(in crate::store) mod divergence;
 mod file;
+mod other;
+mod resent;
 
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 pub use divergence::{Divergence, WhenBehind};
 pub use file::{EndFile, RememberedEnd};
+pub(in crate::store) use other::OtherChain;
+pub use other::OtherFault;
+use resent::{Resent, ResentRow};
 
-use crate::audit::{ChainFinding, ChainHead};
-use crate::model::NodeName;
+use crate::audit::{ChainFinding, ChainHead, ChainRow, RowHash, is_of_a_serving_platform};
+use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
+use crate::store::write::chain::ChainedEvent;
 
 /// The chain of this node. Clones share it.
 #[derive(Debug, Clone)]
@@ -29,6 +39,10 @@ struct Inner {
     file: Option<EndFile>,
     when_behind: WhenBehind,
     state: Mutex<State>,
+    /// What this process has verified of the chains of other nodes.
+    others: Mutex<BTreeMap<NodeName, OtherChain>>,
+    /// The rows about resends that this process has written.
+    resent: Mutex<Resent>,
     /// Held while the file is written.
     writing: Mutex<()>,
 }
@@ -45,6 +59,10 @@ struct State {
     refused: Option<Divergence>,
     /// What this process went on after.
     accepted: Option<ChainNote>,
+    /// Whether this process has written a row: from then on no other process writes as a serving platform.
+    has_written: bool,
+    /// The hashes of rows that this process has tried to commit since the last batch that it has committed.
+    attempted: VecDeque<RowHash>,
     /// Findings that are not in the audit trail yet.
     notes: Vec<ChainNote>,
     is_unwritable: bool,
@@ -55,9 +73,11 @@ struct State {
 pub struct ChainNote {
     /// What was found.
     pub finding: ChainFinding,
-    /// The row that the node remembered.
+    /// The other node whose chain it concerns; `None` for this one.
+    pub node: Option<NodeName>,
+    /// The row that the node remembered, or has verified of the other chain.
     pub remembered: Option<ChainHead>,
-    /// The last row in the store.
+    /// The last row in the store; of another chain the row with the fault.
     pub found: ChainHead,
 }
 
@@ -102,7 +122,9 @@ impl OwnChain {
     }
 
     fn with(node: NodeName, file: Option<EndFile>, when_behind: WhenBehind, state: State) -> Self {
-        Self(Arc::new(Inner { node, file, when_behind, state: Mutex::new(state), writing: Mutex::default() }))
+        let (others, resent, writing) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let state = Mutex::new(state);
+        Self(Arc::new(Inner { node, file, when_behind, state, others, resent, writing }))
     }
 
     /// The node.
@@ -127,9 +149,44 @@ impl OwnChain {
         Some(self.state().stored.map_or(0, |stored| stored.end.number))
     }
 
-    /// A batch is committed, and this is its last row.
-    pub(in crate::store) fn committed(&self, end: ChainHead) {
-        self.state().end = Some(end);
+    /// A batch is committed with these rows, and this is the last row of the chain.
+    pub(in crate::store) fn committed(&self, end: ChainHead, rows: &[ChainedEvent]) {
+        self.resent().committed(rows);
+        let mut state = self.state();
+        state.end = Some(end);
+        state.has_written = true;
+        state.attempted.clear();
+    }
+
+    /// These rows are about to be committed. Whatever this process learns of it, the store may have them.
+    pub(in crate::store) fn attempt(&self, rows: impl Iterator<Item = RowHash>) {
+        let mut state = self.state();
+        state.attempted.extend(rows);
+        let excess = state.attempted.len().saturating_sub(MAX_ATTEMPTED);
+        state.attempted.drain(..excess);
+    }
+
+    /// Follows `rows`, which stand behind `head` in the store. Returns the last of them.
+    ///
+    /// # Errors
+    /// The number of the first row that does not continue the chain.
+    pub(in crate::store) fn follow(&self, head: ChainHead, rows: &[ChainRow]) -> Result<ChainHead, u64> {
+        rows.iter().try_fold(head, |head, row| {
+            row.continues(&self.0.node, &head).ok_or_else(|| head.number.saturating_add(1))
+        })
+    }
+
+    /// The number of the first of `rows`, which stand behind those that this process has written, that only a
+    /// serving process of the node writes: and this is the only one.
+    pub(in crate::store) fn first_foreign(&self, rows: &[ChainRow]) -> Option<u64> {
+        self.0.file.as_ref()?;
+        let state = self.state();
+        let is_foreign = |row: &&ChainRow| {
+            is_of_a_serving_platform(&row.event)
+                && !state.attempted.iter().any(|hash| hash.as_bytes().as_slice() == row.hash)
+        };
+        let row = rows.iter().find(is_foreign).filter(|_| state.has_written)?;
+        Some(u64::try_from(row.number).unwrap_or_default())
     }
 
     /// The chain up to this row is signed.
@@ -148,6 +205,22 @@ impl OwnChain {
         }
     }
 
+    /// The store contains the expected row, and behind it the chain goes on to `end`.
+    pub(in crate::store) fn followed(&self, expected: &ChainHead, end: ChainHead) {
+        self.contained();
+        let mut state = self.state();
+        // What a process that writes has not written is looked at by its writer.
+        if !state.has_written && state.end == Some(*expected) {
+            state.end = Some(end);
+        }
+    }
+
+    /// Whether the rows between `expected` and `end` are followed before anything is written. A process that
+    /// has written follows them all; a start must not take minutes.
+    pub(in crate::store) fn follows(&self, expected: &ChainHead, end: &ChainHead) -> bool {
+        self.state().has_written || end.number.saturating_sub(expected.number) <= MAX_FOLLOWED
+    }
+
     /// The store has this chain, and nothing is expected of it: the first start, or a lost file. `is_signed`:
     /// a platform has served the node before.
     pub(in crate::store) fn begin(&self, found: ChainHead, is_signed: bool) {
@@ -161,7 +234,7 @@ impl OwnChain {
                 found = %found,
                 "this node remembers no end of its audit chain, and the store has one; it is taken as it is"
             );
-            state.note(ChainNote { finding, remembered: None, found });
+            state.note(ChainNote { finding, node: None, remembered: None, found });
         }
     }
 
@@ -170,11 +243,28 @@ impl OwnChain {
     /// # Errors
     /// [`StoreError::Diverged`] when the configuration refuses such a store.
     pub(in crate::store) fn diverged(&self, found: ChainHead, is_rewritten: bool) -> Result<(), StoreError> {
+        self.refuse(found, is_rewritten, None)
+    }
+
+    /// The store contains the expected row, and behind it the row `foreign`, with which the platform cannot
+    /// go on.
+    ///
+    /// # Errors
+    /// As [`OwnChain::diverged`].
+    pub(in crate::store) fn continued_by_others(
+        &self,
+        found: ChainHead,
+        foreign: u64,
+    ) -> Result<(), StoreError> {
+        self.refuse(found, true, Some(foreign))
+    }
+
+    fn refuse(&self, found: ChainHead, is_rewritten: bool, foreign: Option<u64>) -> Result<(), StoreError> {
         let mut state = self.state();
         let Some(remembered) = state.end else { return Ok(()) };
-        let divergence = Divergence { node: self.0.node.clone(), remembered, found, is_rewritten };
+        let divergence = Divergence { node: self.0.node.clone(), remembered, found, is_rewritten, foreign };
         let finding = divergence.finding();
-        let note = ChainNote { finding, remembered: Some(remembered), found };
+        let note = ChainNote { finding, node: None, remembered: Some(remembered), found };
         let is_new = state.refused.is_none();
         if is_new {
             tracing::error!(
@@ -239,7 +329,8 @@ impl OwnChain {
         if written.is_ok() {
             state.stored = Some(due);
         } else if !was_unwritable && let Some(found) = found {
-            state.note(ChainNote { finding: ChainFinding::EndNotStored, remembered: None, found });
+            let finding = ChainFinding::EndNotStored;
+            state.note(ChainNote { finding, node: None, remembered: None, found });
         }
         written
     }
@@ -254,7 +345,7 @@ impl OwnChain {
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         let state = self.state();
-        if let Some(ChainNote { finding, remembered: Some(remembered), found }) = &state.accepted {
+        if let Some(ChainNote { finding, remembered: Some(remembered), found, .. }) = &state.accepted {
             return Some(format!(
                 "{}: the platform went on with row {found} of the store; this node remembered row {remembered}",
                 finding.code()
@@ -271,6 +362,80 @@ impl OwnChain {
         std::mem::take(&mut self.state().notes)
     }
 
+    /// The last row `message-resent` about a message that this process has written. Whether the store still
+    /// has it is for the caller to find out.
+    pub(in crate::store) fn resent_row(&self, message: MessageId) -> Option<ResentRow> {
+        self.resent().row(message)
+    }
+
+    /// A message came again, and the last row about it covers that.
+    pub(in crate::store) fn resent_again(&self, message: MessageId) {
+        self.resent().again(message);
+    }
+
+    /// Accepted messages stay for this time; `None`: forever.
+    pub(in crate::store) fn messages_stay(&self, time: Option<Duration>) {
+        self.resent().messages_stay(time);
+    }
+
+    /// Whether messages do not stay forever, as far as that is known.
+    pub(in crate::store) fn removes_messages(&self) -> bool {
+        self.resent().removes_messages()
+    }
+
+    /// Whether a copy is so old that a message which comes again is stored again.
+    pub(in crate::store) fn is_old(&self, copy: MessageId, now: Timestamp) -> bool {
+        self.resent().is_old(copy, now)
+    }
+
+    fn resent(&self) -> MutexGuard<'_, Resent> {
+        self.0.resent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The other nodes of whose chains something is known.
+    pub(in crate::store) fn other_nodes(&self) -> Vec<NodeName> {
+        self.others().keys().cloned().collect()
+    }
+
+    /// What is known of the chain of another node.
+    pub(in crate::store) fn other(&self, node: &NodeName) -> OtherChain {
+        self.others().get(node).cloned().unwrap_or_default()
+    }
+
+    /// The chain of another node was followed so far. A fault is reported when it is found first.
+    pub(in crate::store) fn other_followed(&self, node: NodeName, chain: OtherChain) {
+        let mut others = self.others();
+        if chain == OtherChain::default() {
+            others.remove(&node);
+            return;
+        }
+        if others.len() >= MAX_OTHERS && !others.contains_key(&node) {
+            return;
+        }
+        let (verified, fault) = (chain.verified, chain.fault.clone());
+        let former = others.insert(node, chain).and_then(|former| former.fault);
+        drop(others);
+        if let Some(fault) = fault.filter(|fault| former.as_ref() != Some(fault)) {
+            let finding = ChainFinding::OtherChainBroken;
+            tracing::error!(
+                code = finding.code(), help = OTHER_HELP, node = %fault.node, row = fault.row.number,
+                "{fault}; it is not listed in this node's signatures"
+            );
+            let node = Some(fault.node);
+            self.state().note(ChainNote { finding, node, remembered: verified, found: fault.row });
+        }
+    }
+
+    /// The faults of other nodes' chains, as of the last signature.
+    #[must_use]
+    pub fn other_faults(&self) -> Vec<OtherFault> {
+        self.others().values().filter_map(|chain| chain.fault.clone()).collect()
+    }
+
+    fn others(&self) -> MutexGuard<'_, BTreeMap<NodeName, OtherChain>> {
+        self.0.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -284,8 +449,20 @@ impl State {
     }
 }
 
+/// Rows behind the remembered one that are followed at a start, in some seconds.
+const MAX_FOLLOWED: u64 = 250_000;
+
+/// Rows whose commit is in doubt: those of some dozens of batches.
+const MAX_ATTEMPTED: usize = 32 * 1024;
+
+/// Other nodes whose chains are remembered.
+const MAX_OTHERS: usize = 1024;
+
 /// Findings that wait for the audit trail.
 const MAX_NOTES: usize = 64;
+
+/// The page about faults of other chains.
+const OTHER_HELP: &str = "docs/help/other-chain-broken.md";
 
 /// The page about these findings.
 const HELP: &str = "docs/store.md#when-the-store-went-back";

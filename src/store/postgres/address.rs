@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -105,7 +106,8 @@ impl Address {
     /// How to connect to one of the endpoints. `password` takes precedence over the one in the URL.
     ///
     /// The session searches `schema` alone, behind the server's own names and before temporary ones, whatever
-    /// the server, the database or the role have set: what others create elsewhere is never found.
+    /// the server, the database or the role have set: what others create elsewhere is never found. Nor do
+    /// they decide how statements are read and results are written ([`SETTINGS`]).
     pub(super) fn options(
         &self,
         endpoint: &Endpoint,
@@ -120,8 +122,11 @@ impl Address {
             .password(password.or(self.password.as_deref()).unwrap_or_default())
             .ssl_mode(self.ssl_mode(endpoint))
             .application_name("pcd-platform")
-            .options([("search_path", search_path(schema))])
-            .log_statements(LevelFilter::Trace);
+            .options([("search_path", search_path(schema).as_str())])
+            .options(SETTINGS)
+            .log_statements(LevelFilter::Trace)
+            // A slow disk or server would fill the log with them.
+            .log_slow_statements(LevelFilter::Debug, SLOW_STATEMENT);
         if let Some(user) = &self.user {
             options = options.username(user);
         }
@@ -153,6 +158,28 @@ impl Address {
 pub(super) fn search_path(schema: &SchemaName) -> String {
     format!("{schema},pg_temp")
 }
+
+/// On what the platform's statements, what they mean and their results depend, and what administrators set
+/// for a role, a database or the server, be it for their own tools. What a session begins with comes before
+/// that. sqlx sets the time zone, the encoding and the form of dates and numbers. The timeouts are those of
+/// the platform: each kind of session sets its own, and a migration takes as long as it takes. Settings that
+/// only newer servers have are set when the session is examined.
+const SETTINGS: [(&str, &str); 11] = [
+    ("bytea_output", "hex"),
+    ("quote_all_identifiers", "off"),
+    ("standard_conforming_strings", "on"),
+    ("array_nulls", "on"),
+    ("transform_null_equals", "off"),
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_deferrable", "off"),
+    ("exit_on_error", "off"),
+    ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+];
+
+/// A statement that took so long is one for who looks for the cause (`log.level = "debug"`).
+const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -3,20 +3,22 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
-use sqlx::postgres::{PgConnection, Postgres};
+use sqlx::postgres::{PgConnection, PgRow, Postgres};
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::durability::{risks_from, set_level, unaccepted_risks};
 use super::failure::classify;
-use super::rows::{NewRow, bind_events, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number};
-use crate::audit::{ChainHead, Event};
-use crate::model::{Fingerprint, MessageId, NodeName};
+use super::rows::{
+    NewRow, bind_events, bind_keys, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number,
+};
+use crate::audit::{ChainHead, ChainRow, Event};
+use crate::model::{Fingerprint, MessageId, NodeName, SearchKey};
 use crate::store::error::StoreError;
 use crate::store::row::{Row, audit_end, message_id, time_from_server};
 use crate::store::statement::Statement;
 use crate::store::write::chain::ChainedEvent;
 use crate::store::write::connection::Connection;
-use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
+use crate::store::write::incoming::{IncomingMessage, Insertion, StoredCopy};
 
 impl Connection for PgConnection {
     async fn begin(&mut self, node: &NodeName) -> Result<ChainHead, StoreError> {
@@ -33,7 +35,7 @@ impl Connection for PgConnection {
             // The first transaction of the chain makes the row that all others lock. Another process may be
             // making it now.
             let insert = format!(
-                "INSERT INTO audit_end (node, number, hash) VALUES ('{node}', 0, decode(repeat('00', 32), 'hex'))
+                "INSERT INTO audit_end (node, number, hash) VALUES ('{node}', 0, pg_catalog.decode(pg_catalog.repeat('00', 32), 'hex'))
                  ON CONFLICT (node) DO NOTHING"
             );
             rows = lock(self, node, &insert).await?;
@@ -83,10 +85,30 @@ impl Connection for PgConnection {
         Ok(rows.len() as u64)
     }
 
+    async fn trail_rows(&mut self, statement: Statement) -> Result<Vec<ChainRow>, StoreError> {
+        let rows = statement.query::<Postgres>().fetch_all(self).await.map_err(classify)?;
+        let row = |row: &PgRow| {
+            Ok(ChainRow {
+                sequence: row.try_get("sequence")?,
+                number: row.try_get("number")?,
+                at: row.try_get("at")?,
+                event: row.try_get("event")?,
+                details: row.try_get("details")?,
+                hash: row.try_get("hash")?,
+            })
+        };
+        rows.iter().map(row).collect::<Result<_, _>>().map_err(classify)
+    }
+
+    /// Looked up, because a statement that the server denies is an error in its log.
+    async fn may_remove_messages(&mut self) -> Result<bool, StoreError> {
+        Ok(self.count(Statement::new(SELECT_REMOVING)).await? > 0)
+    }
+
     async fn insert_messages(
         &mut self,
         messages: &[IncomingMessage<'_>],
-    ) -> Result<Vec<WriteOutcome>, StoreError> {
+    ) -> Result<Vec<Insertion>, StoreError> {
         let rows = sorted_by_key(messages);
         let inserted = insert(self, &rows).await?;
         let mut before = HashMap::new();
@@ -97,19 +119,25 @@ impl Connection for PgConnection {
         let mut outcomes = vec![None; messages.len()];
         for row in &rows {
             let outcome = if inserted.contains(&row.id()) {
-                WriteOutcome::Applied
+                Insertion::Inserted
             } else {
                 let key =
                     (row.message.record.device.as_str().to_owned(), row.correlation, *row.message.digest);
                 let is_accepted = row.message.record.verdict.rejection().is_none();
                 // Neither stored now nor before: a trigger or a rule has dropped it.
-                before.get(&key).filter(|_| is_accepted).cloned().ok_or(StoreError::Dropped("message"))?
+                let copy = before.get(&key).filter(|_| is_accepted).cloned();
+                Insertion::Copy(copy.ok_or(StoreError::Dropped("message"))?)
             };
             if let Some(place) = outcomes.get_mut(row.place) {
                 *place = Some(outcome);
             }
         }
         outcomes.into_iter().collect::<Option<_>>().ok_or(StoreError::unreadable("message"))
+    }
+
+    async fn insert_keys(&mut self, rows: &[(SearchKey, MessageId)]) -> Result<(), StoreError> {
+        let insert = bind_keys(sqlx::query(INSERT_KEYS), rows);
+        insert.execute(self).await.map(drop).map_err(classify)
     }
 
     async fn append_audit(
@@ -173,11 +201,11 @@ async fn insert(
     inserted.into_iter().map(|row| message_id(&Row::Postgres(row))).collect()
 }
 
-/// The outcomes of resends: the messages that were stored before, by any node.
+/// The messages that resends repeat: they were stored before, by any node.
 async fn resends(
     connection: &mut PgConnection,
     rows: &[&NewRow<'_>],
-) -> Result<HashMap<Key, WriteOutcome>, StoreError> {
+) -> Result<HashMap<Key, StoredCopy>, StoreError> {
     let found = sqlx::query(SELECT_RESENDS)
         .bind(rows.iter().map(|row| row.message.record.device.as_str()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.correlation.as_slice()).collect::<Vec<_>>())
@@ -193,15 +221,21 @@ async fn resends(
             .ok_or(StoreError::unreadable("message"))?;
         let key = (asked.message.record.device.as_str().to_owned(), asked.correlation, *asked.message.digest);
         let acknowledgement = row.get::<Vec<u8>>("acknowledgement")?.into();
-        Ok((key, WriteOutcome::Resend { original: message_id(&row)?, acknowledgement }))
+        let recorded_at = row.get("recorded_at")?;
+        Ok((key, StoredCopy { id: message_id(&row)?, acknowledgement, recorded_at }))
     });
     by_key.collect()
 }
 
 /// A test has its own time: that of its entries.
+const INSERT_KEYS: &str = "
+INSERT INTO message_key (hash, message)
+SELECT new.hash, new.message FROM unnest($1::bigint[], $2::bytea[]) AS new (hash, message)
+ON CONFLICT DO NOTHING";
+
 const SELECT_NOW: &str = "
-SELECT CASE WHEN current_setting('pcd.clock', true) = 'caller' THEN $1
-    ELSE (extract(epoch FROM clock_timestamp()) * 1000000)::bigint END AS now";
+SELECT CASE WHEN pg_catalog.current_setting('pcd.clock', true) = 'caller' THEN $1
+    ELSE (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint END AS now";
 
 /// The search path that the session began with, which code of an earlier transaction may have changed; the
 /// level of the transaction, and the risks for which it must not be committed.
@@ -217,10 +251,14 @@ const INSERT_MESSAGES: &str = concat!(
 );
 
 const SELECT_RESENDS: &str = "
-SELECT asked.place, message.id, message.acknowledgement
+SELECT asked.place, message.id, message.acknowledgement,
+    coalesce((SELECT reconsidered.at FROM reconsidered WHERE reconsidered.message = message.id), message.received_at)
+        AS recorded_at
 FROM unnest($1::text[], $2::bytea[], $3::bytea[]) WITH ORDINALITY AS asked (device, correlation, digest, place)
 JOIN message ON message.device = asked.device AND message.correlation = asked.correlation
     AND message.digest = asked.digest AND message.rejection IS NULL";
+
+const SELECT_REMOVING: &str = "SELECT 1 WHERE pg_catalog.has_table_privilege('message', 'DELETE')";
 
 const APPEND_AUDIT: &str = "
 INSERT INTO audit (node, number, at, event, details, hash)

@@ -20,22 +20,26 @@ use super::integrity::{Expected, table_findings};
 use crate::model::{FoundRisks, SchemaName, StoreRisk, StoreRisks};
 use crate::store::error::StoreError;
 
-/// Sets the level of the session, and returns the risks of the server.
+/// Sets the level of the session, and returns the risks of the server. The query finds the names of the
+/// server only: no function or operator beside the tables can answer it.
 pub(in crate::store) async fn examine(
     connection: &mut PgConnection,
     schema: &SchemaName,
     expected: Expected,
 ) -> Result<FoundRisks, StoreError> {
     let examine = format!(
-        "SELECT set_config('synchronous_commit', {}, false), {} AS risks",
+        "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off;
+        SELECT set_config('synchronous_commit', {}, false), {} AS risks",
         level!(),
         all_risks(schema, expected)
     );
-    let examined = sqlx::query(AssertSqlSafe(examine)).fetch_one(connection).await.map_err(classify);
-    let row = examined.map_err(|error| match error {
+    // Several statements in one message are one transaction.
+    let examined = sqlx::raw_sql(AssertSqlSafe(examine)).fetch_all(connection).await.map_err(classify);
+    let rows = examined.map_err(|error| match error {
         StoreError::Denied(source) => StoreError::NotGranted(format!("to examine the tables: {source}")),
         error => error,
     })?;
+    let row = rows.first().ok_or(StoreError::unreadable("the settings of the server"))?;
     Ok(found_risks(&row.try_get::<String, _>("risks").map_err(classify)?))
 }
 
@@ -51,7 +55,7 @@ pub(in crate::store) fn risks_from(bits: i32) -> StoreRisks {
 }
 
 /// The risks that [`all_risks`] computes: a line for each, of its bit and its object.
-pub(in crate::store) fn found_risks(lines: &str) -> FoundRisks {
+fn found_risks(lines: &str) -> FoundRisks {
     let mut found = FoundRisks::default();
     for line in lines.lines() {
         let (bit, object) = line.split_once(' ').unwrap_or((line, ""));
@@ -67,7 +71,7 @@ pub(in crate::store) fn found_risks(lines: &str) -> FoundRisks {
 /// The expression of the level that a session or a transaction has to have.
 macro_rules! level {
     () => {
-        "CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END"
+        "CASE pg_catalog.current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END"
     };
 }
 pub(in crate::store) use level;
@@ -75,7 +79,11 @@ pub(in crate::store) use level;
 /// The expression that sets the level of the transaction; its value is not NULL.
 macro_rules! set_level {
     () => {
-        concat!("set_config('synchronous_commit', ", $crate::store::postgres::durability::level!(), ", true)")
+        concat!(
+            "pg_catalog.set_config('synchronous_commit', ",
+            $crate::store::postgres::durability::level!(),
+            ", true)"
+        )
     };
 }
 pub(super) use set_level;
@@ -83,11 +91,12 @@ pub(super) use set_level;
 /// The expression of the risks that settings are: the bits of [`StoreRisks`].
 macro_rules! setting_risks {
     () => {
-        "(CASE WHEN current_setting('fsync') = 'on' THEN 0 ELSE 1 END
-        + CASE WHEN current_setting('full_page_writes') = 'on' THEN 0 ELSE 2 END
-        + CASE WHEN current_setting('data_sync_retry') = 'off' THEN 0 ELSE 4 END
-        + CASE WHEN current_setting('zero_damaged_pages') = 'off' THEN 0 ELSE 8 END
-        + CASE WHEN current_setting('session_replication_role') = 'origin' THEN 0 ELSE 16 END)"
+        "(CASE WHEN pg_catalog.current_setting('fsync') = 'on' THEN 0 ELSE 1 END
+        + CASE WHEN pg_catalog.current_setting('full_page_writes') = 'on' THEN 0 ELSE 2 END
+        + CASE WHEN pg_catalog.current_setting('data_sync_retry') = 'off' THEN 0 ELSE 4 END
+        + CASE WHEN pg_catalog.current_setting('zero_damaged_pages') = 'off'
+            AND pg_catalog.current_setting('ignore_checksum_failure') = 'off' THEN 0 ELSE 8 END
+        + CASE WHEN pg_catalog.current_setting('session_replication_role') = 'origin' THEN 0 ELSE 16 END)"
     };
 }
 pub(in crate::store) use setting_risks;
@@ -98,7 +107,7 @@ macro_rules! unaccepted_risks {
         concat!(
             "(",
             $crate::store::postgres::durability::setting_risks!(),
-            " & ~coalesce(nullif(current_setting('pcd.accepted_risks', true), ''), '0')::int)"
+            " & ~coalesce(nullif(pg_catalog.current_setting('pcd.accepted_risks', true), ''), '0')::int)"
         )
     };
 }
@@ -134,7 +143,7 @@ pub(super) async fn is_own_session(
 
 /// The expression of all risks, as a text for [`found_risks`]: of the settings and of the tables in `schema`,
 /// which needs no quotes.
-pub(in crate::store) fn all_risks(schema: &SchemaName, expected: Expected) -> String {
+fn all_risks(schema: &SchemaName, expected: Expected) -> String {
     let settings = StoreRisk::ALL.map(|risk| risk as u16).map(|bit| format!("({bit})")).join(", ");
     format!(
         "(SELECT coalesce(string_agg(DISTINCT bit::text || ' ' || object, chr(10)), '')

@@ -17,6 +17,7 @@ pub(in crate::store) fn classify(error: sqlx::Error) -> StoreError {
             StoreError::Corrupt { place: "the database", source: Some(Arc::new(error.into())) }
         }
         (Some(ACCESS), _) if is_denied(code.as_deref()) => StoreError::Denied(Arc::new(error)),
+        (Some(ACCESS), _) if is_not_understood(code.as_deref()) => StoreError::NotUnderstood(Arc::new(error)),
         // The class has privileges, and what a view, a rule or a changed column does to a statement.
         (Some(ACCESS), _) => StoreError::NoTable(Arc::new(error)),
         (Some(NOT_SUPPORTED | STATE), _) if is_no_table(code.as_deref()) => {
@@ -43,10 +44,15 @@ fn is_no_table(code: Option<&str>) -> bool {
     matches!(code, Some("0A000" | "55000"))
 }
 
-/// insufficient_privilege; undefined_table, undefined_function: without `USAGE` on their schema they cannot
-/// be seen
+/// insufficient_privilege; undefined_table: without `USAGE` on its schema it cannot be seen
 fn is_denied(code: Option<&str>) -> bool {
-    matches!(code, Some("42501" | "42P01" | "42883"))
+    matches!(code, Some("42501" | "42P01"))
+}
+
+/// syntax_error, undefined_object, ambiguous_function, undefined_function: the statements of the platform
+/// have none of these by themselves.
+fn is_not_understood(code: Option<&str>) -> bool {
+    matches!(code, Some("42601" | "42704" | "42725" | "42883"))
 }
 
 /// Whether another process of this node has written to its audit chain while this one waited for the lock.

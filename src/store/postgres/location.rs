@@ -125,8 +125,17 @@ impl Location {
 
     /// Examines the server and the tables.
     pub(super) async fn examine_risks(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        self.risks().observe(durability::examine(connection, self.schema(), self.expected()).await?);
+        self.observe_risks(connection).await?;
         self.risks().require_openable()
+    }
+
+    /// The same, whatever is found.
+    pub(in crate::store) async fn observe_risks(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<(), StoreError> {
+        self.risks().observe(durability::examine(connection, self.schema(), self.expected()).await?);
+        Ok(())
     }
 
     /// Connects for a session that reads back what another one has written.
@@ -287,11 +296,16 @@ const CONNECT_TIMEOUT_OF_EACH: Duration = Duration::from_secs(3);
 /// The tests run on a newer version; older ones are no longer maintained.
 const MIN_SERVER_VERSION: i32 = 130_000;
 
+/// Ends the timeouts that only newer servers have, too.
 const EXAMINE: &str = "
-SELECT current_setting('server_encoding') AS server_encoding,
-    current_setting('server_version_num')::int AS version,
-    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
-    pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS takes_no_writes";
+SELECT pg_catalog.current_setting('server_encoding') AS server_encoding,
+    pg_catalog.current_setting('server_version_num')::int AS version,
+    (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint AS now,
+    pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only') = 'on' AS takes_no_writes,
+    (
+        SELECT pg_catalog.count(pg_catalog.set_config(name, '0', false)) FROM pg_catalog.pg_settings
+        WHERE name IN ('idle_session_timeout', 'transaction_timeout')
+    ) AS timeouts";
 
 /// Shorter than the timeout of a commit, so that the server's error arrives first.
 const WRITE: &str = "

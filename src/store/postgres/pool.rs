@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use sqlx::Executor as _;
 use sqlx::postgres::{PgPool, PgPoolOptions, Postgres};
+use tracing::log::LevelFilter;
 
 use super::failure::classify;
 use super::location::{CONNECT_TIMEOUT, Location, Route};
@@ -67,6 +68,8 @@ impl ReadPool {
 fn open(location: &Location, route: &Route) -> PgPool {
     PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
+        // What waits for a slow store fills no log.
+        .acquire_slow_level(LevelFilter::Debug)
         .acquire_timeout(CONNECT_TIMEOUT)
         .after_connect(|connection, _| Box::pin(async { connection.execute(READ_ONLY).await.map(drop) }))
         .connect_lazy_with(location.options(route))

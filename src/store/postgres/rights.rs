@@ -15,7 +15,7 @@ pub(in crate::store) struct Rights {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Need {
     Always,
-    /// `retain-messages` is a duration.
+    /// `retain-messages` or `retain-rejected` is a duration.
     RemovingMessages,
     /// `retain-audit` is a duration.
     RemovingAudit,
@@ -50,10 +50,11 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 24] = [
+pub(in crate::store) const RIGHTS: [Rights; 33] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
+    always("message_key", &["SELECT", "INSERT"]),
     always("alert_report", &["SELECT", "INSERT", "UPDATE"]),
     always("envelope", &["SELECT", "INSERT"]),
     always("reconsidered", &["SELECT", "INSERT"]),
@@ -65,10 +66,18 @@ pub(in crate::store) const RIGHTS: [Rights; 24] = [
     always("device_revision", &["SELECT", "UPDATE"]),
     always("seen_identity", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("unfit_certificate", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    always("contact", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    always("refused", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    always("feed", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("probe", &["SELECT", "INSERT", "UPDATE"]),
     always("node_lease", &["SELECT", "INSERT", "UPDATE"]),
     always("confirmed_clock", &["SELECT", "INSERT", "UPDATE"]),
+    always("milestone", &["SELECT", "INSERT", "UPDATE"]),
+    always("notification", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    always("notified", &["SELECT", "INSERT", "UPDATE"]),
+    always("patient_key", &["SELECT"]),
     Rights { table: "message", privileges: &["DELETE"], need: Need::RemovingMessages },
+    Rights { table: "message_key", privileges: &["DELETE"], need: Need::RemovingMessages },
     Rights { table: "alert_report", privileges: &["DELETE"], need: Need::RemovingMessages },
     Rights { table: "envelope", privileges: &["DELETE"], need: Need::RemovingMessages },
     Rights { table: "reconsidered", privileges: &["DELETE"], need: Need::RemovingMessages },
@@ -79,7 +88,7 @@ pub(in crate::store) const RIGHTS: [Rights; 24] = [
 
 /// The catalogs of the server that the examination of the tables reads; every role may read them, unless a
 /// superuser has revoked that.
-const CATALOGS: [&str; 20] = [
+const CATALOGS: [&str; 21] = [
     "pg_am",
     "pg_amproc",
     "pg_attrdef",
@@ -98,6 +107,7 @@ const CATALOGS: [&str; 20] = [
     "pg_policy",
     "pg_proc",
     "pg_rewrite",
+    "pg_roles",
     "pg_trigger",
     "pg_type",
 ];

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::query::Query;
 
-use crate::model::{Fingerprint, MessageId};
+use crate::model::{Fingerprint, MessageId, SearchKey};
 use crate::store::records::message::CONTROL_ID_REUSED;
 use crate::store::statement::json;
 use crate::store::write::chain::ChainedEvent;
@@ -112,6 +112,16 @@ pub(super) fn bind_events<'q>(
         .bind(rows.iter().map(|row| row.head.hash.as_bytes().as_slice()).collect::<Vec<_>>())
 }
 
+/// Binds keys of messages, and the identifiers of the messages.
+pub(super) fn bind_keys<'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    rows: &'q [(SearchKey, MessageId)],
+) -> Query<'q, Postgres, PgArguments> {
+    query
+        .bind(rows.iter().map(|(key, _)| key.number()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, message)| message.as_bytes().as_slice()).collect::<Vec<_>>())
+}
+
 /// The number as a signed column. Saturates: no store reaches the end of these numbers.
 pub(super) fn stored_number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -153,7 +163,7 @@ pub(super) use insert_messages;
 macro_rules! any_is_stored {
     () => {
         "
-(SELECT coalesce(bool_or(CASE WHEN new.rejection IS NULL THEN EXISTS (
+(SELECT coalesce(pg_catalog.bool_or(CASE WHEN new.rejection IS NULL THEN EXISTS (
         SELECT 1 FROM message AS old
         WHERE old.device = new.device AND old.correlation = new.correlation AND old.digest = new.digest
             AND old.rejection IS NULL
@@ -167,7 +177,7 @@ pub(super) use any_is_stored;
 /// over. A connection that names no process is a command's, which may always write.
 macro_rules! is_holder {
     () => {
-        "(holder IS NULL OR holder = coalesce(nullif(current_setting('pcd.process', true), ''), holder))"
+        "(holder IS NULL OR holder = coalesce(nullif(pg_catalog.current_setting('pcd.process', true), ''), holder))"
     };
 }
 pub(super) use is_holder;

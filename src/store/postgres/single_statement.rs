@@ -40,28 +40,34 @@ use super::address::search_path;
 use super::durability::{own_path, set_level, unaccepted_risks};
 use super::failure::{classify, is_conflict};
 use super::rows::{
-    NewRow, any_is_stored, bind_events, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number,
+    NewRow, any_is_stored, bind_events, bind_keys, bind_rows, insert_messages, is_holder, sorted_by_key,
+    stored_number,
 };
 use crate::audit::{ChainHead, Event};
-use crate::model::{NodeName, SchemaName};
+use crate::model::SchemaName;
+use crate::store::own_chain::OwnChain;
 use crate::store::write::batch::{CommitError, Committed};
 use crate::store::write::chain::link_events;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
+use crate::store::write::search_key::keys_of;
 use crate::store::write::unfit_certificate;
 
 /// Writes `entries` behind `end`. Returns `None`, and has written nothing, when the fast path does not apply.
 pub(super) async fn write(
     connection: &mut PgConnection,
     schema: &SchemaName,
-    node: &NodeName,
+    chain: &OwnChain,
     end: &ChainHead,
     entries: &[Entry],
 ) -> Result<Option<Committed>, CommitError> {
+    let node = chain.node();
     let mut trail = Vec::with_capacity(entries.len());
     for Entry { at, write } in entries {
         match write {
-            Write::Message { record, .. } if record.is_plain() => trail.push((*at, record.event())),
+            Write::Message { record, digest, .. } if record.is_plain() => {
+                trail.push((*at, record.event(*digest)));
+            }
             // What it says of the certificate of a device is kept beside the trail.
             Write::Audit(event) if unfit_certificate::concerns(event) => return Ok(None),
             // A signature also moves the recorded end of the chain, and what an operator does is read back.
@@ -78,12 +84,15 @@ pub(super) async fn write(
     if has_copies(&rows) {
         return Ok(None);
     }
+    let keys = keys_of(&messages);
     let all_applied = || vec![Ok(WriteOutcome::Applied); entries.len()];
     let query = bind_events(bind_rows(sqlx::query(WRITE), &rows), &events)
         .bind(node.as_str())
         .bind(stored_number(end.number))
         .bind(end.hash.as_bytes().as_slice())
         .bind(search_path(schema));
+    let query = bind_keys(query, &keys);
+    chain.attempt(events.iter().map(|row| row.head.hash));
     // All rows, and not one: only the end of the result says that it is committed.
     let appended = query.fetch_all(connection).await.map_err(classify);
     let appended =
@@ -113,6 +122,10 @@ fn has_copies(rows: &[NewRow<'_>]) -> bool {
 /// error, and what a table computes by itself can change the session. When less were inserted than given, or
 /// the level of the commit or the search path is another one afterwards, the division by zero rolls
 /// everything back.
+///
+/// The functions are the server's, whatever stands beside the tables: one for exactly these types would be
+/// preferred to one of the server's for any array. The operators are for exactly the types that they have
+/// here, and `unnest` of several arrays is a part of the language.
 const WRITE: &str = concat!(
     "
 WITH locked AS (
@@ -142,12 +155,17 @@ WITH locked AS (
     FROM chain CROSS JOIN unnest($21::bigint[], $22::bigint[], $23::text[], $24::text[], $25::bytea[])
         AS new (number, at, event, details, hash)
     ORDER BY new.number RETURNING number
+), keyed AS (
+    INSERT INTO message_key (hash, message)
+    SELECT new.hash, new.message FROM chain CROSS JOIN unnest($30::bigint[], $31::bytea[]) AS new (hash, message)
+    ON CONFLICT DO NOTHING
 ), counted AS (
-    SELECT (SELECT count(*) FROM chain) AS chains, (SELECT count(*) FROM stored) AS messages,
-        (SELECT count(*) FROM appended) AS rows, (SELECT level FROM locked) AS level
+    SELECT (SELECT pg_catalog.count(*) FROM chain) AS chains, (SELECT pg_catalog.count(*) FROM stored) AS messages,
+        (SELECT pg_catalog.count(*) FROM appended) AS rows, (SELECT level FROM locked) AS level
 )
-SELECT CASE WHEN messages = chains * cardinality($1::bytea[]) AND rows = chains * cardinality($21::bigint[])
-        AND coalesce(level = current_setting('synchronous_commit'), true)
+SELECT CASE WHEN messages = chains * pg_catalog.cardinality($1::bytea[])
+        AND rows = chains * pg_catalog.cardinality($21::bigint[])
+        AND coalesce(level = pg_catalog.current_setting('synchronous_commit'), true)
         AND (level IS NULL OR ",
     own_path!("$29"),
     ")

@@ -79,7 +79,7 @@ impl Writer {
             let CommitError { error, in_doubt: unknown } = match written {
                 Ok(committed) => {
                     self.end = Some(committed.end);
-                    self.chain.committed(committed.end);
+                    self.chain.committed(committed.end, &committed.rows);
                     return Ok(committed);
                 }
                 Err(failed) => failed,
@@ -170,7 +170,7 @@ async fn write(
     entries: &[Entry],
 ) -> Result<Committed, CommitError> {
     if let Some(end) = end
-        && let Some(done) = single_statement::write(connection, schema, chain.node(), &end, entries).await?
+        && let Some(done) = single_statement::write(connection, schema, chain, &end, entries).await?
     {
         return Ok(done);
     }

@@ -4,7 +4,7 @@ use crate::audit::{Beginning, ChainHead, ChainRow, Event, RowHash, Signature};
 use crate::model::NodeName;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
-use crate::store::records::audit::{AuditFilter, AuditRow, Page};
+use crate::store::records::audit::{AuditFilter, AuditRow, Page, WITHOUT_MESSAGES};
 use crate::store::records::message::LISTED_ROW_BYTES;
 use crate::store::row::{Row, audit_end};
 use crate::store::statement::Statement;
@@ -14,7 +14,7 @@ impl Reader {
         &self,
         filter: &AuditFilter,
     ) -> Result<Vec<AuditRow>, StoreError> {
-        self.fetch(select_audit_rows(filter)).await?.iter().map(audit_row).collect()
+        self.fetch(select_audit_rows(filter, self.is_postgres())).await?.iter().map(audit_row).collect()
     }
 
     /// A page of about `max_bytes` at most, and whether it ends before the limit of the filter.
@@ -24,13 +24,17 @@ impl Reader {
         max_bytes: usize,
     ) -> Result<(Vec<AuditRow>, bool), StoreError> {
         let size = |row: &AuditRow| row.details.len() + LISTED_ROW_BYTES;
-        self.fetch_page(select_audit_rows(filter), max_bytes, audit_row, size).await
+        self.fetch_page(select_audit_rows(filter, self.is_postgres()), max_bytes, audit_row, size).await
     }
 
     /// The nodes that have or had a chain.
     pub(in crate::store) async fn audit_nodes(&self) -> Result<Vec<NodeName>, StoreError> {
-        let rows = self.fetch(Statement::new(SELECT_AUDIT_NODES)).await?;
-        rows.iter().map(|row| row.parsed("node", "audit.node")).collect()
+        Ok(self.audit_node_names().await?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The same as the database has them: not each of them is the name of a node.
+    pub(in crate::store) async fn audit_node_names(&self) -> Result<Vec<String>, StoreError> {
+        self.fetch(Statement::new(SELECT_AUDIT_NODES)).await?.iter().map(|row| row.get("node")).collect()
     }
 
     /// The head of a node's chain: its last row.
@@ -67,16 +71,38 @@ impl Reader {
 }
 
 /// The statement that selects a page of the audit trail.
-pub(in crate::store) fn select_audit_rows(filter: &AuditFilter) -> Statement {
+pub(in crate::store) fn select_audit_rows(filter: &AuditFilter, is_postgres: bool) -> Statement {
     let mut statement =
         Statement::new("SELECT sequence, node, number, hash, at, event, details FROM audit WHERE TRUE");
-    if let Some(event) = &filter.event {
+    if filter.event.as_deref() == Some(WITHOUT_MESSAGES) {
+        // The index of a device has no rows of accepted messages.
+        if filter.device.is_none() {
+            statement.push(" AND event <> 'message-accepted'");
+        }
+    } else if let Some(event) = &filter.event {
         match Event::NAMES.into_iter().find(|name| name == event) {
             // SQLite uses a partial index only if the query has the event as a literal
             // (https://www.sqlite.org/partialindex.html).
-            Some(name) => statement.push(" AND event = '").push(name).push("'"),
+            Some(name) => {
+                statement.push(" AND event = '").push(name).push("'");
+                match name {
+                    // Their rows are as many as the messages.
+                    "message-accepted" => &mut statement,
+                    _ => statement.push(" AND event <> 'message-accepted'"),
+                }
+            }
             None => statement.push(" AND event = ").push_bind(event.as_str()),
         };
+    }
+    if let Some(device) = &filter.device {
+        // The expressions of the partial index.
+        let (expression, name) = if is_postgres {
+            let escaped = serde_json::Value::from(device.as_str()).to_string();
+            (DEVICE_ON_POSTGRES, escaped.trim_matches('"').to_owned())
+        } else {
+            (DEVICE_ON_SQLITE, device.as_str().to_owned())
+        };
+        statement.push(expression).push(" = ").push_bind(name);
     }
     if let Some(since) = filter.since {
         statement.push(" AND at >= ").push_bind(since);
@@ -123,18 +149,23 @@ fn chain_row(row: &Row) -> Result<ChainRow, StoreError> {
     })
 }
 
-fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
-    let hash: Vec<u8> = row.get("hash")?;
-    Ok(AuditRow {
-        sequence: row.count("sequence", "audit.sequence")?,
-        node: row.parsed("node", "audit.node")?,
-        number: row.count("number", "audit.number")?,
-        hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit.hash"))?,
-        at: row.time("at", "audit.at")?,
-        event: row.get("event")?,
-        details: row.get("details")?,
-    })
+pub(in crate::store) fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
+    let name: String = row.get("node")?;
+    let node = name.parse();
+    let is_named = node.is_ok();
+    let row = AuditRow::from_chain_row(chain_row(row)?, &node.unwrap_or_else(|_| NodeName::lossy(&name)));
+    Ok(AuditRow { is_distorted: row.is_distorted || !is_named, ..row })
 }
+
+const DEVICE_ON_SQLITE: &str = "
+    AND event NOT IN ('message-accepted', 'message-rejected')
+    AND coalesce(json_extract(details, '$.device'), json_extract(details, '$.certificate.common-name'),
+        json_extract(details, '$.common-name'))";
+
+const DEVICE_ON_POSTGRES: &str = r#"
+    AND event NOT IN ('message-accepted', 'message-rejected')
+    AND coalesce(substring(details FROM '"device":"((?:[^"\\]|\\.)*)"'),
+        substring(details FROM '"common-name":"((?:[^"\\]|\\.)*)"'))"#;
 
 const SELECT_LAST_ROW: &str = "SELECT number, hash FROM audit WHERE node = $1 ORDER BY number DESC LIMIT 1";
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::audit::MessageKind;
 use crate::model::MessageId;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
@@ -35,14 +36,21 @@ impl Reader {
         Ok(ids.into_iter().max())
     }
 
-    /// The age of the oldest message or settled order that was received, or settled, before this time.
+    /// The age of the oldest message of this kind, or settled order, that was received, or settled, before
+    /// this time.
     pub(in crate::store) async fn oldest_before(
         &self,
+        kind: MessageKind,
         before: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let messages = Statement::new(SELECT_OLDEST_MESSAGE).bind(first_id(before).as_slice()).bind(before);
+        let (source, id) = kind.source();
+        let mut messages = Statement::new("SELECT id").bind(first_id(before).as_slice()).bind(before);
+        messages.push(source).push(" ORDER BY ").push(id).push(" LIMIT 1");
         let message = self.fetch(messages).await?;
         let message = message.first().map(|row| message_id(row).map(|id| id.time())).transpose()?;
+        if !kind.has_orders() {
+            return Ok(message);
+        }
         let orders = self.fetch(Statement::new(SELECT_OLDEST_ORDER).bind(before)).await?;
         let order = orders.first().map(|row| row.time("settled_at", "outbox.settled_at")).transpose()?;
         Ok([message, order].into_iter().flatten().min())
@@ -58,9 +66,6 @@ FROM confirmed_clock";
 const SELECT_NEWEST: &str = "
 SELECT id FROM (SELECT id FROM message ORDER BY id DESC LIMIT 1) AS newest_message
 UNION ALL SELECT id FROM (SELECT id FROM outbox ORDER BY id DESC LIMIT 1) AS newest_order";
-
-const SELECT_OLDEST_MESSAGE: &str =
-    "SELECT id FROM message WHERE id < $1 AND received_at < $2 ORDER BY id LIMIT 1";
 
 const SELECT_OLDEST_ORDER: &str = "
 SELECT settled_at FROM outbox WHERE outcome IS NOT NULL AND settled_at < $1 ORDER BY settled_at LIMIT 1";

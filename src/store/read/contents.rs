@@ -1,14 +1,15 @@
 //! Queries that compare the stored messages with their digests and with the audit trail.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::audit::{Event, Permit, RemovedMessages, SignatureVerifier, begin_bytes};
+use crate::audit::{Event, MessageKind, Permit, RemovedMessages, SignatureVerifier, begin_bytes};
 use crate::model::{Fingerprint, MessageId, NodeName};
 use crate::store::content::Content;
 use crate::store::error::StoreError;
+use crate::store::read::message::key_of_text;
 use crate::store::read::reader::Reader;
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
@@ -20,13 +21,45 @@ pub(in crate::store) struct MessageSize {
     pub(in crate::store) bytes: u64,
 }
 
+/// What was found of some messages.
+#[derive(Default)]
+pub(in crate::store) struct ReadMessages {
+    /// Those whose bytes differ from their digest.
+    pub(in crate::store) altered: Vec<MessageId>,
+    /// What the index of identities has to have.
+    pub(in crate::store) indexed: BTreeSet<(String, MessageId)>,
+}
+
 /// A row of the trail about a message that was stored.
 pub(in crate::store) struct StoredRow {
     pub(in crate::store) sequence: u64,
     /// `None` when the row does not name it in a way that can be read.
     pub(in crate::store) message: Option<MessageId>,
+    /// Its device.
+    pub(in crate::store) device: Option<String>,
+    /// The digest of its bytes; `None` in a row of an earlier version.
+    pub(in crate::store) digest: Option<Fingerprint>,
+    /// Whether the message was rejected or accepted, or is a large accepted one.
+    pub(in crate::store) kind: MessageKind,
+    /// It was stored before, and came again.
+    pub(in crate::store) is_resend: bool,
     /// When it was written.
     pub(in crate::store) at: Timestamp,
+}
+
+/// An accepted message: its device, and the digest of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Accepted {
+    pub(in crate::store) device: String,
+    pub(in crate::store) digest: Fingerprint,
+}
+
+impl StoredRow {
+    /// Whether the row says this of its message, as far as it says anything.
+    pub(in crate::store) fn is_about(&self, accepted: &Accepted) -> bool {
+        self.device.as_ref() == Some(&accepted.device)
+            && self.digest.is_none_or(|digest| digest == accepted.digest)
+    }
 }
 
 /// A row of the trail about a retention pass.
@@ -47,6 +80,13 @@ pub(in crate::store) struct PrunedRow {
 }
 
 impl Reader {
+    /// How many messages there are.
+    pub(in crate::store) async fn message_count(&self) -> Result<u64, StoreError> {
+        let rows =
+            self.fetch(Statement::new("SELECT CAST(count(*) AS BIGINT) AS number FROM message")).await?;
+        rows.first().map_or(Ok(0), |row| row.count("number", "a count"))
+    }
+
     /// The messages after `after`, in the order of their identifiers.
     pub(in crate::store) async fn message_sizes(
         &self,
@@ -64,37 +104,79 @@ impl Reader {
         self.fetch(statement).await?.iter().map(size).collect()
     }
 
-    /// The messages from `first` to `last` whose bytes do not have the stored digest.
-    pub(in crate::store) async fn altered_messages(
+    /// The messages from `first` to `last` whose bytes do not have the stored digest, and what the index of
+    /// identities has to have about all of them.
+    pub(in crate::store) async fn read_messages(
         &self,
         first: MessageId,
         last: MessageId,
-    ) -> Result<Vec<MessageId>, StoreError> {
+    ) -> Result<ReadMessages, StoreError> {
         let statement = Statement::new(SELECT_CONTENTS);
         let statement = statement.bind(first.as_bytes().as_slice()).bind(last.as_bytes().as_slice());
-        let mut altered = Vec::new();
+        let mut read = ReadMessages::default();
         for row in self.fetch(statement).await? {
+            let id = message_id(&row)?;
             if !has_its_digest(&row)? {
-                altered.push(message_id(&row)?);
+                read.altered.push(id);
             }
+            // A list that cannot be read names nothing that is in the index.
+            let identities = row.list("identities", "message.identities");
+            let identities = identities.unwrap_or_else(|_| vec!["?".to_owned()]);
+            read.indexed.extend(identities.iter().map(|identity| (key_of_text(identity), id)));
         }
-        Ok(altered)
+        Ok(read)
     }
 
-    /// Those of `ids` that are the identifier of a stored message.
+    /// The messages of `pairs` that the index of identities does not have under that identity.
+    pub(in crate::store) async fn not_indexed(
+        &self,
+        pairs: &BTreeSet<(String, MessageId)>,
+    ) -> Result<BTreeSet<MessageId>, StoreError> {
+        let pairs: Vec<_> = pairs.iter().collect();
+        let mut missing = BTreeSet::new();
+        for pairs in pairs.chunks(PAIRS) {
+            // Each of them is looked up by the whole key.
+            let mut statement = Statement::new("SELECT identity, message FROM message_identity WHERE FALSE");
+            for (identity, id) in pairs {
+                statement.push(" OR (identity = ").push_bind(identity.as_str());
+                statement.push(" AND message = ").push_bind(id.as_bytes().as_slice()).push(")");
+            }
+            let mut found = HashSet::new();
+            for row in self.fetch(statement).await? {
+                found.insert((row.get::<String>("identity")?, row.get::<Vec<u8>>("message")?));
+            }
+            let is_missing = |(identity, id): &&&(String, MessageId)| {
+                !found.contains(&(identity.clone(), id.as_bytes().to_vec()))
+            };
+            missing.extend(pairs.iter().filter(is_missing).map(|(_, id)| *id));
+        }
+        if missing.is_empty() {
+            return Ok(missing);
+        }
+        // Retention may have removed both meanwhile.
+        let ids: Vec<_> = missing.into_iter().collect();
+        let mut stored = BTreeSet::new();
+        for ids in ids.chunks(PAIRS) {
+            stored.extend(self.stored_among(ids).await?.into_keys());
+        }
+        Ok(stored)
+    }
+
+    /// Those of `ids` that are the identifier of a stored message, with the digest that is stored with it.
     pub(in crate::store) async fn stored_among(
         &self,
         ids: &[MessageId],
-    ) -> Result<HashSet<MessageId>, StoreError> {
+    ) -> Result<HashMap<MessageId, Vec<u8>>, StoreError> {
         if ids.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(HashMap::new());
         }
-        let mut statement = Statement::new("SELECT id FROM message WHERE id IN (");
+        let mut statement = Statement::new("SELECT id, digest FROM message WHERE id IN (");
         for (place, id) in ids.iter().enumerate() {
             statement.push(if place == 0 { "" } else { ", " }).push_bind(id.as_bytes().as_slice());
         }
         statement.push(")");
-        self.fetch(statement).await?.iter().map(message_id).collect()
+        let stored = |row: &Row| Ok((message_id(row)?, row.get("digest")?));
+        self.fetch(statement).await?.iter().map(stored).collect()
     }
 
     /// The rows about stored messages after `sequence`, in order.
@@ -106,11 +188,20 @@ impl Reader {
         let rows = self.fetch(Statement::new(SELECT_STORED).bind(sequence).bind(limit)).await?;
         let stored = |row: &Row| {
             let details = details(row).unwrap_or_default();
-            let message = details.get("message").and_then(Value::as_str).and_then(|id| id.parse().ok());
+            let text = |key: &str| details.get(key).and_then(Value::as_str);
+            let event: String = row.get("event")?;
             Ok(StoredRow {
                 sequence: row.count("sequence", "audit.sequence")?,
-                message,
-                at: row.time("at", "audit.at")?,
+                message: text("message").and_then(|id| id.parse().ok()),
+                device: text("device").map(str::to_owned),
+                digest: text("sha256").and_then(|digest| digest.parse().ok()),
+                kind: match event.as_str() {
+                    Event::MESSAGE_REJECTED => MessageKind::Rejected,
+                    _ if details.get("large").and_then(Value::as_bool) == Some(true) => MessageKind::Large,
+                    _ => MessageKind::Accepted,
+                },
+                is_resend: event == Event::MESSAGE_RESENT,
+                at: row.nearest_time("at")?.0,
             })
         };
         rows.iter().map(stored).collect()
@@ -169,9 +260,9 @@ fn pruned_row(row: &Row) -> Result<PrunedRow, StoreError> {
     let before = details.get("before").and_then(Value::as_str);
     Ok(PrunedRow {
         sequence: row.count("sequence", "audit.sequence")?,
-        node: row.parsed("node", "audit.node")?,
-        number: row.count("number", "audit.number")?,
-        at: row.time("at", "audit.at")?,
+        node: NodeName::lossy(&row.get::<String>("node")?),
+        number: row.count("number", "audit.number").unwrap_or_default(),
+        at: row.nearest_time("at")?.0,
         removed: RemovedMessages::parse(&details),
         before: before.and_then(|time| time.parse().ok()),
         permit: Permit::parse(&details),
@@ -185,7 +276,7 @@ fn has_its_digest(row: &Row) -> Result<bool, StoreError> {
     Ok(Fingerprint::sha256(&raw).as_bytes().as_slice() == row.get::<Vec<u8>>("digest")?)
 }
 
-fn details(row: &Row) -> Result<Value, StoreError> {
+pub(super) fn details(row: &Row) -> Result<Value, StoreError> {
     serde_json::from_str(&row.get::<String>("details")?).map_err(|_| StoreError::unreadable("audit.details"))
 }
 
@@ -197,10 +288,13 @@ fn select_passes() -> Statement {
     statement
 }
 
+/// Rows of the index of identities that are looked up at once.
+const PAIRS: usize = 100;
+
 const SELECT_CONTENTS: &str =
-    "SELECT id, digest, raw_size, raw FROM message WHERE id >= $1 AND id <= $2 ORDER BY id";
+    "SELECT id, digest, raw_size, raw, identities FROM message WHERE id >= $1 AND id <= $2 ORDER BY id";
 
 const SELECT_STORED: &str = "
-SELECT sequence, at, details FROM audit
-WHERE event IN ('message-accepted', 'message-rejected', 'message-reconsidered') AND sequence > $1
+SELECT sequence, at, event, details FROM audit
+WHERE event IN ('message-accepted', 'message-rejected', 'message-reconsidered', 'message-resent') AND sequence > $1
 ORDER BY sequence LIMIT $2";

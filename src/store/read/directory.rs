@@ -1,6 +1,6 @@
 //! Queries of the device directory.
 
-use crate::authz::Device;
+use crate::authz::{About, Device};
 use crate::model::DeviceId;
 use crate::pcd::IdentityPattern;
 use crate::store::error::StoreError;
@@ -78,6 +78,13 @@ fn device(row: &Row) -> Result<Device, StoreError> {
             .get::<Option<i64>>("learn_until")?
             .map(|_| row.time("learn_until", "device.learn_until"))
             .transpose()?,
+        about: About {
+            name: row.get("name")?,
+            ward: row.get("ward")?,
+            model: row.get("model")?,
+            serial: row.get("serial")?,
+            owner: row.get("owner")?,
+        },
     })
 }
 
@@ -98,5 +105,5 @@ ORDER BY other.identity, other.device";
 
 const SELECT_DEVICE: &str = "
 SELECT id, kind, status, speaks_for, issuers, acknowledge, silent_after, CAST(expected AS BIGINT) AS expected, note,
-    learn_until
+    learn_until, name, ward, model, serial, owner
 FROM device";

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use crate::audit::MessageKind;
 use crate::model::{DeviceId, Fingerprint, MessageId};
 use crate::pcd::DeviceIdentity;
 use crate::store::content::Content;
@@ -13,7 +14,7 @@ use crate::store::records::message::{
     StoredMessage, Verdict, first_id,
 };
 use crate::store::row::{Row, message_id};
-use crate::store::statement::{Statement, json};
+use crate::store::statement::{Statement, Value, json};
 
 impl Reader {
     pub(in crate::store) async fn messages(
@@ -29,6 +30,9 @@ impl Reader {
         &self,
         filter: &MessageFilter,
     ) -> Result<(Vec<MessageSummary>, Option<SearchEnd>), StoreError> {
+        if let Some(found) = self.messages_by_control_id(filter).await? {
+            return Ok((found, None));
+        }
         let Some(missing_index) = filter.missing_index() else {
             return Ok((self.messages(filter).await?, None));
         };
@@ -69,11 +73,18 @@ impl Reader {
     /// What deleting the oldest messages before this time costs, for each of them.
     pub(in crate::store) async fn oldest_message_weights(
         &self,
+        kind: MessageKind,
+        from: Option<Timestamp>,
         before: Timestamp,
         limit: u32,
     ) -> Result<Vec<MessageWeight>, StoreError> {
-        let statement = Statement::new(SELECT_WEIGHTS);
-        let statement = statement.bind(first_id(before).as_slice()).bind(before).bind(limit);
+        let (source, id) = kind.source();
+        let mut statement = Statement::new(SELECT_WEIGHTS).bind(first_id(before).as_slice()).bind(before);
+        statement.push(source);
+        if let Some(from) = from {
+            statement.push(" AND ").push(id).push(" >= ").push_bind(first_id(from).as_slice());
+        }
+        statement.push(" ORDER BY ").push(id).push(" LIMIT ").push_bind(limit);
         let weight = |row: &Row| {
             Ok(MessageWeight {
                 id: message_id(row)?,
@@ -124,12 +135,11 @@ impl Reader {
 /// The statement that selects the last message that a search reads; no row when it reads all of them. Its
 /// conditions are those that an index has, so it reads only the index.
 pub(in crate::store) fn select_floor(filter: &MessageFilter) -> Statement {
-    let (mut statement, id, searched) = match &filter.identity {
+    let (mut statement, id, searched) = match named(filter) {
         None => (Statement::new("SELECT id FROM message WHERE TRUE"), "id", SEARCHED_MESSAGES),
-        Some(identity) => {
-            let mut statement =
-                Statement::new("SELECT message AS id FROM message_identity WHERE identity = ");
-            statement.push_bind(identity_key(identity));
+        Some(Named { table, column, value }) => {
+            let mut statement = Statement::new("SELECT message AS id FROM ");
+            statement.push(table).push(" WHERE ").push(column).push(" = ").push_bind(value);
             (statement, "message", SEARCHED_NAMED_MESSAGES)
         }
     };
@@ -140,7 +150,7 @@ pub(in crate::store) fn select_floor(filter: &MessageFilter) -> Statement {
     if let (SearchBase::Reason, Some(code)) = (base, &filter.reason) {
         statement.push(" AND rejection = ").push_bind(code.as_str());
     }
-    if filter.identity.is_none() {
+    if filter.identity.is_none() && filter.key.is_none() {
         if let (SearchBase::Others, Some(wanted)) = (base, &filter.device) {
             statement.push(" AND device = ").push_bind(wanted.as_str());
         }
@@ -161,31 +171,82 @@ pub(in crate::store) fn select_floor(filter: &MessageFilter) -> Statement {
 
 /// The statement that selects a page of messages, newest first, none before `floor`.
 pub(in crate::store) fn select_messages(filter: &MessageFilter, floor: Option<MessageId>) -> Statement {
-    let mut statement = Statement::new(SELECT_SUMMARY);
+    ordered(conditions(filter, floor), filter)
+}
+
+/// The same among some messages.
+pub(in crate::store) fn select_messages_among(filter: &MessageFilter, ids: &[MessageId]) -> Statement {
+    let mut statement = conditions(filter, None);
+    statement.push(" AND id IN (");
+    for (at, id) in ids.iter().enumerate() {
+        if at > 0 {
+            statement.push(", ");
+        }
+        statement.push_bind(id.as_bytes().as_slice());
+    }
+    statement.push(")");
+    ordered(statement, filter)
+}
+
+fn ordered(mut statement: Statement, filter: &MessageFilter) -> Statement {
+    let id = if named(filter).is_some() { "named.message" } else { "id" };
+    statement.push(" ORDER BY ").push(id).push(" DESC LIMIT ").push_bind(filter.limit);
+    statement
+}
+
+/// The rows of a table beside that of messages by which they are looked up.
+struct Named {
+    table: &'static str,
+    column: &'static str,
+    value: Value,
+}
+
+/// By what the messages of a filter are looked up, if not in their own table.
+fn named(filter: &MessageFilter) -> Option<Named> {
+    if let Some(key) = filter.key {
+        return Some(Named { table: "message_key", column: "hash", value: key.number().into() });
+    }
+    let value = identity_key(filter.identity.as_ref()?).into();
+    Some(Named { table: "message_identity", column: "identity", value })
+}
+
+/// The statement that selects messages, newest first, with their bytes; none before `floor`.
+pub(in crate::store) fn select_contents(filter: &MessageFilter, floor: Option<MessageId>) -> Statement {
+    ordered(selected(&format!("{SELECT_SUMMARY}, raw_size, raw"), filter, floor), filter)
+}
+
+fn conditions(filter: &MessageFilter, floor: Option<MessageId>) -> Statement {
+    selected(SELECT_SUMMARY, filter, floor)
+}
+
+fn selected(columns: &str, filter: &MessageFilter, floor: Option<MessageId>) -> Statement {
+    let mut statement = Statement::new(columns);
     let (mut id, mut device, mut rejection) = ("id", "device", "rejection");
-    match &filter.identity {
+    match named(filter) {
         None => {
             statement.push(" FROM message WHERE TRUE");
         }
-        Some(identity) => {
-            // Join from the identity index to the messages. The opposite order reads the messages of all
-            // other devices before it finds the last message of a device that has fallen silent. SQLite keeps
-            // the order of a CROSS JOIN; for PostgreSQL the expressions on the message have no index, so it
-            // has no other order.
+        Some(Named { table, column, value }) => {
+            // Join from the index to the messages. The opposite order reads the messages of all other devices
+            // before it finds the last message of a device that has fallen silent. SQLite keeps the order of
+            // a CROSS JOIN; for PostgreSQL the expressions on the message have no index, so it has no other
+            // order.
             id = "named.message";
             device = "coalesce(device, device)";
             rejection = "coalesce(rejection, rejection)";
-            statement.push(" FROM message_identity AS named CROSS JOIN message");
+            statement.push(" FROM ").push(table).push(" AS named CROSS JOIN message");
             statement.push(" WHERE message.id = coalesce(named.message, named.message)");
-            statement.push(" AND named.identity = ").push_bind(identity_key(identity));
-            // Match the identity in the JSON list: as a whole, or followed by a type that the filter does not
-            // have.
-            let listed = json(&[identity.to_string()]);
-            let begin = listed.trim_start_matches('[').trim_end_matches("\"]");
-            statement.push(" AND (replace(identities, ").push_bind(format!("{begin}\""));
-            statement.push(", '') <> identities OR replace(identities, ").push_bind(format!("{begin}^"));
-            statement.push(", '') <> identities)");
+            statement.push(" AND named.").push(column).push(" = ").push_bind(value);
         }
+    }
+    if let Some(identity) = &filter.identity {
+        // Match the identity in the JSON list: as a whole, or followed by a type that the filter does not
+        // have.
+        let listed = json(&[identity.to_string()]);
+        let begin = listed.trim_start_matches('[').trim_end_matches("\"]");
+        statement.push(" AND (replace(identities, ").push_bind(format!("{begin}\""));
+        statement.push(", '') <> identities OR replace(identities, ").push_bind(format!("{begin}^"));
+        statement.push(", '') <> identities)");
     }
     if let Some(wanted) = &filter.device {
         statement.push(" AND ").push(device).push(" = ").push_bind(wanted.as_str());
@@ -209,31 +270,40 @@ pub(in crate::store) fn select_messages(filter: &MessageFilter, floor: Option<Me
     if let Some(wanted) = &filter.control_id {
         statement.push(CONTROL_ID).push_bind(wanted.as_str());
     }
-    if let Some(warning) = &filter.warning {
-        // A whole entry of the JSON list.
-        let listed = json(std::slice::from_ref(warning));
-        let entry = listed.trim_start_matches('[').trim_end_matches(']');
-        statement.push(" AND replace(warnings, ").push_bind(entry).push(", '') <> warnings");
-    }
+    warned(&mut statement, filter);
     if let Some(before) = filter.before {
         statement.push(" AND ").push(id).push(" < ").push_bind(before.as_bytes().as_slice());
     }
     if let Some(floor) = floor {
         statement.push(" AND ").push(id).push(" >= ").push_bind(floor.as_bytes().as_slice());
     }
-    statement.push(" ORDER BY ").push(id).push(" DESC LIMIT ").push_bind(filter.limit);
     statement
+}
+
+/// The condition that a message has a warning.
+fn warned(statement: &mut Statement, filter: &MessageFilter) {
+    if let Some(warning) = &filter.warning {
+        // A whole entry of the JSON list.
+        let listed = json(std::slice::from_ref(warning));
+        let entry = listed.trim_start_matches('[').trim_end_matches(']');
+        statement.push(" AND replace(warnings, ").push_bind(entry).push(", '') <> warnings");
+    }
 }
 
 /// The key of an identity in the table `message_identity`. The triggers of the table compute the same key
 /// from JSON.
 fn identity_key(identity: &DeviceIdentity) -> String {
-    let text = identity.to_string().replace('\0', "\u{2400}").replace("\\u0000", "\\u2400");
+    key_of_text(&identity.to_string())
+}
+
+/// The same of an identity as the list of a message has it.
+pub(in crate::store) fn key_of_text(identity: &str) -> String {
+    let text = identity.replace('\0', "\u{2400}").replace("\\u0000", "\\u2400");
     let id = text.split('^').next().unwrap_or_default();
     id.chars().take(64).collect()
 }
 
-fn summary(row: &Row) -> Result<MessageSummary, StoreError> {
+pub(in crate::store) fn summary(row: &Row) -> Result<MessageSummary, StoreError> {
     let event_time: Option<i64> = row.get("event_time")?;
     Ok(MessageSummary {
         id: message_id(row)?,
@@ -282,8 +352,7 @@ const SEARCHED_MESSAGES: u32 = 10_000;
 const SEARCHED_NAMED_MESSAGES: u32 = 4_000;
 
 const SELECT_WEIGHTS: &str = "
-SELECT id, CAST(octet_length(raw) AS BIGINT) AS bytes, CAST(octet_length(identities) AS BIGINT) AS identity_bytes
-FROM message WHERE id < $1 AND received_at < $2 ORDER BY id LIMIT $3";
+SELECT id, CAST(octet_length(raw) AS BIGINT) AS bytes, CAST(octet_length(identities) AS BIGINT) AS identity_bytes";
 
 /// Open-ended: further columns may follow. Rows of earlier versions may have texts of any length.
 const SELECT_SUMMARY: &str = "

@@ -7,7 +7,7 @@ use crate::audit::Settlement;
 use crate::model::{DeviceId, MessageId};
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
-use crate::store::records::outbox::{AwaitedResult, OutboxEntry, OutboxFilter, WaitingMessage};
+use crate::store::records::outbox::{AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, WaitingMessage};
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
 
@@ -73,6 +73,25 @@ impl Reader {
     ) -> Result<Option<WaitingMessage>, StoreError> {
         let statement = Statement::new(SELECT_UNSETTLED).bind(device.as_str()).bind(control_id);
         self.fetch(statement).await?.first().map(waiting).transpose()
+    }
+
+    /// Orders that expired, were refused or were not confirmed since then, the latest first.
+    pub(in crate::store) async fn failed_orders(
+        &self,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<FailedOrder>, StoreError> {
+        let statement = Statement::new(SELECT_FAILED).bind(since).bind(limit);
+        let failed = |row: &Row| {
+            let outcome = optional_settlement(row, "outcome", "outbox.outcome")?;
+            Ok(FailedOrder {
+                id: message_id(row)?,
+                device: row.parsed("device", "outbox.device")?,
+                outcome: outcome.ok_or(StoreError::unreadable("outbox.outcome"))?,
+                at: row.time("settled_at", "outbox.settled_at")?,
+            })
+        };
+        self.fetch(statement).await?.iter().map(failed).collect()
     }
 
     async fn entry_with_bytes(
@@ -156,6 +175,12 @@ WHERE outcome IS NULL AND id > $1 ORDER BY id LIMIT $2";
 const SELECT_UNSETTLED: &str = "
 SELECT id, device, expires_at, attempts, sent_at, claimed_until, result_until, result_default FROM outbox
 WHERE outcome IS NULL AND device = $1 AND control_id = $2";
+
+/// `outcome IS NOT NULL` names the index on the time of settlement.
+pub(in crate::store) const SELECT_FAILED: &str = "
+SELECT id, device, outcome, settled_at FROM outbox
+WHERE outcome IS NOT NULL AND settled_at >= $1 AND outcome IN ('expired', 'refused', 'unconfirmed')
+ORDER BY settled_at DESC LIMIT $2";
 
 const SELECT_ENTRY: &str = "
 SELECT id, queued_at, expires_at, device, message_type, control_id, actor, attempts, sent_at, acknowledgement, answer,

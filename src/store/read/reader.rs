@@ -15,6 +15,11 @@ pub(in crate::store) enum Reader {
 }
 
 impl Reader {
+    /// Whether a server is read.
+    pub(in crate::store) const fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// The rows that a statement returns.
     pub(in crate::store) async fn fetch(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
         match self {

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::model::MessageId;
+use crate::model::{DeviceId, MessageId};
 use crate::pcd::{AlertKey, Filler};
 
 /// The message that reported an alert first.
@@ -14,12 +14,31 @@ pub struct AlertOrigin {
     pub control_id: String,
 }
 
-pub(in crate::store) fn report_digest(key: &AlertKey) -> [u8; 32] {
-    let Filler { number, namespace, assigner } = &key.filler;
-    digest(&[number, namespace, assigner, &key.event, &key.phase, &key.time])
+/// A report of an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatestAlert {
+    /// The device.
+    pub device: DeviceId,
+    /// The last message with the report. Retention may have deleted it since.
+    pub message: MessageId,
+    /// The first message of the alert: reports with the same one belong together.
+    pub first: MessageId,
 }
 
-/// The digest of stores of earlier versions, which did not distinguish events and namespaces.
+pub(in crate::store) fn report_digest(key: &AlertKey) -> [u8; 32] {
+    let Filler { number, namespace, assigner } = &key.filler;
+    let all: [&[u8]; 7] = [number, namespace, assigner, &key.event, &key.phase, &key.time, &key.equipment];
+    // Without equipment the key is that of earlier versions.
+    let parts = if key.equipment.is_empty() { all.get(..6) } else { None };
+    digest(parts.unwrap_or(&all))
+}
+
+/// The digest of stores of earlier versions, which did not distinguish the equipment.
+pub(in crate::store) fn digest_without_equipment(key: &AlertKey) -> [u8; 32] {
+    report_digest(&AlertKey { equipment: Vec::new(), ..key.clone() })
+}
+
+/// The digest of stores of still earlier versions, which did not distinguish events and namespaces either.
 pub(in crate::store) fn former_report_digest(key: &AlertKey) -> [u8; 32] {
     let Filler { number, assigner, .. } = &key.filler;
     digest(&[number, assigner, &key.phase, &key.time])

@@ -2,15 +2,16 @@
 
 use jiff::Timestamp;
 
-use crate::audit::{ChainRow, RecordedEvent, RowHash};
-use crate::model::NodeName;
-use crate::store::error::StoreError;
+use crate::audit::{ChainHead, ChainRow, RecordedEvent, RowHash};
+use crate::model::{DeviceId, NodeName};
 
 /// Selects rows of the audit trail.
 #[derive(Debug, Clone)]
 pub struct AuditFilter {
-    /// Only events with this name.
+    /// Only events with this name; [`WITHOUT_MESSAGES`]: all but accepted messages.
     pub event: Option<String>,
+    /// Only events about this device, without those of single messages.
+    pub device: Option<DeviceId>,
     /// Only events at this time or later.
     pub since: Option<Timestamp>,
     /// Where to start, and the direction.
@@ -18,6 +19,9 @@ pub struct AuditFilter {
     /// The maximum number of rows.
     pub limit: u32,
 }
+
+/// In the place of a name: every event but the acceptance of a message.
+pub const WITHOUT_MESSAGES: &str = "without-messages";
 
 /// A position in the audit trail, and the direction of reading from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,21 +53,27 @@ pub struct AuditRow {
     pub event: String,
     /// The details: the JSON exactly as it was written.
     pub details: String,
+    /// Whether a number, the node, the time or the hash is none that the platform writes: then it is replaced
+    /// here by 0, by a name with `_`, or by the nearest time. `audit verify` says what is wrong with the row.
+    pub is_distorted: bool,
 }
 
 impl AuditRow {
     /// The row `row` of the chain of `node`.
-    pub(in crate::store) fn from_chain_row(row: ChainRow, node: &NodeName) -> Result<Self, StoreError> {
-        let damaged = StoreError::unreadable;
-        Ok(Self {
-            sequence: u64::try_from(row.sequence).map_err(|_| damaged("audit.sequence"))?,
+    pub(in crate::store) fn from_chain_row(row: ChainRow, node: &NodeName) -> Self {
+        let (sequence, number) = (u64::try_from(row.sequence), u64::try_from(row.number));
+        let (hash, at) = (RowHash::from_bytes(&row.hash), Timestamp::from_microsecond(row.at));
+        let nearest = if row.at < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        Self {
+            is_distorted: sequence.is_err() || number.is_err() || hash.is_none() || at.is_err(),
+            sequence: sequence.unwrap_or_default(),
             node: node.clone(),
-            number: u64::try_from(row.number).map_err(|_| damaged("audit.number"))?,
-            hash: RowHash::from_bytes(&row.hash).ok_or(damaged("audit.hash"))?,
-            at: Timestamp::from_microsecond(row.at).map_err(|_| damaged("audit.at"))?,
+            number: number.unwrap_or_default(),
+            hash: hash.unwrap_or(ChainHead::START.hash),
+            at: at.unwrap_or(nearest),
             event: row.event,
             details: row.details,
-        })
+        }
     }
 
     /// The row as the input of an IHE ATNA audit message.

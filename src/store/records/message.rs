@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::audit::Event;
-use crate::model::{DeviceId, Fingerprint, MessageId, SessionId};
+use crate::model::{DeviceId, Fingerprint, MessageId, SearchKey, SessionId};
 use crate::pcd::{AlertReport, DeviceIdentity};
 
 /// A received message, to be stored.
@@ -45,6 +45,8 @@ pub struct MessageRecord {
     pub not_allowed: Vec<String>,
     /// The alerts that it reports, if it is an alert report (PCD-04).
     pub alerts: Vec<AlertReport>,
+    /// The keys under which a search by patient or order finds it, and retention a large one.
+    pub keys: Vec<SearchKey>,
     /// The message, without the MLLP frame.
     pub raw: Bytes,
     /// The acknowledgement; may be empty.
@@ -195,6 +197,8 @@ pub struct MessageFilter {
     pub device: Option<DeviceId>,
     /// Only messages with this device identity.
     pub identity: Option<DeviceIdentity>,
+    /// Only messages that a patient or an order is found by.
+    pub key: Option<SearchKey>,
     /// Only this IHE PCD transaction (`PCD-01`), or this MSH-9 as received (`ORU^R01^ORU_R01`).
     pub kind: Option<String>,
     /// Only messages received at this time or later.
@@ -227,6 +231,19 @@ impl MessageFilter {
     /// message that the other conditions select.
     #[must_use]
     pub const fn missing_index(&self) -> Option<&'static str> {
+        if self.key.is_some() {
+            let is_more = self.device.is_some()
+                || self.identity.is_some()
+                || self.kind.is_some()
+                || self.control_id.is_some()
+                || self.warning.is_some()
+                || self.is_for_rejected();
+            return if is_more {
+                Some("message_key (hash, message) with the other conditions")
+            } else {
+                None
+            };
+        }
         match self.base() {
             SearchBase::ControlId => {
                 let is_more = self.device.is_some()
@@ -281,7 +298,7 @@ impl MessageFilter {
     }
 
     pub(in crate::store) const fn base(&self) -> SearchBase {
-        if self.identity.is_some() {
+        if self.identity.is_some() || self.key.is_some() {
             SearchBase::Others
         } else if self.control_id.is_some() && self.is_for_rejected() {
             SearchBase::ControlId
@@ -333,17 +350,29 @@ impl MessageRecord {
             && self.reconsideration.is_none()
     }
 
-    /// The audit row of the message, written in the same transaction.
-    pub(in crate::store) fn event(&self) -> Event {
+    /// The audit row of the message, written in the same transaction. `digest` is that of its bytes.
+    pub(in crate::store) fn event(&self, digest: Fingerprint) -> Event {
         let (message, session, device) = (self.id, self.session, self.device.clone());
         if let Some(reconsideration) = &self.reconsideration {
             let Reconsideration { original, rejection, actor } = (**reconsideration).clone();
-            return Event::MessageReconsidered { message, original, device, rejection, actor };
+            let received_at = self.received_at;
+            return Event::MessageReconsidered {
+                message,
+                original,
+                received_at,
+                device,
+                digest,
+                rejection,
+                actor,
+            };
         }
         match &self.verdict {
-            Verdict::Accepted => Event::MessageAccepted { message, session, device },
+            Verdict::Accepted => {
+                let large = self.keys.contains(&SearchKey::LARGE);
+                Event::MessageAccepted { message, session, device, digest, large }
+            }
             Verdict::Rejected { code } => {
-                Event::MessageRejected { message, session, device, code: code.clone() }
+                Event::MessageRejected { message, session, device, digest, code: code.clone() }
             }
         }
     }
@@ -402,3 +431,7 @@ pub const RECONSIDERED: &str = "reconsidered";
 
 /// The warning that the store adds to a message whose control id the device has already used for other bytes.
 pub const CONTROL_ID_REUSED: &str = "control-id-reused";
+
+/// A message that comes again is acknowledged as its stored copy while that is at most this old. A copy that
+/// is older is replaced, so that what is acknowledged now stays for its whole time.
+pub(in crate::store) const MAX_COPY_AGE: SignedDuration = SignedDuration::from_hours(24);

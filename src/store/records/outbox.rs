@@ -61,6 +61,19 @@ pub struct OutboxEntry {
     pub device_removed: bool,
 }
 
+/// An order that did not reach its goal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedOrder {
+    /// The identifier of the entry.
+    pub id: MessageId,
+    /// The recipient.
+    pub device: DeviceId,
+    /// What became of it: expired, refused or unconfirmed.
+    pub outcome: Settlement,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// The application acknowledgement of a message that its device has accepted (CA).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AwaitedResult {

@@ -1,50 +1,114 @@
 //! Copies the store while it is in use.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 
 use super::failure::read_error;
 use super::location::Location;
+use crate::model::LongWork;
 use crate::store::error::StoreError;
 
 /// Copies the store into a new file, which only its owner may read, and checks the integrity of the copy.
-/// Readers and writers continue; the copy is a consistent snapshot.
-pub(in crate::store) async fn backup(location: &Location, to: &Path) -> Result<(), StoreError> {
+/// Readers and writers continue; the copy is a consistent snapshot. Until it is whole it is in a folder of
+/// its own beside `to`, which goes with the caller that stops waiting.
+pub(in crate::store) async fn backup(
+    location: &Location,
+    to: &Path,
+    work: &LongWork,
+) -> Result<(), StoreError> {
     let failed = |source: io::Error| StoreError::Backup { path: to.to_owned(), source: Arc::new(source) };
-    // SQLite fills an empty file. Created here, the file is never readable by others, not even briefly.
-    let file = File::options().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
-    let copied = match copy(location, to).await {
-        Ok(()) => file.sync_all().and_then(|()| sync_folder(to)).map_err(failed),
-        Err(error) => Err(error),
-    };
-    let checked = match copied {
-        Ok(()) => check(to).await,
-        Err(error) => Err(error),
-    };
-    if checked.is_err() {
-        // Do not leave a partial copy.
-        let _ = fs::remove_file(to);
+    if to.symlink_metadata().is_ok() {
+        return Err(failed(io::ErrorKind::AlreadyExists.into()));
     }
-    checked
+    let partial = Partial::create(to).map_err(failed)?;
+    // SQLite fills an empty file. Created here, the file is never readable by others, not even briefly.
+    let mut options = File::options();
+    let file = options.write(true).create_new(true).mode(0o600).open(&partial.file).map_err(failed)?;
+    let size = fs::metadata(location.path()).map(|file| file.len()).ok();
+    work.begin_bytes("of the store copied", size);
+    watched(copy(location, &partial), || work.reach(file.metadata().map_or(0, |file| file.len()))).await?;
+    file.sync_all().map_err(failed)?;
+    work.begin("integrity of the copy", None);
+    check(&partial.file).await?;
+    rename_new(&partial.file, to).and_then(|()| sync_folder(to)).map_err(failed)
 }
 
-async fn copy(location: &Location, to: &Path) -> Result<(), StoreError> {
+/// A copy that is not whole yet.
+struct Partial {
+    folder: PathBuf,
+    file: PathBuf,
+    /// Whether the caller has stopped waiting: SQLite copies on a thread of its own.
+    is_over: Arc<AtomicBool>,
+}
+
+impl Partial {
+    fn create(to: &Path) -> io::Result<Self> {
+        let name = to.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
+        let folder = folder_of(to).join(format!(".{name}.{}.partial", uuid::Uuid::now_v7()));
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        let file = folder.join("copy");
+        Ok(Self { folder, file, is_over: Arc::default() })
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Waits for `copying`, and looks at it meanwhile.
+async fn watched<T>(copying: impl Future<Output = T>, look: impl Fn()) -> T {
+    let mut copying = std::pin::pin!(copying);
+    loop {
+        match tokio::time::timeout(LOOK_INTERVAL, copying.as_mut()).await {
+            Ok(copied) => return copied,
+            Err(_) => look(),
+        }
+    }
+}
+
+async fn copy(location: &Location, partial: &Partial) -> Result<(), StoreError> {
     let mut connection = location.connect().await?;
-    let path = to.to_str().ok_or(StoreError::Url)?;
+    let is_over = Arc::clone(&partial.is_over);
+    let mut handle = connection.lock_handle().await.map_err(read_error)?;
+    handle.set_progress_handler(STEPS_BETWEEN_LOOKS, move || !is_over.load(Ordering::Relaxed));
+    drop(handle);
+    let path = partial.file.to_str().ok_or(StoreError::Url)?;
     sqlx::query("VACUUM INTO ?").bind(path).execute(&mut connection).await.map_err(read_error)?;
     connection.close().await.map_err(read_error)
 }
 
+/// Renames a file to a name that is free.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can do that at once.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            File::options().write(true).create_new(true).mode(0o600).open(to)?;
+            fs::rename(from, to)
+        }
+        renamed => Ok(renamed?),
+    }
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Makes the name of the new file durable.
 fn sync_folder(of: &Path) -> io::Result<()> {
-    let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder_of(of))?.sync_all()
 }
 
 /// Opens the copy to read it.
@@ -61,4 +125,37 @@ async fn check(copy: &Path) -> Result<(), StoreError> {
         sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut connection).await.map_err(read_error)?;
     connection.close().await.map_err(read_error)?;
     if found == ["ok"] { Ok(()) } else { Err(StoreError::unreadable("the copy")) }
+}
+
+/// How often the size of the copy is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// Steps of SQLite's virtual machine between two looks whether the copy is still wanted.
+const STEPS_BETWEEN_LOOKS: i32 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::StoreUrl;
+
+    #[tokio::test]
+    async fn a_copy_that_is_interrupted_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, to) = (folder.path().join("store.db"), folder.path().join("copy.db"));
+        let location = Location::parse(&StoreUrl::new(format!("sqlite:{}", store.display()))).unwrap();
+        location.create().unwrap();
+        let mut connection = location.connect().await.unwrap();
+        sqlx::query("CREATE TABLE message (id BLOB)").execute(&mut connection).await.unwrap();
+        let work = LongWork::default();
+        let files = || fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let others = || files().filter(|name| !name.to_string_lossy().starts_with("store.db")).count();
+        // Polled once.
+        let interrupted = tokio::time::timeout(Duration::ZERO, backup(&location, &to, &work)).await;
+        assert!(interrupted.is_err());
+        assert_eq!(others(), 0);
+        backup(&location, &to, &work).await.unwrap();
+        assert_eq!(others(), 1);
+        assert!(to.exists() && work.stage().is_some_and(|stage| stage.what == "integrity of the copy"));
+        assert!(backup(&location, &to, &work).await.is_err(), "what is there is not written over");
+        assert!(to.exists(), "nor removed");
+    }
 }

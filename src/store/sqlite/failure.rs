@@ -17,6 +17,11 @@ pub(super) fn is_not_database(error: &sqlx::Error) -> bool {
     code.is_some_and(|code: i32| code & 0xff == SQLITE_NOTADB)
 }
 
+/// Whether SQLite refuses a row of the schema. There is no code of its own for it.
+pub(super) fn is_malformed(message: &str) -> bool {
+    message.contains("malformed database schema")
+}
+
 /// Classifies an error from writing.
 pub(super) fn write_error(error: rusqlite::Error) -> StoreError {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
@@ -30,6 +35,7 @@ fn classify(code: Option<i32>, unreadable: bool, error: DatabaseError) -> StoreE
     // The low byte is the primary result code, https://www.sqlite.org/rescode.html
     match code.map(|code| code & 0xff) {
         Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH) => StoreError::Refused(Arc::new(error)),
+        Some(SQLITE_CORRUPT) if is_malformed(&error.to_string()) => StoreError::Malformed(Arc::new(error)),
         Some(SQLITE_CORRUPT | SQLITE_NOTADB) => {
             StoreError::Corrupt { place: "the database file", source: Some(Arc::new(error)) }
         }

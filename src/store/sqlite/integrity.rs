@@ -2,8 +2,10 @@
 //!
 //! Who may write the file can put a view in the place of a table, or add a trigger that drops or changes what
 //! is stored, and SQLite reports a commit all the same. What is expected is made by the same migrations in
-//! memory, and compared with the text that SQLite keeps of each table, trigger and index. Whether an index
-//! has every row is found by reading everything (`store check`).
+//! memory, and compared with the rows that SQLite keeps of each table, trigger and index: all of them, as a
+//! set. SQLite compiles each row by its text; of the other columns it compares as much as it needs, without
+//! regard to case and up to the first NUL. So a row that SQLite has not written in exactly this form is code
+//! of others, whatever it is. Whether an index has every row is found by reading everything (`store check`).
 
 use std::sync::LazyLock;
 
@@ -16,7 +18,7 @@ use super::migrator::MIGRATOR;
 use crate::model::{FoundRisks, StoreRisk};
 use crate::store::error::StoreError;
 
-/// A row of `sqlite_master`.
+/// A row of `sqlite_schema`.
 #[derive(PartialEq, Eq)]
 pub(super) struct Object {
     kind: String,
@@ -24,7 +26,35 @@ pub(super) struct Object {
     table: String,
     /// The page that its rows begin at. 0: there are no rows, as for a view or a virtual table.
     root: i64,
+    /// Empty for the index of a `PRIMARY KEY` or `UNIQUE`.
     sql: String,
+}
+
+impl Object {
+    /// Whether SQLite writes such rows: what it does not compare exactly is as it writes it.
+    fn is_of_sqlite(&self) -> bool {
+        let is_begin = |begin: &&str| self.sql.starts_with(*begin);
+        let is_of_kind = match self.kind.as_str() {
+            "table" => ["CREATE TABLE ", "CREATE VIRTUAL TABLE "].iter().any(is_begin),
+            "index" if self.sql.is_empty() => self.name.starts_with(AUTOMATIC_INDEX),
+            "index" => ["CREATE INDEX ", "CREATE UNIQUE INDEX "].iter().any(is_begin),
+            "view" => self.sql.starts_with("CREATE VIEW "),
+            "trigger" => self.sql.starts_with("CREATE TRIGGER "),
+            _ => false,
+        };
+        is_of_kind && !self.name.contains('\0') && !self.table.contains('\0')
+    }
+
+    /// For operators: what it is, without line breaks.
+    fn shown(&self) -> String {
+        let (kind, name, table) = (&self.kind, &self.name, &self.table);
+        let shown = if self.is_of_sqlite() {
+            format!("{kind} {name} on {table}")
+        } else {
+            format!("a row of sqlite_schema with the type {kind:?} and the name {name:?}")
+        };
+        shown.escape_default().to_string()
+    }
 }
 
 /// A number that changes with each commit of another connection.
@@ -39,6 +69,30 @@ pub(super) fn schema(connection: &Sqlite) -> Result<Vec<Object>, StoreError> {
     objects(connection).map_err(write_error)
 }
 
+/// Whether the schema in the file is this one: the same comparison for each batch, which copies nothing.
+pub(super) fn is_schema(connection: &Sqlite, expected: &[Object]) -> Result<bool, StoreError> {
+    has_objects(connection, expected).map_err(write_error)
+}
+
+fn has_objects(connection: &Sqlite, expected: &[Object]) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached(SELECT_OBJECTS)?;
+    let mut rows = statement.query([])?;
+    let mut expected = expected.iter();
+    while let Some(row) = rows.next()? {
+        let Some(Object { kind, name, table, root, sql }) = expected.next() else { return Ok(false) };
+        for (column, text) in [(0, kind), (1, name), (2, table), (4, sql)] {
+            // Bytes that are no text are shown as others: never the same, and read again.
+            if row.get_ref(column)?.as_bytes().ok() != Some(text.as_bytes()) {
+                return Ok(false);
+            }
+        }
+        if row.get::<_, i64>(3)? != *root {
+            return Ok(false);
+        }
+    }
+    Ok(expected.next().is_none())
+}
+
 /// Has the connection read the schema again: in a transaction, as of its beginning.
 pub(super) fn forget_schema(connection: &Sqlite) -> Result<(), StoreError> {
     connection.flush_prepared_statement_cache();
@@ -49,13 +103,8 @@ pub(super) fn forget_schema(connection: &Sqlite) -> Result<(), StoreError> {
 pub(super) async fn examine_reading(connection: &mut SqliteConnection) -> Result<FoundRisks, StoreError> {
     let rows = sqlx::query(SELECT_OBJECTS).fetch_all(connection).await.map_err(read_error)?;
     let found = rows.into_iter().map(|row| {
-        Ok(Object {
-            kind: row.try_get(0)?,
-            name: row.try_get(1)?,
-            table: row.try_get(2)?,
-            root: row.try_get(3)?,
-            sql: row.try_get(4)?,
-        })
+        let text = |column: usize| row.try_get(column).map(|bytes: Vec<u8>| shown_bytes(&bytes));
+        Ok(Object { kind: text(0)?, name: text(1)?, table: text(2)?, root: row.try_get(3)?, sql: text(4)? })
     });
     found.collect::<Result<Vec<_>, _>>().map(|found| risks(&found)).map_err(read_error)
 }
@@ -63,67 +112,74 @@ pub(super) async fn examine_reading(connection: &mut SqliteConnection) -> Result
 fn objects(connection: &Sqlite) -> rusqlite::Result<Vec<Object>> {
     let mut statement = connection.prepare_cached(SELECT_OBJECTS)?;
     let found = statement.query_map([], |row| {
-        Ok(Object {
-            kind: row.get(0)?,
-            name: row.get(1)?,
-            table: row.get(2)?,
-            root: row.get(3)?,
-            sql: row.get(4)?,
-        })
+        let text = |column: usize| row.get(column).map(|bytes: Vec<u8>| shown_bytes(&bytes));
+        Ok(Object { kind: text(0)?, name: text(1)?, table: text(2)?, root: row.get(3)?, sql: text(4)? })
     })?;
     found.collect()
 }
 
+/// As a text, which is another one than that of the migrations if the bytes are none.
+fn shown_bytes(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
 /// The risks of a file whose schema is that of this program.
 pub(super) fn risks(found: &[Object]) -> FoundRisks {
-    let find = |wanted: &Object| found.iter().find(|object| same_name(&object.name, &wanted.name));
-    let of = |kind: &str| EXPECTED.iter().filter(|object| object.kind == kind).collect::<Vec<_>>();
-    let (tables, triggers, indexes) = (of("table"), of("trigger"), of("index"));
-    let is_table = |wanted: &&Object| {
-        find(wanted).is_some_and(|object| {
-            object.kind == "table" && object.root > 0 && (wanted.sql.is_empty() || same_text(object, wanted))
-        })
-    };
-    // One that is not unique may be missing: then only searches are slow.
-    let is_index = |wanted: &&Object| match find(wanted) {
-        Some(object) => is_same(object, wanted),
-        None => !wanted.sql.starts_with("CREATE UNIQUE"),
-    };
-    let is_trigger = |wanted: &&Object| find(wanted).is_some_and(|object| is_same(object, wanted));
-    let is_foreign = |object: &&Object| {
-        object.kind == "trigger"
-            && tables.iter().any(|table| same_name(&table.name, &object.table))
-            && !triggers.iter().any(|wanted| is_same(object, wanted))
-    };
-    let of_migrations = |wanted: &[&Object], is_there: &dyn Fn(&&Object) -> bool| {
-        let missing = wanted.iter().filter(|object| !is_there(object));
-        missing.map(|object| format!("{} {}", object.kind, object.name)).collect::<Vec<_>>()
-    };
-    let foreign = found.iter().filter(is_foreign);
-    let foreign = foreign.map(|object| format!("trigger {} on {}", object.name, object.table)).collect();
     let mut risks = FoundRisks::default();
-    for (risk, objects) in [
-        (StoreRisk::NotATable, of_migrations(&tables, &is_table)),
-        (StoreRisk::TriggersOff, of_migrations(&triggers, &is_trigger)),
-        (StoreRisk::ForeignCode, foreign),
-        (StoreRisk::ChangedIndex, of_migrations(&indexes, &is_index)),
-    ] {
-        objects.into_iter().for_each(|object| risks.add(risk, object));
+    let has_name = |wanted: &Object| found.iter().any(|object| same_name(&object.name, &wanted.name));
+    for wanted in EXPECTED.iter().filter(|wanted| !found.iter().any(|object| is_same(object, wanted))) {
+        let risk = match wanted.kind.as_str() {
+            "table" => StoreRisk::NotATable,
+            "trigger" => StoreRisk::TriggersOff,
+            // One that is not unique may be missing: then only searches are slow.
+            _ if wanted.sql.starts_with("CREATE INDEX") && !has_name(wanted) => continue,
+            _ => StoreRisk::ChangedIndex,
+        };
+        risks.add(risk, format!("{} {}", wanted.kind, wanted.name));
+    }
+    for object in found.iter().filter(|object| is_foreign(object)) {
+        risks.add(StoreRisk::ForeignCode, object.shown());
     }
     risks
 }
 
-fn is_same(object: &Object, wanted: &Object) -> bool {
-    object.kind == wanted.kind
-        && same_name(&object.name, &wanted.name)
-        && same_name(&object.table, &wanted.table)
-        && same_text(object, wanted)
+/// Whether a row can be code that runs when the platform writes, and is none of the migrations.
+fn is_foreign(object: &Object) -> bool {
+    if EXPECTED.iter().any(|wanted| is_same(object, wanted)) {
+        return false;
+    }
+    let is_table = |wanted: &&Object| wanted.kind == "table" && same_name(&wanted.name, &object.table);
+    !object.is_of_sqlite() || object.kind == "trigger" && EXPECTED.iter().any(|wanted| is_table(&wanted))
 }
 
-/// Whether two objects have the same text. SQLite quotes the name of a table that was renamed.
-fn same_text(one: &Object, other: &Object) -> bool {
-    let unquoted = |object: &Object| object.sql.replacen(&format!("\"{}\"", other.table), &other.table, 1);
-    unquoted(one) == unquoted(other)
+fn is_same(object: &Object, wanted: &Object) -> bool {
+    (&object.kind, &object.name, &object.table) == (&wanted.kind, &wanted.name, &wanted.table)
+        && (object.root > 0) == (wanted.root > 0)
+        && (is_same_text(&object.sql, wanted) || is_free_text(wanted) && object.is_of_sqlite())
+}
+
+/// Whether a text is that of `wanted`. SQLite quotes the name of a table that was renamed, where the text
+/// names the table that it is about; everything else is compared as it is.
+fn is_same_text(text: &str, wanted: &Object) -> bool {
+    let Object { table, sql, .. } = wanted;
+    let subject = sql.match_indices(table.as_str()).find_map(|(place, _)| {
+        let (before, rest) = sql.split_at_checked(place)?;
+        let after = rest.strip_prefix(table.as_str())?;
+        let (before, after) = match before.strip_suffix('"') {
+            Some(before) => (before, after.strip_prefix('"')?),
+            None => (before, after),
+        };
+        let is_subject = before.ends_with("TABLE ") || before.ends_with("ON ");
+        is_subject.then_some((before, after))
+    });
+    let Some((before, after)) = subject else { return text == sql };
+    let named = text.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    named.is_some_and(|named| named == table || *named == format!("\"{table}\""))
+}
+
+/// The library of the migrations decides the columns of its table.
+fn is_free_text(wanted: &Object) -> bool {
+    wanted.kind == "table" && wanted.sql.is_empty()
 }
 
 /// SQLite ignores the case of names.
@@ -141,22 +197,23 @@ fn made_by_migrations() -> rusqlite::Result<Vec<Object>> {
         connection.execute_batch(migration.sql.as_str())?;
     }
     let mut made = objects(&connection)?;
-    // What SQLite makes by itself, such as the statistics of ANALYZE, has no text.
-    made.retain(|object| !object.name.starts_with("sqlite_"));
-    // The library of the migrations decides its columns.
     made.push(Object {
         kind: "table".to_owned(),
         name: "_sqlx_migrations".to_owned(),
         table: "_sqlx_migrations".to_owned(),
-        root: 0,
+        root: 1,
         sql: String::new(),
     });
     Ok(made)
 }
 
+const AUTOMATIC_INDEX: &str = "sqlite_autoindex_";
+
+/// Every row, also one with another kind of value than SQLite writes: it reads them all as texts.
 const SELECT_OBJECTS: &str = "
-SELECT type, name, tbl_name, coalesce(rootpage, 0), coalesce(sql, '') FROM sqlite_master
-WHERE type IN ('table', 'trigger', 'view', 'index')";
+SELECT CAST(coalesce(type, '') AS BLOB), CAST(coalesce(name, '') AS BLOB), CAST(coalesce(tbl_name, '') AS BLOB),
+    CAST(coalesce(rootpage, 0) AS INTEGER), CAST(coalesce(sql, '') AS BLOB)
+FROM sqlite_master";
 
 #[cfg(test)]
 mod tests {
@@ -177,6 +234,9 @@ mod tests {
             ("", ""),
             ("CREATE INDEX mine ON message (control_id); CREATE TABLE notes (text)", ""),
             ("CREATE TABLE n (t); CREATE TRIGGER t AFTER INSERT ON n BEGIN DELETE FROM n; END", ""),
+            ("CREATE TABLE n (t PRIMARY KEY); CREATE VIEW v AS SELECT * FROM n; ANALYZE; REINDEX; VACUUM", ""),
+            ("CREATE VIRTUAL TABLE words USING fts5(word)", ""),
+            ("ALTER TABLE probe RENAME TO kept; ALTER TABLE kept RENAME TO probe", ""),
             ("ALTER TABLE probe RENAME TO kept; CREATE VIEW probe AS SELECT * FROM kept", "not-a-table"),
             ("DROP TABLE probe; CREATE TABLE probe (one INTEGER PRIMARY KEY, at INTEGER)", "not-a-table"),
             ("DROP TABLE seen_identity", "not-a-table"),
@@ -199,6 +259,66 @@ mod tests {
             ),
         ] {
             assert_eq!(altered(sql), risks, "{sql}");
+        }
+    }
+
+    /// SQLite runs the text of each of these rows.
+    #[test]
+    fn a_row_of_the_schema_that_sqlite_has_not_written_so_is_foreign_code() {
+        const CODE: &str = "CREATE TRIGGER mine AFTER INSERT ON probe BEGIN UPDATE probe SET at = 77; END";
+        for (kind, name, table) in [
+            ("'trigger'", "'mine'", "'probe'"),
+            ("'Trigger'", "'mine'", "'probe'"),
+            ("'TRIGGER'", "'MINE'", "'PROBE'"),
+            ("X'74726967676572'", "'mine'", "'probe'"),
+            ("'trigger' || char(0) || 'x'", "'mine'", "'probe'"),
+            ("'trigger'", "'mine' || char(0)", "'probe' || char(0)"),
+            ("'trigger'", "'mine'", "'probe' || char(0)"),
+            ("'trigger'", "'mine'", "X'70726F6265'"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("platform.db");
+            let connection = Sqlite::open(&path).unwrap();
+            for migration in MIGRATOR.iter() {
+                connection.execute_batch(migration.sql.as_str()).unwrap();
+            }
+            connection.execute_batch("CREATE TABLE _sqlx_migrations (version)").unwrap();
+            let insert = format!(
+                "PRAGMA writable_schema = ON;
+                 INSERT INTO sqlite_schema VALUES ({kind}, {name}, {table}, 0, '{CODE}')"
+            );
+            connection.execute_batch(&insert).unwrap();
+            drop(connection);
+            let connection = Sqlite::open(&path).unwrap();
+            let found = risks(&schema(&connection).unwrap());
+            let codes: Vec<_> = found.iter().map(StoreRisk::code).collect();
+            assert_eq!(codes, ["foreign-code"], "{kind} {name} {table}: {found:?}");
+            let named = found.objects(StoreRisk::ForeignCode)[0].to_ascii_lowercase();
+            assert!(named.contains("mine"), "{named}");
+            // It is no row that SQLite ignores.
+            connection.execute_batch("INSERT INTO probe VALUES (1, 0)").unwrap();
+            let at: i64 = connection.query_row("SELECT at FROM probe", [], |row| row.get(0)).unwrap();
+            assert_eq!(at, 77, "{kind} {name} {table}");
+        }
+    }
+
+    #[test]
+    fn only_the_place_of_the_table_may_be_quoted() {
+        let wanted = Object {
+            kind: "table".to_owned(),
+            name: "device".to_owned(),
+            table: "device".to_owned(),
+            root: 1,
+            sql: "CREATE TABLE device (kind TEXT CHECK (kind IN ('device')))".to_owned(),
+        };
+        for (text, is_same) in [
+            ("CREATE TABLE device (kind TEXT CHECK (kind IN ('device')))", true),
+            ("CREATE TABLE \"device\" (kind TEXT CHECK (kind IN ('device')))", true),
+            ("CREATE TABLE device (kind TEXT CHECK (kind IN ('\"device\"')))", false),
+            ("CREATE TABLE \"Device\" (kind TEXT CHECK (kind IN ('device')))", false),
+            ("CREATE TABLE devices (kind TEXT CHECK (kind IN ('device')))", false),
+        ] {
+            assert_eq!(is_same_text(text, &wanted), is_same, "{text}");
         }
     }
 }

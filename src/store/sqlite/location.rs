@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions as _, Connection as _};
 use tracing::log::LevelFilter;
 
-use super::failure::{is_not_database, write_error};
+use super::failure::{is_malformed, is_not_database, write_error};
 use crate::filesystem::{create_folder, open_or_create};
 use crate::model::StoreUrl;
 use crate::store::access;
@@ -54,8 +54,12 @@ impl Location {
             .busy_timeout(BUSY_TIMEOUT)
             // In WAL mode only FULL synchronises at every commit.
             .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .log_statements(LevelFilter::Trace);
+            // The migrations have none. Those of other tables in the file would run their triggers when the
+            // platform removes a row.
+            .foreign_keys(false)
+            .log_statements(LevelFilter::Trace)
+            // A slow disk or server would fill the log with them.
+            .log_slow_statements(LevelFilter::Debug, SLOW_STATEMENT);
         #[cfg(test)]
         let options = match self.max_pages {
             Some(pages) => options.pragma("max_page_count", pages.to_string()),
@@ -127,7 +131,7 @@ impl Location {
             |pragma, value: &dyn ToSql| connection.pragma_update(None, pragma, value).map_err(write_error);
         set("journal_mode", &"wal")?;
         set("synchronous", &"full")?;
-        set("foreign_keys", &true)?;
+        set("foreign_keys", &false)?;
         set("cache_size", &WRITER_CACHE)?;
         set("wal_autocheckpoint", &MAX_WAL_PAGES)?;
         #[cfg(test)]
@@ -169,6 +173,9 @@ impl Location {
         if is_not_database(&source) {
             return StoreError::NotDatabase { path, source: Arc::new(source.into()) };
         }
+        if is_malformed(&source.to_string()) {
+            return StoreError::Malformed(Arc::new(source.into()));
+        }
         StoreError::Open { path, source: Arc::new(source.into()) }
     }
 }
@@ -186,3 +193,5 @@ const MAX_WAL_PAGES: i64 = 8000;
 
 /// The writer's prepared statements that are cached: more than it has.
 const WRITER_STATEMENTS: usize = 64;
+/// A statement that took so long is one for who looks for the cause (`log.level = "debug"`).
+const SLOW_STATEMENT: Duration = Duration::from_secs(1);

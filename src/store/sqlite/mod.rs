@@ -3,6 +3,7 @@
 pub(in crate::store) mod backup;
 mod checkpoint;
 pub(in crate::store) mod database_file;
+pub(in crate::store) mod disk;
 pub(in crate::store) mod failure;
 mod integrity;
 pub(in crate::store) mod location;

@@ -2,6 +2,7 @@
 
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::{Sqlite, SqlitePool, SqlitePoolOptions};
+use tracing::log::LevelFilter;
 
 use super::failure::read_error;
 use super::location::{BUSY_TIMEOUT, Location};
@@ -13,6 +14,8 @@ use crate::store::statement::Statement;
 pub(super) fn open(location: &Location) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
+        // What waits for a slow store fills no log.
+        .acquire_slow_level(LevelFilter::Debug)
         .acquire_timeout(BUSY_TIMEOUT)
         .connect_lazy_with(location.options().pragma("query_only", "ON"))
 }

@@ -25,9 +25,9 @@ impl Rereader {
     /// Reads everything as of one moment, from the tables that the file names in that moment.
     fn read_at_once(&mut self, connection: &Sqlite, wanted: &Wanted<'_>) -> Result<Found, StoreError> {
         let transaction = connection.unchecked_transaction().map_err(write_error)?;
-        let schema = integrity::schema(connection)?;
-        if self.schema != schema {
+        if !integrity::is_schema(connection, &self.schema)? {
             // Also where only the root pages are others: the number of the schema can be the same.
+            let schema = integrity::schema(connection)?;
             integrity::forget_schema(connection)?;
             self.schema = schema;
         }
@@ -79,44 +79,47 @@ fn found(connection: &Sqlite, wanted: &Wanted<'_>) -> Result<Found, StoreError> 
     Ok(found)
 }
 
+/// The columns by their place: by their name each of them would be searched for in every row.
 fn message(row: &Row<'_>) -> rusqlite::Result<(MessageId, FoundMessage)> {
     let found = FoundMessage {
-        received_at: row.get("received_at")?,
-        event_time: row.get("event_time")?,
-        device: row.get("device")?,
-        session: row.get("session")?,
-        fingerprint: row.get("fingerprint")?,
-        peer: row.get("peer")?,
-        transaction: row.get("pcd_transaction")?,
-        message_type: row.get("message_type")?,
-        control_id: row.get("control_id")?,
-        sending_application: row.get("sending_application")?,
-        digest: row.get("digest")?,
-        rejection: row.get("rejection")?,
-        warnings: row.get("warnings")?,
-        identities: row.get("identities")?,
-        raw_size: row.get("raw_size")?,
-        acknowledgement: row.get("acknowledgement")?,
-        raw: row.get("raw")?,
+        received_at: row.get(1)?,
+        event_time: row.get(2)?,
+        device: row.get(3)?,
+        session: row.get(4)?,
+        fingerprint: row.get(5)?,
+        peer: row.get(6)?,
+        transaction: row.get(7)?,
+        message_type: row.get(8)?,
+        control_id: row.get(9)?,
+        sending_application: row.get(10)?,
+        digest: row.get(11)?,
+        rejection: row.get(12)?,
+        warnings: row.get(13)?,
+        identities: row.get(14)?,
+        raw_size: row.get(15)?,
+        acknowledgement: row.get(16)?,
+        raw: row.get(17)?,
     };
-    Ok((MessageId::from_bytes(row.get("id")?), found))
+    Ok((MessageId::from_bytes(row.get(0)?), found))
 }
 
 fn audit_row(row: &Row<'_>) -> rusqlite::Result<FoundRow> {
     Ok(FoundRow {
-        number: row.get("number")?,
-        at: row.get("at")?,
-        event: row.get("event")?,
-        details: row.get("details")?,
-        hash: row.get("hash")?,
+        number: row.get(0)?,
+        at: row.get(1)?,
+        event: row.get(2)?,
+        details: row.get(3)?,
+        hash: row.get(4)?,
     })
 }
 
+/// The columns in the order of [`message`].
 const SELECT_MESSAGE: &str = "
 SELECT id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type, control_id,
     sending_application, digest, rejection, warnings, identities, raw_size, acknowledgement, raw
 FROM main.message WHERE id = ?";
 
+/// The columns in the order of [`audit_row`].
 const SELECT_ROWS: &str = "
 SELECT number, at, event, details, hash FROM main.audit WHERE node = ? AND number >= ? AND number <= ?
 ORDER BY number";

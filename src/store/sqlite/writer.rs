@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use rusqlite::types::{ToSql, ToSqlOutput};
-use rusqlite::{CachedStatement, Connection as Sqlite, OptionalExtension as _, params};
+use rusqlite::{CachedStatement, Connection as Sqlite, OptionalExtension as _, Row, params};
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::Checkpointer;
@@ -15,8 +15,8 @@ use super::failure::write_error;
 use super::integrity;
 use super::location::Location;
 use super::rereader::Rereader;
-use crate::audit::{ChainHead, Event, RowHash};
-use crate::model::{MessageId, NodeName};
+use crate::audit::{ChainHead, ChainRow, Event, RowHash};
+use crate::model::{MessageId, NodeName, SearchKey};
 use crate::store::error::StoreError;
 use crate::store::own_chain::OwnChain;
 use crate::store::records::message::CONTROL_ID_REUSED;
@@ -25,7 +25,7 @@ use crate::store::write::batch::{self, Committed};
 use crate::store::write::chain::ChainedEvent;
 use crate::store::write::connection::Connection;
 use crate::store::write::entry::Entry;
-use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
+use crate::store::write::incoming::{IncomingMessage, Insertion, StoredCopy};
 use crate::store::write::queue::Backend;
 use crate::store::write::reread::ReadBack;
 
@@ -110,7 +110,7 @@ impl Backend for Writer {
         self.file.check_committed()?;
         // Nor is one to a table that was changed meanwhile.
         self.require_own_schema(&connection)?;
-        self.chain.committed(committed.end);
+        self.chain.committed(committed.end, &committed.rows);
         // After an error the connection is dropped: some errors roll the transaction back and others do not,
         // and a new connection has a known state.
         self.connection = Some(connection);
@@ -169,11 +169,28 @@ impl Connection for Sqlite {
         Ok(count)
     }
 
+    async fn trail_rows(&mut self, statement: Statement) -> Result<Vec<ChainRow>, StoreError> {
+        let mut prepared = bound(self, statement)?;
+        let (mut rows, mut found) = (prepared.raw_query(), Vec::new());
+        while let Some(row) = rows.next().map_err(write_error)? {
+            found.push(trail_row(row).map_err(write_error)?);
+        }
+        Ok(found)
+    }
+
     async fn insert_messages(
         &mut self,
         messages: &[IncomingMessage<'_>],
-    ) -> Result<Vec<WriteOutcome>, StoreError> {
+    ) -> Result<Vec<Insertion>, StoreError> {
         messages.iter().map(|message| insert(self, message)).collect()
+    }
+
+    async fn insert_keys(&mut self, rows: &[(SearchKey, MessageId)]) -> Result<(), StoreError> {
+        let mut insert = prepared(self, INSERT_KEY)?;
+        for (key, message) in rows {
+            insert.execute(params![key.number(), message.as_bytes()]).map_err(write_error)?;
+        }
+        Ok(())
     }
 
     async fn append_audit(
@@ -232,11 +249,11 @@ fn bound(connection: &Sqlite, statement: Statement) -> Result<CachedStatement<'_
 
 /// Inserts a message that is not a resend. The transaction holds the write lock, so the check for a resend
 /// stays valid until the insert.
-fn insert(connection: &Sqlite, message: &IncomingMessage<'_>) -> Result<WriteOutcome, StoreError> {
+fn insert(connection: &Sqlite, message: &IncomingMessage<'_>) -> Result<Insertion, StoreError> {
     let IncomingMessage { record, content, digest, .. } = message;
     let known = known(connection, message)?;
-    if let Some(resend) = known.same.filter(|_| record.verdict.rejection().is_none()) {
-        return Ok(resend);
+    if let Some(copy) = known.same.filter(|_| record.verdict.rejection().is_none()) {
+        return Ok(Insertion::Copy(copy));
     }
     let warnings = if known.reused {
         let reused = CONTROL_ID_REUSED.to_owned();
@@ -265,7 +282,7 @@ fn insert(connection: &Sqlite, message: &IncomingMessage<'_>) -> Result<WriteOut
         content.bytes.as_ref(),
     ];
     require_one(prepared(connection, INSERT_MESSAGE)?.execute(row).map_err(write_error)?, "message")?;
-    Ok(WriteOutcome::Applied)
+    Ok(Insertion::Inserted)
 }
 
 /// A trigger can drop a row without an error.
@@ -276,8 +293,8 @@ const fn require_one(inserted: usize, table: &'static str) -> Result<(), StoreEr
 /// Accepted messages with the control id of a message.
 #[derive(Default)]
 struct Known {
-    /// The outcome for a resend: a message with the same bytes.
-    same: Option<WriteOutcome>,
+    /// A message with the same bytes.
+    same: Option<StoredCopy>,
     /// A message with other bytes.
     reused: bool,
 }
@@ -294,15 +311,25 @@ fn known(
     let (device, digest) = (record.device.as_str(), digest.as_bytes());
     let key = params![device, record.sending_application, record.control_id, digest];
     let same = prepared(connection, SELECT_SAME)?
-        .query_row(key, |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, Vec<u8>>(1)?)))
+        .query_row(key, |row| {
+            let (id, acknowledgement) = (MessageId::from_bytes(row.get(0)?), row.get::<_, Vec<u8>>(1)?);
+            Ok(StoredCopy { id, acknowledgement: acknowledgement.into(), recorded_at: row.get(2)? })
+        })
         .optional()
         .map_err(write_error)?;
-    let same = same.map(|(id, acknowledgement)| WriteOutcome::Resend {
-        original: MessageId::from_bytes(id),
-        acknowledgement: acknowledgement.into(),
-    });
     let reused = prepared(connection, SELECT_OTHER)?.exists(key).map_err(write_error)?;
     Ok(Known { same, reused })
+}
+
+fn trail_row(row: &Row<'_>) -> rusqlite::Result<ChainRow> {
+    Ok(ChainRow {
+        sequence: row.get("sequence")?,
+        number: row.get("number")?,
+        at: row.get("at")?,
+        event: row.get("event")?,
+        details: row.get("details")?,
+        hash: row.get("hash")?,
+    })
 }
 
 /// The number as a signed column. Saturates: no store reaches the end of these numbers.
@@ -319,7 +346,8 @@ SELECT 1 FROM message
 WHERE device = ? AND sending_application = ? AND control_id = ? AND rejection IS NULL LIMIT 1";
 
 const SELECT_SAME: &str = "
-SELECT id, acknowledgement FROM message
+SELECT id, acknowledgement,
+    coalesce((SELECT at FROM reconsidered WHERE reconsidered.message = message.id), received_at) FROM message
 WHERE device = ? AND sending_application = ? AND control_id = ? AND digest = ? AND rejection IS NULL";
 
 const SELECT_OTHER: &str = "
@@ -331,6 +359,8 @@ INSERT INTO message (
     id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type, control_id,
     sending_application, digest, rejection, warnings, identities, raw_size, acknowledgement, raw
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+const INSERT_KEY: &str = "INSERT OR IGNORE INTO message_key (hash, message) VALUES (?, ?)";
 
 const INSERT_AUDIT: &str =
     "INSERT INTO audit (node, number, at, event, details, hash) VALUES (?, ?, ?, ?, ?, ?)";

@@ -25,7 +25,7 @@ fn filler(number: &str) -> Filler {
 
 fn start(number: &str, time: &str) -> AlertReport {
     let (event, phase) = (b"196670".to_vec(), b"start".to_vec());
-    let key = AlertKey { filler: filler(number), event, phase, time: time.into() };
+    let key = AlertKey { filler: filler(number), event, phase, time: time.into(), equipment: Vec::new() };
     AlertReport { key, continues: None }
 }
 

@@ -44,6 +44,7 @@ async fn audit_rows_cannot_be_changed_or_deleted(place: TestStore) {
         event: "platform-stopped".to_owned(),
         details: details.to_owned(),
         hash: link.hash,
+        is_distorted: false,
     };
     assert_eq!(store.audit_rows(&TRAIL).await.unwrap(), [row]);
 }

@@ -11,6 +11,7 @@ battery! {
     a_message_that_the_platform_did_not_store_is_counted,
     passes_of_an_earlier_version_explain_what_is_older,
     many_messages_are_compared_page_by_page,
+    a_message_that_the_index_of_identities_lacks_is_named,
 }
 
 /// Stores a message with this control id, and returns its identifier.
@@ -71,6 +72,24 @@ async fn messages_that_the_server_cannot_read_are_named_and_compared_with_the_tr
     assert_eq!((contents.compared, contents.unreadable.count), (2, 2), "{contents:?}");
     assert_eq!((contents.unreadable.first, contents.missing.first), (ids[1..].to_vec(), vec![ids[0]]));
     assert_eq!((contents.altered.count, contents.unrecorded), (0, 0));
+}
+
+async fn a_message_that_the_index_of_identities_lacks_is_named(place: TestStore) {
+    let store = place.open().await;
+    let ids = fill(&place, &store, 3).await;
+    let long = "\u{fc}".repeat(80) + "^name";
+    let mut record = place.record("named", b"MSH|");
+    record.identities =
+        vec![long, "A\0B".to_owned(), "C\\u0000^x".to_owned(), String::new(), "C\\u0000".to_owned()];
+    store.record(record).await.unwrap();
+    let contents = store.check_contents(&Repeating).await.unwrap();
+    assert!(contents.are_whole(), "{contents:?}");
+    let id: String = ids[1].as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = if place.is_postgres() { format!("'\\x{id}'") } else { format!("x'{id}'") };
+    place.execute(&format!("DELETE FROM message_identity WHERE message = {id}")).await.unwrap();
+    let contents = store.check_contents(&Repeating).await.unwrap();
+    assert_eq!((contents.unindexed.count, &contents.unindexed.first), (1, &vec![ids[1]]));
+    assert!(!contents.are_whole());
 }
 
 async fn a_message_that_was_removed_from_the_table_is_named(place: TestStore) {

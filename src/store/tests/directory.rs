@@ -8,6 +8,7 @@ use crate::model::{Refusal, SessionId, SilentAfter};
 battery! {
     changes_of_the_directory_are_stored_and_audited,
     a_list_of_devices_is_added_completely_or_not_at_all,
+    a_suspension_that_comes_before_a_merge_is_not_lost,
     a_change_of_the_directory_is_visible_in_every_process,
     a_waiting_process_learns_of_a_change_of_the_directory,
     devices_with_unfit_certificates_are_known_until_they_have_others,
@@ -82,6 +83,7 @@ async fn changes_of_the_directory_are_stored_and_audited(place: TestStore) {
         expected: true,
         note: String::new(),
         learns_until: None,
+        about: About { name: "ICU-14".to_owned(), ward: "ICU".to_owned(), ..About::default() },
         ..entry.clone()
     };
     store.describe_device(described.clone(), "bob").await.unwrap();
@@ -111,7 +113,7 @@ async fn changes_of_the_directory_are_stored_and_audited(place: TestStore) {
             ("device-suspended", by_bob),
             (
                 "device-changed",
-                r#"{"acknowledge":"original","actor":"bob","device":"GATEWAY-1","expected":true,"issuers":["8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd"],"kind":"device","silent-after":"2m","speaks-for":["*"]}"#
+                r#"{"acknowledge":"original","actor":"bob","device":"GATEWAY-1","expected":true,"issuers":["8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd"],"kind":"device","name":"ICU-14","silent-after":"2m","speaks-for":["*"],"ward":"ICU"}"#
             ),
             ("device-resumed", by_bob),
             ("device-removed", by_bob),
@@ -130,6 +132,20 @@ async fn a_list_of_devices_is_added_completely_or_not_at_all(place: TestStore) {
     let names: Vec<_> =
         store.devices().await.unwrap().into_iter().map(|device| device.id.to_string()).collect();
     assert_eq!(names, ["A", "B"]);
+}
+
+async fn a_suspension_that_comes_before_a_merge_is_not_lost(place: TestStore) {
+    let store = place.open().await;
+    for suspended in ["A", "B"] {
+        store.add_devices(vec![gateway("A"), gateway("B")], "alice").await.unwrap();
+        store.set_device_status(&gateway(suspended).id, DeviceStatus::Suspended, "bob").await.unwrap();
+        // As alice was shown them before.
+        store.merge_devices(gateway("A"), &gateway("B").id, false, "alice").await.unwrap();
+        let left = store.devices().await.unwrap();
+        let left: Vec<_> = left.iter().map(|device| (device.id.as_str(), device.status)).collect();
+        assert_eq!(left, [("A", DeviceStatus::Suspended)], "{suspended} was suspended");
+        store.remove_device(&gateway("A").id, "alice").await.unwrap();
+    }
 }
 
 async fn a_change_of_the_directory_is_visible_in_every_process(place: TestStore) {
@@ -174,7 +190,7 @@ async fn unauthorized_identities_are_recorded_and_counted_once_per_message(place
     assert_eq!(shown, [("A", 2, 60), ("B", 1, 0)], "a resend is no second message");
     assert!(store.seen_identities(&"PUMP-2".parse().unwrap()).await.unwrap().is_empty());
 
-    // A device that invents identities cannot fill the disk: only the last ones are retained.
+    // A device that invents identities cannot fill the disk, and does not push out those of real devices.
     for n in 0..10 {
         place.clock.advance(Duration::from_secs(1));
         // Of each message the first 32 are recorded.
@@ -186,6 +202,20 @@ async fn unauthorized_identities_are_recorded_and_counted_once_per_message(place
     let known = store.seen_identities(&pump).await.unwrap();
     assert_eq!(known.len(), 256);
     assert_eq!(known.iter().filter(|seen| seen.identity.starts_with("M9-")).count(), 32);
+    let often = known.iter().find(|seen| seen.identity == "A").map(|seen| seen.messages);
+    assert_eq!(often, Some(2), "what is in several messages stays");
+
+    store.forget_seen(&pump, Some("A"), "alice").await.unwrap();
+    let again = store.forget_seen(&pump, Some("A"), "alice").await.unwrap_err();
+    assert!(matches!(again, StoreError::IdentityNotSeen(_)), "{again}");
+    assert_eq!(store.seen_identities(&pump).await.unwrap().len(), 255);
+    store.forget_seen(&pump, None, "alice").await.unwrap();
+    assert!(store.seen_identities(&pump).await.unwrap().is_empty());
+    let rows = store.audit_rows(&TRAIL).await.unwrap();
+    let forgotten = rows.iter().filter(|row| row.event == "device-identities-forgotten");
+    let forgotten: Vec<_> = forgotten.map(|row| row.details.contains("\"identity\":\"A\"")).collect();
+    assert_eq!(forgotten.iter().filter(|one| **one).count(), 1, "{forgotten:?}");
+    assert_eq!(forgotten.len(), 2);
 }
 
 async fn a_waiting_process_learns_of_a_change_of_the_directory(place: TestStore) {
@@ -203,6 +233,6 @@ async fn a_waiting_process_learns_of_a_change_of_the_directory(place: TestStore)
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(30), heard).await.unwrap();
     }
 }

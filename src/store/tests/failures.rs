@@ -2,7 +2,7 @@
 //! the store reconnects by itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::relay::{Cut, Relay};
 use super::*;
@@ -21,11 +21,32 @@ fn cycles() -> usize {
     std::env::var("PCD_TEST_KILL_CYCLES").map_or(2, |cycles| cycles.parse().unwrap())
 }
 
-/// Sends messages until `stop`, and resends each until it is acknowledged, as a device does. Returns the
-/// control ids.
-async fn sender(store: Store, place: Arc<TestStore>, name: usize, stop: Arc<AtomicBool>) -> Vec<String> {
+/// What the senders and the test know of each other.
+#[derive(Default)]
+struct Load {
+    /// Messages that were acknowledged, of all senders.
+    acknowledged: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Load {
+    /// Waits until so many more messages are acknowledged.
+    async fn go_on(&self, more: usize) {
+        let before = self.acknowledged.load(Ordering::SeqCst);
+        bounded(async {
+            while self.acknowledged.load(Ordering::SeqCst) < before + more {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+}
+
+/// Sends messages until it is to stop, and resends each until it is acknowledged, as a device does. Returns
+/// the control ids.
+async fn sender(store: Store, place: Arc<TestStore>, name: usize, load: Arc<Load>) -> Vec<String> {
     let mut acknowledged = Vec::new();
-    while !stop.load(Ordering::SeqCst) {
+    while !load.stop.load(Ordering::SeqCst) {
         let id = format!("{name}-{}", acknowledged.len());
         let raw = Bytes::from(format!("message {id}"));
         loop {
@@ -37,6 +58,7 @@ async fn sender(store: Store, place: Arc<TestStore>, name: usize, stop: Arc<Atom
             }
         }
         acknowledged.push(id);
+        load.acknowledged.fetch_add(1, Ordering::SeqCst);
     }
     acknowledged
 }
@@ -47,17 +69,18 @@ async fn under_load(disturb: fn(&Cluster)) {
     let server = Arc::new(tokio::task::spawn_blocking(Cluster::start).await.unwrap());
     let place = Arc::new(TestStore::on(&server));
     let store = place.open().await;
-    let stop = Arc::new(AtomicBool::new(false));
+    let load = Arc::new(Load::default());
     let senders: Vec<_> = (0..8)
-        .map(|name| tokio::spawn(sender(store.clone(), Arc::clone(&place), name, Arc::clone(&stop))))
+        .map(|name| tokio::spawn(sender(store.clone(), Arc::clone(&place), name, Arc::clone(&load))))
         .collect();
     for cycle in 0..cycles() {
-        tokio::time::sleep(Duration::from_millis(200 + 37 * (cycle as u64 % 7))).await;
+        load.go_on(9).await;
+        tokio::time::sleep(Duration::from_millis(37 * (cycle as u64 % 7))).await;
         let server = Arc::clone(&server);
         tokio::task::spawn_blocking(move || disturb(&server)).await.unwrap();
     }
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    stop.store(true, Ordering::SeqCst);
+    load.go_on(9).await;
+    load.stop.store(true, Ordering::SeqCst);
     let mut acknowledged = Vec::new();
     for sender in senders {
         acknowledged.extend(sender.await.unwrap());
@@ -332,7 +355,7 @@ async fn the_common_batch_takes_one_round_trip_and_two_to_read_it_back() {
     store.record(place.record("206", b"message")).await.unwrap();
     assert_eq!(ways() - before, 3, "after another process");
     let reports = store.verify_audit(&Repeating).await.unwrap();
-    assert_eq!(reports[0].verdict.as_ref().unwrap().end.number, 209);
+    assert_eq!(reports[0].verdict.as_ref().unwrap().end.number, 210, "with the row about the resend");
 }
 
 #[tokio::test]
@@ -380,7 +403,15 @@ async fn a_deadlock_is_retried() {
     direct.execute(hold).await.unwrap();
     let (record, ()) = tokio::join!(bounded(store.record(place.record("1", b"message"))), async {
         // Its row is inserted, and it waits for the audit trail.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let waiting = "SELECT pid::text FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let mut other = place.connect_directly().await;
+        bounded(async {
+            while other.texts(waiting).await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
         bounded(direct.execute("LOCK TABLE message IN SHARE MODE; ROLLBACK")).await.unwrap();
     });
     assert!(matches!(record, Ok(RecordOutcome::Stored(_))), "{record:?}");
@@ -394,4 +425,30 @@ async fn a_deadlock_is_retried() {
         }
     })
     .await;
+}
+
+battery! { a_store_that_refuses_the_messages_of_all_devices_is_not_ready }
+
+/// As a unique index or a constraint that an administrator has added does.
+async fn a_store_that_refuses_the_messages_of_all_devices_is_not_ready(place: TestStore) {
+    let store = Store::open(&place.url(), place.clock.clone()).await.unwrap();
+    place.execute("CREATE UNIQUE INDEX mine ON message (peer)").await.unwrap();
+    store.record(place.record("first", b"1")).await.unwrap();
+    let send = async |device: &str, id: &str| {
+        let device = device.parse().unwrap();
+        store.record(MessageRecord { device, ..place.record(id, b"2") }).await
+    };
+    for second in 0..5 {
+        store.check().await.unwrap_or_else(|error| panic!("after {second} s: {error}"));
+        for device in ["A", "B"] {
+            let refused = send(device, &format!("{second}")).await;
+            assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+        }
+        place.clock.advance(Duration::from_secs(1));
+    }
+    let stalled = store.check().await.unwrap_err();
+    assert!(matches!(&stalled, StoreError::Stalled { seconds: 5.., source: Some(_) }), "{stalled:?}");
+    place.execute("DROP INDEX mine").await.unwrap();
+    send("A", "last").await.unwrap();
+    store.check().await.unwrap();
 }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::audit::fixtures::Repeating;
 use crate::store::handle::Opener;
 use crate::store::instance::process::ProcessId;
 use crate::store::read::reader::Reader;
@@ -58,7 +59,7 @@ async fn a_full_disk_fails_at_once_and_recovers_when_there_is_space() {
     let large = incompressible(16 * 1024);
 
     let fill = join_all((0..20).map(|n| store.record(place.record(&n.to_string(), large))));
-    let outcomes = tokio::time::timeout(Duration::from_secs(5), fill).await.unwrap();
+    let outcomes = tokio::time::timeout(Duration::from_secs(30), fill).await.unwrap();
     for outcome in outcomes {
         // One transaction, too large as a whole: no caller gets a success for a message that was not stored.
         assert!(matches!(outcome, Ok(_) | Err(StoreError::Unavailable(_))), "{outcome:?}");
@@ -112,4 +113,56 @@ async fn opening_reports_why_a_store_cannot_be_opened() {
 
     let opened = Store::open(&place.url(), place.clock.clone()).await;
     assert!(matches!(opened, Err(StoreError::NotDatabase { .. })), "{opened:?}");
+}
+
+/// A foreign key would run the triggers of its table in a transaction of the platform.
+#[tokio::test]
+async fn a_table_that_refers_to_messages_gets_nothing_run() {
+    let place = TestStore::new();
+    let store = Store::open(&place.url(), place.clock.clone()).await.unwrap();
+    // An identifier of this clock: the others are later than any that the tests of this process have had.
+    let milliseconds = u128::try_from(place.clock.now().as_millisecond()).unwrap();
+    let id = MessageId::from_bytes((milliseconds << 80 | 7 << 76 | 2 << 62).to_be_bytes());
+    store.record(MessageRecord { id, ..place.record("old", b"1") }).await.unwrap();
+    place.clock.advance(Duration::from_secs(86_400));
+    let before = place.clock.now();
+    store.record(place.record("new", b"2")).await.unwrap();
+    place
+        .execute(
+            "CREATE TABLE mine (message BLOB REFERENCES message (id) ON DELETE CASCADE);
+             CREATE TRIGGER mine AFTER DELETE ON mine BEGIN DELETE FROM message WHERE control_id = 'new'; END;
+             INSERT INTO mine SELECT id FROM message WHERE control_id = 'old'",
+        )
+        .await
+        .unwrap();
+    assert_eq!(store.prune_messages(before, &Repeating).await.unwrap(), 1);
+    let left = store.messages(&ANY).await.unwrap();
+    assert_eq!(left.iter().map(|message| message.control_id.as_str()).collect::<Vec<_>>(), ["new"]);
+}
+
+/// A row that SQLite itself refuses. What the documentation says removes it, and no message is lost.
+#[tokio::test]
+async fn a_row_that_makes_the_schema_of_a_file_unreadable_needs_no_backup() {
+    let place = TestStore::new();
+    let store = Store::open(&place.url(), place.clock.clone()).await.unwrap();
+    store.record(place.record("1", b"1")).await.unwrap();
+    let write = |sql: &str| {
+        let file = rusqlite::Connection::open(place.path()).unwrap();
+        file.execute_batch(&format!("PRAGMA writable_schema = ON; {sql}; PRAGMA writable_schema = RESET"))
+    };
+    write(
+        "INSERT INTO sqlite_schema VALUES ('trigger', 'mine', 'probe', 0,
+             'CREATE TRIGGER other AFTER INSERT ON message BEGIN SELECT 1; END')",
+    )
+    .unwrap_or_default();
+    // The connection that is open has read the schema before.
+    let refused = store.record(place.record("2", b"2")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Risky(_)), "{refused:?}");
+    let opened = Store::open(&place.url(), place.clock.clone()).await.unwrap_err();
+    assert!(matches!(opened, StoreError::Malformed(_)), "{opened:?}");
+    let text = crate::model::explained(&opened);
+    assert!(text.contains("mine") && text.contains("remove that row"), "{text}");
+    write("DELETE FROM sqlite_schema WHERE name = 'mine'").unwrap();
+    store.record(place.record("2", b"2")).await.unwrap();
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 2);
 }

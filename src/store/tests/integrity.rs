@@ -1,15 +1,16 @@
 //! Tables that are no longer what the migrations made. The tests that open the store with
-//! [`TestStore::open`] accept triggers; these accept nothing.
+//! [`TestStore::open`] accept triggers; these accept nothing. Each difference of a server has its risk:
+//! see [`super::differences`].
 
 use super::*;
 use crate::audit::fixtures::Repeating;
 use crate::model::{SchemaName, StoreRisk, StoreRisks};
 
-async fn open(place: &TestStore) -> Result<Store, StoreError> {
+pub(super) async fn open(place: &TestStore) -> Result<Store, StoreError> {
     Store::open(&place.url(), place.clock.clone()).await
 }
 
-fn risks(outcome: Result<impl Sized, StoreError>) -> Vec<&'static str> {
+pub(super) fn risks(outcome: Result<impl Sized, StoreError>) -> Vec<&'static str> {
     match outcome {
         Ok(_) => Vec::new(),
         Err(StoreError::Risky(found)) => {
@@ -17,199 +18,6 @@ fn risks(outcome: Result<impl Sized, StoreError>) -> Vec<&'static str> {
             found.iter().map(StoreRisk::code).collect()
         }
         Err(error) => panic!("{error:?}"),
-    }
-}
-
-/// A cause on PostgreSQL, its end, and the risks that it is.
-const ON_POSTGRES: &[(&str, &str, &[&str])] = &[
-    (
-        "ALTER TABLE probe RENAME TO kept; CREATE VIEW probe AS SELECT * FROM kept;
-         ALTER TABLE kept SET UNLOGGED",
-        "DROP VIEW probe; ALTER TABLE kept SET LOGGED; ALTER TABLE kept RENAME TO probe",
-        &["not-a-table"],
-    ),
-    ("CREATE TABLE child () INHERITS (message)", "DROP TABLE child", &["not-a-table"]),
-    ("ALTER TABLE probe RENAME TO kept", "ALTER TABLE kept RENAME TO probe", &["not-a-table"]),
-    ("ALTER TABLE probe SET UNLOGGED", "ALTER TABLE probe SET LOGGED", &["unlogged-table"]),
-    (
-        "UPDATE pg_class SET relpersistence = 'u' WHERE oid =
-         (SELECT reltoastrelid FROM pg_class WHERE oid = 'message'::regclass)",
-        "UPDATE pg_class SET relpersistence = 'p' WHERE oid =
-         (SELECT reltoastrelid FROM pg_class WHERE oid = 'message'::regclass)",
-        &["unlogged-table"],
-    ),
-    (
-        "ALTER TABLE message ALTER session DROP NOT NULL",
-        "ALTER TABLE message ALTER session SET NOT NULL",
-        &["not-a-table"],
-    ),
-    (
-        "ALTER TABLE audit DROP CONSTRAINT audit_details_check",
-        "ALTER TABLE audit ADD CONSTRAINT audit_details_check CHECK (details::json IS NOT NULL)",
-        &["not-a-table"],
-    ),
-    (
-        "ALTER TABLE message ALTER peer TYPE varchar COLLATE \"C\"",
-        "ALTER TABLE message ALTER peer TYPE text COLLATE \"C\"",
-        &["not-a-table"],
-    ),
-    (
-        "ALTER TABLE message DISABLE TRIGGER USER",
-        "ALTER TABLE message ENABLE TRIGGER USER",
-        &["triggers-off"],
-    ),
-    (
-        "ALTER TABLE audit ENABLE REPLICA TRIGGER audit_only_grows",
-        "ALTER TABLE audit ENABLE TRIGGER audit_only_grows",
-        &["triggers-off"],
-    ),
-    (
-        "ALTER TRIGGER audit_only_pruned ON audit RENAME TO other",
-        "ALTER TRIGGER other ON audit RENAME TO audit_only_pruned",
-        &["triggers-off", "foreign-code"],
-    ),
-    (
-        "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-         CREATE TRIGGER mine BEFORE INSERT ON audit FOR EACH ROW WHEN (NEW.event = 'message-viewed')
-         EXECUTE FUNCTION mine()",
-        "DROP TRIGGER mine ON audit; DROP FUNCTION mine",
-        &["foreign-code"],
-    ),
-    (
-        "CREATE RULE mine AS ON INSERT TO message DO INSTEAD NOTHING",
-        "DROP RULE mine ON message",
-        &["foreign-code"],
-    ),
-    (
-        "CREATE OR REPLACE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql
-         SET search_path = public, pg_temp AS 'BEGIN RETURN NULL; END'",
-        "CREATE OR REPLACE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql
-         SET search_path = public, pg_temp AS $$
-BEGIN
-    RAISE EXCEPTION 'the audit trail is append-only';
-END
-$$",
-        &["foreign-code"],
-    ),
-    (
-        "ALTER FUNCTION message_identity_inserted() SET search_path = elsewhere, public",
-        "ALTER FUNCTION message_identity_inserted() SET search_path = public, pg_temp",
-        &["foreign-code"],
-    ),
-    (
-        "CREATE FUNCTION mine(bytea) RETURNS boolean LANGUAGE sql AS 'SELECT true';
-         ALTER TABLE message ADD CONSTRAINT mine CHECK (mine(raw))",
-        "ALTER TABLE message DROP CONSTRAINT mine; DROP FUNCTION mine",
-        &["foreign-code"],
-    ),
-    (
-        "CREATE FUNCTION mine() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint';
-         ALTER TABLE message ADD COLUMN mine BIGINT DEFAULT mine()",
-        "ALTER TABLE message DROP COLUMN mine; DROP FUNCTION mine",
-        &["foreign-code"],
-    ),
-    // Functions of the server that do more than compute: these could change what the session searches.
-    (
-        "ALTER TABLE message ADD COLUMN mine TEXT DEFAULT set_config('application_name', 'mine', true)",
-        "ALTER TABLE message DROP COLUMN mine",
-        &["foreign-code"],
-    ),
-    (
-        "ALTER TABLE device ADD CONSTRAINT mine CHECK (set_config('application_name', id, true) IS NOT NULL)",
-        "ALTER TABLE device DROP CONSTRAINT mine",
-        &["foreign-code"],
-    ),
-    (
-        "CREATE FUNCTION mine(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1';
-         CREATE INDEX mine ON message (mine(control_id))",
-        "DROP INDEX mine; DROP FUNCTION mine",
-        &["foreign-code"],
-    ),
-    (
-        "CREATE TABLE mine (id BYTEA REFERENCES message ON DELETE CASCADE)",
-        "DROP TABLE mine",
-        &["foreign-code"],
-    ),
-    (
-        "CREATE FUNCTION replace(text, varchar, varchar) RETURNS text LANGUAGE sql AS 'SELECT $1'",
-        "DROP FUNCTION replace(text, varchar, varchar)",
-        &["foreign-code"],
-    ),
-    (
-        "CREATE FUNCTION mine(bytea, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
-         CREATE OPERATOR = (leftarg = bytea, rightarg = text, function = mine)",
-        "DROP OPERATOR = (bytea, text); DROP FUNCTION mine",
-        &["foreign-code"],
-    ),
-    (
-        "ALTER TABLE message ENABLE ROW LEVEL SECURITY",
-        "ALTER TABLE message DISABLE ROW LEVEL SECURITY",
-        &["hidden-rows"],
-    ),
-    (
-        "CREATE POLICY mine ON audit FOR SELECT USING (number <> 5)",
-        "DROP POLICY mine ON audit",
-        &["hidden-rows"],
-    ),
-    (
-        "DROP INDEX message_resend",
-        "CREATE UNIQUE INDEX resend_again ON message (device, correlation, digest) WITH (fillfactor = 70)
-         WHERE rejection IS NULL; ALTER INDEX resend_again RENAME TO message_resend",
-        &["changed-index"],
-    ),
-    (
-        "DROP INDEX message_resend; CREATE UNIQUE INDEX message_resend ON message (device, correlation, digest)
-         WHERE rejection IS NULL AND device <> 'PUMP-1'",
-        "DROP INDEX message_resend; CREATE UNIQUE INDEX message_resend ON message (device, correlation, digest)
-         WHERE rejection IS NULL",
-        &["changed-index"],
-    ),
-    (
-        "DROP INDEX outbox_control_id; CREATE INDEX outbox_control_id ON outbox (device, control_id)
-         WHERE outcome IS NULL",
-        "DROP INDEX outbox_control_id; CREATE UNIQUE INDEX outbox_control_id ON outbox (device, control_id)
-         WHERE outcome IS NULL",
-        &["changed-index"],
-    ),
-    (
-        "ALTER TABLE audit DROP CONSTRAINT audit_node_number_key",
-        "ALTER TABLE audit ADD CONSTRAINT audit_node_number_key UNIQUE (node, number)",
-        &["changed-index"],
-    ),
-    (
-        "ALTER TABLE audit DROP CONSTRAINT audit_node_number_key,
-         ADD CONSTRAINT audit_node_number_key UNIQUE (node, number) DEFERRABLE INITIALLY DEFERRED",
-        "ALTER TABLE audit DROP CONSTRAINT audit_node_number_key,
-         ADD CONSTRAINT audit_node_number_key UNIQUE (node, number)",
-        // The check at the end of the transaction is a trigger.
-        &["foreign-code", "changed-index"],
-    ),
-    // What an administrator may want, and what runs nothing.
-    (
-        "ALTER TABLE message ADD COLUMN size BIGINT GENERATED ALWAYS AS (length(raw)) STORED",
-        "ALTER TABLE message DROP COLUMN size",
-        &[],
-    ),
-    (
-        "CREATE INDEX mine ON message (control_id); CREATE TABLE notes (text TEXT);
-         CREATE VIEW mine_too AS SELECT id FROM message; CREATE PUBLICATION mine FOR TABLE message;
-         ALTER TABLE message ADD COLUMN note TEXT DEFAULT 'none'",
-        "DROP INDEX mine; DROP TABLE notes; DROP VIEW mine_too; DROP PUBLICATION mine;
-         ALTER TABLE message DROP COLUMN note",
-        &[],
-    ),
-];
-
-#[tokio::test]
-async fn each_difference_of_a_server_from_the_migrations_has_its_risk() {
-    let place = TestStore::on_postgres();
-    assert_eq!(risks(open(&place).await), [""; 0]);
-    for (cause, end, expected) in ON_POSTGRES {
-        place.execute(cause).await.unwrap();
-        assert_eq!(risks(open(&place).await), *expected, "{cause}");
-        assert_eq!(risks(Store::plan_migration(&place.url()).await), *expected, "{cause}");
-        place.execute(end).await.unwrap();
-        assert_eq!(risks(open(&place).await), [""; 0], "{end}");
     }
 }
 
@@ -229,31 +37,6 @@ async fn a_generated_column_makes_no_store_unready() {
     place.execute("ALTER TABLE message RENAME COLUMN peer TO other").await.unwrap();
     let refused = store.record(place.record("2", b"2")).await;
     assert!(matches!(refused, Err(StoreError::NoTable(_))), "{refused:?}");
-}
-
-/// Each unique index of the migrations is in the list, and each of the list is one of them.
-#[tokio::test]
-async fn every_unique_index_of_a_server_is_compared() {
-    let place = TestStore::on_postgres();
-    open(&place).await.unwrap();
-    let mut direct = place.connect_directly().await;
-    let indexes = direct
-        .texts(
-            "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
-             WHERE relnamespace = 'public'::regnamespace AND indisunique
-                AND relname NOT IN ('_sqlx_migrations', 'probe')",
-        )
-        .await;
-    assert_eq!(indexes.len(), 19, "{indexes:?}");
-    for index in indexes {
-        // As a concurrent build that failed leaves it.
-        let set = |valid: bool| {
-            format!("UPDATE pg_index SET indisvalid = {valid} WHERE indexrelid = '{index}'::regclass")
-        };
-        direct.execute(&set(false)).await.unwrap();
-        assert_eq!(risks(open(&place).await), ["changed-index"], "{index}");
-        direct.execute(&set(true)).await.unwrap();
-    }
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ async fn a_resend_gets_the_first_acknowledgement_and_is_stored_once(place: TestS
     let store = place.open().await;
     assert_eq!(store.record(again).await.unwrap(), expected);
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
-    assert_eq!(event_names(&store).await, ["message-accepted"]);
+    assert_eq!(event_names(&store).await, ["message-accepted", "message-resent", "message-resent"]);
 }
 
 async fn a_batch_of_resends_stores_one_message(place: TestStore) {

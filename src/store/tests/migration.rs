@@ -40,7 +40,7 @@ async fn data_of_an_earlier_version_reads_unchanged(place: TestStore) {
     let known = MessageRecord { identities, ..place.record("known", b"MSH|^~\\&|what was received\xff") };
     direct.execute(&insert(&known, place.is_postgres())).await.unwrap();
     let node = NodeName::from_hostname();
-    let end = trail(&mut direct, &node, &place).await;
+    let end = trail(&mut direct, &node, &place, &known).await;
     let before = everything(&mut direct, place.is_postgres()).await;
     assert_eq!(before.len() as u64, ROWS + 1 + end.number);
 
@@ -70,7 +70,7 @@ async fn data_of_an_earlier_version_reads_unchanged(place: TestStore) {
     }
     store.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
     let intact = store.verify_audit(&Repeating).await.unwrap().remove(0).verdict.unwrap();
-    assert_eq!((intact.end.number, intact.signature.unwrap().number), (end.number + 1, 40));
+    assert_eq!((intact.end.number, intact.signature.unwrap().number), (end.number + 2, 40));
 }
 
 /// A literal of bytes.
@@ -109,7 +109,12 @@ fn insert(record: &MessageRecord, postgres: bool) -> String {
 
 /// Writes fifty audit rows as the earlier version chained them, with a signature of the fortieth. Returns the
 /// last of them.
-async fn trail(direct: &mut DirectConnection, node: &NodeName, place: &TestStore) -> ChainHead {
+async fn trail(
+    direct: &mut DirectConnection,
+    node: &NodeName,
+    place: &TestStore,
+    known: &MessageRecord,
+) -> ChainHead {
     let postgres = place.is_postgres();
     let at = place.clock.now();
     let mut link = ChainHead::START;
@@ -120,14 +125,20 @@ async fn trail(direct: &mut DirectConnection, node: &NodeName, place: &TestStore
         } else {
             Event::PlatformStopped { reason: StopReason::Requested }
         };
-        let details = event.details();
-        link = link.next(node, at, event.name(), &details);
+        let (name, details) = if n == 7 {
+            let MessageRecord { id, session, device, .. } = known;
+            let details = format!(r#"{{"device":"{device}","message":"{id}","session":"{session}"}}"#);
+            ("message-accepted", details)
+        } else {
+            (event.name(), event.details())
+        };
+        link = link.next(node, at, name, &details);
         let hash = literal(RowHash::as_bytes(&link.hash), postgres);
         let row = format!(
             "INSERT INTO audit (node, number, at, event, details, hash)
              VALUES ('{node}', {n}, {}, '{}', '{details}', {hash})",
             at.as_microsecond(),
-            event.name()
+            name
         );
         direct.execute(&row).await.unwrap();
     }

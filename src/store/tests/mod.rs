@@ -3,28 +3,37 @@
 mod alerts;
 mod audit;
 mod columns;
+mod contact;
 mod contents;
+mod differences;
 mod directory;
 mod failures;
 mod file;
+mod foreign_rows;
 mod forged_passes;
 mod integrity;
 mod messages;
 mod migration;
 mod nodes;
+mod notifications;
 mod opening;
+mod other_chains;
 mod outbox;
 mod own_chain;
 mod plans;
 mod read_back;
 mod relay;
+mod renewed;
 mod reread;
+mod resends;
 mod retention;
 mod rights;
 mod rows;
+mod search;
 mod server;
 mod server_log;
 mod snapshots;
+mod upkeep;
 
 use std::time::Duration;
 
@@ -35,7 +44,7 @@ use jiff::Timestamp;
 use super::fixtures::{TestStore, battery, gateway};
 use super::*;
 use crate::audit::{ChainHead, Event, StopReason};
-use crate::authz::{Device, DeviceKind, DeviceStatus};
+use crate::authz::{About, Device, DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{Clock, DeviceId, Fingerprint, KeyHash, MessageId, NodeName, StoreUrl};
 use crate::pcd::{DeviceIdentity, IdentityPattern};
@@ -43,6 +52,7 @@ use crate::pcd::{DeviceIdentity, IdentityPattern};
 const ANY: MessageFilter = MessageFilter {
     device: None,
     identity: None,
+    key: None,
     kind: None,
     since: None,
     rejected: false,
@@ -52,7 +62,8 @@ const ANY: MessageFilter = MessageFilter {
     before: None,
     limit: 100,
 };
-const TRAIL: AuditFilter = AuditFilter { event: None, since: None, page: Page::After(0), limit: 100 };
+const TRAIL: AuditFilter =
+    AuditFilter { event: None, device: None, since: None, page: Page::After(0), limit: 100 };
 
 /// An order for PUMP-1, which expires in a minute.
 fn order(place: &TestStore) -> QueuedMessage {

@@ -13,6 +13,11 @@ battery! {
     retention_keeps_the_remembered_row,
     a_lost_file_is_a_finding_and_no_obstacle,
     a_shorter_chain_with_another_signed_row_was_rewritten,
+    rows_that_do_not_continue_the_chain_are_neither_continued_nor_signed,
+    rows_that_only_the_platform_writes_are_noticed_by_it,
+    a_platform_does_not_start_behind_rows_that_do_not_continue_its_chain,
+    foreign_rows_that_an_operator_accepts_are_continued,
+    what_a_failed_commit_has_written_is_no_foreign_row,
 }
 
 async fn serve(place: &TestStore, folder: &tempfile::TempDir, when: WhenBehind) -> Result<Store, StoreError> {
@@ -96,7 +101,7 @@ async fn a_chain_that_loses_rows_while_it_is_served_is_neither_continued_nor_sig
     grow(&store, 8).await;
     // Nothing is in the file yet: the process knows the end by itself.
     lose_rows_after(&place, 5).await;
-    assert_eq!(behind(store.sign_audit(&Repeating).await), (8, 5));
+    assert_eq!(behind(store.sign_audit(&Repeating, &Repeating).await), (8, 5));
     assert_eq!(behind(store.record(place.record("1", b"message")).await), (8, 5));
     assert_eq!(behind(store.check().await), (8, 5));
     assert!(store.own_chain().refused().is_some());
@@ -123,7 +128,7 @@ async fn an_accepted_end_is_continued_without_a_restart(place: TestStore) {
     file(&folder).write(&RememberedEnd { end, signed: None }).unwrap();
     store.record(place.record("1", b"message")).await.unwrap();
     assert!(store.own_chain().refused().is_none());
-    store.sign_audit(&Repeating).await.unwrap().unwrap();
+    store.sign_audit(&Repeating, &Repeating).await.unwrap().unwrap();
     store.own_chain().store_end().unwrap();
     let signed = file(&folder).read().unwrap().unwrap();
     assert_eq!((signed.end.number, signed.signed.unwrap().number), (7, 6));
@@ -187,7 +192,7 @@ async fn a_lost_file_is_a_finding_and_no_obstacle(place: TestStore) {
     std::fs::remove_file(file(&folder).path()).unwrap();
     let store = refusing(&place, &folder).await;
     assert_eq!(store.own_chain().take_notes(), [], "commands have written before the first start");
-    store.sign_audit(&Repeating).await.unwrap();
+    store.sign_audit(&Repeating, &Repeating).await.unwrap();
     store.own_chain().store_end().unwrap();
     finish(store).await;
     for content in [None, Some("damaged")] {
@@ -226,4 +231,111 @@ async fn a_shorter_chain_with_another_signed_row_was_rewritten(place: TestStore)
         }
         assert_eq!(event_names(&store).await.len(), 4, "no row was written");
     }
+}
+
+/// Inserts a row behind the last one of the chain, as who writes to the database can. `hash` replaces the
+/// right one, and `gap` rows are left out.
+async fn insert(place: &TestStore, store: &Store, event: &str, at: i64, gap: u64, hash: Option<&str>) {
+    let end = store.own_audit_end().await.unwrap();
+    let time = Timestamp::from_microsecond(at).unwrap_or_default();
+    let link = end.next(store.node(), time, event, "{}");
+    let (number, hash) = (link.number + gap, hash.map_or_else(|| link.hash.to_string(), str::to_owned));
+    let hash = if place.is_postgres() { format!("'\\x{hash}'") } else { format!("x'{hash}'") };
+    let sql = format!(
+        "INSERT INTO audit (node, number, at, event, details, hash)
+         VALUES ('ward-7', {number}, {at}, '{event}', '{{}}', {hash})"
+    );
+    place.execute(&sql).await.unwrap();
+}
+
+fn rewritten<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> u64 {
+    match outcome {
+        Err(StoreError::Diverged(divergence)) => {
+            assert_eq!(divergence.finding(), ChainFinding::ChainRewritten);
+            assert!(divergence.to_string().contains("neither by this node nor by a command"), "{divergence}");
+            divergence.foreign.unwrap()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn rows_that_do_not_continue_the_chain_are_neither_continued_nor_signed(place: TestStore) {
+    let garbage = "7f".repeat(32);
+    for (at, gap, hash) in [(0, 0, Some(garbage.as_str())), (0, 5, None), (i64::MAX, 0, None)] {
+        let (place, folder) = (place.another(), tempfile::tempdir().unwrap());
+        let store = refusing(&place, &folder).await;
+        grow(&store, 3).await;
+        // Rows of a command are followed.
+        grow(&place.open_as("ward-7").await, 2).await;
+        insert(&place, &store, "device-changed", at, gap, hash).await;
+        assert_eq!(rewritten(store.record(place.record("1", b"message")).await), 6, "{at} {gap}");
+        assert_eq!(rewritten(store.sign_audit(&Repeating, &Repeating).await), 6);
+        assert_eq!(rewritten(store.check().await), 6);
+        assert_eq!(store.messages(&ANY).await.unwrap(), []);
+        // Nor does a command write behind it.
+        store.own_chain().store_end().unwrap();
+        let chain = OwnChain::containing("ward-7".parse().unwrap(), file(&folder).read().unwrap());
+        let command = Store::open_to_read(chain, &place.tampered_url(), place.clock.clone()).await.unwrap();
+        let written = command.audit(Event::PlatformStopped { reason: StopReason::Requested }).await;
+        assert_eq!(rewritten(written), 6);
+        lose_rows_after(&place, 5).await;
+        store.record(place.record("1", b"message")).await.unwrap();
+        assert!(store.verify_audit(&Repeating).await.unwrap()[0].verdict.is_ok());
+    }
+}
+
+async fn rows_that_only_the_platform_writes_are_noticed_by_it(place: TestStore) {
+    for event in ["message-accepted", "message-resent", "messages-pruned", "audit-pruned", "platform-started"]
+    {
+        let (place, folder) = (place.another(), tempfile::tempdir().unwrap());
+        let store = refusing(&place, &folder).await;
+        store.record(place.record("1", b"message")).await.unwrap();
+        insert(&place, &store, "device-changed", 7, 0, None).await;
+        store.record(place.record("2", b"message")).await.unwrap();
+        insert(&place, &store, event, 7, 0, None).await;
+        assert_eq!(rewritten(store.record(place.record("3", b"message")).await), 4, "{event}");
+        store.sign_audit(&Repeating, &Repeating).await.unwrap_err();
+        // One that it has not written since its start may be that of the process before it.
+        store.own_chain().store_end().unwrap();
+        finish(store).await;
+        refusing(&place, &folder).await.record(place.record("3", b"message")).await.unwrap();
+    }
+}
+
+async fn a_platform_does_not_start_behind_rows_that_do_not_continue_its_chain(place: TestStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = refusing(&place, &folder).await;
+    grow(&store, 3).await;
+    store.own_chain().store_end().unwrap();
+    insert(&place, &store, "device-changed", 0, 0, Some(&"7f".repeat(32))).await;
+    finish(store).await;
+    assert_eq!(rewritten(serve(&place, &folder, WhenBehind::Refuse).await), 4);
+}
+
+async fn foreign_rows_that_an_operator_accepts_are_continued(place: TestStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = refusing(&place, &folder).await;
+    grow(&store, 3).await;
+    insert(&place, &store, "message-accepted", 0, 0, None).await;
+    assert_eq!(rewritten(store.record(place.record("1", b"message")).await), 4);
+    let end = store.own_audit_end().await.unwrap();
+    file(&folder).write(&RememberedEnd { end, signed: None }).unwrap();
+    store.record(place.record("1", b"message")).await.unwrap();
+    assert!(store.own_chain().refused().is_none());
+    store.sign_audit(&Repeating, &Repeating).await.unwrap().unwrap();
+}
+
+/// The platform learns nothing of a commit that the database completes all the same.
+async fn what_a_failed_commit_has_written_is_no_foreign_row(place: TestStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = refusing(&place, &folder).await;
+    store.record(place.record("1", b"message")).await.unwrap();
+    let chain = store.own_chain();
+    // As the next batch would: a message whose row is committed, and the process does not know.
+    let end = store.own_audit_end().await.unwrap();
+    let link = end.next(store.node(), Timestamp::UNIX_EPOCH, "message-accepted", "{}");
+    chain.attempt([link.hash].into_iter());
+    insert(&place, &store, "message-accepted", 0, 0, None).await;
+    store.record(place.record("2", b"message")).await.unwrap();
+    assert!(chain.refused().is_none());
 }

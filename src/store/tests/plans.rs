@@ -1,8 +1,10 @@
 //! Tests of query plans: listings read an index in its order, whatever the size of the store.
 
 use super::*;
+use crate::model::Searched;
 use crate::store::read::audit::select_audit_rows;
 use crate::store::read::message::{select_floor, select_messages};
+use crate::store::records::audit::WITHOUT_MESSAGES;
 use crate::store::statement::Statement;
 
 async fn plan(store: &Store, statement: Statement) -> String {
@@ -17,6 +19,7 @@ async fn listings_of_messages_read_an_index_in_its_order() {
     let id = Some(place.record("1", b"").id);
     let (device, since) = (Some(DeviceId::parse("PUMP-1").unwrap()), Some(place.clock.now()));
     let identity = DeviceIdentity::parse("00A0370000000001");
+    let key = store.patient_key().await.search_key(Searched::Patient, "4711");
     let of_device = || MessageFilter { device: device.clone(), ..ANY };
     for (filter, index) in [
         (ANY, "sqlite_autoindex_message"),
@@ -41,6 +44,9 @@ async fn listings_of_messages_read_an_index_in_its_order() {
             MessageFilter { identity: identity.clone(), since, ..ANY },
             "PRIMARY KEY (identity=? AND message>?)",
         ),
+        (MessageFilter { key, ..ANY }, "PRIMARY KEY (hash=?)"),
+        (MessageFilter { key, identity: identity.clone(), ..of_device() }, "PRIMARY KEY (hash=?)"),
+        (MessageFilter { key, before: id, ..ANY }, "PRIMARY KEY (hash=? AND message<?)"),
         (MessageFilter { before: id, ..of_device() }, "message_device (device=? AND id<?)"),
         (MessageFilter { since, ..of_device() }, "message_device (device=? AND id>?)"),
     ] {
@@ -51,13 +57,26 @@ async fn listings_of_messages_read_an_index_in_its_order() {
 }
 
 #[tokio::test]
+async fn the_keys_of_removed_messages_are_found_by_an_index() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    for (sql, index) in [
+        ("SELECT hash FROM message_key WHERE message IN (x'00', x'01')", "message_key_message (message=?)"),
+        ("SELECT message FROM message_key ORDER BY message LIMIT 1", "message_key_message"),
+    ] {
+        let plan = plan(&store, Statement::new(sql)).await;
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+    }
+}
+
+#[tokio::test]
 async fn the_audit_trail_is_read_in_the_order_of_writing() {
     let place = TestStore::new();
     let store = place.open().await;
     for page in [Page::Latest, Page::Before(7), Page::After(7)] {
         for since in [None, Some(place.clock.now())] {
             let filter = AuditFilter { page, since, ..TRAIL };
-            let plan = plan(&store, select_audit_rows(&filter)).await;
+            let plan = plan(&store, select_audit_rows(&filter, false)).await;
             assert!(!plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
         }
     }
@@ -68,8 +87,24 @@ async fn the_last_events_about_certificates_are_found_by_an_index() {
     let place = TestStore::new();
     let store = place.open().await;
     let event = Some(Event::CERTIFICATES_CHANGED.to_owned());
-    let plan = plan(&store, select_audit_rows(&AuditFilter { event, page: Page::Latest, ..TRAIL })).await;
-    assert!(plan.contains("audit_certificates") && !plan.contains("TEMP B-TREE"), "{plan}");
+    let plan =
+        plan(&store, select_audit_rows(&AuditFilter { event, page: Page::Latest, ..TRAIL }, false)).await;
+    let without = AuditFilter { event: Some(WITHOUT_MESSAGES.to_owned()), page: Page::Latest, ..TRAIL };
+    let others = self::plan(&store, select_audit_rows(&without, false)).await;
+    assert!(others.contains("audit_other") && !others.contains("TEMP B-TREE"), "{others}");
+    let is_found = plan.contains("audit_certificates") || plan.contains("audit_event (event=?)");
+    assert!(is_found && !plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+#[tokio::test]
+async fn the_history_of_a_device_is_found_by_an_index() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    for event in [None, Some("device-suspended".to_owned())] {
+        let filter = AuditFilter { device: "D".parse().ok(), event, page: Page::Latest, ..TRAIL };
+        let plan = plan(&store, select_audit_rows(&filter, false)).await;
+        assert!(plan.contains("audit_device") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
 }
 
 #[tokio::test]
@@ -265,4 +300,49 @@ async fn search_goes_on_where_it_stopped(store: &Store) {
     let (_, end) = store.search_messages(&none).await.unwrap();
     assert_eq!(end.unwrap().missing_index, "message (type, id)");
     assert!(store.messages(&none).await.unwrap().is_empty(), "a scan reads everything");
+}
+
+#[tokio::test]
+async fn a_control_id_is_found_behind_each_device_and_application_by_an_index() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    let of = |device: &str, application: &str, control_id: &str, raw: &'static [u8]| MessageRecord {
+        device: device.parse().unwrap(),
+        sending_application: application.to_owned(),
+        ..place.record(control_id, raw)
+    };
+    for record in [
+        of("A", "X", "7", b"1"),
+        of("A", "Y", "7", b"2"),
+        of("A", "Y", "8", b"3"),
+        of("B", "X", "7", b"4"),
+        of("C", "", "9", b"5"),
+        place.rejected("7", b"6"),
+    ] {
+        store.record(record).await.unwrap();
+    }
+    let found = async |filter: MessageFilter| store.search_messages(&filter).await.unwrap();
+    let seven = MessageFilter { control_id: Some("7".to_owned()), ..ANY };
+    let (messages, end) = found(seven.clone()).await;
+    assert_eq!((messages.len(), end), (4, None));
+    assert!(messages.is_sorted_by(|one, next| one.id > next.id));
+    assert_eq!(found(MessageFilter { device: Some("A".parse().unwrap()), ..seven.clone() }).await.0.len(), 2);
+    assert_eq!(found(MessageFilter { limit: 1, ..seven.clone() }).await.0.len(), 1);
+    assert_eq!(found(MessageFilter { control_id: Some("9".to_owned()), ..ANY }).await.0.len(), 1);
+    assert_eq!(found(MessageFilter { control_id: Some("none".to_owned()), ..ANY }).await.0.len(), 0);
+    let statement = crate::store::read::control_id::select_candidates("7", None);
+    let plan = plan(&store, statement).await;
+    // The first device is the first entry of the index; all else is looked up.
+    assert_eq!(plan.matches("SCAN message").count(), 1, "{plan}");
+    assert!(plan.contains("(device=? AND sending_application=? AND control_id=?)"), "{plan}");
+}
+
+#[tokio::test]
+async fn the_last_rows_of_an_event_are_found_by_an_index() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    let statement = crate::store::read::glance::select_latest_events(&["audit-signed", "device-added"], 5);
+    let plan = plan(&store, statement).await;
+    assert_eq!(plan.matches("audit_event (event=?)").count(), 2, "{plan}");
+    assert!(!plan.contains("SCAN audit"), "{plan}");
 }

@@ -46,6 +46,7 @@ fn viewed(place: &TestStore) -> Event {
         device: "PUMP-1".parse().unwrap(),
         viewed_as: ViewedAs::Raw,
         actor: "alice".to_owned(),
+        reason: None,
     }
 }
 

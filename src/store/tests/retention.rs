@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::audit::fixtures::Repeating;
-use crate::audit::{Distrust, Fault};
+use crate::audit::{Distrust, Fault, MessageKind};
+use crate::model::SearchKey;
 
 battery! {
     old_messages_are_deleted_in_small_audited_batches,
@@ -16,6 +17,8 @@ battery! {
     messages_that_are_expensive_to_delete_are_deleted_in_smaller_batches,
     the_lines_of_a_batch_go_with_their_message,
     a_message_is_deleted_only_when_identifier_and_receipt_are_both_old,
+    rejected_messages_are_deleted_by_an_age_of_their_own,
+    large_messages_are_deleted_by_an_age_of_their_own,
 }
 
 /// Gives the record an identifier from the test's clock. Generated identifiers never go back behind those of
@@ -79,6 +82,84 @@ async fn the_lines_of_a_batch_go_with_their_message(place: TestStore) {
     let mut connection = place.connect_directly().await;
     assert_eq!(connection.texts("SELECT CAST(count(*) AS TEXT) FROM envelope").await, ["1"]);
     assert_eq!(store.message(new.id).await.unwrap().unwrap().envelope, new.envelope);
+}
+
+async fn rejected_messages_are_deleted_by_an_age_of_their_own(place: TestStore) {
+    let store = place.open().await;
+    for n in 0..6 {
+        let (accepted, rejected) =
+            (place.record(&n.to_string(), b"MSH|"), place.rejected(&n.to_string(), b"MSH|"));
+        store.record(with_id(accepted, 2 * n)).await.unwrap();
+        store.record(with_id(rejected, 2 * n + 1)).await.unwrap();
+        place.clock.advance(Duration::from_secs(60));
+    }
+    let (end, start) = (place.clock.now(), place.clock.now() - Duration::from_secs(180));
+    let left = async || {
+        let messages = store.messages(&ANY).await.unwrap();
+        let rejected = messages.iter().filter(|message| message.verdict.rejection().is_some()).count();
+        (messages.len() - rejected, rejected)
+    };
+    assert_eq!(store.prune_messages_of(MessageKind::Rejected, None, start, &Repeating).await.unwrap(), 3);
+    assert_eq!(left().await, (6, 3), "no accepted one goes with them");
+    let from = |time| store.prune_messages_of(MessageKind::Accepted, Some(time), end, &Repeating);
+    assert_eq!(from(start).await.unwrap(), 3, "what is there from then on");
+    assert_eq!(from(Timestamp::UNIX_EPOCH).await.unwrap(), 3);
+    assert_eq!(left().await, (0, 3), "and rejected ones may stay for longer");
+    assert_eq!(store.oldest_message_of(MessageKind::Accepted, end).await.unwrap(), None);
+    assert!(store.oldest_message_of(MessageKind::Rejected, end).await.unwrap().is_some());
+    let filter = AuditFilter { event: Some("messages-pruned".to_owned()), ..TRAIL };
+    assert_eq!(store.audit_rows(&filter).await.unwrap().len(), 3, "each pass has its row");
+    let contents = store.check_contents(&Repeating).await.unwrap();
+    assert!(contents.are_whole(), "{contents:?}");
+    assert_eq!(store.prune_messages_of(MessageKind::Rejected, None, end, &Repeating).await.unwrap(), 3);
+    assert_eq!(store.prune_messages_of(MessageKind::Rejected, None, end, &Repeating).await.unwrap(), 0);
+}
+
+async fn large_messages_are_deleted_by_an_age_of_their_own(place: TestStore) {
+    let store = place.open().await;
+    let large = |record| MessageRecord { keys: vec![SearchKey::LARGE], ..record };
+    for n in 0..4 {
+        let control_id = n.to_string();
+        store.record(with_id(place.record(&control_id, b"small"), 3 * n)).await.unwrap();
+        store.record(with_id(large(place.record(&control_id, b"large")), 3 * n + 1)).await.unwrap();
+        store.record(with_id(place.rejected(&control_id, b"rejected"), 3 * n + 2)).await.unwrap();
+        place.clock.advance(Duration::from_secs(60));
+    }
+    let (end, start) = (place.clock.now(), place.clock.now() - Duration::from_secs(120));
+    let outlook = async |kind| {
+        let age = jiff::SignedDuration::from_hours(1);
+        store
+            .next_removal(kind, age, end)
+            .await
+            .unwrap()
+            .map(|next| (next.oldest, next.at, next.within_a_day))
+    };
+    let first = start - Duration::from_secs(120);
+    let at = first + Duration::from_secs(3600);
+    assert_eq!(outlook(MessageKind::Large).await, Some((first, at, 4)));
+    assert_eq!(outlook(MessageKind::Rejected).await, Some((first, at, 4)));
+    assert_eq!(outlook(MessageKind::Accepted).await, Some((first, at, 8)));
+    // It comes again before it goes: what was acknowledged then has had its time as well.
+    let again = large(place.record("0", b"large"));
+    assert!(matches!(store.record(again).await.unwrap(), RecordOutcome::Resend { .. }));
+    let pass = async |kind, before| store.prune_messages_of(kind, None, before, &Repeating).await.unwrap();
+    assert_eq!(pass(MessageKind::Large, start).await, 2);
+    let left = async || {
+        let messages = store.messages(&ANY).await.unwrap();
+        let of = |size| messages.iter().filter(|message| message.size == size).count();
+        assert_eq!(of(8), 4, "no rejected one goes with them");
+        messages.len() - 4
+    };
+    assert_eq!(left().await, 6, "nor a small one");
+    assert_eq!(store.oldest_message_of(MessageKind::Large, start).await.unwrap(), None);
+    let contents = store.check_contents(&Repeating).await.unwrap();
+    assert!(contents.are_whole(), "{contents:?}");
+    // Large ones go with the others at the latest.
+    assert_eq!(pass(MessageKind::Accepted, start + Duration::from_secs(60)).await, 4);
+    assert_eq!((left().await, outlook(MessageKind::Large).await.unwrap().2), (2, 1));
+    let contents = store.check_contents(&Repeating).await.unwrap();
+    assert!(contents.are_whole(), "{contents:?}");
+    assert!(store.verify_audit(&Repeating).await.unwrap()[0].verdict.is_ok());
 }
 
 /// The number of old messages; `PCD_TEST_OLD_ROWS=200000 cargo test --lib senders_are_served --
@@ -177,7 +258,7 @@ async fn three_minutes(place: &TestStore) -> Store {
         for _ in 0..5 {
             store.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
         }
-        store.sign_audit(&Repeating).await.unwrap().unwrap();
+        store.sign_audit(&Repeating, &Repeating).await.unwrap().unwrap();
         place.clock.advance(Duration::from_secs(60));
     }
     store
@@ -205,7 +286,7 @@ async fn a_pruned_audit_chain_begins_at_its_signed_beginning(place: TestStore) {
     place.clock.advance(Duration::from_secs(60));
     assert_eq!(store.prune_audit(place.clock.now(), u64::MAX, &Repeating).await.unwrap(), 13);
     assert_eq!(verdict(&store).await, Ok(21));
-    store.sign_audit(&Repeating).await.unwrap().unwrap();
+    store.sign_audit(&Repeating, &Repeating).await.unwrap().unwrap();
     // The same after a restart.
     store.close().await;
     assert_eq!(verdict(&place.open().await).await, Ok(22));

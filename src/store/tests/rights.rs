@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::*;
-use crate::audit::Permit;
 use crate::audit::fixtures::Repeating;
+use crate::audit::{MessageKind, Permit};
 use crate::pcd::{AlertKey, AlertReport, Filler};
 use crate::store::fixtures::cluster::Cluster;
 use crate::store::postgres::rights::{Need, RIGHTS};
@@ -177,7 +177,7 @@ async fn use_everything(store: &Store, place: &TestStore) {
     store.record(seen).await.unwrap();
     let filler = Filler { number: b"1".to_vec(), namespace: Vec::new(), assigner: Vec::new() };
     let (event, phase) = (b"196670".to_vec(), b"start".to_vec());
-    let key = AlertKey { filler, event, phase, time: b"2026".to_vec() };
+    let key = AlertKey { filler, event, phase, time: b"2026".to_vec(), equipment: Vec::new() };
     let alert = AlertReport { key, continues: None };
     for id in ["4", "5"] {
         let raw = Bytes::copy_from_slice(id.as_bytes());
@@ -191,7 +191,7 @@ async fn use_everything(store: &Store, place: &TestStore) {
     store.keep_clock(Clock::system().now()).await.unwrap();
     store.confirm_clock(soon(), soon(), "alice".to_owned()).await.unwrap();
     assert!(store.confirmed_clock().await.unwrap().unwrap().server_now.is_some());
-    store.sign_audit(&Repeating).await.unwrap();
+    store.sign_audit(&Repeating, &Repeating).await.unwrap();
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 5);
     assert_eq!(store.prune_messages(soon(), &Repeating).await.unwrap(), 5);
     assert!(store.verify_audit(&Repeating).await.unwrap()[0].verdict.is_ok());
@@ -265,12 +265,39 @@ async fn a_denied_statement_fails_alone_and_its_connection_stays() {
     // The server logs a kind of statement once for a batch, not for each message.
     server.as_owner("REVOKE INSERT ON message FROM pcd").await;
     let records = (20..40).map(|n| store.record(place.record(&n.to_string(), b"message")));
-    let (denied, written) = tokio::join!(join_all(records), store.sign_audit(&Repeating));
+    let (denied, written) = tokio::join!(join_all(records), store.sign_audit(&Repeating, &Repeating));
     assert!(denied.iter().all(|outcome| matches!(outcome, Err(StoreError::Denied(_)))), "{denied:?}");
     assert!(written.is_ok(), "{written:?}");
     let lines = server.cluster.log().matches("permission denied for table message\n").count();
     assert!((1..=8).contains(&lines), "{lines} lines for 20 messages");
     assert!(server.backends().is_superset(&backends), "the writer has a new connection");
+}
+
+/// Where messages stay forever the role has no such right, and the server's log gets no error.
+#[tokio::test]
+async fn an_old_copy_that_cannot_be_removed_is_acknowledged_again() {
+    let server = Server::with_tables().await;
+    server.as_owner(documented(GRANTS)).await;
+    server.as_owner("REVOKE DELETE ON message FROM pcd").await;
+    let place = TestStore::new();
+    let store = server.open(&place).await;
+    // Those of other tests can be ahead.
+    let milliseconds = u128::try_from(place.clock.now().as_millisecond()).unwrap();
+    let id = MessageId::from_bytes((milliseconds << 80 | 7 << 76 | 2 << 62).to_be_bytes());
+    let first = MessageRecord { id, ..place.record("1", b"message") };
+    store.record(first.clone()).await.unwrap();
+    place.clock.advance(Duration::from_hours(72));
+    let resent = store.record(place.record("1", b"message")).await.unwrap();
+    assert!(matches!(resent, RecordOutcome::Resend { original, .. } if original == first.id), "{resent:?}");
+    assert_eq!(event_names(&store).await, ["message-accepted", "message-resent"]);
+    assert!(!server.cluster.log().contains("permission denied"), "{}", server.cluster.log());
+    // Where retention removes messages, what it would remove at once is not acknowledged.
+    store.messages_stay(Some(Duration::from_secs(30 * 86_400)));
+    let denied = store.record(place.record("1", b"message")).await;
+    assert!(matches!(denied, Err(StoreError::Denied(_))), "{denied:?}");
+    server.as_owner("GRANT DELETE ON message TO pcd").await;
+    let stored = store.record(place.record("1", b"message")).await.unwrap();
+    assert!(matches!(stored, RecordOutcome::Stored(_)), "{stored:?}");
 }
 
 /// Without its batch of its own, a removal that waits for a lock would make the messages wait as well, and
@@ -293,7 +320,7 @@ async fn a_removal_that_fails_fails_no_message() {
         // Queued before the writer runs: they would be one batch.
         let removal = store.write(Write::PruneMessages {
             first: Some(MessageId::from_bytes([0; 16])),
-            permit: Box::new(Permit::sign(&Repeating, store.node(), soon()).unwrap()),
+            permit: Box::new(Permit::sign(&Repeating, store.node(), MessageKind::Any, soon()).unwrap()),
             limit: 10,
         });
         let (stored, pruned) = tokio::join!(join_all(records), removal);

@@ -1,6 +1,7 @@
 //! Tests of the store on PostgreSQL.
 
 use super::*;
+use crate::audit::fixtures::Repeating;
 use crate::model::StoreRisk;
 use crate::store::fixtures::cluster;
 
@@ -164,4 +165,71 @@ async fn the_server_certificate_must_match_its_name_and_authority() {
         assert!(matches!(opened, Err(StoreError::Connect { .. })), "{host} {mode} {root}: {opened:?}");
     }
     open("127.0.0.1", "verify-ca", &root("own.pem")).await.unwrap();
+}
+
+/// What administrators set for their own tools, or for the queries of people.
+#[tokio::test]
+async fn what_a_database_sets_for_its_sessions_changes_nothing() {
+    let place = TestStore::on_postgres();
+    let server = cluster::shared();
+    let database = place.url().rsplit('/').next().unwrap().to_owned();
+    place.open().await.close().await;
+    for (number, setting) in [
+        "bytea_output = 'escape'",
+        "quote_all_identifiers = on",
+        "standard_conforming_strings = off",
+        "array_nulls = off",
+        "transform_null_equals = on",
+        "default_transaction_isolation = 'repeatable read'",
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_deferrable = on",
+        "exit_on_error = on",
+        "extra_float_digits = 0",
+        "datestyle = 'German'",
+        "timezone = 'Asia/Kolkata'",
+        "client_encoding = 'LATIN1'",
+        "plan_cache_mode = 'force_generic_plan'",
+        "statement_timeout = '1ms'",
+        "lock_timeout = '1ms'",
+        "idle_in_transaction_session_timeout = '1ms'",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        server.sql("postgres", &format!("ALTER DATABASE {database} SET {setting}"));
+        let store = Store::open(&place.url(), place.clock.clone()).await;
+        let store = store.unwrap_or_else(|error| panic!("{setting}: {}", crate::model::explained(&error)));
+        // Statement by statement, at once, and again.
+        for id in [format!("{number} slow"), format!("{number} fast"), format!("{number} fast")] {
+            let stored = store.record(place.record(&id, b"\\x00\x01")).await;
+            stored.unwrap_or_else(|error| panic!("{setting}: {}", crate::model::explained(&error)));
+        }
+        store.check().await.unwrap_or_else(|error| panic!("{setting}: {}", crate::model::explained(&error)));
+        assert!(store.found_risks().is_empty(), "{setting}: {}", store.found_risks());
+        assert_eq!(store.messages(&ANY).await.unwrap().len(), (number * 2 + 2).min(50), "{setting}");
+        assert!(store.verify_audit(&Repeating).await.unwrap()[0].verdict.is_ok(), "{setting}");
+        store.close().await;
+        server.sql("postgres", &format!("ALTER DATABASE {database} RESET ALL"));
+    }
+}
+
+/// The platform's own statements are right, and the role has every privilege.
+#[tokio::test]
+async fn code_of_others_that_fails_is_no_missing_privilege() {
+    let place = TestStore::on_postgres();
+    let store = place.open().await;
+    for failing in
+        ["PERFORM max(NEW.raw)", "PERFORM NEW.nothing::unknown_type", "EXECUTE ''SELECT FROM WHERE''"]
+    {
+        let create = format!(
+            "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {failing}; RETURN NEW; END';
+             CREATE TRIGGER mine BEFORE INSERT ON message FOR EACH ROW EXECUTE FUNCTION mine()"
+        );
+        place.execute(&create).await.unwrap();
+        let refused = store.record(place.record("1", b"1")).await.unwrap_err();
+        let text = crate::model::explained(&refused);
+        assert!(text.contains("look for triggers, functions"), "{failing}: {text}");
+        place.execute("DROP TRIGGER mine ON message; DROP FUNCTION mine").await.unwrap();
+        store.record(place.record(failing, b"2")).await.unwrap();
+    }
 }

@@ -25,7 +25,7 @@ async fn conflict(store: &Store, place: &TestStore) {
     store.record(place.record("0", b"other bytes with a known control id")).await.unwrap();
     let filler = Filler { number: b"1".to_vec(), namespace: Vec::new(), assigner: Vec::new() };
     let (event, phase) = (b"196670".to_vec(), b"start".to_vec());
-    let key = AlertKey { filler, event, phase, time: b"2026".to_vec() };
+    let key = AlertKey { filler, event, phase, time: b"2026".to_vec(), equipment: Vec::new() };
     let alert = AlertReport { key, continues: None };
     for id in ["alert 1", "alert 2", "alert 2"] {
         let raw = Bytes::copy_from_slice(id.as_bytes());
@@ -71,6 +71,9 @@ async fn a_message_is_stored_without_reading_a_table_as_a_whole() {
         let sql = format!("SELECT sum({column})::text FROM pg_stat_user_tables WHERE relname = 'message'");
         place.connect_directly().await.texts(&sql).await[0].parse().unwrap()
     };
+    while counted("n_tup_ins").await < ROWS {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (whole, rows) = (counted("seq_scan").await, counted("n_tup_ins").await);
     let store = place.open().await;
@@ -80,7 +83,7 @@ async fn a_message_is_stored_without_reading_a_table_as_a_whole() {
     }
     // A connection reports its counts when it ends.
     store.close().await;
-    for _ in 0..100 {
+    for _ in 0..600 {
         if counted("n_tup_ins").await >= rows + 40 {
             assert_eq!(counted("seq_scan").await, whole);
             return;

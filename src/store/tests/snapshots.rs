@@ -46,7 +46,7 @@ async fn batches_update_no_row_while_a_snapshot_is_open() {
     open.execute("ROLLBACK").await.unwrap();
     // Statistics of a process are complete when it has ended.
     let counted = "SELECT (n_tup_ins >= 62)::text FROM pg_stat_user_tables WHERE relname = 'message'";
-    let deadline = Clock::system().instant() + Duration::from_secs(10);
+    let deadline = Clock::system().instant() + Duration::from_secs(60);
     while direct.texts(counted).await != ["true"] && Clock::system().instant() < deadline {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

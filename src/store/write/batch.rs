@@ -5,7 +5,7 @@ use std::slice;
 
 use jiff::Timestamp;
 
-use crate::audit::{ChainHead, Event};
+use crate::audit::{ChainHead, Event, Permit, RemovedMessages};
 use crate::model::NodeName;
 use crate::store::error::StoreError;
 use crate::store::own_chain::OwnChain;
@@ -13,10 +13,10 @@ use crate::store::statement::Statement;
 use crate::store::write::chain::{ChainedEvent, link_events};
 use crate::store::write::connection::Connection;
 use crate::store::write::entry::{Entry, Write};
-use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
+use crate::store::write::incoming::{IncomingMessage, Insertion, WriteOutcome};
 use crate::store::write::{
-    alert, clock, directory, envelope, identity, outbox, read_back, reconsidered, retention,
-    unfit_certificate,
+    alert, clock, contact, directory, envelope, inserted, milestone, notification, outbox, read_back,
+    reconsidered, replace, retention, search_key, unfit_certificate,
 };
 
 /// The result of a committed batch.
@@ -75,10 +75,10 @@ async fn all_at_once(
         BeginOutcome::AlreadyCommitted(committed) => return Ok(committed),
     };
     let mut end = start;
-    match apply(connection, chain.node(), &mut end, entries).await {
+    match apply(connection, chain, &mut end, entries).await {
         Ok((outcomes, rows)) => {
             let committed = Committed { outcomes: outcomes.into_iter().map(Ok).collect(), rows, end };
-            commit(connection, &start, committed).await
+            commit(connection, chain, &start, committed).await
         }
         Err(error) => {
             if error.concerns_one_entry() {
@@ -111,7 +111,7 @@ async fn one_by_one(
         }
         connection.run("SAVEPOINT entry").await?;
         let mut next = end;
-        match apply(connection, chain.node(), &mut next, slice::from_ref(entry)).await {
+        match apply(connection, chain, &mut next, slice::from_ref(entry)).await {
             Ok((applied, appended)) => {
                 end = next;
                 rows.extend(appended);
@@ -128,7 +128,7 @@ async fn one_by_one(
         }
         connection.run("RELEASE SAVEPOINT entry").await?;
     }
-    commit(connection, &start, Committed { outcomes, rows, end }).await
+    commit(connection, chain, &start, Committed { outcomes, rows, end }).await
 }
 
 /// Opens a transaction, unless one of the attempts `in_doubt` was committed.
@@ -174,11 +174,16 @@ async fn require_own_end(
         let is_contained = expected == *head
             || expected == ChainHead::START
             || (expected.number < head.number && connection.has_audit_row(chain.node(), &expected).await?);
-        if is_contained {
+        let foreign =
+            if is_contained { first_foreign(connection, chain, expected, head).await? } else { None };
+        if is_contained && foreign.is_none() {
             chain.contained();
             return Ok(());
         }
         if !chain.reread() {
+            if let Some(foreign) = foreign {
+                return chain.continued_by_others(*head, foreign);
+            }
             let is_rewritten = match chain.expected_signature(head) {
                 Some(signed) => !connection.has_audit_row(chain.node(), &signed).await?,
                 None => false,
@@ -188,11 +193,38 @@ async fn require_own_end(
     }
 }
 
+/// The first row between `known` and `head` with which this process cannot go on: only rows of commands stand
+/// there, and rows whose commit was in doubt.
+async fn first_foreign(
+    connection: &mut impl Connection,
+    chain: &OwnChain,
+    known: ChainHead,
+    head: &ChainHead,
+) -> Result<Option<u64>, StoreError> {
+    if !chain.follows(&known, head) {
+        return Ok(None);
+    }
+    let mut followed = known;
+    while followed.number < head.number {
+        let select = Statement::new(SELECT_BETWEEN).bind(chain.node().as_str());
+        let rows = connection.trail_rows(select.bind(followed.number).bind(head.number)).await?;
+        match (chain.follow(followed, &rows), chain.first_foreign(&rows)) {
+            (Ok(last), None) if !rows.is_empty() => followed = last,
+            (Ok(_), None) => return Ok(Some(followed.number.saturating_add(1))),
+            (Ok(_), Some(foreign)) | (Err(foreign), None) => return Ok(Some(foreign)),
+            (Err(one), Some(other)) => return Ok(Some(one.min(other))),
+        }
+    }
+    Ok((followed != *head).then_some(head.number))
+}
+
 async fn commit(
     connection: &mut impl Connection,
+    chain: &OwnChain,
     start: &ChainHead,
     committed: Committed,
 ) -> Result<Committed, CommitError> {
+    chain.attempt(committed.rows.iter().map(|row| row.head.hash));
     match connection.run("COMMIT").await {
         Ok(()) => Ok(committed),
         Err(error) => Err(CommitError { error, in_doubt: (committed.end != *start).then_some(committed) }),
@@ -203,10 +235,11 @@ async fn commit(
 /// statement. Returns the outcomes and the audit rows.
 async fn apply(
     connection: &mut impl Connection,
-    node: &NodeName,
+    chain: &OwnChain,
     end: &mut ChainHead,
     entries: &[Entry],
 ) -> Result<(Vec<WriteOutcome>, Vec<ChainedEvent>), StoreError> {
+    let node = chain.node();
     let mut outcomes = Vec::with_capacity(entries.len());
     let mut trail = Vec::with_capacity(entries.len());
     for run in entries.chunk_by(|one, next| one.incoming().is_some() && next.incoming().is_some()) {
@@ -216,7 +249,7 @@ async fn apply(
                 outcomes.push(apply_entry(connection, node, entry, &mut trail).await?);
             }
         } else {
-            outcomes.extend(apply_messages(connection, &messages, &mut trail).await?);
+            outcomes.extend(apply_messages(connection, chain, &messages, &mut trail).await?);
         }
     }
     unfit_certificate::record(connection, &trail).await?;
@@ -228,17 +261,22 @@ async fn apply(
 /// Stores the messages that are not resends, and what they report.
 async fn apply_messages(
     connection: &mut impl Connection,
+    chain: &OwnChain,
     messages: &[IncomingMessage<'_>],
     trail: &mut Vec<(Timestamp, Event)>,
 ) -> Result<Vec<WriteOutcome>, StoreError> {
-    let outcomes = connection.insert_messages(messages).await?;
-    let stored = messages.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == WriteOutcome::Applied);
-    for (message, _) in stored {
-        trail.push((message.at, message.record.event()));
-        identity::record_identities(connection, message).await?;
-        alert::record_reports(connection, message).await?;
-        envelope::record(connection, message).await?;
-        reconsidered::record(connection, message).await?;
+    let insertions = connection.insert_messages(messages).await?;
+    let stored = messages.iter().zip(&insertions).filter(|(_, found)| **found == Insertion::Inserted);
+    for (message, _) in stored.clone() {
+        inserted::record(connection, message, trail).await?;
+    }
+    search_key::record(connection, stored.map(|(message, _)| message)).await?;
+    let mut outcomes = Vec::with_capacity(messages.len());
+    for (message, found) in messages.iter().zip(insertions) {
+        outcomes.push(match found {
+            Insertion::Inserted => WriteOutcome::Applied,
+            Insertion::Copy(copy) => replace::repeated(connection, chain, message, copy, trail).await?,
+        });
     }
     Ok(outcomes)
 }
@@ -270,9 +308,14 @@ async fn apply_entry(
             return Ok(WriteOutcome::Rows(rows));
         }
         Write::PruneMessages { first, permit, limit } => {
-            let before = &permit.before;
-            let removed = retention::delete_messages(connection, *first, *before, *limit).await?;
-            let orders = outbox::delete_settled(connection, *before, *limit).await?;
+            let Permit { kind, before, .. } = permit.as_ref();
+            let ids = retention::delete_messages(connection, *kind, *first, *before, *limit).await?;
+            search_key::delete(connection, &ids).await?;
+            let removed: RemovedMessages = ids.into_iter().collect();
+            let orders = match kind.has_orders() {
+                true => outbox::delete_settled(connection, *before, *limit).await?,
+                false => 0,
+            };
             alert::delete_reports(connection, *before, *limit).await?;
             envelope::delete(connection, *before, *limit).await?;
             reconsidered::delete(connection, *before, *limit).await?;
@@ -290,6 +333,18 @@ async fn apply_entry(
         Write::Clock { at: clock, release_before, event } => {
             clock::confirm(connection, *clock, *release_before).await?;
             trail.extend(event.clone().map(|event| (*at, event)));
+        }
+        Write::Milestone { reached, event } => {
+            milestone::reach(connection, reached).await?;
+            trail.extend(event.iter().map(|event| (*at, event.as_ref().clone())));
+        }
+        Write::Observed(observations) => contact::record(connection, node, *at, observations).await?,
+        Write::Notification(changes) => {
+            let mut rows = 0;
+            for change in changes {
+                rows = notification::apply(connection, change).await?;
+            }
+            return Ok(WriteOutcome::Rows(rows));
         }
         Write::Probe => {
             connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;
@@ -321,6 +376,10 @@ impl From<StoreError> for CommitError {
         Self { error, in_doubt: None }
     }
 }
+
+const SELECT_BETWEEN: &str = "
+SELECT sequence, number, at, event, details, hash FROM audit
+WHERE node = $1 AND number > $2 AND number <= $3 ORDER BY number LIMIT 1000";
 
 /// Insert nothing, and wait or fail as a message and its audit row would: for a lock on a table, for a
 /// privilege, for a trigger. Privileges on the other tables are looked up ([`Store::check_rights`]), because

@@ -58,6 +58,11 @@ impl Capacity {
         self.whole.is_full() || self.lane(lane).is_full()
     }
 
+    /// How many entries wait.
+    pub(super) fn waiting(&self) -> usize {
+        MAX_QUEUED.saturating_sub(self.whole.entries.available_permits())
+    }
+
     /// Fails every caller that waits, now or later.
     pub(super) fn close(&self) {
         self.whole.close();
@@ -139,7 +144,7 @@ impl Drop for WaiterGuard<'_> {
 }
 
 /// The maximum number of entries that wait.
-pub(super) const MAX_QUEUED: usize = 1024;
+pub(in crate::store) const MAX_QUEUED: usize = 1024;
 /// The maximum number of entries of one lane that wait.
 pub(super) const MAX_QUEUED_IN_LANE: usize = 256;
 /// The maximum number of bytes of these entries.

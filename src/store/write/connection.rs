@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use crate::audit::ChainHead;
-use crate::model::{MessageId, NodeName};
+use crate::audit::{ChainHead, ChainRow};
+use crate::model::{MessageId, NodeName, SearchKey};
 use crate::store::error::StoreError;
 use crate::store::statement::Statement;
 use crate::store::write::chain::ChainedEvent;
-use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
+use crate::store::write::incoming::{IncomingMessage, Insertion};
 
 /// A connection that writes. SQLite and PostgreSQL implement it.
 pub(in crate::store) trait Connection: Send {
@@ -45,11 +45,28 @@ pub(in crate::store) trait Connection: Send {
     /// Runs a SELECT. Returns the number of its rows.
     fn count(&mut self, statement: Statement) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Inserts the messages that are not resends. Returns the outcome of each.
+    /// Runs a SELECT of rows of the audit trail.
+    fn trail_rows(
+        &mut self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<Vec<ChainRow>, StoreError>> + Send;
+
+    /// Whether messages may be removed. In a file they may; a server grants it where retention removes them.
+    fn may_remove_messages(&mut self) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        std::future::ready(Ok(true))
+    }
+
+    /// Inserts the messages of which no copy is stored. Returns what it found for each.
     fn insert_messages(
         &mut self,
         messages: &[IncomingMessage<'_>],
-    ) -> impl Future<Output = Result<Vec<WriteOutcome>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Insertion>, StoreError>> + Send;
+
+    /// Inserts keys of messages into the index of searches.
+    fn insert_keys(
+        &mut self,
+        rows: &[(SearchKey, MessageId)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Appends rows to the audit chain of `node`, in order; `end` is the last of them.
     fn append_audit(

@@ -27,6 +27,8 @@ pub(in crate::store) enum DirectoryChange {
     },
     /// Enforces the device for good.
     EndLearning(DeviceId),
+    /// Forgets one identity that the device named without permission, or all.
+    ForgetSeen(DeviceId, Option<String>),
     /// Unites two spellings of one EUI-64: `kept` as a whole replaces its entry, and `removed` goes.
     Merge {
         kept: Device,
@@ -53,6 +55,10 @@ impl DirectoryChange {
                 vec![Event::DeviceLearningStarted { device: device.clone(), until: *until, actor }]
             }
             Self::EndLearning(device) => vec![Event::DeviceLearningEnded { device: device.clone(), actor }],
+            Self::ForgetSeen(device, identity) => {
+                let (device, identity) = (device.clone(), identity.clone());
+                vec![Event::DeviceIdentitiesForgotten { device, identity, actor }]
+            }
             Self::Merge { kept, removed, suspends } => {
                 let (device, by) = (kept.id.clone(), || actor.clone());
                 let suspended =
@@ -92,6 +98,7 @@ pub(in crate::store) async fn apply(
         DirectoryChange::Describe(_)
         | DirectoryChange::SetStatus(..)
         | DirectoryChange::Learn { .. }
+        | DirectoryChange::ForgetSeen(..)
         | DirectoryChange::EndLearning(_) => {}
     }
     Ok(withdrawn)
@@ -111,6 +118,7 @@ async fn change_rows(connection: &mut impl Connection, change: &DirectoryChange)
                     .bind(device.note.as_str())
                     .bind(silent_after(device).unwrap_or_default())
                     .bind(i64::from(device.expected));
+                let statement = bind_about(statement, device);
                 if connection.execute(statement).await? == 0 {
                     return Err(StoreError::DeviceExists(device.id.clone()));
                 }
@@ -127,6 +135,7 @@ async fn change_rows(connection: &mut impl Connection, change: &DirectoryChange)
                 .bind(device.id.as_str())
                 .bind(silent_after(device).unwrap_or_default())
                 .bind(i64::from(device.expected));
+            let statement = bind_about(statement, device);
             expect_row(&device.id, connection.execute(statement).await?)?;
             // Once it has a list it is enforced, also when the list is cleared again.
             if device.speaks_for.is_empty() { Ok(()) } else { end_learning(connection, &device.id).await }
@@ -139,6 +148,9 @@ async fn change_rows(connection: &mut impl Connection, change: &DirectoryChange)
             }
         }
         DirectoryChange::EndLearning(device) => end_learning(connection, device).await,
+        DirectoryChange::ForgetSeen(device, identity) => {
+            forget_seen(connection, device, identity.as_deref()).await
+        }
         DirectoryChange::SetStatus(device, status) => {
             let statement = Statement::new("UPDATE device SET status = $1 WHERE id = $2");
             let statement = statement.bind(status.as_str()).bind(device.as_str());
@@ -159,6 +171,9 @@ async fn merge(
     kept: &Device,
     removed: &DeviceId,
 ) -> Result<(), StoreError> {
+    // Either may have been suspended since it was shown what would be done.
+    let suspend = Statement::new(SUSPEND_WITH).bind(kept.id.as_str()).bind(removed.as_str());
+    connection.execute(suspend.bind(kept.status.as_str())).await?;
     let delete = Statement::new("DELETE FROM device WHERE id = $1").bind(removed.as_str());
     expect_row(removed, connection.execute(delete).await?)?;
     let describe = Statement::new(UPDATE_DEVICE)
@@ -170,15 +185,28 @@ async fn merge(
         .bind(kept.id.as_str())
         .bind(silent_after(kept).unwrap_or_default())
         .bind(i64::from(kept.expected));
+    let describe = bind_about(describe, kept);
     expect_row(&kept.id, connection.execute(describe).await?)?;
-    let status = Statement::new("UPDATE device SET status = $1 WHERE id = $2");
-    connection.execute(status.bind(kept.status.as_str()).bind(kept.id.as_str())).await?;
     if !kept.speaks_for.is_empty() || kept.learns_until.is_some() {
         end_learning(connection, &kept.id).await?;
     }
     connection.execute(Statement::new(MERGE_SEEN).bind(kept.id.as_str()).bind(removed.as_str())).await?;
     let delete = Statement::new("DELETE FROM seen_identity WHERE device = $1").bind(removed.as_str());
     connection.execute(delete).await.map(drop)
+}
+
+async fn forget_seen(
+    connection: &mut impl Connection,
+    device: &DeviceId,
+    identity: Option<&str>,
+) -> Result<(), StoreError> {
+    let all = Statement::new("DELETE FROM seen_identity WHERE device = $1").bind(device.as_str());
+    let Some(identity) = identity else { return connection.execute(all).await.map(drop) };
+    let one = Statement::new("DELETE FROM seen_identity WHERE device = $1 AND identity = $2");
+    match connection.execute(one.bind(device.as_str()).bind(identity)).await? {
+        0 => Err(StoreError::IdentityNotSeen(device.clone())),
+        _ => Ok(()),
+    }
 }
 
 /// A time of any clock in the past: the end does not depend on the clock of this process.
@@ -201,6 +229,7 @@ fn device_changed(device: &Device, actor: String) -> Event {
         acknowledge: device.acknowledge,
         silent_after: silent_after(device),
         expected: device.expected,
+        about: Box::new(device.about.clone()),
         actor,
     }
 }
@@ -215,8 +244,14 @@ fn device_added(device: &Device, actor: &str) -> Event {
         acknowledge: device.acknowledge,
         silent_after: silent_after(device),
         expected: device.expected,
+        about: Box::new(device.about.clone()),
         actor: actor.to_owned(),
     }
+}
+
+/// Binds what people call the device, in the order of [`About::fields`](crate::authz::About::fields).
+pub(super) fn bind_about(statement: Statement, device: &Device) -> Statement {
+    device.about.fields().into_iter().fold(statement, |statement, (_, text)| statement.bind(text))
 }
 
 /// The identities as text.
@@ -234,6 +269,11 @@ pub(super) fn issuers(device: &Device) -> Vec<String> {
     device.issuers.iter().map(ToString::to_string).collect()
 }
 
+const SUSPEND_WITH: &str = "
+UPDATE device SET status = 'suspended'
+WHERE id = $1 AND ($3 = 'suspended'
+    OR EXISTS (SELECT 1 FROM device AS other WHERE other.id = $2 AND other.status = 'suspended'))";
+
 const MERGE_SEEN: &str = "
 INSERT INTO seen_identity (device, identity, messages, first_at, last_at)
 SELECT $1, identity, messages, first_at, last_at FROM seen_identity WHERE device = $2
@@ -243,8 +283,9 @@ ON CONFLICT (device, identity) DO UPDATE SET
     last_at = CASE WHEN excluded.last_at > seen_identity.last_at THEN excluded.last_at ELSE seen_identity.last_at END";
 
 const INSERT_DEVICE: &str = "
-INSERT INTO device (id, kind, status, speaks_for, issuers, acknowledge, note, silent_after, expected)
-VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9)
+INSERT INTO device (id, kind, status, speaks_for, issuers, acknowledge, note, silent_after, expected,
+    name, ward, model, serial, owner)
+VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12, $13, $14)
 ON CONFLICT DO NOTHING";
 
 /// A list, or a time that has passed, says that the entry is enforced. Compared here, so that no other
@@ -255,5 +296,5 @@ WHERE id = $2 AND speaks_for = '[]' AND (learn_until IS NULL OR learn_until > $3
 
 const UPDATE_DEVICE: &str = "
 UPDATE device SET kind = $1, speaks_for = $2, issuers = $3, acknowledge = $4, note = $5,
-    silent_after = nullif($7, ''), expected = $8
+    silent_after = nullif($7, ''), expected = $8, name = $9, ward = $10, model = $11, serial = $12, owner = $13
 WHERE id = $6";

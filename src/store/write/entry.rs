@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use crate::audit::{self, Beginning, Permit};
 use crate::model::{Fingerprint, MessageId};
 use crate::store::content::Content;
+use crate::store::records::contact::Observations;
 use crate::store::records::message::MessageRecord;
+use crate::store::records::milestone::Reached;
+use crate::store::records::notification::NotificationChange;
 use crate::store::write::directory::DirectoryChange;
 use crate::store::write::identity::MAX_SEEN_IN_MESSAGE;
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
@@ -38,6 +41,12 @@ pub(in crate::store) enum Write {
     PruneAudit { beginning: Box<Beginning>, before: Timestamp },
     /// The clock was believed at `at`.
     Clock { at: Timestamp, release_before: Option<Timestamp>, event: Option<audit::Event> },
+    /// Something was done that an alert asks for.
+    Milestone { reached: Reached, event: Option<Box<audit::Event>> },
+    /// What was seen of devices and refused peers; without a row in the audit trail.
+    Observed(Box<Observations>),
+    /// Changes of notifications.
+    Notification(Vec<NotificationChange>),
     /// A probe row, to check that writing works.
     Probe,
 }
@@ -57,7 +66,16 @@ impl Entry {
     pub(in crate::store) fn audit_event_names(&self, written: &WriteOutcome) -> Vec<&'static str> {
         let names = |events: &[audit::Event]| events.iter().map(audit::Event::name).collect();
         match (&self.write, written) {
-            (Write::Message { record, .. }, WriteOutcome::Applied) => names(&[record.event()]),
+            (Write::Message { record, digest, .. }, WriteOutcome::Applied) => names(&[record.event(*digest)]),
+            (Write::Message { record, digest, .. }, WriteOutcome::Replaced(_)) => {
+                vec![record.event(*digest).name(), audit::Event::COPY_REPLACED]
+            }
+            (Write::Message { record, digest, .. }, WriteOutcome::Renewed(_)) => {
+                vec![record.event(*digest).name(), audit::Event::COPY_RENEWED]
+            }
+            (Write::Message { .. }, WriteOutcome::Resend { is_recorded: true, .. }) => {
+                vec![audit::Event::MESSAGE_RESENT]
+            }
             (Write::Audit(event), _) => vec![event.name()],
             (Write::Directory { change, actor }, written) => {
                 let mut names = names(&change.events(actor));
@@ -69,6 +87,7 @@ impl Entry {
             (Write::Outbox(change), WriteOutcome::Rows(1..)) => names(change.event().as_slice()),
             (Write::PruneMessages { .. }, WriteOutcome::Rows(1..)) => vec![audit::Event::MESSAGES_PRUNED],
             (Write::Clock { event, .. }, _) => names(event.as_slice()),
+            (Write::Milestone { event: Some(event), .. }, _) => vec![event.name()],
             (Write::PruneAudit { .. }, _) => vec![audit::Event::AUDIT_PRUNED],
             _ => Vec::new(),
         }
@@ -91,22 +110,29 @@ impl Entry {
                 record.alerts.is_empty() == other.alerts.is_empty()
                     && record.not_allowed.is_empty() == other.not_allowed.is_empty()
                     && record.envelope.is_empty() == other.envelope.is_empty()
+                    && record.keys.is_empty() == other.keys.is_empty()
                     && record.reconsideration.is_none() == other.reconsideration.is_none()
             }
             (Write::Audit(event), Write::Audit(other)) => {
                 unfit_certificate::concerns(event) == unfit_certificate::concerns(other)
             }
-            (Write::Probe, Write::Probe) => true,
+            (Write::Probe, Write::Probe) | (Write::Observed(_), Write::Observed(_)) => true,
             _ => false,
         }
     }
 
     /// What the entry costs the writer; a small message costs 1.
     pub(in crate::store) fn work(&self) -> u32 {
-        let Write::Message { record, content, .. } = &self.write else { return 1 };
+        let (record, content) = match &self.write {
+            Write::Message { record, content, .. } => (record, content),
+            Write::Observed(observations) => {
+                return u32::try_from(1 + observations.rows() / ROWS_PER_WORK).unwrap_or(u32::MAX);
+            }
+            _ => return 1,
+        };
         let work = 1
             + content.bytes.len() / BYTES_PER_WORK
-            + record.identities.len() / IDENTITIES_PER_WORK
+            + (record.identities.len() + record.keys.len()) / IDENTITIES_PER_WORK
             + record.not_allowed.len().min(MAX_SEEN_IN_MESSAGE)
             + record.alerts.len()
             + usize::from(!record.envelope.is_empty());
@@ -132,6 +158,7 @@ impl Entry {
                     .saturating_add(identities)
             }
             Write::Outbox(OutboxChange::Queue(message)) => message.raw.len(),
+            Write::Observed(observations) => observations.rows() * OBSERVED_BYTES,
             _ => 0,
         };
         u32::try_from(held).unwrap_or(u32::MAX).saturating_add(ENTRY_BYTES).min(MAX_QUEUED_BYTES)
@@ -146,6 +173,12 @@ const ENTRY_BYTES: u32 = 1024;
 
 /// Memory of a text besides its characters.
 const TEXT_BYTES: usize = 40;
+
+/// Memory of an observation.
+const OBSERVED_BYTES: usize = 1024;
+
+/// Observations that cost as much as a small message: many of them share a statement.
+const ROWS_PER_WORK: usize = 4;
 
 /// Stored bytes that cost as much as a small message.
 const BYTES_PER_WORK: usize = 16 * 1024;

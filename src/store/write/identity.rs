@@ -6,8 +6,9 @@ use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
 use crate::store::write::incoming::IncomingMessage;
 
-/// Records the identities that the sender may not speak for. Limited per device to the identities that were
-/// seen last, because a device can invent any number of them.
+/// Records the identities that the sender may not speak for. Limited per device, because it can invent any
+/// number of them: half of those that stay are the ones in the most messages, which invented ones do not push
+/// out, and half those that were seen last, so that a new device gets on the list.
 pub(in crate::store) async fn record_identities(
     connection: &mut impl Connection,
     IncomingMessage { record, .. }: &IncomingMessage<'_>,
@@ -19,7 +20,7 @@ pub(in crate::store) async fn record_identities(
         connection.execute(seen.bind(record.received_at)).await?;
     }
     if !record.not_allowed.is_empty() {
-        let delete = Statement::new(DELETE_EXCESS_SEEN).bind(device).bind(MAX_SEEN_IDENTITIES as u64);
+        let delete = Statement::new(DELETE_EXCESS_SEEN).bind(device).bind(MAX_SEEN_IDENTITIES as u64 / 2);
         connection.execute(delete).await?;
     }
     Ok(())
@@ -45,5 +46,7 @@ ON CONFLICT (device, identity) DO UPDATE SET
 
 const DELETE_EXCESS_SEEN: &str = "
 DELETE FROM seen_identity WHERE device = $1 AND identity NOT IN (
-    SELECT identity FROM seen_identity WHERE device = $1 ORDER BY last_at DESC, identity LIMIT $2
+    SELECT identity FROM seen_identity WHERE device = $1 ORDER BY messages DESC, first_at, identity LIMIT $2
+) AND identity NOT IN (
+    SELECT identity FROM seen_identity WHERE device = $1 ORDER BY last_at DESC, identity DESC LIMIT $2
 )";

@@ -23,6 +23,30 @@ pub(in crate::store) enum WriteOutcome {
     Applied,
     /// This number of rows was changed or deleted.
     Rows(u64),
-    /// The message is a resend of `original`, which got this acknowledgement.
-    Resend { original: MessageId, acknowledgement: bytes::Bytes },
+    /// The message was written in the place of this copy, which the audit trail did not name.
+    Replaced(MessageId),
+    /// The message was written in the place of this copy, which the platform had stored long before.
+    Renewed(MessageId),
+    /// The message is a resend of `original`, which got this acknowledgement. `is_recorded`: the audit trail
+    /// has got a row about it.
+    Resend { original: MessageId, acknowledgement: bytes::Bytes, is_recorded: bool },
+}
+
+/// What inserting a message found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) enum Insertion {
+    /// It was inserted.
+    Inserted,
+    /// A copy of it is stored already.
+    Copy(StoredCopy),
+}
+
+/// A stored message with the device, the control id and the digest of another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct StoredCopy {
+    pub(in crate::store) id: MessageId,
+    pub(in crate::store) acknowledgement: bytes::Bytes,
+    /// When the row of the trail about it should have been written, in microseconds since 1970; as the
+    /// database says it.
+    pub(in crate::store) recorded_at: i64,
 }

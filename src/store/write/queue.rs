@@ -176,6 +176,11 @@ impl Queue {
         self.waiting.capacity.is_full(lane)
     }
 
+    /// How many entries wait for the writer.
+    pub(in crate::store) fn waiting(&self) -> usize {
+        self.waiting.capacity.waiting()
+    }
+
     /// Returns when `entry` is durable.
     pub(in crate::store) async fn write(&self, entry: Entry) -> Result<WriteOutcome, StoreError> {
         let (answer, answered) = oneshot::channel();
@@ -484,6 +489,6 @@ mod tests {
             assert!(matches!(answer.await.unwrap(), Err(StoreError::Closed)));
         }
         assert!(matches!(bench.queue.write(probe()).await, Err(StoreError::Closed)));
-        tokio::time::timeout(Duration::from_secs(5), bench.queue.close()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(30), bench.queue.close()).await.unwrap();
     }
 }

@@ -15,7 +15,7 @@ use crate::store::error::StoreError;
 use crate::store::statement::{Statement, json};
 use crate::store::write::chain::ChainedEvent;
 use crate::store::write::connection::Connection;
-use crate::store::write::directory::{DirectoryChange, issuers, patterns, silent_after};
+use crate::store::write::directory::{DirectoryChange, bind_about, issuers, patterns, silent_after};
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::outbox::OutboxChange;
@@ -139,8 +139,23 @@ fn changed(change: &DirectoryChange) -> Vec<Expected> {
         }
         DirectoryChange::Learn { device: id, until, .. } => vec![device(learning(id, *until), 1)],
         DirectoryChange::EndLearning(id) => vec![device(learning(id, Timestamp::UNIX_EPOCH), 1)],
+        DirectoryChange::ForgetSeen(id, identity) => {
+            let select = Statement::new("SELECT 1 FROM seen_identity WHERE device = $1").bind(id.as_str());
+            let one = || {
+                let select =
+                    Statement::new("SELECT 1 FROM seen_identity WHERE device = $1 AND identity = $2");
+                select.bind(id.as_str())
+            };
+            let select = identity.as_ref().map_or(select, |identity| one().bind(identity.as_str()));
+            vec![Expected { table: "seen_identity", select, rows: 0 }]
+        }
         DirectoryChange::Remove(id) => vec![gone(id)],
-        DirectoryChange::Merge { kept, removed, .. } => vec![whole(kept), gone(removed)],
+        DirectoryChange::Merge { kept, removed, .. } => {
+            // Suspended as well where either entry was suspended meanwhile.
+            let mut select = described(kept);
+            select.push(" AND status IN ('suspended', ").push_bind(kept.status.as_str()).push(")");
+            vec![device(select, 1), gone(removed)]
+        }
     }
 }
 
@@ -151,7 +166,7 @@ fn learning(id: &DeviceId, until: Timestamp) -> Statement {
 
 /// Selects the entry if it is as described, whatever its status.
 fn described(entry: &Device) -> Statement {
-    Statement::new(SELECT_DESCRIBED)
+    let statement = Statement::new(SELECT_DESCRIBED)
         .bind(entry.id.as_str())
         .bind(entry.kind.as_str())
         .bind(json(&patterns(entry)))
@@ -159,7 +174,8 @@ fn described(entry: &Device) -> Statement {
         .bind(entry.acknowledge.as_str())
         .bind(entry.note.as_str())
         .bind(silent_after(entry).unwrap_or_default())
-        .bind(i64::from(entry.expected))
+        .bind(i64::from(entry.expected));
+    bind_about(statement, entry)
 }
 
 const SELECT_APPENDED: &str = "
@@ -180,4 +196,5 @@ const SELECT_RECONSIDERED: &str =
 const SELECT_DESCRIBED: &str = "
 SELECT 1 FROM device
 WHERE id = $1 AND kind = $2 AND speaks_for = $3 AND issuers = $4 AND acknowledge = $5 AND note = $6
-    AND coalesce(silent_after, '') = $7 AND expected = $8";
+    AND coalesce(silent_after, '') = $7 AND expected = $8 AND name = $9 AND ward = $10 AND model = $11
+    AND serial = $12 AND owner = $13";

@@ -22,7 +22,8 @@ pub(in crate::store) async fn record(
     connection.execute(insert).await.map(drop)
 }
 
-/// Deletes what was recorded before `before`, when the messages of that time are deleted: at most `limit`.
+/// Deletes what was recorded before `before` once both messages are deleted: at most `limit`. As long as the
+/// rejected one is there it must not be accepted again.
 pub(in crate::store) async fn delete(
     connection: &mut impl Connection,
     before: Timestamp,
@@ -34,4 +35,8 @@ pub(in crate::store) async fn delete(
 const INSERT: &str = "INSERT INTO reconsidered (original, message, at, actor) VALUES ($1, $2, $3, $4)";
 
 const DELETE: &str = "
-DELETE FROM reconsidered WHERE original IN (SELECT original FROM reconsidered WHERE at < $1 ORDER BY at LIMIT $2)";
+DELETE FROM reconsidered WHERE original IN (
+    SELECT original FROM reconsidered AS old WHERE at < $1
+        AND NOT EXISTS (SELECT 1 FROM message WHERE id = old.original OR id = old.message)
+    ORDER BY at LIMIT $2
+)";

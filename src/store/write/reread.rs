@@ -151,9 +151,16 @@ impl<R: Reread> Checker for ReadBack<R> {
     ) -> Vec<Result<WriteOutcome, StoreError>> {
         match self.compare(entries, &committed).await {
             Ok(compared) => {
+                let unrecorded = committed.outcomes.iter().find_map(|outcome| match outcome {
+                    Err(StoreError::UnknownCopy(id)) => Some(*id),
+                    _ => None,
+                });
                 let mut missing = compared.iter().flatten();
                 let Some(Missing(table, message)) = missing.next() else {
-                    self.succeed(!committed.rows.is_empty());
+                    match unrecorded {
+                        Some(id) => self.fail(true, format!("table audit: no row about message {id}")),
+                        None => self.succeed(!committed.rows.is_empty()),
+                    }
                     return committed.outcomes;
                 };
                 let message = message.map(|id| format!(", message {id}")).unwrap_or_default();
@@ -181,7 +188,9 @@ fn wanted<'n>(node: &'n NodeName, entries: &[Entry], committed: &Committed) -> W
     let messages = entries.iter().zip(&committed.outcomes).filter_map(|(entry, outcome)| {
         let message = entry.incoming()?;
         match outcome {
-            Ok(WriteOutcome::Applied) => Some(message.record.id),
+            Ok(WriteOutcome::Applied | WriteOutcome::Replaced(_) | WriteOutcome::Renewed(_)) => {
+                Some(message.record.id)
+            }
             Ok(WriteOutcome::Resend { original, .. }) => Some(*original),
             _ => None,
         }
@@ -209,9 +218,10 @@ fn compared(entries: &[Entry], committed: &Committed, found: &Found) -> Vec<Opti
             return (!is_trail_whole).then_some(Missing("audit", None));
         };
         let (id, is_there, is_recorded) = match outcome {
-            WriteOutcome::Resend { original, acknowledgement } => {
+            WriteOutcome::Resend { original, acknowledgement, .. } => {
                 let found = found.messages.get(original);
-                (*original, found.is_some_and(|found| found.is_resent_by(&message, acknowledgement)), true)
+                let is_there = found.is_some_and(|found| found.is_resent_by(&message, acknowledgement));
+                (*original, is_there, is_trail_whole)
             }
             _ => {
                 let id = message.record.id;

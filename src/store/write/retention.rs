@@ -2,34 +2,36 @@
 
 use jiff::Timestamp;
 
-use crate::audit::{Beginning, RemovedMessages};
+use crate::audit::{Beginning, MessageKind};
 use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::records::message::first_id;
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
 
-/// Deletes at most `limit` messages that were received before `before`, from the identifier `first` on, in
-/// the order of their identifiers. Returns which.
+/// Deletes at most `limit` messages of this kind that were received before `before`, from the identifier
+/// `first` on, in the order of their identifiers. Returns which.
 ///
 /// Both the time of the identifier and the time of receipt have to be before `before`: they differ where the
 /// clock was wrong, and the later one is the safe one. The reader finds `first`, so that the writer does not
 /// spend its time on messages that stay.
 pub(in crate::store) async fn delete_messages(
     connection: &mut impl Connection,
+    kind: MessageKind,
     first: Option<MessageId>,
     before: Timestamp,
     limit: u32,
-) -> Result<RemovedMessages, StoreError> {
+) -> Result<Vec<MessageId>, StoreError> {
     // Without one the statement runs all the same: a right that is missing is noticed.
     let first = first.unwrap_or(MessageId::from_bytes([0xff; 16]));
-    let mut statement =
-        Statement::new("DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id >= ");
-    statement.push_bind(first.as_bytes().as_slice());
-    statement.push(" AND id < ").push_bind(first_id(before).as_slice());
-    statement.push(" AND received_at < ").push_bind(before).push(" ORDER BY id LIMIT ").push_bind(limit);
+    let (source, id) = kind.source();
+    let mut statement = Statement::new("DELETE FROM message WHERE id IN (SELECT message.id")
+        .bind(first_id(before).as_slice())
+        .bind(before);
+    statement.push(source).push(" AND ").push(id).push(" >= ").push_bind(first.as_bytes().as_slice());
+    statement.push(" ORDER BY ").push(id).push(" LIMIT ").push_bind(limit);
     statement.push(") RETURNING id");
-    Ok(connection.identifiers(statement).await?.into_iter().collect())
+    connection.identifiers(statement).await
 }
 
 /// Records the new beginning of the chain and deletes the rows up to it. Returns the number of deleted rows.

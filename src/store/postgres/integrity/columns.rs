@@ -4,24 +4,38 @@
 //! takes what no reader understands. Columns and checks that are added are no difference: they make the
 //! server refuse a row, or nothing.
 
-/// The findings: for each column or check that is not as the migrations made it, its place.
+/// The findings: for each column or check that is not as the migrations made it, its place. The type and the
+/// collation are those of the server itself: others can have any name.
 pub(super) fn changed_columns() -> String {
-    let columns = COLUMNS.map(|(table, column, kind)| format!("('{table}', '{column}', '{kind}')"));
+    let columns = COLUMNS.map(|(table, column, kind)| {
+        let (kind_of_values, is_required) =
+            kind.strip_suffix(" not null").map_or((kind, false), |kind| (kind, true));
+        let (name, collation) = match kind_of_values.split_once(' ') {
+            Some((name, collation)) => (name, format!("'\"{collation}\"'")),
+            None if kind_of_values == "text" => (kind_of_values, "'\"default\"'".to_owned()),
+            None => (kind_of_values, "NULL".to_owned()),
+        };
+        format!("('{table}', '{column}', '{kind}', '{name}', {collation}, {is_required})")
+    });
     let checks = CHECKS.map(|(table, check)| format!("('{table}', '{}')", check.replace('\'', "''")));
     format!(
         "SELECT 64, 'column ' || wanted.column_name || ' of ' || wanted.on_table || ' is '
-            || coalesce(found.kind, 'missing') || ' instead of ' || wanted.kind
-        FROM (VALUES {}) AS wanted (on_table, column_name, kind)
+            || coalesce(found.shown, 'missing') || ' instead of ' || wanted.kind
+        FROM (VALUES {}) AS wanted (on_table, column_name, kind, type_name, collation_name, is_required)
         JOIN own ON own.name = wanted.on_table AND relkind = 'r'
         LEFT JOIN (
-            SELECT attrelid, attname, format_type(atttypid, atttypmod)
-                || coalesce(' ' || (
-                    SELECT collname FROM pg_collation
-                    WHERE pg_collation.oid = attcollation AND attcollation <> typcollation
-                ), '') || CASE WHEN attnotnull THEN ' not null' ELSE '' END AS kind
-            FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid WHERE attnum > 0 AND NOT attisdropped
+            SELECT attrelid, attname, atttypid, atttypmod, attcollation, attnotnull, attgenerated,
+                format_type(atttypid, atttypmod) || coalesce(' ' || (
+                    SELECT attcollation::regcollation::text FROM pg_type
+                    WHERE pg_type.oid = atttypid AND attcollation <> typcollation
+                ), '') || CASE WHEN attnotnull THEN ' not null' ELSE '' END
+                || CASE WHEN attgenerated <> '' THEN ' generated' ELSE '' END AS shown
+            FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped
         ) AS found ON attrelid = own.oid AND attname = wanted.column_name::name
-        WHERE found.kind IS DISTINCT FROM wanted.kind
+        WHERE (
+            atttypid = wanted.type_name::regtype AND atttypmod = -1 AND attnotnull = is_required
+            AND attcollation = coalesce(collation_name::regcollation, 0) AND attgenerated = ''
+        ) IS NOT TRUE
         UNION ALL
         SELECT 64, 'missing ' || wanted.definition || ' of ' || wanted.on_table
         FROM (VALUES {}) AS wanted (on_table, definition)
@@ -36,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 106] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 167] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -65,6 +79,26 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 106] = [
     ("confirmed_clock", "one", "bigint not null"),
     ("confirmed_clock", "at", "bigint not null"),
     ("confirmed_clock", "release_before", "bigint not null"),
+    ("contact", "device", "text C not null"),
+    ("contact", "node", "text C not null"),
+    ("contact", "state", "text C not null"),
+    ("contact", "peer", "text C not null"),
+    ("contact", "tls_version", "text C not null"),
+    ("contact", "tls_suite", "text C not null"),
+    ("contact", "connected_at", "bigint not null"),
+    ("contact", "disconnected_at", "bigint not null"),
+    ("contact", "last_message_at", "bigint not null"),
+    ("contact", "day", "text C not null"),
+    ("contact", "messages_today", "bigint not null"),
+    ("contact", "fingerprint", "text C not null"),
+    ("contact", "serial", "text C not null"),
+    ("contact", "issuer", "text C not null"),
+    ("contact", "not_before", "bigint not null"),
+    ("contact", "not_after", "bigint not null"),
+    ("contact", "public_key", "text C not null"),
+    ("contact", "ended_why", "text C not null"),
+    ("contact", "accepted_at", "bigint not null"),
+    ("contact", "rejected_at", "bigint not null"),
     ("device", "id", "text C not null"),
     ("device", "kind", "text not null"),
     ("device", "status", "text not null"),
@@ -75,10 +109,23 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 106] = [
     ("device", "silent_after", "text"),
     ("device", "expected", "bigint not null"),
     ("device", "learn_until", "bigint"),
+    ("device", "name", "text not null"),
+    ("device", "ward", "text not null"),
+    ("device", "model", "text not null"),
+    ("device", "serial", "text not null"),
+    ("device", "owner", "text not null"),
     ("device_revision", "one", "bigint not null"),
     ("device_revision", "value", "bigint not null"),
     ("envelope", "message", "bytea not null"),
     ("envelope", "lines", "bytea not null"),
+    ("feed", "via", "text C not null"),
+    ("feed", "identity", "text C not null"),
+    ("feed", "node", "text C not null"),
+    ("feed", "last_at", "bigint not null"),
+    ("feed", "pause", "bigint not null"),
+    ("feed", "heartbeat", "bigint not null"),
+    ("feed", "silent", "bigint not null"),
+    ("feed", "has_left", "bigint not null"),
     ("message", "id", "bytea not null"),
     ("message", "received_at", "bigint not null"),
     ("message", "event_time", "bigint"),
@@ -100,12 +147,28 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 106] = [
     ("message", "raw_size", "bigint"),
     ("message_identity", "identity", "text C not null"),
     ("message_identity", "message", "bytea not null"),
+    ("message_key", "hash", "bigint not null"),
+    ("message_key", "message", "bytea not null"),
+    ("milestone", "what", "text C not null"),
+    ("milestone", "at", "bigint not null"),
+    ("milestone", "good", "bigint not null"),
     ("node_lease", "node", "text C not null"),
     ("node_lease", "process", "text C not null"),
     ("node_lease", "host", "text C not null"),
     ("node_lease", "pid", "bigint not null"),
     ("node_lease", "renewed_at", "bigint not null"),
     ("node_lease", "clock_ahead", "bigint"),
+    ("notification", "id", "bytea not null"),
+    ("notification", "node", "text C not null"),
+    ("notification", "receiver", "text C not null"),
+    ("notification", "created_at", "bigint not null"),
+    ("notification", "state", "text C not null"),
+    ("notification", "attempts", "bigint not null"),
+    ("notification", "error", "text C not null"),
+    ("notification", "body", "text not null"),
+    ("notified", "node", "text C not null"),
+    ("notified", "receiver", "text C not null"),
+    ("notified", "findings", "text not null"),
     ("outbox", "id", "bytea not null"),
     ("outbox", "queued_at", "bigint not null"),
     ("outbox", "expires_at", "bigint not null"),
@@ -126,12 +189,24 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 106] = [
     ("outbox", "result_until", "bigint"),
     ("outbox", "result_default", "text C"),
     ("outbox", "reason", "text C"),
+    ("patient_key", "one", "bigint not null"),
+    ("patient_key", "secret", "bytea not null"),
     ("probe", "one", "bigint not null"),
     ("probe", "at", "bigint not null"),
     ("reconsidered", "original", "bytea not null"),
     ("reconsidered", "message", "bytea not null"),
     ("reconsidered", "at", "bigint not null"),
     ("reconsidered", "actor", "text C not null"),
+    ("refused", "room", "text C not null"),
+    ("refused", "who", "text C not null"),
+    ("refused", "device", "text C not null"),
+    ("refused", "reason", "text C not null"),
+    ("refused", "node", "text C not null"),
+    ("refused", "peer", "text C not null"),
+    ("refused", "first_at", "bigint not null"),
+    ("refused", "last_at", "bigint not null"),
+    ("refused", "count", "bigint not null"),
+    ("refused", "facts", "text not null"),
     ("seen_identity", "device", "text C not null"),
     ("seen_identity", "identity", "text C not null"),
     ("seen_identity", "messages", "bigint not null"),
@@ -147,7 +222,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 106] = [
 
 /// Table, and the definition of a check.
 #[rustfmt::skip]
-pub(in crate::store) const CHECKS: [(&str, &str); 34] = [
+pub(in crate::store) const CHECKS: [(&str, &str); 47] = [
     ("alert_report", "CHECK ((length(filler) = 32))"),
     ("alert_report", "CHECK ((length(first_message) = 16))"),
     ("alert_report", "CHECK ((length(last_message) = 16))"),
@@ -158,6 +233,7 @@ pub(in crate::store) const CHECKS: [(&str, &str); 34] = [
     ("audit_begin", "CHECK ((length(hash) = 32))"),
     ("audit_end", "CHECK ((length(hash) = 32))"),
     ("confirmed_clock", "CHECK ((one = 1))"),
+    ("contact", "CHECK ((state = ANY (ARRAY['connected'::text, 'disconnected'::text])))"),
     ("device", "CHECK (((issuers)::json IS NOT NULL))"),
     ("device", "CHECK (((speaks_for)::json IS NOT NULL))"),
     (
@@ -169,11 +245,19 @@ pub(in crate::store) const CHECKS: [(&str, &str); 34] = [
     ("device", "CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text])))"),
     ("device_revision", "CHECK ((one = 1))"),
     ("envelope", "CHECK ((length(message) = 16))"),
+    ("feed", "CHECK ((has_left = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
+    ("feed", "CHECK ((silent = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
     ("message", "CHECK (((identities)::json IS NOT NULL))"),
     ("message", "CHECK (((warnings)::json IS NOT NULL))"),
     ("message", "CHECK ((length(correlation) = 32))"),
     ("message", "CHECK ((length(digest) = 32))"),
     ("message", "CHECK ((length(id) = 16))"),
+    ("message_key", "CHECK ((length(message) = 16))"),
+    ("milestone", "CHECK ((good = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
+    ("milestone", "CHECK ((what = ANY (ARRAY['backup'::text, 'audit-verified'::text])))"),
+    ("notification", "CHECK ((length(id) = 16))"),
+    ("notification", "CHECK ((state = ANY (ARRAY['waiting'::text, 'dead'::text])))"),
+    ("notified", "CHECK (((findings)::json IS NOT NULL))"),
     ("outbox", "CHECK (((outcome IS NULL) = (settled_at IS NULL)))"),
     ("outbox", "CHECK (((result_until IS NULL) = (result_default IS NULL)))"),
     ("outbox", "CHECK ((length(answer) = 16))"),
@@ -185,9 +269,13 @@ pub(in crate::store) const CHECKS: [(&str, &str); 34] = [
     ),
     ("outbox", "CHECK ((reason = 'device-removed'::text))"),
     ("outbox", "CHECK ((result_default = ANY (ARRAY['acknowledged'::text, 'unconfirmed'::text])))"),
+    ("patient_key", "CHECK ((length(secret) = 32))"),
+    ("patient_key", "CHECK ((one = 1))"),
     ("probe", "CHECK ((one = 1))"),
     ("reconsidered", "CHECK ((length(message) = 16))"),
     ("reconsidered", "CHECK ((length(original) = 16))"),
+    ("refused", "CHECK (((facts)::json IS NOT NULL))"),
+    ("refused", "CHECK ((room = ANY (ARRAY['verified'::text, 'unverified'::text])))"),
     ("unfit_certificate", "CHECK ((admitted = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
     ("unfit_certificate", "CHECK ((field = ANY (ARRAY['key-usage'::text, 'extended-key-usage'::text])))"),
 ];

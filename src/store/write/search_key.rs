@@ -1,0 +1,43 @@
+//! The index by which messages about a patient or an order are found.
+
+use crate::model::{MessageId, SearchKey};
+use crate::store::error::StoreError;
+use crate::store::statement::Statement;
+use crate::store::write::connection::Connection;
+use crate::store::write::incoming::IncomingMessage;
+
+/// The keys of messages, in the order of the index.
+pub(in crate::store) fn keys_of<'m>(
+    messages: impl IntoIterator<Item = &'m IncomingMessage<'m>>,
+) -> Vec<(SearchKey, MessageId)> {
+    let keys =
+        |message: &'m IncomingMessage<'m>| message.record.keys.iter().map(|key| (*key, message.record.id));
+    let mut rows: Vec<_> = messages.into_iter().flat_map(keys).collect();
+    rows.sort_unstable();
+    rows
+}
+
+/// Stores the keys of messages, in the transaction that stores the messages.
+pub(in crate::store) async fn record<'m>(
+    connection: &mut impl Connection,
+    messages: impl IntoIterator<Item = &'m IncomingMessage<'m>>,
+) -> Result<(), StoreError> {
+    let rows = keys_of(messages);
+    if rows.is_empty() { Ok(()) } else { connection.insert_keys(&rows).await }
+}
+
+/// Deletes the keys of messages, in the transaction that deletes the messages.
+pub(in crate::store) async fn delete(
+    connection: &mut impl Connection,
+    messages: &[MessageId],
+) -> Result<(), StoreError> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let mut statement = Statement::new("DELETE FROM message_key WHERE message IN (");
+    for (place, id) in messages.iter().enumerate() {
+        statement.push(if place == 0 { "" } else { ", " }).push_bind(id.as_bytes().as_slice());
+    }
+    statement.push(")");
+    connection.execute(statement).await.map(drop)
+}
