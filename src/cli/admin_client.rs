@@ -1,70 +1,211 @@
-//! Requests to the admin listener of the running platform.
+//! Requests to the running platform, over its socket for people and commands.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::header::HOST;
-use hyper::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use serde_json::Value;
+use tokio::net::UnixStream;
 
 use super::{Exit, Failure};
+use crate::filesystem::accounts;
 
-/// Reads `path` from the admin listener at `listen`.
-pub(super) async fn get(listen: SocketAddr, path: &str) -> Result<Bytes, Failure> {
-    let asked = tokio::time::timeout(TIMEOUT, request(listen, path)).await;
-    let unavailable = |error| Failure::new(Exit::Unavailable, error);
-    match asked {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) => Err(unavailable(error.context(format!("no answer from the platform at {listen}")))),
-        Err(_) => Err(unavailable(anyhow!("no answer from the platform at {listen} within {TIMEOUT:?}"))),
+/// Reads `path` from the platform that serves the socket.
+pub(super) async fn get(socket: &Path, path: &str) -> Result<Bytes, Failure> {
+    let stream = connect(socket).await?;
+    match tokio::time::timeout(TIMEOUT, exchange(stream, Method::GET, path, Bytes::new())).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let error = anyhow!(
+                "no answer from the platform at {} within {TIMEOUT:?}: its process is stopped, or the machine is \
+                 overloaded; `systemctl status` and the log say more",
+                socket.display()
+            );
+            Err(Failure::new(Exit::Unavailable, error))
+        }
     }
 }
 
-async fn request(listen: SocketAddr, path: &str) -> anyhow::Result<Bytes> {
-    let address = reachable(listen);
-    let stream = TcpStream::connect(address).await.context("is it running?")?;
+/// Resolves when the platform gives no sign of life: it does not answer another request in time. A command
+/// may take as long as it likes; one that waits for a process that is stopped would wait forever.
+pub(super) async fn silence(socket: &Path) -> Failure {
+    loop {
+        tokio::time::sleep(SIGN_OF_LIFE_INTERVAL).await;
+        let sign = async {
+            let stream = connect(socket).await?;
+            let sent = send(stream, Method::GET, "/livez", Bytes::new()).await;
+            sent.map_err(|error| Failure::new(Exit::Unavailable, error))
+        };
+        // Whatever it answers. That it has ended, the request itself learns.
+        if tokio::time::timeout(TIMEOUT, sign).await.is_err() {
+            return no_sign_of_life(socket);
+        }
+    }
+}
+
+/// The failure of a command that a stopped platform does not execute.
+fn no_sign_of_life(socket: &Path) -> Failure {
+    let error = anyhow!(
+        "the platform at {} gives no sign of life within {TIMEOUT:?}: its process is stopped, or the machine is \
+         overloaded; what the command does may still happen when it goes on. With --offline the command opens the \
+         store itself",
+        socket.display()
+    );
+    Failure::new(Exit::Unavailable, error)
+}
+
+/// A connection to the platform. A process that is stopped accepts some, and then none.
+pub(super) async fn connect(socket: &Path) -> Result<UnixStream, Failure> {
+    let connected = tokio::time::timeout(TIMEOUT, UnixStream::connect(socket)).await;
+    let connected = connected.map_err(|_| no_sign_of_life(socket))?.map_err(|error| {
+        let shown = socket.display();
+        let error = match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+                anyhow!("no platform serves the socket {shown}: is it running?")
+            }
+            // Its queue is full.
+            ErrorKind::WouldBlock => return no_sign_of_life(socket),
+            ErrorKind::PermissionDenied => anyhow!(
+                "this account may not use the socket {shown}: it needs to be in the group of the socket \
+                 (admin.socket-group), and a role in [admin.roles]"
+            ),
+            _ => anyhow::Error::new(error).context(format!("cannot connect to the socket {shown}")),
+        };
+        Failure::new(Exit::Unavailable, error)
+    })?;
+    trusted(connected, socket)
+}
+
+/// The connection, if the platform is at its other end: root, the owner of the socket's folder, or this
+/// account. Another account that listens there would learn what is asked, and get the files of an order.
+///
+/// # Errors
+/// When another account serves the socket, or all users can put one into its folder.
+pub(super) fn trusted(stream: UnixStream, socket: &Path) -> Result<UnixStream, Failure> {
+    let examine = || -> std::io::Result<(u32, u32, u32)> {
+        let path = std::fs::canonicalize(socket)?;
+        let folder = std::fs::metadata(path.parent().unwrap_or(&path))?;
+        Ok((stream.peer_cred()?.uid(), folder.uid(), folder.mode()))
+    };
+    let shown = socket.display();
+    let (server, owner, mode) = examine().map_err(|error| {
+        let error =
+            anyhow::Error::new(error).context(format!("cannot find out who serves the socket {shown}"));
+        Failure::new(Exit::Unavailable, error)
+    })?;
+    if is_trusted(server, owner, mode) {
+        return Ok(stream);
+    }
+    let account = accounts::actor(server, None);
+    let error = anyhow!(
+        "the socket {shown} is served by the account {account} (uid {server}), which is neither root nor the owner \
+         of its folder (uid {owner}, mode {:04o}): nothing was sent",
+        mode & 0o7777
+    );
+    Err(Failure::new(Exit::Refused, error))
+}
+
+/// Whether the account `server` is the one that may serve a socket in a folder of `owner` with this mode.
+fn is_trusted(server: u32, owner: u32, mode: u32) -> bool {
+    server == 0 || server == rustix::process::geteuid().as_raw() || server == owner && mode & 0o002 == 0
+}
+
+/// Sends one request, whose body is JSON where it has one, and reads the response.
+///
+/// # Errors
+/// When the platform does not do it: the text is that of its problem.
+pub(super) async fn exchange(
+    stream: UnixStream,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> Result<Bytes, Failure> {
+    let unavailable = |error| Failure::new(Exit::Unavailable, error);
+    let (status, body) = send(stream, method, path, body).await.map_err(unavailable)?;
+    if status.is_success() {
+        return Ok(body);
+    }
+    let exit = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Refused,
+        status if status.is_client_error() => Exit::Failed,
+        _ => Exit::Unavailable,
+    };
+    Err(Failure::new(exit, problem(status, &body)))
+}
+
+async fn send(
+    stream: UnixStream,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> anyhow::Result<(StatusCode, Bytes)> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let request = Request::get(path).header(HOST, address.to_string()).body(Empty::<Bytes>::new())?;
-    let response = sender.send_request(request).await?;
+    let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
+    let request = request.header(CONTENT_TYPE, "application/json").body(Full::new(body))?;
+    let response = sender.send_request(request).await.context("the platform did not answer")?;
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_RESPONSE).collect().await;
     let body = body.map_err(|error| anyhow!("the response cannot be read: {error}"))?.to_bytes();
     connection.abort();
-    if status != StatusCode::OK {
-        return Err(anyhow!("it answered {status}: {}", String::from_utf8_lossy(&body).trim_end()));
+    Ok((status, body))
+}
+
+/// The words of a problem (RFC 9457), or of whatever else came.
+fn problem(status: StatusCode, body: &[u8]) -> anyhow::Error {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |key: &str| problem.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    match (text("title"), text("detail")) {
+        (Some(title), Some(detail)) => {
+            let code = text("code").map(|code| format!(" [{code}]")).unwrap_or_default();
+            anyhow!("{title}: {detail}{code}")
+        }
+        _ => anyhow!("the platform answered {status}: {}", String::from_utf8_lossy(body).trim_end()),
     }
-    Ok(body)
 }
 
-/// An address to connect to: a listener on every address is reached on loopback.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
-}
-
+/// How often a platform that executes a command is asked for a sign of life.
+const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the platform may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a response.
-const MAX_RESPONSE: usize = 16 << 20;
+const MAX_RESPONSE: usize = 96 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_listener_on_every_address_is_reached_on_loopback() {
-        let reached = |listen: &str| reachable(listen.parse().unwrap()).to_string();
-        assert_eq!(reached("0.0.0.0:9575"), "127.0.0.1:9575");
-        assert_eq!(reached("[::]:9575"), "[::1]:9575");
-        assert_eq!(reached("10.0.0.5:1"), "10.0.0.5:1");
+    fn only_root_this_account_and_the_owner_of_the_folder_serve_the_platform() {
+        let own = rustix::process::geteuid().as_raw();
+        assert!(is_trusted(0, 4711, 0o777) && is_trusted(own, 4711, 0o750) && is_trusted(4711, 4711, 0o750));
+        assert!(!is_trusted(4712, 4711, 0o750), "another account");
+        assert!(!is_trusted(4712, 0, 0o1777), "in a folder of all users");
+        assert!(!is_trusted(4712, 4712, 0o1777), "who lets all users write there");
+    }
+
+    #[tokio::test]
+    async fn a_socket_of_this_account_is_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(connect(&path).await.is_ok());
+    }
+
+    #[test]
+    fn a_problem_is_shown_in_its_own_words() {
+        let body =
+            br#"{"title":"your roles do not allow this","detail":"it needs operator","code":"role-missing"}"#;
+        let shown = problem(StatusCode::FORBIDDEN, body).to_string();
+        assert_eq!(shown, "your roles do not allow this: it needs operator [role-missing]");
+        let other = problem(StatusCode::BAD_GATEWAY, b"gone\n").to_string();
+        assert_eq!(other, "the platform answered 502 Bad Gateway: gone");
     }
 }

@@ -1,41 +1,81 @@
 //! `--config FILE`.
 
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use clap::Args;
 
 use super::{Exit, Failure, Output, context};
+use crate::audit::Signer;
 use crate::config::{Config, ConfigError, Overrides};
+use crate::http::served_socket;
 use crate::model::Clock;
 use crate::store::{EndFile, OwnChain, Store};
-use crate::tls::AuditSignatureVerifier;
+use crate::tls::{AuditSignatureVerifier, AuditSigner};
 
 /// The file of the configuration.
 #[derive(Debug, Args)]
 pub(super) struct ConfigFile {
-    /// The configuration file
-    #[arg(
-        long,
-        global = true,
-        env = "PCD_CONFIG",
-        default_value = "config/platform.toml",
-        value_name = "FILE"
-    )]
-    config: PathBuf,
+    /// The configuration file; default: /etc/pcd-platform/platform.toml if it is there, otherwise
+    /// config/platform.toml
+    #[arg(long, global = true, env = "PCD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 impl ConfigFile {
-    pub(super) fn read(&self) -> Result<Config, ConfigError> {
-        Config::load(&self.config, &Overrides::from_environment())
+    fn path(&self) -> &Path {
+        // One that may not be looked at is there: its error says more than that of another file.
+        let installed = || Path::new(INSTALLED).try_exists().unwrap_or(true);
+        let default = || Path::new(if installed() { INSTALLED } else { IN_REPOSITORY });
+        self.config.as_deref().unwrap_or_else(default)
     }
 
+    /// The configuration of a service, which has its credentials.
+    pub(super) fn read(&self) -> Result<Config, ConfigError> {
+        Config::load(self.path(), &Overrides::from_environment())
+    }
+
+    /// The configuration for a command, which most often reads no secret. Outside of a service there are no
+    /// credentials, and what the configuration says of them is no fault.
     pub(super) fn load(&self) -> Result<Config, Failure> {
-        self.read().map_err(|error| Failure::new(Exit::Config, error))
+        let mut overrides = Overrides::from_environment();
+        overrides.credentials_directory.get_or_insert_with(|| PathBuf::from(CREDENTIALS));
+        Config::load(self.path(), &overrides).map_err(|error| Failure::new(Exit::Config, error))
+    }
+
+    /// The socket of the running platform; `None` when the configuration has none. After a change of
+    /// `admin.socket` the platform serves the former one until its next start: then it is that one.
+    pub(super) fn configured_socket(&self) -> Result<Option<PathBuf>, Failure> {
+        let config = self.load()?;
+        let (folder, node) = (&config.audit.state_directory, &config.store.node);
+        let configured = config.admin.socket.path(folder, node);
+        let served = served_socket(folder, node, configured.clone());
+        if let Some(served) = served.as_ref().filter(|_| served != configured) {
+            let shown = served.display();
+            let note = "warning: the running platform serves the socket";
+            let _ =
+                writeln!(io::stderr(), "{note} {shown}: admin.socket of the file applies at its next start");
+        }
+        Ok(served)
+    }
+
+    /// The socket of the running platform.
+    pub(super) fn socket(&self) -> Result<PathBuf, Failure> {
+        self.configured_socket()?.ok_or_else(|| {
+            Failure::new(Exit::Config, anyhow!("admin.socket is \"none\": no command reaches the platform"))
+        })
     }
 
     /// Verifies audit signatures of the platform that the configuration describes.
     pub(super) fn audit_signature_verifier(&self) -> Result<AuditSignatureVerifier, Failure> {
         AuditSignatureVerifier::load(&self.load()?.tls).map_err(|error| Failure::new(Exit::Config, error))
+    }
+
+    /// The key of the platform that the configuration describes, for what an operator decides.
+    pub(super) fn audit_signer(&self, clock: &Clock) -> Result<Box<dyn Signer>, Failure> {
+        let signer = AuditSigner::load(&self.load()?.tls, clock.now());
+        Ok(Box::new(signer.map_err(|error| Failure::new(Exit::Unavailable, error))?))
     }
 
     /// Opens the store that the configuration names. It has to be there, and to need no migration. Nothing is
@@ -47,13 +87,7 @@ impl ConfigFile {
         let chain = OwnChain::containing(config.store.node, file.read().ok().flatten());
         let opened = Store::open_to_read(chain, &config.store.url, clock.clone()).await;
         let store = opened.map_err(context::failed)?;
-        let risks = store.unaccepted_risks();
-        for risk in risks.iter().map(|risk| risks.described(risk)) {
-            output.warn(&format!(
-                "the store can lose, hide or change messages: {risk}; it is read as it is, and nothing is written \
-                 (docs/store.md, \"Risks of the store\")"
-            ))?;
-        }
+        context::warn_of_risks(&store, output)?;
         Ok(store)
     }
 
@@ -64,3 +98,10 @@ impl ConfigFile {
         opened.map_err(context::failed)
     }
 }
+
+/// Where a package installs the configuration.
+const INSTALLED: &str = "/etc/pcd-platform/platform.toml";
+/// Where a checkout of the source has it.
+const IN_REPOSITORY: &str = "config/platform.toml";
+/// Where systemd has the credentials of the running platform, for root and the platform's user.
+const CREDENTIALS: &str = "/run/credentials/pcd-platform.service";

@@ -1,7 +1,24 @@
 //! What the commands that ask the store have in common.
 
-use super::{Exit, Failure};
-use crate::store::StoreError;
+use std::io;
+
+use super::{Exit, Failure, Output};
+use crate::store::{Store, StoreError};
+
+/// Says which risks the store has that are not accepted.
+///
+/// # Errors
+/// When stderr cannot be written.
+pub(super) fn warn_of_risks(store: &Store, output: Output) -> io::Result<()> {
+    let risks = store.unaccepted_risks();
+    risks.iter().try_for_each(|risk| {
+        output.warn(&format!(
+            "the store can lose, hide or change messages: {}; it is read as it is, and nothing is written \
+             (docs/store.md, \"Risks of the store\")",
+            risks.described(risk)
+        ))
+    })
+}
 
 /// How a command ends when the store did not do what it was asked.
 pub(crate) fn failed(error: StoreError) -> Failure {
@@ -26,7 +43,10 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Connect { .. }
         | StoreError::Risky(_)
         | StoreError::Dropped(_)
+        | StoreError::UnknownCopy(_)
         | StoreError::NoTable(_)
+        | StoreError::NotUnderstood(_)
+        | StoreError::Malformed(_)
         | StoreError::ReadOnly
         | StoreError::NoServer(_)
         | StoreError::Server(_)
@@ -52,6 +72,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Sign(_)
         | StoreError::DeviceExists(_)
         | StoreError::DeviceEnforced(_)
+        | StoreError::IdentityNotSeen(_)
         | StoreError::DeviceSpelled { .. }
         | StoreError::AlreadyWaiting(_)
         | StoreError::DeviceUnknown(_) => Exit::Failed,

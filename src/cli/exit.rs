@@ -1,5 +1,9 @@
 //! Exit codes and failures of commands.
 
+use super::text::printable;
+use crate::app::PlatformError;
+use crate::config::ConfigError;
+
 /// The exit code of a command; codes from 64 are those of sysexits(3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -18,8 +22,29 @@ pub enum Exit {
     Unavailable = 69,
     /// EX_SOFTWARE: a fault of this program.
     Fault = 70,
+    /// EX_NOPERM: the platform does not let this person do it.
+    Refused = 77,
     /// EX_CONFIG: the configuration is wrong.
     Config = 78,
+}
+
+impl Exit {
+    /// The exit code with this number; of an unknown one, a fault.
+    pub(super) fn from_code(code: u8) -> Self {
+        Self::ALL.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Fault)
+    }
+
+    const ALL: [Self; 9] = [
+        Self::Done,
+        Self::Failed,
+        Self::Urgent,
+        Self::Unknown,
+        Self::Usage,
+        Self::Unavailable,
+        Self::Fault,
+        Self::Refused,
+        Self::Config,
+    ];
 }
 
 /// The error of a command, and the exit code.
@@ -46,4 +71,29 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::new(Exit::Failed, error)
     }
+}
+
+/// The code of what stands in the way of a start.
+fn code_of(failure: &Failure) -> Option<&'static str> {
+    let config = failure.error.downcast_ref::<ConfigError>().map(|error| error.code().code());
+    config.or_else(|| failure.error.downcast_ref::<PlatformError>().map(PlatformError::code))
+}
+
+/// The error and the chain of its causes, and the help page where there is one, as stderr shows them.
+pub(super) fn shown_failure(failure: &Failure) -> String {
+    let mut line = String::from("error");
+    for cause in failure.error.chain() {
+        let text = cause.to_string();
+        // A transparent error has the text of its cause.
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+    }
+    // The errors of a configuration have several lines.
+    let mut shown: String = line.split('\n').map(|line| format!("{}\n", printable(line))).collect();
+    if let Some(code) = code_of(failure) {
+        shown.push_str(&format!("help: pcd-platform help {code}\n"));
+    }
+    shown
 }

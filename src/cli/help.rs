@@ -4,11 +4,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Exit, Failure, Outcome, Output};
-use crate::finding::{HelpPage, help, help_pages};
+use crate::finding::{HelpPage, alert_help, help, help_pages};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A code, such as `unknown-device`, or the words of a command; without any, every code in one line
+    /// A code, such as `unknown-device`, the name of an alert, or the words of a command; without any, every
+    /// code in one line
     topic: Vec<String>,
 }
 
@@ -25,7 +26,7 @@ struct PageView {
 pub(super) fn run(arguments: Arguments, mut usage: clap::Command, output: Output) -> Outcome {
     let topic: Vec<_> = arguments.topic.iter().map(String::as_str).collect();
     if let [code] = topic[..]
-        && let Some(page) = help(code)
+        && let Some(page) = help(code).or_else(|| alert_help(code))
     {
         output.print(&PageView { text: Some(page.text), ..summary(page) }, |_| {
             page.text.trim_end().to_owned()

@@ -4,11 +4,16 @@
 //! [`Exit`].
 
 mod admin_client;
+mod arguments;
 mod audit;
 mod check;
 mod check_devices;
+mod check_finding;
+mod check_people;
+mod check_store;
 mod client;
 mod clock_doubt;
+mod config;
 mod config_file;
 mod content;
 mod context;
@@ -20,12 +25,21 @@ mod export;
 #[cfg(test)]
 mod fixtures;
 mod help;
+mod init;
+mod input;
+mod manual;
 mod message;
+mod notify;
+mod on_store;
 mod operator;
 mod order;
 mod output;
+mod page;
 mod pki;
+mod progress;
+mod remote;
 mod renamed;
+mod responder;
 mod serve;
 mod status;
 mod store;
@@ -35,88 +49,21 @@ mod time;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::panic::PanicHookInfo;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::app::telemetry::panic_text;
+use crate::http::CommandLine;
+use crate::interface_a::PassedSockets;
 use crate::model::Clock;
-use config_file::ConfigFile;
+use arguments::{Arguments, Command};
+use exit::shown_failure;
 pub use exit::{Exit, Failure, Outcome};
 pub use output::Output;
-
-/// The platform side of IHE PCD over mutual TLS.
-#[derive(Debug, Parser)]
-#[command(name = "pcd-platform", version, about, max_term_width = 100, disable_help_subcommand = true)]
-struct Arguments {
-    /// Print results as JSON, one object per line
-    #[arg(long, global = true)]
-    json: bool,
-    /// Show times in UTC instead of the local zone; JSON always has UTC
-    #[arg(long, global = true)]
-    utc: bool,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run a demonstration in one folder: a PKI, a store, the platform and simulated devices
-    Demo(demo::Arguments),
-    /// Run the platform
-    Serve(serve::Arguments),
-    /// Show what the running platform needs from a person, in a few lines
-    ///
-    /// Exits with 0 when nothing needs a person, 1 when something needs attention, 2 when something is
-    /// urgent, and 69 when the platform does not answer.
-    Status(status::Arguments),
-    /// Check everything that `serve` needs, without binding a port or changing anything
-    Check(ConfigFile),
-    /// Certificates: a PKI for tests and closed sites, requests to another CA, the content of a file
-    #[command(subcommand)]
-    Pki(pki::Command),
-    /// The directory of devices that may connect
-    Device {
-        #[command(flatten)]
-        config: ConfigFile,
-        #[command(subcommand)]
-        command: device::Command,
-    },
-    /// Messages that the platform received from devices
-    Message {
-        #[command(flatten)]
-        config: ConfigFile,
-        #[command(subcommand)]
-        command: message::Command,
-    },
-    /// Orders: messages from the platform to a device
-    Order {
-        #[command(flatten)]
-        config: ConfigFile,
-        #[command(subcommand)]
-        command: order::Command,
-    },
-    /// The audit trail
-    Audit {
-        #[command(flatten)]
-        config: ConfigFile,
-        #[command(subcommand)]
-        command: audit::Command,
-    },
-    /// The store as a whole: migration, backup and integrity
-    Store {
-        #[command(flatten)]
-        config: ConfigFile,
-        #[command(subcommand)]
-        command: store::Command,
-    },
-    /// Explain a code of a refusal, rejection, warning or finding; or a command
-    Help(help::Arguments),
-    /// Act as a device towards a platform (Interface B)
-    #[command(subcommand)]
-    Client(client::Command),
-}
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -142,12 +89,25 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
             return if usage.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
+    // While there is one thread.
+    let passed = match &arguments.command {
+        Command::Serve(_) => PassedSockets::from_environment(),
+        _ => PassedSockets::default(),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return explain(&Failure::new(Exit::Unavailable, error)),
     };
     let output = Output::new(arguments.json).with_utc(arguments.utc);
-    let outcome = runtime.block_on(dispatch(arguments.command, output));
+    let outcome = runtime.block_on(async {
+        if let Some(config) = arguments.command.remote_config()
+            && let Some(exit) =
+                remote::run(&arguments.connection, config, &words, arguments.command.written()).await?
+        {
+            return Ok(exit);
+        }
+        Box::pin(dispatch(arguments.command, arguments.connection.named_socket(), output, passed)).await
+    });
     // Blocking work of a part that has failed must not hold up the exit.
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
     match outcome {
@@ -158,12 +118,23 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
     }
 }
 
-async fn dispatch(command: Command, output: Output) -> Outcome {
+async fn dispatch(
+    command: Command,
+    socket: Option<PathBuf>,
+    output: Output,
+    passed: PassedSockets,
+) -> Outcome {
     let clock = Clock::system();
+    let commands: Arc<dyn CommandLine> = Arc::new(remote::Commands);
     match command {
-        Command::Demo(arguments) => Box::pin(demo::run(arguments, output, clock)).await,
-        Command::Serve(arguments) => Box::pin(serve::run(arguments, output, clock)).await,
-        Command::Status(arguments) => status::run(arguments, output).await,
+        Command::Demo(arguments) => Box::pin(demo::run(arguments, output, clock, commands)).await,
+        Command::Completions(arguments) => manual::completions(&arguments, Arguments::command(), output),
+        Command::Man(arguments) => manual::pages(&arguments, Arguments::command(), output),
+        Command::Init(arguments) => Box::pin(init::run(arguments, output, clock)).await,
+        Command::Serve(arguments) => Box::pin(serve::run(arguments, output, clock, commands, passed)).await,
+        Command::Status(arguments) => status::run(arguments, socket, output).await,
+        Command::Page(arguments) => page::run(arguments, socket, output).await,
+        Command::Config { config, command } => self::config::run(&config, &command, output),
         Command::Check(config) => Box::pin(check::run(config, output, clock)).await,
         Command::Pki(command) => Box::pin(pki::run(command, output, &clock)).await,
         Command::Device { config, command } => {
@@ -193,11 +164,13 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
             };
             let section = config.load()?.audit;
             let verifier = || config.audit_signature_verifier();
-            let outcome = audit::run(command, &section, verifier, &store, output).await;
+            let signer = || config.audit_signer(&clock);
+            let outcome = audit::run(command, &section, verifier, signer, &store, output).await;
             store.close().await;
             outcome
         }
         Command::Store { config, command } => store::run(config, command, output, &clock).await,
+        Command::Notify { config, command } => notify::run(&config, command, output, &clock).await,
         Command::Help(arguments) => help::run(arguments, Arguments::command(), output),
         Command::Client(command) => Box::pin(client::run(command, output, clock)).await,
     }
@@ -216,19 +189,7 @@ fn is_closed_pipe(failure: &Failure) -> bool {
 
 /// Writes one line to stderr: the error and the chain of its causes.
 fn explain(failure: &Failure) -> Exit {
-    let mut line = String::from("error");
-    for cause in failure.error.chain() {
-        let text = cause.to_string();
-        // A transparent error has the text of its cause.
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-    }
-    // The errors of a configuration have several lines.
-    for line in line.split('\n') {
-        let _ = writeln!(std::io::stderr(), "{}", text::printable(line));
-    }
+    let _ = std::io::stderr().write_all(shown_failure(failure).as_bytes());
     failure.exit
 }
 

@@ -1,32 +1,22 @@
 //! The operator who runs a command.
 
-use std::fs;
+use super::remote::Call;
+use crate::filesystem::accounts;
 
-/// The operator's name for the audit trail: the user of the operating system, not an environment variable.
+/// The operator's name for the audit trail: the account of the operating system, not an environment variable;
+/// behind sudo also the person who logged in. When the platform executes the command, the person who sent it.
 pub(super) fn operator() -> String {
-    let uid = rustix::process::getuid().as_raw();
-    let name = fs::read_to_string("/etc/passwd").ok().and_then(|passwd| login_name(&passwd, uid));
-    name.unwrap_or_else(|| format!("uid {uid}"))
+    if let Some(call) = Call::current() {
+        return call.actor().to_owned();
+    }
+    let (user, login) = accounts::own_login();
+    accounts::actor(user, login)
 }
 
-/// The name of the user in a passwd(5) file.
-fn login_name(passwd: &str, uid: u32) -> Option<String> {
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        let entry: u32 = fields.nth(1)?.parse().ok()?;
-        (entry == uid).then(|| name.to_owned())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_login_name_is_found_by_user_id() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\nalice:x:1000:1000::/home/alice:/bin/sh\n";
-        assert_eq!(login_name(passwd, 1000).as_deref(), Some("alice"));
-        assert_eq!(login_name(passwd, 7), None);
+/// Resolves when the operator waits no more: Ctrl-C.
+pub(super) async fn interrupted() {
+    match Call::current() {
+        Some(call) => call.stopped().await,
+        None => drop(tokio::signal::ctrl_c().await),
     }
 }

@@ -1,12 +1,13 @@
 //! Results on stdout: text, or one JSON object per line.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::remote::Call;
 use super::text::printable;
-use super::time::{ShownZone, shown_time};
+use super::time::{ShownZone, shown_moment, shown_sentence, shown_time};
 use crate::model::json_without_deception;
 
 /// The form of a command's results.
@@ -32,13 +33,34 @@ impl Output {
     /// The zone in which text shows times.
     #[must_use]
     pub fn zone(self) -> TimeZone {
-        self.zone.time_zone()
+        match (self.zone, Call::current()) {
+            (ShownZone::Local, Some(call)) => call.zone(),
+            _ => self.zone.time_zone(),
+        }
+    }
+
+    /// Whether the output goes to a terminal.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        Call::current().map_or_else(|| io::stdout().is_terminal(), |call| call.is_terminal())
     }
 
     /// A time of JSON as text shows it, with its offset from UTC; another text as it is.
     #[must_use]
     pub fn time(self, time: &str) -> String {
         shown_time(time, self.zone())
+    }
+
+    /// The same without fractions of a second.
+    #[must_use]
+    pub fn moment(self, time: &str) -> String {
+        shown_moment(time, self.zone())
+    }
+
+    /// A sentence in which times are as JSON has them: text shows them as all others.
+    #[must_use]
+    pub fn sentence(self, sentence: &str) -> String {
+        shown_sentence(sentence, &self.zone())
     }
 
     /// Whether the user asked for JSON.
@@ -68,12 +90,27 @@ impl Output {
         self.line(&json_without_deception(&serde_json::to_string(object)?))
     }
 
+    /// Prints the names of the columns above a list of so many rows; JSON and an empty list have none.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn header(self, names: &str, rows: usize) -> io::Result<()> {
+        if self.json || rows == 0 { Ok(()) } else { self.line(names) }
+    }
+
     /// Prints a warning to stderr.
     ///
     /// # Errors
     /// When stderr cannot be written.
     pub fn warn(self, line: &str) -> io::Result<()> {
-        writeln!(io::stderr().lock(), "warning: {}", printable(line))
+        let line = format!("warning: {}\n", printable(line));
+        match Call::current() {
+            Some(call) => {
+                call.write_stderr(line.as_bytes());
+                Ok(())
+            }
+            None => io::stderr().lock().write_all(line.as_bytes()),
+        }
     }
 
     /// Prints `line` unchanged, in either form.
@@ -81,9 +118,25 @@ impl Output {
     /// # Errors
     /// When stdout cannot be written.
     pub fn line(self, line: &str) -> io::Result<()> {
+        if let Some(call) = Call::current() {
+            return call.write_stdout(format!("{line}\n").as_bytes());
+        }
         let mut stdout = io::stdout().lock();
         stdout.write_all(line.as_bytes())?;
         stdout.write_all(b"\n")?;
+        stdout.flush()
+    }
+
+    /// Writes `bytes` as they are.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn bytes(self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(call) = Call::current() {
+            return call.write_stdout(bytes);
+        }
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
         stdout.flush()
     }
 }

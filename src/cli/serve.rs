@@ -1,6 +1,8 @@
 //! `serve`: the platform.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
@@ -9,6 +11,8 @@ use super::clock_doubt;
 use super::config_file::ConfigFile;
 use super::{Exit, Failure, Outcome, Output, context};
 use crate::app::{Platform, PlatformError, Signals, telemetry};
+use crate::http::CommandLine;
+use crate::interface_a::PassedSockets;
 use crate::model::Clock;
 use crate::store::{MigrationLimits, MigrationPolicy};
 
@@ -28,10 +32,23 @@ pub(super) struct Arguments {
 struct Listening {
     interface_a: Vec<SocketAddr>,
     admin: SocketAddr,
+    /// Whether the admin listener speaks TLS.
+    #[serde(skip)]
+    has_tls: bool,
+    /// The socket for people and commands.
+    socket: Option<PathBuf>,
+    /// The listener for probes of other machines.
+    health: Option<SocketAddr>,
 }
 
-pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> Outcome {
-    let config = arguments.config.load()?;
+pub(super) async fn run(
+    arguments: Arguments,
+    output: Output,
+    clock: Clock,
+    commands: Arc<dyn CommandLine>,
+    passed: PassedSockets,
+) -> Outcome {
+    let config = arguments.config.read().map_err(|error| Failure::new(Exit::Config, error))?;
     telemetry::start(&config.log).map_err(|error| Failure::new(Exit::Config, error))?;
     let limits =
         MigrationLimits { rows: config.store.max_migration_rows, time: config.store.max_migration_time };
@@ -55,14 +72,21 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     };
     // SQLite opens what it may only read: a platform that can keep nothing does not begin.
     platform.store().check().await.map_err(context::failed)?;
-    let bound = platform.bind().map_err(failure)?;
+    let bound = platform.bind(passed).map_err(failure)?.with_commands(commands);
     bound.fetch_staples().await;
-    let listening = Listening { interface_a: bound.addresses(), admin: bound.admin_address() };
+    let listening = Listening {
+        interface_a: bound.addresses(),
+        admin: bound.admin_address(),
+        has_tls: bound.has_admin_tls(),
+        socket: bound.admin_socket().map(Path::to_owned),
+        health: bound.health_address(),
+    };
     output.print(&listening, |listening| {
         let addresses: Vec<_> = listening.interface_a.iter().map(ToString::to_string).collect();
         format!(
-            "listening for devices on {}, for operators on http://{}",
+            "listening for devices on {}, for operators on {}://{}",
             addresses.join(", "),
+            if listening.has_tls { "https" } else { "http" },
             listening.admin
         )
     })?;
@@ -73,8 +97,13 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
 pub(super) fn failure(error: PlatformError) -> Failure {
     let exit = match error {
         PlatformError::Store(error) => return context::failed(error),
-        PlatformError::Tls(_) | PlatformError::Revocation(_) | PlatformError::Repository(_) => Exit::Config,
-        PlatformError::Bind(_) | PlatformError::Threads(_) => Exit::Unavailable,
+        PlatformError::Tls(_)
+        | PlatformError::People(_)
+        | PlatformError::Revocation(_)
+        | PlatformError::Repository(_)
+        | PlatformError::Notify(_)
+        | PlatformError::Passed(_) => Exit::Config,
+        PlatformError::Bind(_) | PlatformError::Socket(_) | PlatformError::Threads(_) => Exit::Unavailable,
         PlatformError::Metrics(_) | PlatformError::Task(_) | PlatformError::Signals(_) => Exit::Fault,
     };
     Failure::new(exit, error)

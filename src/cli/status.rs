@@ -1,23 +1,32 @@
 //! `status`: the running platform at a glance.
 
-use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::Value;
 
 use super::config_file::ConfigFile;
+use super::text::counted;
 use super::{Exit, Failure, Outcome, Output, admin_client};
+use crate::fleet::DeviceState;
+use crate::model::size_text;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigFile,
-    /// The address of the admin listener; default: `admin.listen` of the configuration
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    at: Option<SocketAddr>,
+    /// The socket of the platform; default: `admin.socket` of the configuration
+    #[arg(long, value_name = "SOCKET")]
+    at: Option<PathBuf>,
+    /// Only the devices and findings of this ward; the exit code is that of its findings
+    #[arg(long, value_name = "WARD")]
+    ward: Option<String>,
     /// `text`, or `nagios` for monitoring systems that run plugins: one line, and exit 0, 1, 2 or 3
     #[arg(long, default_value = "text", value_name = "FORMAT")]
     format: Format,
+    /// Only ask whether the platform is ready, as a probe does: exit 0, otherwise 69 with what it lacks
+    #[arg(long, conflicts_with = "format")]
+    ready: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -26,12 +35,21 @@ enum Format {
     Nagios,
 }
 
-pub(super) async fn run(arguments: Arguments, output: Output) -> Outcome {
-    let listen = match arguments.at {
+pub(super) async fn run(arguments: Arguments, named: Option<PathBuf>, output: Output) -> Outcome {
+    let socket = match arguments.at.or(named) {
         Some(at) => at,
-        None => arguments.config.load()?.admin.listen,
+        None => arguments.config.socket()?,
     };
-    let answer = match admin_client::get(listen, "/api/status").await {
+    if arguments.ready {
+        admin_client::get(&socket, "/readyz").await?;
+        output.line("ready")?;
+        return Ok(Exit::Done);
+    }
+    let path = match &arguments.ward {
+        Some(ward) => format!("/api/status?ward={}", encoded(ward)),
+        None => "/api/status".to_owned(),
+    };
+    let answer = match admin_client::get(&socket, &path).await {
         Ok(answer) => answer,
         Err(Failure { error, .. }) if arguments.format == Format::Nagios => {
             output.line(&format!("UNKNOWN - {error:#}"))?;
@@ -47,8 +65,8 @@ pub(super) async fn run(arguments: Arguments, output: Output) -> Outcome {
         _ => Exit::Done,
     };
     match arguments.format {
-        Format::Text => output.print(&status, shown)?,
-        Format::Nagios => output.line(&nagios(&status))?,
+        Format::Text => output.print(&status, |status| output.sentence(&shown(status)))?,
+        Format::Nagios => output.line(&output.sentence(&nagios(&status)))?,
     }
     Ok(exit)
 }
@@ -64,14 +82,18 @@ fn shown(status: &Value) -> String {
             text(status, "started")
         ),
         format!(
-            "devices: {} in the directory, {} active, {} connected with {} sessions, {} silent",
+            "devices: {} in the directory, {} active, {} connected with {}, {} silent",
             number("devices"),
             number("active"),
             number("connected"),
-            number("sessions"),
+            counted(number("sessions"), "session"),
             number("silent")
         ),
     ];
+    if let Some(ward) = status.get("ward").and_then(Value::as_str) {
+        lines.push(of_ward(ward, status));
+    }
+    lines.extend(status.get("store").map(room));
     let findings = findings(status);
     if findings.is_empty() {
         lines.push("nothing needs a person".to_owned());
@@ -95,6 +117,49 @@ fn shown(status: &Value) -> String {
     lines.join("\n")
 }
 
+/// The devices of a ward by state, those that need a person first.
+fn of_ward(ward: &str, status: &Value) -> String {
+    let states = status.get("states");
+    let count =
+        |state: &str| states.and_then(|states| states.get(state)).and_then(Value::as_u64).unwrap_or(0);
+    let some: Vec<_> = DeviceState::ALL
+        .into_iter()
+        .map(|state| (state.code(), count(state.code())))
+        .filter(|(_, count)| *count > 0)
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect();
+    format!("ward {ward}: {}", some.join(", "))
+}
+
+/// A text in a query (RFC 3986 2.1).
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+/// The store and its disk.
+fn room(store: &Value) -> String {
+    let number = |key: &str| store.get(key).and_then(Value::as_u64);
+    let size = |key: &str| number(key).map(size_text).unwrap_or_default();
+    let free = number("free-bytes")
+        .map(|_| format!("; {} of {} free", size("free-bytes"), size("disk-bytes")))
+        .unwrap_or_default();
+    let minutes = number("measured-seconds").unwrap_or(3600) / 60;
+    let full = match (number("bytes-per-day"), store.get("full-at").and_then(Value::as_str)) {
+        (Some(_), Some(at)) => format!(
+            "; {} a day at the rate of the last {minutes} min, the store {} of it: full at {at}",
+            size("bytes-per-day"),
+            size("store-bytes-per-day")
+        ),
+        (Some(_), None) => format!("; at the rate of the last {minutes} min it does not fill"),
+        (None, _) => String::new(),
+    };
+    format!("store: {}{free}{full}", size("size-bytes"))
+}
+
 /// One line for a plugin of Nagios: state, counts, the first findings.
 fn nagios(status: &Value) -> String {
     let state = match text(status, "worst") {
@@ -103,7 +168,10 @@ fn nagios(status: &Value) -> String {
         _ => "OK",
     };
     let findings = findings(status);
-    let codes: Vec<_> = findings.iter().take(3).map(|finding| text(finding, "code")).collect();
+    let named =
+        |finding: &Value| format!("{} {}", text(finding, "code"), text(finding, "name")).trim().to_owned();
+    // A bar begins the counts.
+    let codes: Vec<_> = findings.iter().take(3).map(|finding| named(finding).replace('|', "/")).collect();
     let number = |key: &str| status.get(key).and_then(Value::as_u64).unwrap_or(0);
     let counts =
         format!("connected={} silent={} findings={}", number("connected"), number("silent"), findings.len());
@@ -137,7 +205,17 @@ mod tests {
         let lines = shown(&status);
         assert!(lines.contains("urgent    device PUMP: it has sent nothing for 9 min\n"), "{lines}");
         assert!(lines.ends_with("pcd-platform help device-silent"), "{lines}");
-        assert_eq!(nagios(&status), "CRITICAL - device-silent | connected=2 silent=1 findings=1");
+        assert_eq!(nagios(&status), "CRITICAL - device-silent PUMP | connected=2 silent=1 findings=1");
+        let room = json!({"size-bytes": 36 << 20, "free-bytes": 4_u64 << 30, "disk-bytes": 9_u64 << 30,
+            "bytes-per-day": 1 << 20, "store-bytes-per-day": 1024, "measured-seconds": 1200,
+            "full-at": "2031-01-01T00:00:00Z"});
+        let expected = "store: 36 MiB; 4.0 GiB of 9.0 GiB free; 1.0 MiB a day at the rate of the last 20 min, the store \
+                        1.0 KiB of it: full at 2031-01-01T00:00:00Z";
+        assert_eq!(super::room(&room), expected);
+        assert_eq!(super::room(&json!({"size-bytes": 36 << 20})), "store: 36 MiB");
+        let ward = json!({"ward": "2 East", "states": {"sends": 3, "silent": 1, "left": 0}, "findings": []});
+        assert!(shown(&ward).contains("\nward 2 East: 1 silent, 3 sends\n"), "{}", shown(&ward));
+        assert_eq!(encoded("2 Süd&x"), "2%20S%C3%BCd%26x");
         let well = json!({"worst": null, "findings": []});
         assert_eq!(nagios(&well), "OK - nothing needs a person | connected=0 silent=0 findings=0");
         assert!(shown(&well).ends_with("nothing needs a person"));

@@ -1,5 +1,6 @@
 //! Text output: what a terminal may show, and how values are aligned.
 
+pub(super) use crate::model::counted;
 use crate::model::is_deceptive;
 
 /// `text` with control characters escaped, and those that change how others are shown: a peer may have chosen
@@ -16,9 +17,24 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
-/// `1 row`, `2 rows`.
-pub(super) fn counted(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+/// The same for a column: each blank is visible, so that a value cannot look like the columns behind it.
+pub(super) fn column(text: &str) -> String {
+    let shown = |character: char| match character.is_whitespace() || FILLERS.contains(&character) {
+        true => BLANK,
+        false => character,
+    };
+    printable(text).chars().map(shown).collect()
+}
+
+/// `text` as one word of a shell, quoted.
+pub(super) fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// The same, without quotes where no shell needs them.
+pub(super) fn shell_word(text: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+:,@%".contains(character);
+    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { shell_quoted(text) }
 }
 
 /// One aligned line for each name that has a value.
@@ -28,13 +44,30 @@ pub(super) fn paragraph(rows: &[(&str, String)]) -> String {
     lines.join("\n")
 }
 
+/// What a blank is shown as.
+const BLANK: char = '\u{2423}';
+/// Characters that are no white space and look like it.
+const FILLERS: [char; 5] = ['\u{2800}', '\u{3164}', '\u{115F}', '\u{1160}', '\u{FFA0}'];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn one_is_singular() {
-        assert_eq!([0, 1, 2].map(|number| counted(number, "row")), ["0 rows", "1 row", "2 rows"]);
+    fn a_word_of_a_shell_is_quoted_where_it_has_to_be() {
+        assert_eq!(shell_word("/srv/site-1/pki/a.pem"), "/srv/site-1/pki/a.pem");
+        assert_eq!(shell_word("/srv/st. mary's"), r"'/srv/st. mary'\''s'");
+        assert_eq!(shell_word(""), "''");
+    }
+
+    #[test]
+    fn a_column_has_no_blank_that_looks_like_its_end() {
+        assert_eq!(column("1   376  accepted").matches(' ').count(), 0);
+        assert_eq!(column("A-1"), "A-1");
+        for blank in [' ', '\u{a0}', '\u{3000}', '\u{2800}', '\u{3164}'] {
+            let shown = column(&format!("a{blank}b"));
+            assert!(!shown.contains(blank) && shown.len() > 2, "{shown}");
+        }
     }
 
     #[test]

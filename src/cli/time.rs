@@ -30,6 +30,27 @@ pub(super) fn shown_time(time: &str, zone: TimeZone) -> String {
     )
 }
 
+/// The same without fractions of a second.
+pub(super) fn shown_moment(time: &str, zone: TimeZone) -> String {
+    time.parse().map_or_else(|_| time.to_owned(), |time: Timestamp| shown_time(&format!("{time:.0}"), zone))
+}
+
+/// A sentence with times of JSON in it, as text shows them.
+pub(super) fn shown_sentence(sentence: &str, zone: &TimeZone) -> String {
+    let mut shown = String::with_capacity(sentence.len() + 32);
+    for piece in sentence.split_inclusive([' ', '\n']) {
+        let word = piece.trim_end_matches([' ', '\n', '.', ',', ';', ':', ')']);
+        let is_time = word.len() >= "2026-01-31T08:00:00Z".len() && word.ends_with('Z');
+        if is_time {
+            shown.push_str(&shown_moment(word, zone.clone()));
+            shown.push_str(piece.strip_prefix(word).unwrap_or_default());
+        } else {
+            shown.push_str(piece);
+        }
+    }
+    shown
+}
+
 /// The value of `--since`: a point in time, or a duration before now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Since {
@@ -110,6 +131,17 @@ mod tests {
             assert_eq!(since.ok(), time.parse::<Timestamp>().ok().map(|time| time.to_string()));
         }
         assert_eq!(shown_time("2026-07-01T12:00:00Z", TimeZone::UTC), "2026-07-01 12:00:00 +00:00");
+    }
+
+    #[test]
+    fn the_times_of_a_sentence_are_in_the_zone_of_the_reader() {
+        let zone = TimeZone::get("Europe/Madrid").unwrap();
+        let sentence =
+            "refused (last at 2026-07-01T12:00:00.123456789Z, 3 times since 2026-01-01T12:00:00Z); A-Z Z";
+        assert_eq!(
+            shown_sentence(sentence, &zone),
+            "refused (last at 2026-07-01 14:00:00 +02:00, 3 times since 2026-01-01 13:00:00 +01:00); A-Z Z"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::syntax_error::SyntaxError;
+use crate::finding::SetupCode;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,18 @@ pub enum ConfigError {
         /// Each of them.
         problems: Vec<Problem>,
     },
+}
+
+impl ConfigError {
+    /// The code of its help page.
+    #[must_use]
+    pub const fn code(&self) -> SetupCode {
+        match self {
+            Self::Read { .. } => SetupCode::ConfigUnreadable,
+            Self::Syntax { .. } => SetupCode::ConfigSyntax,
+            Self::Invalid { .. } => SetupCode::ConfigValue,
+        }
+    }
 }
 
 /// One value that cannot work.

@@ -37,6 +37,9 @@ pub struct InterfaceA {
     /// Networks of monitoring probes. Their connections are counted; those that present no certificate get no
     /// audit row and no log line.
     pub health_checks: Vec<Network>,
+    /// Networks of load balancers that send a header of the PROXY protocol. From them every connection begins
+    /// with one, and counts for the address that it states.
+    pub proxy_protocol: Vec<Network>,
     /// From the accepted connection to the complete ClientHello.
     #[serde(with = "quantity::duration")]
     pub hello_timeout: Duration,
@@ -84,6 +87,7 @@ impl Default for InterfaceA {
             handshakes_per_address: 64,
             shared_addresses: Vec::new(),
             health_checks: Vec::new(),
+            proxy_protocol: Vec::new(),
             hello_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(10),
             dead_peer_timeout: Duration::from_mins(2),
@@ -140,6 +144,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("interface-a.handshakes-per-address", ReloadClass::Restart).count(1..=100_000),
     Key::new("interface-a.shared-addresses", ReloadClass::Applied),
     Key::new("interface-a.health-checks", ReloadClass::Applied),
+    Key::new("interface-a.proxy-protocol", ReloadClass::Applied),
     Key::new("interface-a.hello-timeout", ReloadClass::Applied).timeout(),
     Key::new("interface-a.handshake-timeout", ReloadClass::Applied).timeout(),
     // Less than a few round trips of a slow network would end good connections.

@@ -1,7 +1,9 @@
 //! All keys of the file.
 
 use super::key::{Key, ReloadClass};
-use super::{audit, devices, interface_a, messages, operations, orders, revocation, store, tls};
+use super::{
+    admin, audit, devices, interface_a, messages, notify, operations, orders, revocation, store, tls,
+};
 
 /// Every key, in the order of the sections.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
@@ -14,7 +16,7 @@ pub(super) fn class(name: &str) -> ReloadClass {
     all().find(|key| key.name == name).map_or(ReloadClass::Restart, |key| key.class)
 }
 
-const SECTIONS: [&[Key]; 9] = [
+const SECTIONS: [&[Key]; 11] = [
     interface_a::KEYS,
     tls::KEYS,
     revocation::KEYS,
@@ -23,5 +25,7 @@ const SECTIONS: [&[Key]; 9] = [
     orders::KEYS,
     store::KEYS,
     audit::KEYS,
+    admin::KEYS,
     operations::KEYS,
+    notify::KEYS,
 ];

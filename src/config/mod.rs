@@ -4,11 +4,14 @@
 //! change, and the limits of the value. Unknown keys are refused with line and column. [`Config::load`]
 //! checks everything else at once and reports every problem; only what it returns may be used.
 
+mod admin;
 mod audit;
 mod devices;
+mod effective;
 mod error;
 mod host;
 mod interface_a;
+mod json_schema;
 mod key;
 mod keys;
 mod load;
@@ -16,41 +19,53 @@ mod log_level;
 mod message_zone;
 mod messages;
 mod network;
+mod notify;
 mod operations;
 mod orders;
 mod overrides;
 mod quantity;
+mod quiet_hours;
+mod reference;
 mod revocation;
 mod schema;
 mod store;
+mod subject;
 mod syntax_error;
 mod tls;
 #[cfg(feature = "pkcs11")]
 mod token_uri;
 mod validate;
 mod values;
+mod webhook_url;
 
+pub use admin::{Admin, AdminRoles, AdminSocket};
 pub use audit::{Audit, AuditRepository, RefusalInterval};
 pub use devices::{Devices, Identity, MissingIdentity, SilentAfterError, Unknown};
+pub use effective::{Effective, Origin};
 pub use error::{ConfigError, Problem};
 pub use host::{HostAndPort, HostAndPortError};
 pub use interface_a::{FrameMemory, InterfaceA};
+pub use json_schema::json_schema;
 pub use key::ReloadClass;
 pub use log_level::log_filter;
 pub use message_zone::MessageZone;
 pub use messages::{Conformance, MessageTypes, Messages, UnreadableMessage};
 pub use network::{Network, NetworkError, truncate};
-pub use operations::{Admin, Log, LogFormat};
+pub use notify::Notify;
+pub use operations::{Log, LogFormat};
 pub use orders::Orders;
 pub use overrides::Overrides;
+pub use quiet_hours::{QuietHours, QuietHoursError};
+pub use reference::{Reference, references};
 pub use revocation::{ExpiredSessions, MustStaple, Nonce, Responder, Revocation, Stapling, Undetermined};
 pub use schema::{Config, ConfigHandle};
-pub use store::{Retain, Store, WhenBehind};
+pub use store::{BackupAge, Retain, Store, WhenBehind};
 pub use syntax_error::SyntaxError;
 pub use tls::{Credential, KeyLocation, Tls, TlsVersion};
 #[cfg(feature = "pkcs11")]
 pub use token_uri::TokenUri;
 pub use values::{Change, Values};
+pub use webhook_url::{WebhookUrl, WebhookUrlError};
 
 #[cfg(test)]
 mod tests;

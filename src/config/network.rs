@@ -25,6 +25,12 @@ impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
         address.is_ipv4() == self.address.is_ipv4() && truncate(address, self.prefix) == self.address
     }
+
+    /// Whether every address of its family is one of this network.
+    #[must_use]
+    pub const fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
 }
 
 /// The address with zeros after the first `prefix` bits.

@@ -31,6 +31,16 @@ impl Overrides {
         }
     }
 
+    /// The variable that replaces the value of this key, if it is set.
+    pub(super) fn variable(&self, key: &str) -> Option<&'static str> {
+        match key {
+            "store.url" if self.store_url.is_some() => Some("PCD_STORE_URL"),
+            "store.node" if self.node.is_some() => Some("PCD_NODE"),
+            "log.level" if self.log_level.is_some() => Some("PCD_LOG"),
+            _ => None,
+        }
+    }
+
     /// Replaces values of the file. Returns what is wrong with `PCD_NODE`.
     pub(super) fn apply(&self, config: &mut Config) -> Option<String> {
         if let Some(url) = &self.store_url {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
+use super::admin::Admin;
 use super::audit::Audit;
 use super::devices::Devices;
 use super::interface_a::InterfaceA;
 use super::messages::Messages;
-use super::operations::{Admin, Log};
+use super::notify::Notify;
+use super::operations::Log;
 use super::orders::Orders;
 use super::revocation::{Revocation, Stapling};
 use super::store::Store;
@@ -58,10 +60,13 @@ pub struct Config {
     /// Signing and forwarding of the audit trail.
     #[serde(default)]
     pub audit: Audit,
-    /// The operator's HTTP listener.
+    /// How operators come in.
     #[serde(default)]
     pub admin: Admin,
     /// The log.
     #[serde(default)]
     pub log: Log,
+    /// The receivers of notifications.
+    #[serde(default)]
+    pub notify: Vec<Notify>,
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::de::IntoDeserializer as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -35,13 +36,22 @@ pub struct Store {
     pub node: NodeName,
     /// What happens when the store does not contain the end of the audit chain that this node remembers.
     pub when_behind: WhenBehind,
-    /// Retention of messages, accepted and rejected ones.
+    /// Retention of accepted messages and settled orders.
     pub retain_messages: Retain,
+    /// Retention of rejected messages, where it is another.
+    pub retain_rejected: Option<Retain>,
+    /// Retention of large accepted messages, where it is shorter.
+    pub retain_large: Option<Retain>,
+    /// Accepted messages of this size and more are large.
+    #[serde(with = "quantity::size")]
+    pub large_from: usize,
     /// Retention of the audit trail; never shorter than that of the messages that it accounts for.
     pub retain_audit: Retain,
     /// Retention removes nothing while the clock is further than this from the expected time.
     #[serde(with = "quantity::duration")]
     pub max_clock_difference: Duration,
+    /// How old the last `store backup` of a store in a file may become.
+    pub max_backup_age: BackupAge,
     /// `serve` migrates a store by itself up to this number of rows: messages and audit trail together.
     pub max_migration_rows: u64,
     /// `serve` migrates a store by itself when the estimated time is not longer than this.
@@ -60,11 +70,37 @@ impl Default for Store {
             node: NodeName::from_hostname(),
             when_behind: WhenBehind::default(),
             retain_messages: Retain::For(Duration::from_hours(30 * 24)),
+            retain_rejected: None,
+            retain_large: None,
+            large_from: 256 << 10,
             retain_audit: Retain::Forever,
             max_clock_difference: Duration::from_hours(3 * 24),
+            max_backup_age: BackupAge::AtMost(Duration::from_hours(26)),
             max_migration_rows: 1_000_000,
             max_migration_time: Duration::from_mins(1),
         }
+    }
+}
+
+impl Store {
+    /// How long rejected messages are retained: as long as accepted ones, unless it is configured.
+    #[must_use]
+    pub fn retain_rejected(&self) -> Retain {
+        self.retain_rejected.unwrap_or(self.retain_messages)
+    }
+
+    /// How long large messages are retained: as long as other accepted ones, unless it is configured.
+    #[must_use]
+    pub fn retain_large(&self) -> Retain {
+        self.retain_large.unwrap_or(self.retain_messages)
+    }
+}
+
+impl Store {
+    /// The ages of accepted, rejected and large messages; `None`: forever.
+    #[must_use]
+    pub fn message_ages(&self) -> [Option<SignedDuration>; 3] {
+        [self.retain_messages, self.retain_rejected(), self.retain_large()].map(Retain::age)
     }
 }
 
@@ -89,6 +125,14 @@ pub enum Retain {
 }
 
 impl Retain {
+    /// The age; `None`: forever.
+    fn age(self) -> Option<SignedDuration> {
+        match self {
+            Self::Forever => None,
+            Self::For(time) => SignedDuration::try_from(time).ok(),
+        }
+    }
+
     /// Whether rows are retained at least as long as under `other`.
     pub(super) fn covers(self, other: Self) -> bool {
         match (self, other) {
@@ -114,6 +158,34 @@ impl Serialize for Retain {
         match self {
             Self::Forever => serializer.serialize_str("forever"),
             Self::For(time) => quantity::duration::serialize(time, serializer),
+        }
+    }
+}
+
+/// How old the last backup may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackupAge {
+    /// `"any"`: the store is copied by other means.
+    Any,
+    /// Beyond this age it is a finding.
+    AtMost(Duration),
+}
+
+impl<'de> Deserialize<'de> for BackupAge {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "any" => Ok(Self::Any),
+            _ => quantity::duration::deserialize(text.into_deserializer()).map(Self::AtMost),
+        }
+    }
+}
+
+impl Serialize for BackupAge {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Any => serializer.serialize_str("any"),
+            Self::AtMost(age) => quantity::duration::serialize(age, serializer),
         }
     }
 }
@@ -175,8 +247,12 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("store.node", ReloadClass::Restart),
     Key::new("store.when-behind", ReloadClass::Restart),
     Key::new("store.retain-messages", ReloadClass::Applied).retention(),
+    Key::new("store.retain-rejected", ReloadClass::Applied).retention(),
+    Key::new("store.retain-large", ReloadClass::Applied).retention(),
+    Key::new("store.large-from", ReloadClass::Applied).bytes(16 << 10..=256 << 20),
     Key::new("store.retain-audit", ReloadClass::Applied).retention(),
     Key::new("store.max-clock-difference", ReloadClass::Applied).timeout(),
+    Key::new("store.max-backup-age", ReloadClass::Applied).timeout(),
     Key::new("store.max-migration-rows", ReloadClass::Restart),
     Key::new("store.max-migration-time", ReloadClass::Restart).timeout(),
 ];

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 #[cfg(feature = "pkcs11")]
 use super::TokenUri;
+use super::admin::{self, Admin, AdminSocket};
 use super::{
-    Audit, AuditRepository, Config, Credential, KeyLocation, Messages, Problem, Revocation, Store, Tls,
-    Values, keys, log_level,
+    Audit, AuditRepository, Config, Credential, KeyLocation, Messages, Notify, Problem, Revocation, Store,
+    Tls, Values, keys, log_level, notify,
 };
 use crate::model::{DeviceId, StoreUrl};
 
@@ -18,6 +19,12 @@ pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<P
     checker.require(!config.interface_a.listen.is_empty(), "interface-a.listen", || {
         "name at least one address".to_owned()
     });
+    let everyone = config.interface_a.proxy_protocol.iter().find(|network| network.is_everything());
+    if let Some(everyone) = everyone {
+        let what =
+            format!("{everyone} lets every peer choose the address for which it counts; name the balancers");
+        checker.problem("interface-a.proxy-protocol", what);
+    }
     checker.tls(&mut config.tls);
     checker.revocation(&mut config.revocation);
     // The refusal needs time after the last query: the device receives an alert, not the end of a timeout.
@@ -28,19 +35,11 @@ pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<P
     checker.messages(&config.messages);
     checker.store(&mut config.store);
     checker.audit(&mut config.audit, &config.tls);
+    checker.notify(&mut config.notify);
     if let Some(what) = log_level::problem(&config.log.level) {
         checker.problem("log.level", what);
     }
-    let admin = config.admin.listen;
-    for host in &config.admin.allowed_hosts {
-        let is_host = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/@*?".contains(c));
-        checker.require(is_host, "admin.allowed-hosts", || {
-            format!("\"{host}\" is not a host such as ops.example or ops.example:8080")
-        });
-    }
-    checker.require(admin.ip().is_loopback(), "admin.listen", || {
-        format!("{admin} is not a loopback address; the admin listener has no authentication yet")
-    });
+    checker.admin(&mut config.admin);
     checker.problems
 }
 
@@ -219,6 +218,28 @@ impl Checker<'_> {
         self.require(url.starts_with("http://"), key, || format!("\"{shown}\" does not start with http://"));
     }
 
+    fn notify(&mut self, receivers: &mut [Notify]) {
+        self.require(receivers.len() <= notify::MAX_RECEIVERS, "notify", || {
+            format!(
+                "there are {} receivers; at most {} are supported",
+                receivers.len(),
+                notify::MAX_RECEIVERS
+            )
+        });
+        let mut names = std::collections::BTreeSet::new();
+        for receiver in receivers {
+            if let Some(what) = receiver.problem() {
+                self.problem("notify", what);
+            }
+            let is_new = names.insert(receiver.name.clone());
+            self.require(is_new, "notify", || format!("two receivers are called \"{}\"", receiver.name));
+            if let Some(file) = &mut receiver.secret_file {
+                self.private_file(file, "notify");
+            }
+            self.resolve_all(&mut receiver.trust_anchors);
+        }
+    }
+
     fn messages(&mut self, messages: &Messages) {
         self.require(!messages.processing_ids.is_empty(), "messages.processing-ids", || {
             "name at least one value of MSH-11, such as \"P\"".to_owned()
@@ -234,9 +255,40 @@ impl Checker<'_> {
         }
     }
 
+    fn admin(&mut self, admin: &mut Admin) {
+        for host in &admin.allowed_hosts {
+            let is_host =
+                !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/@*?".contains(c));
+            self.require(is_host, "admin.allowed-hosts", || {
+                format!("\"{host}\" is not a host such as ops.example or ops.example:8080")
+            });
+        }
+        self.resolve_all(&mut admin.trust_anchors);
+        if let Some(certificate) = &mut admin.certificate {
+            self.credential(certificate, &ADMIN);
+        }
+        for (key, what) in admin::problems(admin) {
+            self.problem(key, what);
+        }
+        if let AdminSocket::At(path) = &mut admin.socket {
+            self.resolve(path);
+        }
+        if let Some(what) = admin.socket.problem() {
+            self.problem("admin.socket", what);
+        }
+    }
+
     fn store(&mut self, store: &mut Store) {
-        self.require(store.retain_audit.covers(store.retain_messages), "store.retain-audit", || {
+        let covers = [store.retain_messages, store.retain_rejected()]
+            .into_iter()
+            .all(|age| store.retain_audit.covers(age));
+        self.require(covers, "store.retain-audit", || {
             "the audit trail has to be retained at least as long as the messages that it accounts for"
+                .to_owned()
+        });
+        self.require(store.retain_messages.covers(store.retain_large()), "store.retain-large", || {
+            "large messages go with the other accepted ones at the latest: their age is at most that of \
+             store.retain-messages"
                 .to_owned()
         });
         if let Some(file) = &mut store.password_file {
@@ -284,6 +336,8 @@ impl Checker<'_> {
 
 const ECC: CredentialKeys = CredentialKeys { key: "tls.ecc.key", passphrase: "tls.ecc.passphrase" };
 const RSA: CredentialKeys = CredentialKeys { key: "tls.rsa.key", passphrase: "tls.rsa.passphrase" };
+const ADMIN: CredentialKeys =
+    CredentialKeys { key: "admin.certificate.key", passphrase: "admin.certificate.passphrase" };
 const REPOSITORY: CredentialKeys = CredentialKeys {
     key: "audit.repository.identity.key",
     passphrase: "audit.repository.identity.passphrase",

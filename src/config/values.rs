@@ -38,6 +38,11 @@ impl Values {
         self.0.get(key).filter(|value| !value.is_null())
     }
 
+    /// Whether there is a value, or a table of values below it.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
     #[cfg(test)]
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

@@ -1,12 +1,16 @@
 //! `audit accept-end`.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use crate::audit::{ChainHead, Event, SignatureVerifier, SigningRule};
 use crate::cli::context::failed;
 use crate::cli::operator::operator;
+use crate::cli::text::counted;
 use crate::cli::{Exit, Failure, Outcome, Output};
-use crate::store::{EndFile, RememberedEnd, Store};
+use crate::model::Clock;
+use crate::store::{ChainReport, EndFile, HeadReport, RememberedEnd, Store};
 
 /// What was accepted.
 #[derive(Serialize)]
@@ -21,14 +25,27 @@ struct Accepted {
     /// in the place of this node's.
     #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<(u64, u64)>,
+    /// A copy of the file that this node remembered the end in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy: Option<PathBuf>,
 }
 
-/// Takes the end of the store's chain as the one that this node remembers. A chain with a fault only with
-/// `despite_faults`, because the platform signs what it goes on with.
+/// What the operator accepts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Consent {
+    /// A chain with a fault.
+    pub(super) despite_faults: bool,
+    /// A store that this node has not written.
+    pub(super) other_store: bool,
+}
+
+/// Takes the end of the store's chain as the one that this node remembers. A chain with a fault, and a store
+/// that this node has not written, only where the operator says so, because the platform signs what it goes
+/// on with, and forgets the store that it has written.
 pub(super) async fn run(
     verifier: &dyn SignatureVerifier,
     rule: SigningRule,
-    despite_faults: bool,
+    consent: Consent,
     file: &EndFile,
     store: &Store,
     output: Output,
@@ -49,34 +66,96 @@ pub(super) async fn run(
         remembered: None,
         found: found.to_string(),
         lost: None,
+        copy: None,
     };
     let Some(RememberedEnd { end: remembered, signed }) = file.read().map_err(unusable)? else {
         output.print(&accepted, Accepted::line)?;
         return Ok(Exit::Done);
     };
     let accepted = Accepted { remembered: Some(remembered.to_string()), ..accepted };
-    if store.has_own_row(&remembered).await.map_err(failed)? {
+    let is_contained = store.has_own_row(&remembered).await.map_err(failed)?;
+    if is_contained && goes_on(&consent, &found, &remembered, store).await? {
         output.print(&accepted, Accepted::line)?;
         return Ok(Exit::Done);
     }
     let reports = store.verify_audit_with(verifier, Some(rule)).await.map_err(failed)?;
+    if !is_contained && !consent.other_store && !is_own(verifier, &found, &remembered, signed, store).await? {
+        return Err(not_written(store, &found, &reports));
+    }
     let own = reports.into_iter().find(|report| report.node == *store.node());
     if let Some(Err(broken)) = own.map(|report| report.verdict)
-        && !despite_faults
+        && !consent.despite_faults
     {
         let error = anyhow::anyhow!(
             "{broken}; the chain is not accepted: find out why, or accept it with --despite-faults"
         );
         return Err(Failure::new(Exit::Failed, error));
     }
-    let first = first_lost(&found, &remembered, signed, store).await?;
+    let first = if is_contained { None } else { Some(first_lost(&found, &remembered, signed, store).await?) };
+    // Before the row: with the right store in its place again, the node has to remember its end.
+    let copy = Some(file.keep_copy(Clock::system().now()).map_err(unusable)?);
     let event = Event::AuditEndAccepted { remembered, found, actor: operator() };
     store.audit(event).await.map_err(failed)?;
     let end = store.own_audit_end().await.map_err(failed)?;
     file.write(&RememberedEnd { end, signed: None }).map_err(unusable)?;
-    let lost = Some((first, remembered.number));
-    output.print(&Accepted { accepted: true, lost, ..accepted }, Accepted::line)?;
+    let lost = first.map(|first| (first, remembered.number));
+    output.print(&Accepted { accepted: true, lost, copy, ..accepted }, Accepted::line)?;
     Ok(Exit::Done)
+}
+
+/// Whether the platform goes on behind the remembered row, which is there. Whether it has written the rows
+/// that continue the chain only the operator can say.
+async fn goes_on(
+    consent: &Consent,
+    found: &ChainHead,
+    remembered: &ChainHead,
+    store: &Store,
+) -> Result<bool, Failure> {
+    let is_forced = consent.despite_faults && found != remembered;
+    Ok(!is_forced && store.broken_behind(remembered, found).await.map_err(failed)?.is_none())
+}
+
+/// Whether the store holds a chain that this node has written, as far as it remembers.
+async fn is_own(
+    verifier: &dyn SignatureVerifier,
+    found: &ChainHead,
+    remembered: &ChainHead,
+    signed: Option<ChainHead>,
+    store: &Store,
+) -> Result<bool, Failure> {
+    if *found == ChainHead::START {
+        return Ok(false);
+    }
+    // Of a store that went back behind the signed row nothing is known but that the platform has signed it.
+    Ok(match signed.filter(|signed| signed.number <= found.number) {
+        Some(signed) => store.look_up_head(&signed, verifier).await.map_err(failed)? != HeadReport::Missing,
+        None => found.number < remembered.number,
+    })
+}
+
+fn not_written(store: &Store, found: &ChainHead, reports: &[ChainReport]) -> Failure {
+    let node = store.node();
+    let chain = |report: &ChainReport| {
+        let rows =
+            report.verdict.as_ref().map_or("broken".to_owned(), |intact| counted(intact.end.number, "row"));
+        format!("{} ({rows})", report.node)
+    };
+    let chains: Vec<_> = reports.iter().take(MAX_NAMED).map(chain).collect();
+    let more = if reports.len() > MAX_NAMED { ", ..." } else { "" };
+    let holds = if chains.is_empty() {
+        "no chain".to_owned()
+    } else {
+        format!("the chains of {}{more}", chains.join(", "))
+    };
+    let what = if *found == ChainHead::START {
+        format!("node {node} has never written to this store")
+    } else {
+        format!("the rows of node {node} in this store are not those that it remembers")
+    };
+    let error = anyhow::anyhow!(
+        "{what}; it holds {holds}. Is it the right one? Put the right store back, or accept this one with --other-store"
+    );
+    Failure::new(Exit::Failed, error)
 }
 
 /// The first row that is lost, or may be.
@@ -97,12 +176,26 @@ async fn first_lost(
 }
 
 impl Accepted {
+    fn kept(&self) -> String {
+        let Some(copy) = &self.copy else { return String::new() };
+        format!(
+            "; if this was the wrong store, put the right one back, and {} in the place of the file without \"replaced\"",
+            copy.display()
+        )
+    }
+
     fn line(&self) -> String {
-        let Self { node, remembered, found, lost, .. } = self;
+        let Self { node, accepted, remembered, found, lost, .. } = self;
         match (lost, remembered) {
             (Some((first, last)), Some(remembered)) => format!(
                 "accepted: node {node} remembered {remembered}, and goes on after {found}; what it wrote as rows {first} to \
-                 {last} is lost"
+                 {last} is lost{}",
+                self.kept()
+            ),
+            (None, Some(remembered)) if *accepted => format!(
+                "accepted: node {node} goes on after {found}; the rows behind {remembered} are not all those of the \
+                 platform and its commands{}",
+                self.kept()
             ),
             (_, Some(remembered)) => {
                 format!(
@@ -113,3 +206,6 @@ impl Accepted {
         }
     }
 }
+
+/// Chains that are named.
+const MAX_NAMED: usize = 10;

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use crate::audit::{Event, ExportFormat};
+use crate::cli::audit::distorted::warn_of_distorted;
 use crate::cli::context::failed;
 use crate::cli::operator::operator;
-use crate::cli::{Failure, Output};
+use crate::cli::{Exit, Outcome, Output};
 use crate::store::{AuditFilter, Page, Store};
 use crate::view::AuditRowView;
 
@@ -33,16 +34,20 @@ pub(super) async fn run(
     site: Option<&str>,
     store: &Store,
     output: Output,
-) -> Result<(), Failure> {
+) -> Outcome {
     // Audited before the first line is written: if this process is killed, the row exists.
     let exported = Event::AuditExported { format: format.into(), since, actor: operator() };
     store.audit(exported).await.map_err(failed)?;
-    let mut last = 0;
+    let (mut last, mut exit) = (0, Exit::Done);
     loop {
-        let filter = AuditFilter { event: None, since, page: Page::After(last), limit: PAGE_ROWS };
+        let filter =
+            AuditFilter { event: None, device: None, since, page: Page::After(last), limit: PAGE_ROWS };
         let rows = store.audit_rows(&filter).await.map_err(failed)?;
-        let Some(newest) = rows.last() else { return Ok(()) };
+        let Some(newest) = rows.last() else { return Ok(exit) };
         last = newest.sequence;
+        if warn_of_distorted(&rows, output)? != Exit::Done {
+            exit = Exit::Failed;
+        }
         for row in &rows {
             match format {
                 Format::Jsonl => output.json_line(&AuditRowView::from(row))?,

@@ -1,6 +1,8 @@
 //! `audit`: the audit trail.
 
 mod accept_end;
+mod accept_fault;
+mod distorted;
 mod export;
 pub(super) mod verify;
 
@@ -10,12 +12,13 @@ use clap::builder::PossibleValuesParser;
 use jiff::SignedDuration;
 
 use super::context::failed;
+use super::device::name_in_store;
 use super::text::printable;
 use super::time::{Since, parse_duration};
-use super::{Exit, Failure, Outcome, Output};
-use crate::audit::{ChainHead, Event, SigningRule};
+use super::{Failure, Outcome, Output};
+use crate::audit::{ChainHead, Event, Signer, SigningRule};
 use crate::config::Audit;
-use crate::model::Clock;
+use crate::model::{Clock, DeviceId, NodeName};
 use crate::store::{AuditFilter, EndFile, Page, Store};
 use crate::tls::AuditSignatureVerifier;
 use crate::view::AuditRowView;
@@ -28,6 +31,9 @@ pub(super) enum Command {
         /// Only this event
         #[arg(long, value_name = "E", value_parser = PossibleValuesParser::new(Event::NAMES))]
         event: Option<String>,
+        /// Only events about this device, without those of single messages
+        #[arg(long, value_name = "CN")]
+        device: Option<DeviceId>,
         /// Only events since this time (2026-01-31T08:00:00Z) or within this duration (90s, 15m, 2h, 7d)
         #[arg(long, value_name = "T")]
         since: Option<Since>,
@@ -56,10 +62,19 @@ pub(super) enum Command {
     ///
     /// Run it as the user of the platform. The platform then writes and signs again. Nothing happens when the
     /// store contains what the node remembers.
+    ///
+    /// With `--node` it shows the faults that `audit verify` names in the chain of that node, and with
+    /// `--despite-faults` accepts them, signed with the platform's key.
     AcceptEnd {
+        /// Accept the faults of this node's chain instead
+        #[arg(long, value_name = "NODE", conflicts_with = "other_store")]
+        node: Option<NodeName>,
         /// Also accept a chain that `audit verify` reports as broken
         #[arg(long)]
         despite_faults: bool,
+        /// Also accept a store that this node has not written: another one, or a new one
+        #[arg(long)]
+        other_store: bool,
     },
     /// Export all rows, oldest first
     ///
@@ -77,15 +92,17 @@ pub(super) enum Command {
 impl Command {
     /// Whether it writes to a chain that lacks what the node remembers.
     pub(super) const fn accepts_end(&self) -> bool {
-        matches!(self, Self::AcceptEnd { .. })
+        matches!(self, Self::AcceptEnd { node: None, .. })
     }
 }
 
-/// Runs the subcommand. `verifier` loads the certificates with which signatures are verified.
+/// Runs the subcommand. `verifier` loads the certificates with which signatures are verified, `signer` the
+/// platform's key.
 pub(super) async fn run(
     command: Command,
     config: &Audit,
     verifier: impl FnOnce() -> Result<AuditSignatureVerifier, Failure>,
+    signer: impl FnOnce() -> Result<Box<dyn Signer>, Failure>,
     store: &Store,
     output: Output,
 ) -> Outcome {
@@ -96,28 +113,46 @@ pub(super) async fn run(
             let sign_every = sign_every.and_then(|time| Duration::try_from(time).ok());
             let rule = SigningRule { sign_every: sign_every.unwrap_or(config.sign_every), since };
             let demands = verify::Demands { heads: &head, rule, file: &file };
-            return verify::run(&verifier()?, &demands, store, output).await;
+            verify::run(&verifier()?, &demands, store, output).await
         }
-        Command::AcceptEnd { despite_faults } => {
+        Command::AcceptEnd { node: Some(node), despite_faults, .. } => {
             let rule = SigningRule { sign_every: config.sign_every, since: None };
-            return accept_end::run(&verifier()?, rule, despite_faults, &file, store, output).await;
+            let decision = (node, despite_faults);
+            accept_fault::run(&verifier()?, rule, signer, decision, store, output).await
+        }
+        Command::AcceptEnd { node: None, despite_faults, other_store } => {
+            let rule = SigningRule { sign_every: config.sign_every, since: None };
+            let consent = accept_end::Consent { despite_faults, other_store };
+            accept_end::run(&verifier()?, rule, consent, &file, store, output).await
         }
         Command::Export { format, since } => {
             let since = since.map(|since| since.before(Clock::system().now()));
             let site = config.repository.as_ref().and_then(|repository| repository.site.as_deref());
-            export::run(format, since, site, store, output).await?;
+            export::run(format, since, site, store, output).await
         }
-        Command::List { event, since, before, limit } => {
+        Command::List { event, device, since, before, limit } => {
             let since = since.map(|since| since.before(Clock::system().now()));
             let page = before.map_or(Page::Latest, Page::Before);
-            let filter = AuditFilter { event, since, page, limit };
-            for row in store.audit_rows(&filter).await.map_err(failed)? {
-                output.print(&AuditRowView::from(&row), |row| line(row, output))?;
+            let device = name_in_store(store, device).await?;
+            let is_message = event.as_deref().is_some_and(|event| MESSAGE_EVENTS.contains(&event));
+            if device.is_some() && is_message {
+                let hint = "`message list --device` lists the messages of a device";
+                return Err(Failure::new(super::Exit::Usage, anyhow::anyhow!(hint)));
             }
+            let filter = AuditFilter { event, device, since, page, limit };
+            let rows = store.audit_rows(&filter).await.map_err(failed)?;
+            let header = format!("{:>8}  {:<33}  {:<21}  DETAILS", "SEQUENCE", "TIME", "EVENT");
+            output.header(&header, rows.len())?;
+            for row in &rows {
+                output.print(&AuditRowView::from(row), |row| line(row, output))?;
+            }
+            distorted::warn_of_distorted(&rows, output)
         }
     }
-    Ok(Exit::Done)
 }
+
+/// Events of single messages.
+const MESSAGE_EVENTS: [&str; 2] = ["message-accepted", "message-rejected"];
 
 fn line(row: &AuditRowView<'_>, output: Output) -> String {
     let details = printable(&row.details.to_string());
@@ -128,6 +163,7 @@ fn line(row: &AuditRowView<'_>, output: Output) -> String {
 mod tests {
     use super::*;
     use crate::audit::StopReason;
+    use crate::cli::Exit;
     use crate::cli::fixtures::parse_command;
     use crate::store::fixtures::TestStore;
 
@@ -139,12 +175,13 @@ mod tests {
         let arguments = ["list", "--event", "platform-stopped", "--since", "2025-06-01T00:00:00Z"];
         let command = parse_command("audit", &arguments).unwrap();
         let no_verifier = || unreachable!("a list verifies nothing");
+        let no_signer = || unreachable!("it signs nothing");
         assert_eq!(
-            run(command, &Audit::default(), no_verifier, &store, Output::new(true)).await.unwrap(),
+            run(command, &Audit::default(), no_verifier, no_signer, &store, Output::new(true)).await.unwrap(),
             Exit::Done
         );
 
-        let filter = AuditFilter { event: None, since: None, page: Page::Latest, limit: 1 };
+        let filter = AuditFilter { event: None, device: None, since: None, page: Page::Latest, limit: 1 };
         let row = &store.audit_rows(&filter).await.unwrap()[0];
         assert_eq!(
             line(&AuditRowView::from(row), Output::new(false).with_utc(true)),

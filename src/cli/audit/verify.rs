@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use crate::audit::{ChainHead, ChainVerdict, Event, SignatureVerifier, SigningRule};
+use crate::audit::{Broken, ChainHead, ChainVerdict, Event, SignatureVerifier, SigningRule};
 use crate::cli::context::failed;
 use crate::cli::operator::operator;
+use crate::cli::progress;
 use crate::cli::{Exit, Failure, Outcome, Output};
 use crate::model::explained;
-use crate::store::{ChainReport, EndFile, HeadReport, RememberedEnd, Store, StoreError};
+use crate::store::{ChainReport, EndFile, HeadReport, Milestone, RememberedEnd, Store, StoreError};
 
 /// What is demanded of the trail besides intact chains.
 pub(super) struct Demands<'a> {
@@ -27,9 +28,10 @@ pub(super) async fn run(
     output: Output,
 ) -> Outcome {
     let Demands { heads, rule, file } = demands;
-    let remembered = remembered(file, output)?;
+    let (began, remembered) = (store.now(), remembered(file, output)?);
     let heads = heads.iter().chain(&remembered);
-    let reports = store.verify_audit_with(verifier, Some(*rule)).await.map_err(failed)?;
+    let verifying = store.verify_audit_with(verifier, Some(*rule));
+    let reports = progress::shown(store.work(), verifying).await?.map_err(failed)?;
     for report in &reports {
         output.print(&ChainView::new(report), |chain| chain.line(output))?;
     }
@@ -53,8 +55,8 @@ pub(super) async fn run(
     }
     let chains = reports.iter().map(verdict).collect();
     // The result stands even if it cannot be recorded: a tampered trail may refuse new rows.
-    let verified = Event::AuditVerified { chains, missing_heads, actor: operator() };
-    if let Err(error) = store.audit(verified).await {
+    let verified = Some(Event::AuditVerified { chains, missing_heads, actor: operator() });
+    if let Err(error) = store.reach(Milestone::AuditVerified, began, intact, verified).await {
         intact &= !matches!(error, StoreError::Dropped(_));
         output.warn(&format!(
             "the verification could not be recorded in the audit trail: {}",
@@ -95,6 +97,12 @@ fn remembered(file: &EndFile, output: Output) -> Result<Vec<ChainHead>, Failure>
             Ok(Vec::new())
         }
     }
+}
+
+/// Says that a chain has more faults than are named.
+pub(in crate::cli) fn unnamed_faults(report: &ChainReport) -> Option<String> {
+    let unnamed = report.further_count - report.further.len() as u64;
+    (unnamed > 0).then(|| format!("node {} has {unnamed} more faults", report.node))
 }
 
 fn verdict(report: &ChainReport) -> ChainVerdict {
@@ -152,6 +160,17 @@ impl HeadView {
     }
 }
 
+/// A fault of a chain.
+#[derive(Serialize)]
+pub(super) struct FaultView {
+    pub(super) row: u64,
+    pub(super) fault: String,
+}
+
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// The chain of one node.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -162,6 +181,16 @@ struct ChainView<'a> {
     broken_row: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
+    /// The faults behind the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    further: Vec<FaultView>,
+    #[serde(skip_serializing_if = "is_zero")]
+    further_faults: u64,
+    #[serde(skip)]
+    unnamed: Option<String>,
+    /// Faults that an operator has accepted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    accepted: Vec<FaultView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,6 +199,12 @@ struct ChainView<'a> {
     signed_rows: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_at: Option<String>,
+}
+
+impl FaultView {
+    pub(super) fn new(broken: &Broken) -> Self {
+        Self { row: broken.number, fault: broken.fault.to_string() }
+    }
 }
 
 impl<'a> ChainView<'a> {
@@ -182,6 +217,10 @@ impl<'a> ChainView<'a> {
             intact: intact.is_some(),
             broken_row: broken.map(|broken| broken.number),
             fault: broken.map(|broken| broken.fault.to_string()),
+            further: report.further.iter().map(FaultView::new).collect(),
+            further_faults: report.further_count,
+            unnamed: unnamed_faults(report),
+            accepted: report.accepted.iter().map(FaultView::new).collect(),
             rows: intact.map(|intact| intact.end.number),
             hash: intact.map(|intact| intact.end.hash.to_string()),
             signed_rows: signature.map(|signature| signature.number),
@@ -190,15 +229,29 @@ impl<'a> ChainView<'a> {
     }
 
     fn line(&self, output: Output) -> String {
+        let node = self.node;
+        let accepted = self.accepted.iter();
+        let accepted =
+            accepted.map(|FaultView { row, fault }| format!("accepted {node}: row {row} {fault}\n"));
+        accepted.collect::<String>() + &self.verdict(output)
+    }
+
+    fn verdict(&self, output: Output) -> String {
         let Self { node, rows, hash, .. } = self;
         if let (Some(row), Some(fault)) = (self.broken_row, &self.fault) {
-            return format!("broken  {node}: row {row} {fault}");
+            let mut lines = vec![format!("broken  {node}: row {row} {fault}")];
+            let further = self.further.iter();
+            lines
+                .extend(further.map(|FaultView { row, fault }| format!("broken  {node}: row {row} {fault}")));
+            lines.extend(self.unnamed.iter().map(|unnamed| format!("broken  {unnamed}")));
+            return lines.join("\n");
         }
         let signed = match (self.signed_rows, &self.signed_at) {
             (Some(rows), Some(at)) => format!("the platform signed {rows} of them at {}", output.time(at)),
             _ => "none of them is signed".to_owned(),
         };
         let (rows, hash) = (rows.unwrap_or_default(), hash.as_deref().unwrap_or_default());
-        format!("ok      {node}: {rows} rows are intact; {signed}; the last row has the hash {hash}")
+        let rows = if rows == 1 { "1 row is".to_owned() } else { format!("{rows} rows are") };
+        format!("ok      {node}: {rows} intact; {signed}; the last row has the hash {hash}")
     }
 }

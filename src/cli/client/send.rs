@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
 use serde::Serialize;
@@ -32,7 +31,8 @@ pub(crate) struct Arguments {
     /// Offer only this cipher suite, by its IANA name (TLS_DHE_RSA_WITH_AES_256_GCM_SHA384)
     #[arg(long, value_name = "SUITE")]
     suite: Option<String>,
-    /// Files with one HL7 v2 message each
+    /// Files with one HL7 v2 message each; one that cannot be read is named, the others are sent, and the
+    /// exit code is 1
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -63,7 +63,15 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     let mut refused = false;
     for file in &arguments.files {
         let name = file.display().to_string();
-        let message = tokio::fs::read(file).await.with_context(|| format!("cannot read {name}"))?;
+        let message = match tokio::fs::read(file).await {
+            Ok(message) => message,
+            Err(error) => {
+                // The others are sent all the same; the exit code says that one was not.
+                output.warn(&format!("cannot read {name}, which is not sent: {error}"))?;
+                refused = true;
+                continue;
+            }
+        };
         let answers = client
             .send(Bytes::from(message))
             .await

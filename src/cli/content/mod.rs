@@ -2,8 +2,6 @@
 
 mod tree;
 
-use std::io::{self, IsTerminal as _, Write as _};
-
 use anyhow::anyhow;
 use jiff::tz::TimeZone;
 
@@ -12,7 +10,7 @@ use super::operator::operator;
 use super::{Failure, Output};
 use crate::audit::{Event, ViewedAs};
 use crate::hl7::Message;
-use crate::model::{DeviceId, MessageId, content_fault_point};
+use crate::model::{DeviceId, MessageId, Right, content_fault_point};
 use crate::store::Store;
 use crate::view::{Tree, TreeOptions};
 
@@ -51,6 +49,11 @@ pub(super) struct Form {
 }
 
 impl Content {
+    /// The right that a person needs: of metadata, or of content.
+    pub(super) fn right(self) -> Right {
+        if self.form().is_some() { Right::Content } else { Right::See }
+    }
+
     /// The form that was asked for; `None` when no content was asked for.
     pub(super) fn form(self) -> Option<Form> {
         let viewed_as = match (self.raw, self.tree, self.phi) {
@@ -74,12 +77,16 @@ pub(super) async fn show(
     let Subject { id, device, bytes, command } = subject;
     // IHE ATNA: each look at a patient's record is recorded; without the row nothing is shown.
     let Form { viewed_as, full } = form;
-    let viewed = Event::MessageViewed { message: id, device: device.clone(), viewed_as, actor: operator() };
+    let viewed = Event::MessageViewed {
+        message: id,
+        device: device.clone(),
+        viewed_as,
+        actor: operator(),
+        reason: None,
+    };
     store.audit(viewed).await.map_err(failed)?;
     if viewed_as == ViewedAs::Raw {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes)?;
-        return Ok(stdout.flush()?);
+        return Ok(output.bytes(bytes)?);
     }
     content_fault_point("content", bytes);
     let message = Message::parse(bytes)
@@ -90,7 +97,7 @@ pub(super) async fn show(
     if output.is_json() {
         return Ok(output.json_line(&tree)?);
     }
-    let strikes = io::stdout().is_terminal();
+    let strikes = output.is_terminal();
     for line in tree::lines(&tree) {
         output.line(&line.shown(strikes))?;
     }

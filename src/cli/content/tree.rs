@@ -121,8 +121,14 @@ impl Lines {
     }
 
     fn node(&mut self, node: &Node) {
-        let path = [&node.path, &node.sub_id].into_iter().find(|path| !path.is_empty());
-        let path = format!("{:indent$}{}", "", path.map_or("-", |path| path), indent = node.depth * 2);
+        let path = match (node.path.as_str(), node.sub_id.as_str()) {
+            ("", "") => "-".to_owned(),
+            ("", sent) => sent.to_owned(),
+            (path, "") => path.to_owned(),
+            // OBX-4 as it came is another spelling of the same place.
+            (path, sent) => format!("{path} (sent as {sent})"),
+        };
+        let path = format!("{:indent$}{path}", "", indent = node.depth * 2);
         let level = node.level.unwrap_or_default();
         let start = printable(&format!("  {path:<24} {level:<7} "));
         let mark =
@@ -211,12 +217,11 @@ fn node_text(node: &Node) -> String {
     if !node.doubt.is_empty() {
         add(&node.doubt.to_uppercase());
     }
-    // A container of the device has no value to obtain.
-    let is_container = matches!(node.level, Some("mds" | "vmd" | "channel")) && node.status == "X";
-    match node.status_name {
-        _ if is_container => {}
+    match node.shown_status() {
         Some(name) if !node.is_withdrawn => add(name),
-        None if !node.status.is_empty() => add(&format!("status {}", node.status)),
+        None if node.status_name.is_none() && !node.status.is_empty() => {
+            add(&format!("status {}", node.status))
+        }
         _ => {}
     }
     if !node.time_shown.is_empty() {

@@ -6,6 +6,7 @@ mod site;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,6 +19,8 @@ use super::serve::failure;
 use super::{Exit, Outcome, Output};
 use crate::app::{Bound, Platform, Signals, telemetry};
 use crate::config::Credential;
+use crate::http::CommandLine;
+use crate::interface_a::PassedSockets;
 use crate::model::{Clock, StoreUrl};
 use crate::store::{AuditFilter, MessageFilter, MigrationPolicy, Page, Store};
 use progress::Progress;
@@ -54,7 +57,12 @@ struct Summary {
     refused: BTreeMap<String, u64>,
 }
 
-pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> Outcome {
+pub(super) async fn run(
+    arguments: Arguments,
+    output: Output,
+    clock: Clock,
+    commands: Arc<dyn CommandLine>,
+) -> Outcome {
     let progress = Progress::new(output);
     progress.line("creating certificates, a store and a configuration ...")?;
     let site = Site::prepare(&arguments.dir, arguments.port, arguments.admin_port, &clock).await?;
@@ -68,20 +76,27 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     let _responding = tokio::spawn(crate::pki::serve(socket, responder));
     let bound = Platform::build(site.config, MigrationPolicy::Always, clock.clone())
         .await
-        .and_then(Platform::bind)
-        .map_err(failure)?;
+        .and_then(|platform| platform.bind(PassedSockets::default()))
+        .map_err(failure)?
+        .with_commands(commands);
     let environment = Environment {
         platform: bound.addresses().first().copied().context("the platform has no address for devices")?,
         trust_anchors: site.trust_anchors,
         clock: clock.clone(),
         progress,
     };
+    if let Some(link) = bound.page_link().filter(|_| !arguments.once) {
+        progress
+            .line(&format!("\nThe pages: {link}\n(once, within a minute; `page` prints another link)\n"))?;
+    }
     progress.line(&format!("OCSP responder of the test PKI: http://{ocsp}/ocsp"))?;
     progress.line(&format!(
         "listening for devices on {}, for operators on http://{}\n",
         environment.platform,
         bound.admin_address()
     ))?;
+    // The responder answers by now: nothing is missing when the platform is examined first.
+    bound.fetch_staples().await;
     if arguments.once {
         let summary = once(bound, signals, environment, site.devices, &store_url, since, clock).await?;
         output.line(&serde_json::to_string(&summary)?)?;
@@ -146,6 +161,7 @@ impl Summary {
         }
         let refusals = AuditFilter {
             event: Some("connection-refused".to_owned()),
+            device: None,
             since: Some(since),
             page: Page::Latest,
             limit: MAX_COUNTED_ROWS,
@@ -193,15 +209,21 @@ fn next_steps(dir: &Path, bound: &Bound) -> String {
     let pki = pki.display();
     let admin = bound.admin_address();
     format!(
-        "Try in another terminal:
+        "Within a minute the pages show: devices that connect, one that is refused and why, an alarm of the
+monitor (page of its message), values as plots (page of the monitor, \"Numbers\"), and the pump that
+leaves, is missed as silent, and comes back.
+
+Try in another terminal:
   pcd-platform message list --config {config}
   pcd-platform audit list --config {config}
   pcd-platform device suspend 00A037FFFE000001 --config {config}    (ends its session)
-  pcd-platform device resume 00A037FFFE000001 --config {config}
+  pcd-platform device resume 00A037FFFE000001 --config {config}     (it connects again within seconds)
+  pcd-platform device add 00A037FFFE000004 --config {config}        (the device that is not in the directory)
   pcd-platform pki revoke --dir {pki} --certificate {pki}/device/00A037FFFE000001.ecc.chain.pem
                                                           (ends its session within seconds)
+  pcd-platform page --config {config}                               (a link for the browser)
+  pcd-platform status --config {config}
   curl http://{admin}/metrics
-  curl http://{admin}/api/certificates
 Press Ctrl-C to end the demonstration.
 "
     )

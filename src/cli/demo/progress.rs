@@ -19,8 +19,15 @@ impl Progress {
         if self.0.is_json() { Ok(()) } else { self.0.line(text) }
     }
 
-    /// Prints the acknowledgements of a message about `equipment`; `title` names the sender.
-    pub(super) fn acknowledged(self, title: &str, equipment: &str, answers: &[Answer]) -> io::Result<()> {
+    /// Prints the acknowledgements of a message about `equipment`; `title` names the sender, `what` the
+    /// message.
+    pub(super) fn acknowledged(
+        self,
+        title: &str,
+        what: &str,
+        equipment: &str,
+        answers: &[Answer],
+    ) -> io::Result<()> {
         let answers: Vec<_> = answers
             .iter()
             .map(|answer| match &answer.reason {
@@ -28,7 +35,7 @@ impl Progress {
                 None => answer.code.as_str().to_owned(),
             })
             .collect();
-        self.line(&format!("{title:34} PCD-01 about {equipment}: {}", answers.join(", ")))
+        self.line(&format!("{title:34} {what} about {equipment}: {}", answers.join(", ")))
     }
 
     /// Prints why a device could not connect or send: the first cause of `error`.

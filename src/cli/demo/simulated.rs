@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::progress::Progress;
 use crate::config::{Credential, TlsVersion};
-use crate::interface_b::{Client, ClientError, Observation};
-use crate::model::{Clock, MessageId};
+use crate::interface_b::{Alarm, Client, ClientError, Observation, Phase};
+use crate::model::{Clock, MessageId, SilentAfter, explained};
 use crate::pki::{KeyType, Role};
 use crate::tls::{Connector, ConnectorSettings};
 
@@ -25,6 +25,19 @@ pub(super) struct SimulatedDevice {
     pub(super) speaks_for: &'static [&'static str],
     /// The devices that its messages name.
     pub(super) equipment: &'static [&'static str],
+    /// What staff call it, and its ward.
+    pub(super) about: (&'static str, &'static str),
+    pub(super) habit: Habit,
+}
+
+/// What a simulated device does besides sending values, until the demonstration ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Habit {
+    Steady,
+    /// Its pulse rate rises above its limit now and then: it reports an alarm (PCD-04) and its end.
+    Alarms,
+    /// It leaves after a few messages, is missed, and comes back.
+    Leaves,
 }
 
 /// What the platform must do with a simulated device.
@@ -59,17 +72,26 @@ pub(super) struct Environment {
 impl SimulatedDevice {
     /// All devices of the demonstration.
     pub(super) const fn all() -> [Self; 6] {
-        let monitor = Self::new("monitor, ECC certificate", MONITOR, KeyType::Ecc, &[MONITOR]);
         [
-            monitor,
-            Self::new("pump, RSA certificate", PUMP, KeyType::Rsa, &[PUMP]),
+            Self {
+                about: ("Monitor ICU-3", "ICU"),
+                habit: Habit::Alarms,
+                ..Self::new("monitor, ECC certificate", MONITOR, KeyType::Ecc, &[MONITOR])
+            },
+            Self {
+                about: ("Pump ICU-14", "ICU"),
+                habit: Habit::Leaves,
+                ..Self::new("pump, RSA certificate", PUMP, KeyType::Rsa, &[PUMP])
+            },
             Self {
                 role: Role::Gateway,
                 speaks_for: &VENTILATORS,
+                about: ("Gateway of 2 East", "2 East"),
                 ..Self::new("gateway for two ventilators", "GATEWAY-1", KeyType::Ecc, &VENTILATORS)
             },
             Self {
                 expected: Expected::Revoked,
+                about: ("Pump 3W-7", "3 West"),
                 ..Self::new("stolen pump, revoked certificate", STOLEN_PUMP, KeyType::Ecc, &[STOLEN_PUMP])
             },
             Self {
@@ -78,6 +100,7 @@ impl SimulatedDevice {
             },
             Self {
                 expected: Expected::IdentityMismatch,
+                about: ("Monitor 3W-2", "3 West"),
                 ..Self::new("device that claims to be the monitor", IMPOSTOR, KeyType::Ecc, &[MONITOR])
             },
         ]
@@ -90,7 +113,16 @@ impl SimulatedDevice {
         equipment: &'static [&'static str],
     ) -> Self {
         let (role, expected) = (Role::Device, Expected::Acknowledged);
-        Self { title, name, role, key, expected, speaks_for: &[], equipment }
+        let (about, habit) = (("", ""), Habit::Steady);
+        Self { title, name, role, key, expected, speaks_for: &[], equipment, about, habit }
+    }
+
+    /// The silence after which the directory misses it.
+    pub(super) const fn silent_after(&self) -> Option<SilentAfter> {
+        match self.habit {
+            Habit::Leaves => Some(SilentAfter::Fixed(MISSED_AFTER)),
+            Habit::Steady | Habit::Alarms => None,
+        }
     }
 
     /// Connects and sends `rounds` messages about each piece of its equipment, with `interval` between
@@ -110,12 +142,38 @@ impl SimulatedDevice {
         };
         let connector = Connector::build(&settings, &environment.clock)?;
         let mut tally = Tally::default();
-        match self.send_all(&environment, &connector, rounds, interval, &mut tally).await {
-            Ok(()) => {}
-            Err(Interrupted::Client(error)) => environment.progress.refused(self.title, &error)?,
-            Err(Interrupted::Stdout(error)) => return Err(error.into()),
+        let mut reported = None;
+        let leaves = self.habit == Habit::Leaves && !interval.is_zero();
+        let at_once = if leaves { ROUNDS_BEFORE_LEAVING } else { rounds };
+        loop {
+            let before = tally.sent;
+            match self.send_all(&environment, &connector, at_once, interval, &mut tally).await {
+                Ok(()) if leaves => {
+                    environment.progress.line(&format!(
+                        "{:34} leaves for {} seconds: the platform misses it",
+                        self.title,
+                        ABSENCE.as_secs()
+                    ))?;
+                    tokio::time::sleep(ABSENCE).await;
+                    continue;
+                }
+                Ok(()) => return Ok(tally),
+                Err(Interrupted::Stdout(error)) => return Err(error.into()),
+                Err(Interrupted::Client(error)) => {
+                    // Each reason once, until it gets through again.
+                    let text = explained(&error);
+                    if tally.sent > before || reported.as_ref() != Some(&text) {
+                        environment.progress.refused(self.title, &error)?;
+                    }
+                    reported = Some(text);
+                }
+            }
+            if interval.is_zero() {
+                return Ok(tally);
+            }
+            // As a real device does.
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
-        Ok(tally)
     }
 
     async fn send_all(
@@ -142,16 +200,56 @@ impl SimulatedDevice {
                     control_id: &control_id,
                     at,
                     saturation: 95 + u8::try_from(round % 5).unwrap_or(0),
-                    pulse: 68 + u8::try_from(round % 9).unwrap_or(0),
+                    pulse: if self.alarm(round, interval).is_some() { ALARM_PULSE } else { pulse(round) },
                 };
                 let answers = client.send(observation.to_message()).await?;
                 tally.sent += 1;
                 tally.acknowledged += u64::from(answers.iter().any(|answer| answer.code.is_positive()));
-                environment.progress.acknowledged(self.title, equipment, &answers)?;
+                environment.progress.acknowledged(self.title, "PCD-01", equipment, &answers)?;
+            }
+            if let Some(phase) = self.alarm(round, interval) {
+                self.report(environment, &mut client, round, phase).await?;
             }
         }
         Ok(client.close().await?)
     }
+
+    /// The phase of the alarm in this round, if there is one. There is none where each device sends the same
+    /// number of messages and ends.
+    fn alarm(self, round: u64, interval: Duration) -> Option<Phase> {
+        if self.habit != Habit::Alarms || interval.is_zero() {
+            return None;
+        }
+        match round % ALARM_EVERY {
+            ALARM_START => Some(Phase::Start),
+            at if at > ALARM_START && at < ALARM_END => Some(Phase::Continue),
+            ALARM_END => Some(Phase::End),
+            _ => None,
+        }
+    }
+
+    /// Reports an alarm: all rounds of one alarm have its number.
+    async fn report(
+        self,
+        environment: &Environment,
+        client: &mut Client,
+        round: u64,
+        phase: Phase,
+    ) -> Result<(), Interrupted> {
+        let at = environment.clock.now();
+        let control_id = MessageId::at(at).to_string();
+        let number = format!("{}-{}", self.name, round / ALARM_EVERY);
+        let pulse = if phase == Phase::End { pulse(round) } else { ALARM_PULSE };
+        let alarm = Alarm { device: self.name, control_id: &control_id, number: &number, at, phase, pulse };
+        let answers = client.send(alarm.to_message()).await?;
+        let what = format!("PCD-04 (alarm, {})", phase.as_str());
+        Ok(environment.progress.acknowledged(self.title, &what, self.name, &answers)?)
+    }
+}
+
+/// The pulse rate without an alarm.
+fn pulse(round: u64) -> u8 {
+    68 + u8::try_from(round % 9).unwrap_or(0)
 }
 
 /// Why a simulated device stops early.
@@ -163,6 +261,20 @@ enum Interrupted {
     Stdout(#[from] std::io::Error),
 }
 
+/// An alarm begins in the third round of every fifteen.
+const ALARM_EVERY: u64 = 15;
+const ALARM_START: u64 = 2;
+const ALARM_END: u64 = 6;
+/// Beats per minute, above the limit of 120.
+const ALARM_PULSE: u8 = 165;
+/// What a device that leaves sends before.
+const ROUNDS_BEFORE_LEAVING: u64 = 6;
+/// How long it is away.
+const ABSENCE: Duration = Duration::from_secs(20);
+/// The silence after which it is missed.
+const MISSED_AFTER: Duration = Duration::from_secs(8);
+/// How soon a device tries again that was refused, or whose session ended.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// The connection, and each wait for an acknowledgement.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(20);
 

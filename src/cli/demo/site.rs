@@ -8,9 +8,9 @@ use jiff::SignedDuration;
 use tokio::net::TcpListener;
 
 use super::simulated::{Expected, SimulatedDevice};
-use crate::authz::{Device, DeviceKind, DeviceStatus};
+use crate::authz::{About, Device, DeviceKind};
+use crate::cli::responder;
 use crate::config::{Config, Credential, Overrides};
-use crate::hl7::AcknowledgeAs;
 use crate::model::{Clock, DeviceId};
 use crate::pki::{
     CertificateOrder, Issued, KeyType, OcspResponder, OcspSigner, RevocationReason, Role, TestPki,
@@ -75,12 +75,7 @@ async fn pki_and_socket(dir: &Path, clock: &Clock) -> anyhow::Result<(TestPki, T
         })?;
         return Ok((pki, socket));
     }
-    // Port 8575 if it is free. Certificates name the port, so it is chosen once per folder.
-    let socket = match TcpListener::bind("127.0.0.1:8575").await {
-        Ok(socket) => socket,
-        Err(_) => TcpListener::bind("127.0.0.1:0").await.context("no free port for the OCSP responder")?,
-    };
-    let url = format!("http://{}", socket.local_addr()?);
+    let (socket, url) = responder::new_socket().await?;
     Ok((TestPki::init(dir, &url, clock).with_context(context)?, socket))
 }
 
@@ -97,19 +92,28 @@ async fn add_devices(
     let store = Store::open(&config.store.url, clock.clone()).await?;
     for (simulated, _) in devices.iter().filter(|(device, _)| device.expected != Expected::NotInDirectory) {
         let device = Device {
-            id: DeviceId::parse(simulated.name)?,
             kind: if simulated.role == Role::Gateway { DeviceKind::Gateway } else { DeviceKind::Device },
-            status: DeviceStatus::Active,
-            acknowledge: AcknowledgeAs::AsAsked,
-            issuers: Vec::new(),
             speaks_for: simulated.speaks_for.iter().map(|id| id.parse()).collect::<Result<_, _>>()?,
-            silent_after: None,
-            expected: false,
+            silent_after: simulated.silent_after(),
             note: simulated.title.to_owned(),
-            learns_until: None,
+            about: About {
+                name: simulated.about.0.to_owned(),
+                ward: simulated.about.1.to_owned(),
+                ..About::default()
+            },
+            ..Device::new(DeviceId::parse(simulated.name)?)
         };
+        let (id, silent_after) = (device.id.clone(), device.silent_after);
         match store.add_device(device, "demo").await {
-            Ok(()) | Err(StoreError::DeviceExists(_) | StoreError::DeviceSpelled { .. }) => {}
+            Ok(()) => {}
+            Err(StoreError::DeviceExists(_) | StoreError::DeviceSpelled { .. }) => {
+                // Of an earlier version, which had no such rule. What a person has changed stays.
+                if let Some(known) = store.device(&id).await?.filter(|known| known.silent_after.is_none())
+                    && silent_after.is_some()
+                {
+                    store.describe_device(Device { silent_after, ..known }, "demo").await?;
+                }
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -1,4 +1,4 @@
-//! Comma-separated values (RFC 4180), as spreadsheets write them.
+//! Comma-separated values (RFC 4180), as spreadsheets write them: also with semicolons or tabs.
 
 /// One record, and the line on which it starts.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +18,8 @@ pub(super) enum CsvError {
 
 /// Reads all records of `text`. Empty lines and a byte order mark are skipped.
 pub(super) fn records(text: &str) -> Result<Vec<Record>, CsvError> {
-    let mut reader = Reader { rest: text.strip_prefix('\u{feff}').unwrap_or(text), line: 1 };
+    let rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader { rest, line: 1, separator: separator(rest) };
     let mut records = Vec::new();
     while !reader.rest.is_empty() {
         let record = reader.record()?;
@@ -32,6 +33,14 @@ pub(super) fn records(text: &str) -> Result<Vec<Record>, CsvError> {
 struct Reader<'a> {
     rest: &'a str,
     line: usize,
+    separator: char,
+}
+
+/// What separates the fields of the first line that is not empty: whichever of these is there most often.
+fn separator(text: &str) -> char {
+    let header = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let count = |separator: char| header.matches(separator).count();
+    [',', ';', '\t'].into_iter().rev().max_by_key(|separator| count(*separator)).unwrap_or(',')
 }
 
 impl Reader<'_> {
@@ -39,7 +48,7 @@ impl Reader<'_> {
         let mut record = Record { line: self.line, fields: Vec::new() };
         loop {
             record.fields.push(self.field()?);
-            if !self.skip(',') {
+            if !self.skip(self.separator) {
                 self.skip('\r');
                 self.skip('\n');
                 self.line += 1;
@@ -52,7 +61,7 @@ impl Reader<'_> {
         if self.skip('"') {
             return self.quoted();
         }
-        let end = self.rest.find([',', '\r', '\n']).unwrap_or(self.rest.len());
+        let end = self.rest.find([self.separator, '\r', '\n']).unwrap_or(self.rest.len());
         let (field, rest) = self.rest.split_at(end);
         if field.contains('"') {
             return Err(CsvError::Quote(self.line));
@@ -71,7 +80,7 @@ impl Reader<'_> {
             self.rest = rest;
             if self.skip('"') {
                 field.push('"');
-            } else if self.rest.is_empty() || self.rest.starts_with([',', '\r', '\n']) {
+            } else if self.rest.is_empty() || self.rest.starts_with([self.separator, '\r', '\n']) {
                 return Ok(field.trim().to_owned());
             } else {
                 return Err(CsvError::Quote(self.line));
@@ -114,6 +123,16 @@ mod tests {
         );
         assert_eq!(read(""), []);
         assert_eq!(read("last line"), [(1, owned(&["last line"]))]);
+    }
+
+    #[test]
+    fn the_header_says_what_separates_fields() {
+        let one = |text: &str| read(text).remove(0).1;
+        assert_eq!(one("cn;note;ward\n"), owned(&["cn", "note", "ward"]));
+        assert_eq!(one("cn\tnote\n"), owned(&["cn", "note"]));
+        assert_eq!(one("\ncn,note;x\n"), owned(&["cn", "note;x"]));
+        assert_eq!(read("cn;note\nA;\"x; y\"\n")[1].1, owned(&["A", "x; y"]));
+        assert_eq!(one("cn"), owned(&["cn"]));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) fn parse(text: &str) -> Result<KeyHash, IssuerError> {
         return Ok(hash);
     }
     let path = || text.to_owned();
-    let contents = std::fs::read(Path::new(text)).map_err(|_| IssuerError::Unknown(path()))?;
+    let contents = crate::cli::input::read(Path::new(text)).map_err(|_| IssuerError::Unknown(path()))?;
     let certificates = pem::certificates(&contents).map_err(|_| IssuerError::Content(path()))?;
     let [certificate] = certificates.as_slice() else { return Err(IssuerError::Content(path())) };
     let facts = CertificateFacts::read(certificate).map_err(|_| IssuerError::Content(path()))?;

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use serde::Serialize;
 
-use crate::authz::{Device, DeviceStatus, eui64};
+use crate::authz::{About, Device, DeviceStatus, eui64};
 use crate::cli::context::failed;
 use crate::cli::text::paragraph;
 use crate::cli::{Failure, Output};
@@ -40,7 +40,10 @@ pub(super) async fn run(
     let unknown = |cn: &DeviceId| failed(StoreError::DeviceUnknown(cn.clone()));
     let (kept, other) =
         (find(&kept).ok_or_else(|| unknown(&kept))?, find(&other).ok_or_else(|| unknown(&other))?);
-    if kept.id == other.id || eui64(&kept.id).is_none() || eui64(&kept.id) != eui64(&other.id) {
+    if kept.id == other.id {
+        return Err(anyhow!("{} is one entry: name the one that stays and the one that goes", kept.id).into());
+    }
+    if eui64(&kept.id).is_none() || eui64(&kept.id) != eui64(&other.id) {
         return Err(anyhow!("{} and {} are not two spellings of one EUI-64", kept.id, other.id).into());
     }
     let suspends = kept.status == DeviceStatus::Active && other.status == DeviceStatus::Suspended;
@@ -85,6 +88,12 @@ fn united(kept: Device, other: &Device) -> Device {
     united.expected |= other.expected;
     if united.note.is_empty() {
         united.note.clone_from(&other.note);
+    }
+    let About { name, ward, model, serial, owner } = &mut united.about;
+    for (own, text) in [name, ward, model, serial, owner].into_iter().zip(other.about.fields()) {
+        if own.is_empty() {
+            text.1.clone_into(own);
+        }
     }
     united
 }

@@ -1,36 +1,42 @@
 //! `device`: the directory of devices that may connect (A8).
 
+mod behind;
 mod csv;
+mod difference;
 mod import;
+mod import_file;
 mod issuer;
 mod learn;
+mod list;
 mod merge;
 mod missing;
 mod options;
 mod propose;
 mod seen;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod text;
+mod why;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context as _, anyhow};
+use std::path::PathBuf;
 
 use super::context::failed;
 use super::operator::operator;
 use super::text::printable;
 use super::{Exit, Failure, Outcome, Output};
-use crate::authz::{Device, DeviceKind, DeviceStatus, Directory};
+use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::config::Config;
+use crate::fleet::Fleet;
 use crate::hl7::AcknowledgeAs;
 use crate::model::DeviceId;
 use crate::store::{MessageFilter, Store, StoreError};
-use crate::view::{DeviceDetails, DeviceView, RemovedDeviceView};
+use crate::view::{DeviceDetails, DeviceView, RemovedDeviceView, StandingView};
 use issuer::Issuers;
-use missing::{Shown, is_missing};
-use options::{LivenessOptions, SpeaksFor, acknowledge_parser, kind_parser};
+use list::Listed;
+use missing::{Shown, has_left, is_missing};
+use options::{AboutOptions, LivenessOptions, SpeaksFor, acknowledge_parser, kind_parser};
+use why::Asked;
 
 /// Subcommands of `device`.
 #[derive(Debug, clap::Subcommand)]
@@ -53,6 +59,8 @@ pub(super) enum Command {
         acknowledge: AcknowledgeAs,
         #[command(flatten)]
         liveness: LivenessOptions,
+        #[command(flatten)]
+        about: AboutOptions,
         /// A note for operators
         #[arg(long, default_value = "", value_name = "TEXT")]
         note: String,
@@ -79,13 +87,22 @@ pub(super) enum Command {
         acknowledge: Option<AcknowledgeAs>,
         #[command(flatten)]
         liveness: LivenessOptions,
+        #[command(flatten)]
+        about: AboutOptions,
         /// A note for operators
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
     },
-    /// List all devices and gateways
-    List,
-    /// Show one entry, and the identities in rejected messages of the device that it may not use
+    /// List all devices and gateways, and how each stands: by what the store knows, some seconds old
+    ///
+    /// Example: pcd-platform device list --expiring 90d --csv > certificates.csv
+    List(Listed),
+    /// Why a device, or what is at an address, cannot connect or send: from TCP to messages, and what to do
+    ///
+    /// Exit 0 when nothing is wrong, 1 otherwise. With --chain a certificate is verified before its device is
+    /// connected, by the code of the listener; only that the device has the key is not tested.
+    Why(Asked),
+    /// Show one entry: connection, last message and refusal, certificate, identities that it may not use
     Show {
         /// The Common Name of its certificate
         cn: DeviceId,
@@ -147,14 +164,47 @@ pub(super) enum Command {
         #[arg(long, conflicts_with = "days")]
         stop: bool,
     },
+    /// Forget identities that a device named without permission, which `device show` lists
+    ///
+    /// Of a device that was plugged in behind the wrong gateway, or what a device invented.
+    ForgetSeen {
+        /// The Common Name of its certificate
+        cn: DeviceId,
+        /// The identity as `device show` lists it; without one all of the device are forgotten
+        identity: Option<String>,
+    },
     /// Add all devices of a CSV file; if one line is wrong, nothing is added
     ///
-    /// The first line names the columns: cn, and any of kind, speaks-for (identities separated by
-    /// semicolons), issuer (as the option --issuer, separated by semicolons), acknowledge and note.
+    /// The first line names the columns: cn, and any of kind, name, ward, model, serial, owner, speaks-for
+    /// (identities separated by semicolons or commas, as the option --speaks-for), issuer (as the option
+    /// --issuer, separated by semicolons),
+    /// acknowledge, silent-after, expected (yes or no) and note, in upper or lower case. Fields may be
+    /// separated by commas, semicolons or tabs. Other columns are named and left out.
     Import {
-        /// The CSV file (RFC 4180, UTF-8)
+        /// The CSV file (RFC 4180; UTF-8, or Latin-1 with a warning)
         file: PathBuf,
+        /// Change the devices that are there already: to the columns that the file has
+        #[arg(long)]
+        update: bool,
+        /// Show what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
+}
+
+impl Command {
+    /// Whether it changes nothing.
+    pub(super) const fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::List(_)
+                | Self::Why(_)
+                | Self::Show { .. }
+                | Self::Import { dry_run: true, .. }
+                | Self::Merge { apply: false, .. }
+                | Self::Propose { apply: false, .. }
+        )
+    }
 }
 
 /// Runs the subcommand. The audit trail names the user of the operating system.
@@ -168,11 +218,12 @@ pub(super) async fn run(
     let is_recorded =
         |config: Result<Config, Failure>| Ok(config?.devices.identity == crate::config::Identity::Record);
     match command {
-        Command::Add { cn, kind, speaks_for, issuers, acknowledge, liveness, note } => {
-            let device = liveness.applied_to(new_device(cn, kind, acknowledge, note));
+        Command::Add { cn, kind, speaks_for, issuers, acknowledge, liveness, about, note } => {
+            let device = about.applied_to(liveness.applied_to(new_device(cn, kind, acknowledge, note)));
             let device = speaks_for.applied_to(device, || is_recorded(config()), store).await?;
             let device = issuers.applied_to(device);
             store.add_device(device.clone(), &actor).await.map_err(failed)?;
+            shared::warn(&[&device], store, output).await?;
             confirm(&device, "added", output)?;
         }
         Command::Change {
@@ -184,9 +235,10 @@ pub(super) async fn run(
             any_issuer,
             acknowledge,
             liveness,
+            about,
             note,
         } => {
-            let mut device = liveness.applied_to(find(store, cn).await?);
+            let mut device = about.applied_to(liveness.applied_to(find(store, cn).await?));
             device.kind = kind.unwrap_or(device.kind);
             device.acknowledge = acknowledge.unwrap_or(device.acknowledge);
             device.note = note.unwrap_or(device.note);
@@ -203,16 +255,12 @@ pub(super) async fn run(
                 store.end_learning(&device.id, &actor).await.map_err(failed)?;
             }
             let device = find(store, device.id).await?;
+            shared::warn(&[&device], store, output).await?;
             confirm(&device, "changed", output)?;
         }
-        Command::List => list(store, output).await?,
-        Command::Show { cn } => {
-            let device = find(store, cn).await?;
-            let seen = store.seen_identities(&device.id).await.map_err(failed)?;
-            let missing = is_missing(&device, store).await?;
-            let shown = Shown { view: DeviceDetails::new(&device, &seen), missing };
-            output.print(&shown, |shown| text::details(&shown.view, missing, output))?;
-        }
+        Command::List(listed) => list::run(&listed, store, output).await?,
+        Command::Why(asked) => return Box::pin(why::run(asked, config()?, store, output)).await,
+        Command::Show { cn } => show(store, cn, output).await?,
         Command::Suspend { cn } => set_status(store, cn, DeviceStatus::Suspended, &actor, output).await?,
         Command::Resume { cn } => set_status(store, cn, DeviceStatus::Active, &actor, output).await?,
         Command::Remove { cn } => {
@@ -237,28 +285,24 @@ pub(super) async fn run(
             let device = find(store, cn).await?;
             learn::run(&device.id, days, &config()?, &actor, store).await?;
             let device = find(store, device.id).await?;
-            let until = device.learns_until.map_or_else(String::new, |until| until.to_string());
+            let until = device.learns_until.map_or_else(String::new, |until| output.time(&until.to_string()));
             confirm(&device, &format!("learns identities until {until}"), output)?;
         }
-        Command::Import { file } => import_file(store, &file, &actor, output).await?,
+        Command::ForgetSeen { cn, identity } => {
+            let device = find(store, cn).await?;
+            store.forget_seen(&device.id, identity.as_deref(), &actor).await.map_err(failed)?;
+            confirm(&device, "what was seen is forgotten", output)?;
+        }
+        Command::Import { file, update, dry_run } => {
+            import::run(store, &file, import::How { update, dry_run }, &actor, output).await?;
+        }
     }
     Ok(Exit::Done)
 }
 
 /// An entry as it is without options.
 fn new_device(id: DeviceId, kind: DeviceKind, acknowledge: AcknowledgeAs, note: String) -> Device {
-    Device {
-        id,
-        kind,
-        status: DeviceStatus::Active,
-        speaks_for: Vec::new(),
-        issuers: Vec::new(),
-        acknowledge,
-        silent_after: None,
-        expected: false,
-        note,
-        learns_until: None,
-    }
+    Device { kind, acknowledge, note, ..Device::new(id) }
 }
 
 /// Prints the entry, or as text `CN: what was done`.
@@ -283,18 +327,18 @@ async fn find(store: &Store, cn: DeviceId) -> Result<Device, Failure> {
     device.ok_or_else(|| failed(StoreError::DeviceUnknown(cn)))
 }
 
-async fn list(store: &Store, output: Output) -> Result<(), Failure> {
-    let devices = store.devices().await.map_err(failed)?;
-    for device in &devices {
-        let missing = is_missing(device, store).await?;
-        let shown = Shown { view: DeviceView::from(device), missing };
-        output.print(&shown, |shown| text::line(&shown.view, missing))?;
-    }
-    for spellings in Directory::from(devices).spelled_twice() {
-        let names: Vec<_> = spellings.iter().map(DeviceId::as_str).collect();
-        output.warn(&format!("{} are spellings of one EUI-64", names.join(" and ")))?;
-    }
-    Ok(())
+async fn show(store: &Store, cn: DeviceId, output: Output) -> Result<(), Failure> {
+    let device = find(store, cn).await?;
+    let seen = store.seen_identities(&device.id).await.map_err(failed)?;
+    let missing = is_missing(&device, store).await?;
+    let left = has_left(&device, store).await?;
+    let enforced = device.learns_until == Some(jiff::Timestamp::UNIX_EPOCH);
+    let standing = Fleet::read(store).await.map_err(failed)?.standing(&device, None, store.now());
+    let behind = behind::of(&device, standing.is_connected, store).await?;
+    let standing = StandingView::from(&standing);
+    let view = text::Details { entry: DeviceDetails::new(&device, &seen), standing, behind };
+    let shown = Shown { view, missing, left, enforced };
+    Ok(output.print(&shown, |shown| text::details(shown, output))?)
 }
 
 async fn set_status(
@@ -308,25 +352,4 @@ async fn set_status(
     store.set_device_status(&id, status, actor).await.map_err(failed)?;
     let device = find(store, id).await?;
     confirm(&device, device.status.as_str(), output)
-}
-
-async fn import_file(store: &Store, file: &Path, actor: &str, output: Output) -> Result<(), Failure> {
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let nothing_imported = || format!("nothing was imported from {}", file.display());
-    let entries = import::parse(&text).with_context(nothing_imported)?;
-    let devices: Vec<Device> = entries.iter().map(|entry| entry.device.clone()).collect();
-    match store.add_devices(devices, actor).await {
-        Ok(()) => {}
-        Err(
-            ref error @ (StoreError::DeviceExists(ref cn) | StoreError::DeviceSpelled { device: ref cn, .. }),
-        ) => {
-            let line = entries.iter().find(|entry| entry.device.id == *cn).map_or(0, |entry| entry.line);
-            return Err(anyhow!("line {line}: {error}").context(nothing_imported()).into());
-        }
-        Err(error) => return Err(failed(error)),
-    }
-    for entry in &entries {
-        confirm(&entry.device, "added", output)?;
-    }
-    Ok(())
 }

@@ -3,20 +3,57 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::seen;
-use crate::authz::{Device, DeviceKind};
+use crate::authz::{About, Device, DeviceKind};
 use crate::cli::Failure;
 use crate::config::SilentAfterError;
 use crate::hl7::AcknowledgeAs;
 use crate::model::SilentAfter;
-use crate::pcd::IdentityPattern;
+use crate::pcd::{IdentityPattern, PatternList};
 use crate::store::{Store, device_kind};
+
+/// What people call a device, where it is and whose it is.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct AboutOptions {
+    /// What staff call it, such as ICU-14
+    #[arg(long, value_name = "TEXT", value_parser = About::parse)]
+    name: Option<String>,
+    /// Ward or location
+    #[arg(long, value_name = "TEXT", value_parser = About::parse)]
+    ward: Option<String>,
+    /// Manufacturer and model
+    #[arg(long, value_name = "TEXT", value_parser = About::parse)]
+    model: Option<String>,
+    /// The serial number on its label
+    #[arg(long, value_name = "TEXT", value_parser = About::parse)]
+    serial: Option<String>,
+    /// Who is responsible for it
+    #[arg(long, value_name = "TEXT", value_parser = About::parse)]
+    owner: Option<String>,
+}
+
+impl AboutOptions {
+    /// `device` with the options that are given.
+    pub(super) fn applied_to(self, mut device: Device) -> Device {
+        let About { name, ward, model, serial, owner } = &mut device.about;
+        let given = [self.name, self.ward, self.model, self.serial, self.owner];
+        for (own, text) in [name, ward, model, serial, owner].into_iter().zip(given) {
+            if let Some(text) = text {
+                *own = text;
+            }
+        }
+        device
+    }
+}
 
 /// The identities that messages of a device may carry besides its Common Name.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SpeaksFor {
-    /// An identity that its messages may carry, or an EUI-64 prefix (00A037*); may be given several times
+    /// An identity that its messages may carry, or an EUI-64 prefix (00A037*); several times, or a list
+    ///
+    /// Commas and semicolons separate identities (A1,A2 is two). One that belongs to an identity has a
+    /// backslash before it.
     #[arg(long, value_name = "ID")]
-    speaks_for: Vec<IdentityPattern>,
+    speaks_for: Vec<PatternList>,
     /// Its messages may carry any identity
     #[arg(long, conflicts_with = "speaks_for")]
     any: bool,
@@ -37,7 +74,7 @@ impl SpeaksFor {
         if self.any {
             device.speaks_for = vec![IdentityPattern::any()];
         } else if !self.speaks_for.is_empty() {
-            device.speaks_for = self.speaks_for;
+            device.speaks_for = self.speaks_for.into_iter().flat_map(PatternList::into_patterns).collect();
         }
         if self.from_seen {
             let patterns = seen::patterns(&device, is_recorded()?, store).await?;

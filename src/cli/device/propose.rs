@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::authz::{Device, Directory};
 use crate::cli::context::failed;
-use crate::cli::text::printable;
+use crate::cli::text::{printable, shell_quoted};
 use crate::cli::{Failure, Output};
 use crate::model::DeviceId;
 use crate::pcd::{DeviceIdentity, IdentityPattern};
@@ -56,8 +56,8 @@ pub(super) async fn run(
     } else if apply {
         store.describe_device(proposed.clone(), actor).await.map_err(failed)?;
     } else {
-        output
-            .warn(&format!("nothing was changed: --apply allows them, as does\n  {}", command(&proposed)))?;
+        let command = command(&proposed);
+        output.warn(&format!("nothing was changed: --apply allows them, as does: {command}"))?;
     }
     Ok(proposed)
 }
@@ -102,13 +102,12 @@ impl Candidates {
 
 /// The options name the whole list, which they replace.
 fn command(device: &Device) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
     let options: Vec<_> = device
         .speaks_for
         .iter()
-        .map(|pattern| format!(" --speaks-for {}", quoted(&pattern.to_string())))
+        .map(|pattern| format!(" --speaks-for {}", shell_quoted(&pattern.to_argument())))
         .collect();
-    format!("pcd-platform device change {}{}", quoted(device.id.as_str()), options.concat())
+    format!("pcd-platform device change {}{}", shell_quoted(device.id.as_str()), options.concat())
 }
 
 impl Proposed<'_> {

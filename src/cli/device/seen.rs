@@ -6,7 +6,7 @@ use super::propose::Candidates;
 use crate::authz::Device;
 use crate::cli::Failure;
 use crate::cli::context::failed;
-use crate::cli::text::printable;
+use crate::cli::text::column;
 use crate::pcd::IdentityPattern;
 use crate::store::Store;
 use crate::view::is_not_allowed;
@@ -26,7 +26,7 @@ pub(super) async fn patterns(
         candidates.proposal(identity).map_err(|why| {
             anyhow!(
                 "cannot add identity {} of device {} with --from-seen: {why}; name the identities with --speaks-for",
-                printable(identity),
+                column(identity),
                 device.id
             )
         })

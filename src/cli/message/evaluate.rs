@@ -11,9 +11,8 @@ use crate::cli::context::failed;
 use crate::cli::text::paragraph;
 use crate::cli::{Exit, Failure, Outcome, Output};
 use crate::config::{Config, Conformance};
-use crate::hl7::AcknowledgeAs;
 use crate::interface_a::{AssumedSender, Evaluator};
-use crate::model::{DeviceId, Fingerprint, SessionId};
+use crate::model::{DeviceId, Fingerprint, PatientKey, SessionId};
 use crate::pcd::IdentityPattern;
 use crate::store::{Store, StoreError};
 use crate::view::{AnswerView, JudgementView};
@@ -58,7 +57,8 @@ pub(super) async fn run(arguments: Arguments, mut config: Config, store: &Store,
         fingerprint: Fingerprint::sha256(b""),
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
     };
-    let judgements = Evaluator::new(config, Directory::from(devices)).bytes(&sender, &bytes, now);
+    let judgements =
+        Evaluator::new(config, Directory::from(devices), PatientKey::random()).bytes(&sender, &bytes, now);
     let mut is_rejected = judgements.is_empty();
     for judgement in &judgements {
         let view = JudgementView::new(&judgement.record, &judgement.answers);
@@ -71,16 +71,9 @@ pub(super) async fn run(arguments: Arguments, mut config: Config, store: &Store,
 /// A sender that may speak for every device.
 fn any_sender() -> Result<Device, Failure> {
     Ok(Device {
-        id: DeviceId::parse(ANY_SENDER)?,
         kind: DeviceKind::Gateway,
-        status: DeviceStatus::Active,
         speaks_for: vec![IdentityPattern::any()],
-        issuers: Vec::new(),
-        acknowledge: AcknowledgeAs::AsAsked,
-        silent_after: None,
-        expected: false,
-        note: String::new(),
-        learns_until: None,
+        ..Device::new(DeviceId::parse(ANY_SENDER)?)
     })
 }
 
@@ -95,6 +88,7 @@ fn text(view: &JudgementView) -> String {
         ("type", view.message_type.clone()),
         ("control id", view.control_id.clone()),
     ];
+    rows.extend(view.alerts.iter().map(|sentence| ("reports", sentence.clone())));
     if view.answers.is_empty() {
         rows.push(("answer", "none: the message asks for none, or cannot be answered".to_owned()));
     }

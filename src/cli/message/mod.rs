@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod export;
+mod find;
 mod reconsider;
 mod show;
 mod text;
@@ -14,7 +15,7 @@ use super::device::name_in_store;
 use super::time::Since;
 use super::{Exit, Failure, Outcome, Output};
 use crate::config::Config;
-use crate::model::{Clock, DeviceId, MessageId};
+use crate::model::{Clock, DeviceId, MessageId, Right};
 use crate::pcd::DeviceIdentity;
 use crate::store::{MessageFilter, SearchEnd, Store};
 use crate::view::MessageView;
@@ -30,6 +31,8 @@ pub(super) enum Command {
         /// needed
         #[arg(long, value_name = "ID", value_parser = parse_identity)]
         identity: Option<DeviceIdentity>,
+        #[command(flatten)]
+        content: find::Content,
         /// Only messages older than this one; for the next page, give the last id of the page
         #[arg(long, value_name = "MESSAGE")]
         before: Option<MessageId>,
@@ -136,14 +139,18 @@ pub(super) async fn run(
     output: Output,
 ) -> Outcome {
     match command {
-        Command::List { filter, identity, before, limit, scan } => {
+        Command::List { filter, identity, content, before, limit, scan } => {
             let filter = filter.into_store_filter(Clock::system().now(), limit, store).await?;
             let filter = MessageFilter { identity, before, ..filter };
+            if content.is_given() {
+                return find::run(content, filter, store, output).await;
+            }
             let (messages, end) = if scan {
                 (store.messages(&filter).await.map_err(failed)?, None)
             } else {
                 store.search_messages(&filter).await.map_err(failed)?
             };
+            output.header(&text::header(), messages.len())?;
             for message in messages {
                 output.print(&MessageView::from(&message), |message| text::line(message, output))?;
             }
@@ -162,6 +169,19 @@ pub(super) async fn run(
         }
     }
     Ok(Exit::Done)
+}
+
+impl Command {
+    /// The right that a person needs so that the running platform executes it; `None` when it never does.
+    pub(super) fn right(&self) -> Option<Right> {
+        match self {
+            Self::List { content, .. } if content.is_given() => Some(Right::Content),
+            Self::List { .. } => Some(Right::See),
+            Self::Show { content, .. } => Some(content.right()),
+            Self::Reconsider(_) => Some(Right::Operate),
+            Self::Evaluate(_) | Self::Export { .. } => None,
+        }
+    }
 }
 
 /// The page is not full, and older messages were not read.
@@ -192,7 +212,7 @@ mod tests {
     }
 
     async fn message(store: &Store, line: &[&str]) -> Outcome {
-        run(parse_command("message", line)?, || Ok(config()), store, Output::new(true)).await
+        Box::pin(run(parse_command("message", line)?, || Ok(config()), store, Output::new(true))).await
     }
 
     #[tokio::test]

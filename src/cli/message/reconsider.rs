@@ -18,7 +18,7 @@ use crate::cli::{Exit, Failure, Outcome, Output};
 use crate::config::Config;
 use crate::hl7::Rejection;
 use crate::interface_a::{AssumedSender, Evaluator};
-use crate::model::{DeviceId, Fingerprint, MessageId};
+use crate::model::{DeviceId, Fingerprint, MessageId, SearchKey};
 use crate::store::{
     CUT, MessageFilter, MessageRecord, RECONSIDERED, Reconsideration, RecordOutcome, Store, StoredMessage,
 };
@@ -84,8 +84,11 @@ type Decided = (Verdict, Option<MessageId>, Option<String>);
 
 struct Reconsidering<'a> {
     store: &'a Store,
+    config: Config,
     evaluator: Evaluator,
     directory: Directory,
+    /// That of the directory.
+    revision: u64,
     now: Timestamp,
     apply: bool,
     /// What a run that changes nothing would have accepted: a device sends a rejected message again.
@@ -98,18 +101,25 @@ pub(super) async fn run(arguments: Arguments, config: Config, store: &Store, out
     if apply {
         store.continue_identifiers(now, MAX_LEAD).await.map_err(failed)?;
     }
-    // What was rejected is accepted by the list, not by what the device may be learning now.
-    let known = store.devices().await.map_err(failed)?.into_iter();
-    let directory: Directory = known.map(|device| Device { learns_until: None, ..device }).collect();
-    let evaluator = Evaluator::new(config, directory.clone());
-    let mut reconsidering = Reconsidering { store, evaluator, directory, now, apply, seen: HashSet::new() };
+    let revision = store.device_revision().await.map_err(failed)?;
+    let directory = directory(store).await?;
+    let evaluator = Evaluator::new(config.clone(), directory.clone(), store.patient_key().await);
+    let seen = HashSet::new();
+    let mut reconsidering = Reconsidering { store, config, evaluator, directory, revision, now, apply, seen };
     let mut is_complete = true;
     for id in selected(arguments, store, now, output).await? {
-        let stored = store.message(id).await.map_err(failed)?;
-        let stored = stored.ok_or_else(|| anyhow!("no message has the id {id}"))?;
-        let Some(rejection) = stored.summary.verdict.rejection().map(str::to_owned) else {
-            return Err(anyhow!("message {id} is accepted").into());
+        // One wrong id, or one that retention has removed since, does not keep the others from being done.
+        let Some(stored) = store.message(id).await.map_err(failed)? else {
+            output.warn(&format!("no message has the id {id}"))?;
+            is_complete = false;
+            continue;
         };
+        let Some(rejection) = stored.summary.verdict.rejection().map(str::to_owned) else {
+            output.warn(&format!("message {id} is accepted"))?;
+            is_complete = false;
+            continue;
+        };
+        reconsidering.refresh().await?;
         let (outcome, message, reason) = reconsidering.decide(&stored, &rejection).await?;
         is_complete &= outcome != Verdict::Rejected;
         let shown = Reconsidered {
@@ -128,6 +138,13 @@ pub(super) async fn run(arguments: Arguments, config: Config, store: &Store, out
         output.warn("nothing was changed: --apply accepts what is acceptable")?;
     }
     Ok(if is_complete { Exit::Done } else { Exit::Failed })
+}
+
+/// The directory of this moment. What was rejected is accepted by the list, not by what a device may be
+/// learning.
+async fn directory(store: &Store) -> Result<Directory, Failure> {
+    let known = store.devices().await.map_err(failed)?.into_iter();
+    Ok(known.map(|device| Device { learns_until: None, ..device }).collect())
 }
 
 /// The messages, in the order in which they were received.
@@ -155,6 +172,19 @@ async fn selected(
 }
 
 impl Reconsidering<'_> {
+    /// Reads the directory again if it has changed: thousands of messages take minutes, in which a device may
+    /// be suspended or removed.
+    async fn refresh(&mut self) -> Result<(), Failure> {
+        let revision = self.store.device_revision().await.map_err(failed)?;
+        if revision != self.revision {
+            self.directory = directory(self.store).await?;
+            let key = self.store.patient_key().await;
+            self.evaluator = Evaluator::new(self.config.clone(), self.directory.clone(), key);
+            self.revision = revision;
+        }
+        Ok(())
+    }
+
     async fn decide(&mut self, stored: &StoredMessage, rejection: &str) -> Result<Decided, Failure> {
         if let Some(earlier) = &stored.reconsidered {
             return Ok((Verdict::AlreadyAccepted, Some(earlier.message), None));
@@ -223,6 +253,8 @@ fn reconsidered(
         warnings,
         not_allowed: Vec::new(),
         alerts: Vec::new(),
+        // Its row in the trail does not say that it is large: it has the age of other accepted ones.
+        keys: record.keys.into_iter().filter(|key| *key != SearchKey::LARGE).collect(),
         envelope: stored.envelope.clone(),
         reconsideration: Some(Box::new(reconsideration)),
         ..record

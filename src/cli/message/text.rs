@@ -1,19 +1,32 @@
 //! Received messages as text.
 
 use crate::cli::Output;
-use crate::cli::text::{paragraph, printable};
+use crate::cli::text::{column, paragraph, printable};
 use crate::store::CUT;
-use crate::view::{BatchView, MessageDetails, MessageView, ReconsideredView, ReportedAlert};
+use crate::view::{
+    BatchView, MessageDetails, MessageView, ReconsideredView, ReportedAlert, not_shown_in_words,
+};
+
+/// The names of the columns of the list.
+pub(super) fn header() -> String {
+    let [id, received, device, kind, control_id, size, verdict] =
+        ["ID", "RECEIVED", "DEVICE", "TRANSACTION", "CONTROL ID", "SIZE", "VERDICT"];
+    format!("{id:<36}  {received:<33}  {device:<20}  {kind:<16}  {control_id:<20}  {size:>8}  {verdict}")
+}
 
 /// A row of the list.
 pub(super) fn line(message: &MessageView<'_>, output: Output) -> String {
+    let warnings = match message.warnings {
+        [] => String::new(),
+        warnings => format!("  ! {}", printable(&warnings.join(" "))),
+    };
     format!(
-        "{}  {:<33}  {:<20}  {:<16}  {:<20}  {:>8}  {}",
+        "{}  {:<33}  {:<20}  {:<16}  {:<20}  {:>8}  {}{warnings}",
         message.id,
         output.time(&message.received_at),
-        printable(message.device),
-        printable(message.transaction.unwrap_or(message.message_type)),
-        printable(message.control_id),
+        column(message.device),
+        column(message.transaction.unwrap_or(message.message_type)),
+        column(message.control_id),
         message.size,
         verdict(message)
     )
@@ -51,6 +64,7 @@ pub(super) fn details(details: &MessageDetails<'_>, output: Output) -> String {
         ));
     }
     rows.extend(details.alerts.iter().flat_map(|reported| alert(reported, output)));
+    rows.extend(not_shown_in_words(details.alerts_not_shown).map(|more| ("reports", more)));
     paragraph(&rows)
 }
 
@@ -127,6 +141,19 @@ mod tests {
     use super::*;
     use crate::store::MessageRecord;
     use crate::store::fixtures::TestStore;
+
+    // The verdict of a rejected message stood beyond the right edge, and another one in its place.
+    #[tokio::test]
+    async fn a_control_id_with_blanks_forges_no_column() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let record = place.rejected("1                376  accepted", b"MSH|");
+        store.record(record.clone()).await.unwrap();
+        let stored = store.message(record.id).await.unwrap().unwrap();
+        let line = line(&MessageView::from(&stored.summary), Output::new(false));
+        let words: Vec<_> = line.split_whitespace().collect();
+        assert!(!words.contains(&"accepted") && words.contains(&"rejected:"), "{line}");
+    }
 
     #[tokio::test]
     async fn the_content_of_a_message_and_of_its_acknowledgement_is_never_shown() {

@@ -28,7 +28,9 @@ pub(crate) struct Arguments {
 pub(super) async fn run(arguments: Arguments, store: &Store, output: Output) -> Result<(), Failure> {
     let Arguments { device, waiting, before, limit } = arguments;
     let device = name_in_store(store, device).await?;
-    for entry in store.outbox(&OutboxFilter { device, waiting, before, limit }).await.map_err(failed)? {
+    let orders = store.outbox(&OutboxFilter { device, waiting, before, limit }).await.map_err(failed)?;
+    output.header(&text::header(), orders.len())?;
+    for entry in orders {
         output.print(&OrderView::from(&entry), |order| text::line(order, output))?;
     }
     Ok(())

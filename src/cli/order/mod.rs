@@ -11,7 +11,7 @@ mod withdraw;
 use super::content::Content;
 use super::{Exit, Outcome, Output};
 use crate::config::Messages;
-use crate::model::{DeviceId, MessageId};
+use crate::model::{DeviceId, MessageId, Right};
 use crate::store::Store;
 
 /// Subcommands of `order`.
@@ -52,6 +52,18 @@ pub(super) enum Command {
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
     },
+}
+
+impl Command {
+    /// The right that a person needs so that the running platform executes it; `None` when it never does.
+    pub(super) fn right(&self) -> Option<Right> {
+        match self {
+            Self::Send(_) | Self::Withdraw { .. } => Some(Right::Operate),
+            Self::List(_) => Some(Right::See),
+            Self::Show { content, .. } => Some(content.right()),
+            Self::Export { .. } => None,
+        }
+    }
 }
 
 /// Runs the subcommand.

@@ -11,7 +11,8 @@ use super::text;
 use crate::audit::Settlement;
 use crate::authz::DeviceStatus;
 use crate::cli::context::failed;
-use crate::cli::operator::operator;
+use crate::cli::input;
+use crate::cli::operator::{interrupted, operator};
 use crate::cli::time::parse_duration;
 use crate::cli::{Exit, Failure, Outcome, Output};
 use crate::config::Conformance;
@@ -69,7 +70,7 @@ pub(super) async fn run(
     if !no_wait {
         tokio::select! {
             settled = wait(id, &cn, store) => settled?,
-            _ = tokio::signal::ctrl_c() => {
+            () = interrupted() => {
                 store.withdraw(id, &cn, &operator()).await.map_err(failed)?;
             }
         }
@@ -87,7 +88,7 @@ pub(super) async fn run(
 }
 
 async fn read(file: &Path) -> Result<Sendable, Failure> {
-    let text = tokio::fs::read(file).await.with_context(|| format!("cannot read {}", file.display()))?;
+    let text = input::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let sendable = Sendable::read(&text);
     Ok(sendable.with_context(|| format!("cannot send {} to a device", file.display()))?)
 }

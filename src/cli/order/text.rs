@@ -1,8 +1,17 @@
 //! Orders as text.
 
 use crate::cli::Output;
-use crate::cli::text::{paragraph, printable};
+use crate::cli::text::{column, paragraph};
 use crate::view::OrderView;
+
+/// The names of the columns of the list.
+pub(super) fn header() -> String {
+    let [id, queued, device, kind, control_id, outcome, answer, sent] =
+        ["ID", "QUEUED", "DEVICE", "TYPE", "CONTROL ID", "OUTCOME", "ANSWER", "SENT"];
+    format!(
+        "{id:<36}  {queued:<33}  {device:<20}  {kind:<16}  {control_id:<20}  {outcome:<12}  {answer} {sent}"
+    )
+}
 
 /// A row of the list.
 pub(super) fn line(order: &OrderView<'_>, output: Output) -> String {
@@ -10,9 +19,9 @@ pub(super) fn line(order: &OrderView<'_>, output: Output) -> String {
         "{}  {:<33}  {:<20}  {:<16}  {:<20}  {:<12}  {:<2}  sent {}",
         order.id,
         output.time(&order.queued_at),
-        printable(order.device),
-        printable(order.message_type),
-        printable(order.control_id),
+        column(order.device),
+        column(order.message_type),
+        column(order.control_id),
         order.outcome,
         order.acknowledgement.unwrap_or_default(),
         attempts(order)

@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use crate::audit::{SignatureVerifier, SigningRule};
-use crate::cli::audit::verify::missing_heads;
+use crate::cli::audit::verify::{missing_heads, unnamed_faults};
 use crate::cli::context::failed;
+use crate::cli::progress;
 use crate::cli::text::counted;
 use crate::cli::{Exit, Outcome, Output};
 use crate::model::{FoundRisks, MessageId, StoreRisk};
-use crate::store::{Contents, EndFile, Inspection, NamedMessages, Store, Unexplained};
+use crate::store::{ChainReport, Contents, EndFile, Inspection, NamedMessages, Store, Unexplained};
 
 /// What was found.
 #[derive(Serialize)]
@@ -28,6 +29,12 @@ struct Checked {
     altered: Named,
     /// Messages whose bytes the database does not return, or not as bytes.
     unreadable: Named,
+    /// Messages that a search by an identity which they name does not find.
+    unindexed: Named,
+    /// Messages whose digest is not the one in the audit trail.
+    replaced: Named,
+    /// Messages that were acknowledged as resends of ones that the audit trail does not name.
+    unfounded: Named,
     /// Messages that the audit trail names, and that are not there although no retention pass removed them.
     missing: Named,
     /// Where more is missing than retention passes removed.
@@ -68,11 +75,14 @@ pub(super) async fn run(
     store: &Store,
     output: Output,
 ) -> Outcome {
-    let inspection = store.inspect().await.map_err(failed)?;
-    let contents = store.check_contents(verifier).await.map_err(failed)?;
-    let reports = store.verify_audit_with(verifier, Some(rule)).await.map_err(failed)?;
-    let mut broken: Vec<_> =
-        reports.iter().filter_map(|report| report.verdict.as_ref().err()).map(ToString::to_string).collect();
+    let reading = async {
+        let inspection = store.inspect().await?;
+        let contents = store.check_contents(verifier).await?;
+        Ok((inspection, contents, store.verify_audit_with(verifier, Some(rule)).await?))
+    };
+    let (inspection, contents, reports) = progress::shown(store.work(), reading).await?.map_err(failed)?;
+    let mut broken: Vec<_> = reports.iter().flat_map(ChainReport::faults).map(ToString::to_string).collect();
+    broken.extend(reports.iter().filter_map(unnamed_faults));
     broken.extend(missing_heads(verifier, file, store, output).await?.iter().map(|head| {
         format!(
             "row {head}, which this node remembers, is not there: the store went back, or the chain was rewritten \
@@ -97,6 +107,9 @@ impl Checked {
             broken,
             altered: Named::new(&contents.altered),
             unreadable: Named::new(&contents.unreadable),
+            unindexed: Named::new(&contents.unindexed),
+            replaced: Named::new(&contents.replaced),
+            unfounded: Named::new(&contents.unfounded),
             missing: Named::new(&contents.missing),
             unexplained: contents.unexplained.iter().map(Range::new).collect(),
             unrecorded: contents.unrecorded,
@@ -150,7 +163,41 @@ impl Checked {
                 self.unreadable
             ));
         }
+        if self.unindexed.count > 0 {
+            lines.push(format!(
+                "hidden  messages: {} not found by an identity that they name: message_identity lacks rows",
+                self.unindexed
+            ));
+        }
+        self.compared_with_trail(lines);
+        if let Some(since) = &self.trail_since {
+            lines.push(format!(
+                "-       messages before {} are not compared with the audit trail, which begins later",
+                output.time(since)
+            ));
+        }
+        if let Some(before) = &self.unknown_before {
+            lines.push(format!(
+                "-       messages before {} may have been removed by an earlier version, which did not record which",
+                output.time(before)
+            ));
+        }
+    }
+
+    fn compared_with_trail(&self, lines: &mut Vec<String>) {
         let ok = lines.len();
+        if self.replaced.count > 0 {
+            lines.push(format!(
+                "altered messages: {} with other bytes than the audit trail recorded",
+                self.replaced
+            ));
+        }
+        if self.unfounded.count > 0 {
+            lines.push(format!(
+                "added   messages: {} acknowledged as stored already, and in no other row of the audit trail",
+                self.unfounded
+            ));
+        }
         if self.missing.count > 0 {
             lines.push(format!(
                 "missing messages: {} named by the audit trail, and removed by no retention pass",
@@ -172,18 +219,6 @@ impl Checked {
             lines.push(
                 "ok      messages: those of the audit trail, without those that retention removed".to_owned(),
             );
-        }
-        if let Some(since) = &self.trail_since {
-            lines.push(format!(
-                "-       messages before {} are not compared with the audit trail, which begins later",
-                output.time(since)
-            ));
-        }
-        if let Some(before) = &self.unknown_before {
-            lines.push(format!(
-                "-       messages before {} may have been removed by an earlier version, which did not record which",
-                output.time(before)
-            ));
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::config_file::ConfigFile;
 use crate::cli::context::failed;
 use crate::cli::{Exit, Failure, Outcome, Output};
-use crate::model::{Clock, StoreUrl};
+use crate::model::{Clock, StoreUrl, size_text};
 use crate::store::{MigrationPlan, Store};
 
 /// The role that owns the tables, where the platform's role does not.
@@ -154,13 +154,16 @@ impl Migration {
     }
 
     fn space(&self) -> String {
-        let sizes =
-            format!("space: {} now, at most {} more", bytes(self.size_bytes), bytes(self.needed_bytes));
+        let sizes = format!(
+            "space: {} now, at most {} more",
+            size_text(self.size_bytes),
+            size_text(self.needed_bytes)
+        );
         match self.free_bytes {
             Some(free) if free < self.needed_bytes => {
-                format!("{sizes}; only {} are free: make room first", bytes(free))
+                format!("{sizes}; only {} are free: make room first", size_text(free))
             }
-            Some(free) => format!("{sizes}; {} are free", bytes(free)),
+            Some(free) => format!("{sizes}; {} are free", size_text(free)),
             None => format!("{sizes}; see on the server what is free"),
         }
     }
@@ -171,13 +174,5 @@ fn time(seconds: f64) -> String {
         "less than a second".to_owned()
     } else {
         format!("{:?}", Duration::from_secs(seconds as u64))
-    }
-}
-
-fn bytes(count: u64) -> String {
-    if count < 1_000_000 {
-        format!("{} kB", count.div_ceil(1000))
-    } else {
-        format!("{} MB", count / 1_000_000)
     }
 }

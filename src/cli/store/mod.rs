@@ -11,11 +11,13 @@ use serde::Serialize;
 use super::config_file::ConfigFile;
 use super::context::failed;
 use super::operator::operator;
+use super::progress;
+use super::remote::Call;
 use super::text::counted;
 use super::{Exit, Failure, Outcome, Output};
 use crate::audit::{Event, SigningRule};
-use crate::model::Clock;
-use crate::store::{EndFile, Store};
+use crate::model::{Clock, explained, size_text};
+use crate::store::{EndFile, Milestone, Store};
 use migrate::Owner;
 
 /// What to do with the store.
@@ -78,14 +80,24 @@ struct Copied {
     altered: u64,
 }
 
-async fn backup(file: PathBuf, store: &Store, output: Output) -> Outcome {
+pub(super) async fn backup(file: PathBuf, store: &Store, output: Output) -> Outcome {
+    if Call::current().is_some() && !file.is_absolute() {
+        return Err(
+            anyhow::anyhow!("the platform writes the copy: name the file by its absolute path").into()
+        );
+    }
     // Before the copy: a process that is killed after the copy could not record it any more.
     store.audit(Event::StoreCopied { actor: operator() }).await.map_err(failed)?;
-    let altered = store.backup(&file).await.map_err(failed)?;
+    let began = store.now();
+    let altered = progress::shown(store.work(), store.backup(&file)).await?.map_err(failed)?;
+    // The copy is good even if that cannot be recorded.
+    if let Err(error) = store.reach(Milestone::Backup, began, altered.count == 0, None).await {
+        output.warn(&format!("the time of the backup could not be recorded: {}", explained(&error)))?;
+    }
     let bytes = std::fs::metadata(&file)?.len();
     let copied = Copied { file, bytes, altered: altered.count };
     output.print(&copied, |copied| {
-        format!("{} holds everything, in {} bytes", copied.file.display(), copied.bytes)
+        format!("{} holds everything, in {}", copied.file.display(), size_text(copied.bytes))
     })?;
     let Some(first) = altered.first.first() else { return Ok(Exit::Done) };
     let error = anyhow::anyhow!(

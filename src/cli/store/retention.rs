@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::audit::MessageKind;
 use crate::cli::config_file::ConfigFile;
 use crate::cli::context::failed;
 use crate::cli::operator::operator;
@@ -10,6 +11,7 @@ use crate::cli::{Exit, Outcome, Output};
 use crate::config::{self, Retain};
 use crate::model::Clock;
 use crate::store::{Store, StoreError};
+use crate::view::RemovalView;
 
 /// The clock, and the rows that have reached their age by it.
 #[derive(Debug, Serialize)]
@@ -28,6 +30,12 @@ struct Retention {
     messages_before: Option<String>,
     /// The oldest of them.
     oldest_message: Option<String>,
+    /// The same of rejected messages.
+    rejected_before: Option<String>,
+    /// The oldest of them.
+    oldest_rejected: Option<String>,
+    /// What is removed next, of each kind of messages.
+    next: Vec<RemovalView>,
     audit_before: Option<String>,
     /// The oldest row of this node's audit trail.
     oldest_audit_row: Option<String>,
@@ -54,15 +62,23 @@ async fn report(
         Retain::For(time) => now.checked_sub(SignedDuration::try_from(time).ok()?).ok(),
     };
     let (messages_before, audit_before) = (before(config.retain_messages), before(config.retain_audit));
+    let rejected_before = before(config.retain_rejected());
     if force {
+        // Never what has the age of rejected messages only: the limit of a day's worth goes on protecting
+        // accepted ones, also when their age is shortened later.
         let release_before = messages_before.max(audit_before).unwrap_or(Timestamp::UNIX_EPOCH);
         store.confirm_clock(now, release_before, operator()).await?;
     }
     let known = store.confirmed_clock().await?;
     let oldest_message = match messages_before {
-        Some(before) => store.oldest_message_before(before).await?,
+        Some(before) => store.oldest_message_of(MessageKind::Accepted, before).await?,
         None => None,
     };
+    let oldest_rejected = match rejected_before {
+        Some(before) => store.oldest_message_of(MessageKind::Rejected, before).await?,
+        None => None,
+    };
+    let next = RemovalView::all(store, config.message_ages(), now).await?;
     let is_near = |at: Timestamp| now.duration_since(at).unsigned_abs() <= config.max_clock_difference;
     Ok(Retention {
         clock: text(now),
@@ -71,6 +87,9 @@ async fn report(
         server: known.and_then(|known| known.server_now).map(text),
         messages_before: messages_before.map(text),
         oldest_message: oldest_message.map(text),
+        rejected_before: rejected_before.map(text),
+        oldest_rejected: oldest_rejected.map(text),
+        next,
         audit_before: audit_before.map(text),
         oldest_audit_row: store.oldest_audit_row().await?.map(text),
     })
@@ -95,9 +114,19 @@ impl Retention {
         lines.extend([
             format!("messages removed before    {}", or(&self.messages_before, forever)),
             format!("oldest of them             {}", or(&self.oldest_message, "none")),
+            format!("rejected removed before    {}", or(&self.rejected_before, forever)),
+            format!("oldest of them             {}", or(&self.oldest_rejected, "none")),
             format!("audit rows removed before  {}", or(&self.audit_before, forever)),
             format!("oldest audit row           {}", or(&self.oldest_audit_row, "none")),
         ]);
+        for next in &self.next {
+            let more = if next.are_more { "more than " } else { "" };
+            let what = match &next.next_at {
+                Some(at) => format!("{}; {more}{} within a day", output.time(at), next.within_a_day),
+                None => "nothing".to_owned(),
+            };
+            lines.push(format!("{:<27}{what}", format!("next of {}", next.kind)));
+        }
         if !self.is_confirmed {
             let hint = "the clock is not believed, and nothing is removed; correct it, or, if it is right, confirm it: \
                         store retention --force";

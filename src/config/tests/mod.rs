@@ -199,7 +199,11 @@ fn the_audit_trail_is_kept_at_least_as_long_as_messages() {
     assert_eq!(retention("retain-messages = \"forever\"").unwrap().0, Retain::Forever);
     for wrong in [
         "retain-audit = \"29d\"",
+        "retain-rejected = \"60d\"\nretain-audit = \"59d\"",
+        "retain-rejected = \"forever\"\nretain-audit = \"9999d\"",
         "retain-messages = \"forever\"\nretain-audit = \"9999d\"",
+        "retain-large = \"31d\"",
+        "retain-large = \"forever\"",
         "retain-messages = \"10ms\"",
         "retain-messages = \"always\"",
     ] {

@@ -7,10 +7,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::config::keys;
-use crate::config::{Config, Overrides, Values};
+use crate::config::reference::{TEXT, rows};
+use crate::config::{Config, Overrides, Values, json_schema};
 
 const EXAMPLE: &str = include_str!("../../../config/platform.toml");
-const REFERENCE: &str = include_str!("../../../docs/configuration.md");
 
 /// The example with every key that it shows as a comment.
 fn every_key() -> String {
@@ -35,23 +35,13 @@ fn defaults() -> Values {
 }
 
 /// The tables of the reference: the cells of each row by its key.
-fn rows() -> BTreeMap<String, Vec<String>> {
-    let mut rows = BTreeMap::new();
-    let mut section = "";
-    for line in REFERENCE.lines() {
-        if let Some(name) = line.strip_prefix("## `[").and_then(|rest| rest.strip_suffix("]`")) {
-            section = name;
-        }
-        let Some(row) = line.strip_prefix("| `") else { continue };
-        let (key, cells) = row.split_once("` | ").unwrap_or_else(|| panic!("{line}"));
-        let cells: Vec<_> =
-            cells.trim_end_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
-        assert!(
-            rows.insert(format!("{section}.{key}"), cells).is_none(),
-            "{section}.{key} stands there twice"
-        );
+fn documented_rows() -> BTreeMap<String, Vec<String>> {
+    let mut known = BTreeMap::new();
+    for (key, cells) in rows(TEXT) {
+        let cells = cells.into_iter().map(str::to_owned).collect();
+        assert!(known.insert(key.clone(), cells).is_none(), "{key} stands there twice");
     }
-    rows
+    known
 }
 
 fn display(value: &Value) -> String {
@@ -64,7 +54,7 @@ fn structs_lists_example_and_reference_have_the_same_keys() {
     let structs: BTreeSet<&str> = structs.keys().collect();
     let listed: Vec<&str> = keys::all().map(|key| key.name).collect();
     assert_eq!(listed.len(), listed.iter().collect::<BTreeSet<_>>().len(), "no key is listed twice");
-    let documented = rows();
+    let documented = documented_rows();
     for (place, keys) in [
         ("in the list of its section, with its class", listed.into_iter().collect()),
         ("in docs/configuration.md", documented.keys().map(String::as_str).collect::<BTreeSet<_>>()),
@@ -117,7 +107,7 @@ fn the_example_shows_the_defaults() {
 
 #[test]
 fn the_reference_says_default_range_and_reload_class_of_each_key() {
-    let (rows, defaults) = (rows(), defaults());
+    let (rows, defaults) = (documented_rows(), defaults());
     let mut wrong = Vec::new();
     for key in keys::all() {
         let Some([default, values, reload, what]) = rows.get(key.name).map(Vec::as_slice) else {
@@ -150,4 +140,23 @@ fn the_reference_says_default_range_and_reload_class_of_each_key() {
 #[test]
 fn the_example_is_a_valid_configuration() {
     Config::parse(EXAMPLE, Path::new("config/platform.toml"), &Overrides::default()).unwrap();
+}
+
+#[test]
+fn the_schema_has_every_key_with_the_type_of_its_value() {
+    let (schema, written) = (json_schema(), keys_of_structs());
+    for key in keys::all() {
+        let path = format!("/properties/{}", key.name.replace('.', "/properties/"));
+        let property = schema.pointer(&path).unwrap_or_else(|| panic!("{}: {schema:#}", key.name));
+        let value = written.get(key.name).unwrap_or_else(|| panic!("{}", key.name));
+        let expected = match value {
+            _ if key.name == "store.url" => "string",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "integer",
+            Value::Array(_) => "array",
+            _ => "string",
+        };
+        assert_eq!(property["type"], expected, "{}", key.name);
+        assert!(property["description"].as_str().is_some_and(|text| text.len() > 20), "{}", key.name);
+    }
 }

@@ -56,7 +56,7 @@ async fn two_spellings_are_united_on(place: &TestStore) {
     let seen: Vec<_> = seen.iter().map(|seen| (&*seen.identity, seen.messages)).collect();
     assert_eq!(seen, [("X", 1), ("Y", 2), ("Z", 1)]);
     assert!(store.seen_identities(&OTHER.parse().unwrap()).await.unwrap().is_empty());
-    let trail = AuditFilter { event: None, since: None, page: Page::After(0), limit: 100 };
+    let trail = AuditFilter { event: None, device: None, since: None, page: Page::After(0), limit: 100 };
     let rows = store.audit_rows(&trail).await.unwrap();
     let names: Vec<_> = rows.iter().rev().take(4).rev().map(|row| row.event.as_str()).collect();
     assert_eq!(names, ["device-suspended", "device-changed", "device-removed", "device-merged"]);

@@ -54,7 +54,7 @@ async fn a_device_learns_once_on(place: &TestStore) {
         assert!(!crate::authz::learning::is_learning(&entry, store.now()), "{cn}");
         learn(&store, &["learn", cn]).await.unwrap_err();
     }
-    let trail = AuditFilter { event: None, since: None, page: Page::After(0), limit: 100 };
+    let trail = AuditFilter { event: None, device: None, since: None, page: Page::After(0), limit: 100 };
     let rows = store.audit_rows(&trail).await.unwrap();
     let count = |name: &str| rows.iter().filter(|row| row.event == name).count();
     assert_eq!((count("device-learning-started"), count("device-learning-ended")), (5, 5));
@@ -99,4 +99,39 @@ async fn what_another_device_has_or_named_too_is_not_allowed_with_one_command() 
     assert!(failure.error.to_string().contains("device GW speaks for it"), "{}", failure.error);
     device(&store, &["remove", "GW"]).await.unwrap();
     device(&store, &["change", "GW-2", "--from-seen"]).await.unwrap();
+}
+
+// An entry that is removed and added again would be open again, to whom has its certificate.
+#[tokio::test]
+async fn an_entry_that_was_enforced_does_not_learn_when_it_is_added_again() {
+    for place in [TestStore::new(), TestStore::on_postgres()] {
+        added_again_on(&place).await;
+    }
+}
+
+async fn added_again_on(place: &TestStore) {
+    let store = place.open().await;
+    let cases: [(&str, &str, &[&[&str]]); 4] = [
+        ("LISTED", "LISTED", &[&["change", "LISTED", "--speaks-for", "A"]]),
+        ("CLEARED", "CLEARED", &[&["change", "CLEARED", "--itself-only"]]),
+        ("LEARNT", "LEARNT", &[&["learn", "LEARNT"]]),
+        ("00A037FFFE000001", "00:a0:37:ff:fe:00:00:01", &[&["learn", "00A037FFFE000001"]]),
+    ];
+    for (cn, again, enforced) in cases {
+        device(&store, &["add", cn]).await.unwrap();
+        for line in enforced {
+            learn(&store, line).await.unwrap();
+        }
+        device(&store, &["remove", cn]).await.unwrap();
+        device(&store, &["add", again]).await.unwrap();
+        let failure = learn(&store, &["learn", again]).await.unwrap_err();
+        assert!(failure.error.to_string().contains("was enforced before"), "{cn}: {}", failure.error);
+        assert_eq!(until(&store, again).await, None);
+    }
+    // One that never was enforced begins as any other.
+    device(&store, &["add", "NEW"]).await.unwrap();
+    device(&store, &["remove", "NEW"]).await.unwrap();
+    device(&store, &["add", "NEW"]).await.unwrap();
+    learn(&store, &["learn", "NEW"]).await.unwrap();
+    learn(&store, &["learn", "NEW", "--days", "9"]).await.unwrap();
 }

@@ -2,6 +2,10 @@
 
 mod enrolment;
 mod learning;
+mod lists;
+
+use std::fs;
+use std::path::Path;
 
 use super::*;
 use crate::cli::fixtures::parse_command;
@@ -42,7 +46,7 @@ async fn a_device_is_added_suspended_resumed_and_removed() {
     assert_eq!(device(&store, &["remove", "GW-1"]).await.unwrap(), Exit::Done);
     assert!(store.devices().await.unwrap().is_empty());
 
-    let trail = AuditFilter { event: None, since: None, page: Page::After(0), limit: 10 };
+    let trail = AuditFilter { event: None, device: None, since: None, page: Page::After(0), limit: 10 };
     let actor = format!("\"actor\":\"{}\"", operator());
     let rows = store.audit_rows(&trail).await.unwrap();
     assert_eq!(rows.len(), 4);
@@ -120,6 +124,49 @@ async fn a_file_is_imported_completely_or_not_at_all() {
     assert_eq!(store.devices().await.unwrap().len(), 3);
 }
 
+/// A nightly inventory export can be imported each night.
+#[tokio::test]
+async fn an_import_with_update_changes_what_the_file_has_and_nothing_else() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    let file = place.path().with_extension("csv");
+    let path = file.to_str().unwrap();
+    device(&store, &["add", "00A037EB2175780F", "--note", "old", "--speaks-for", "B", "--owner", "IT"])
+        .await
+        .unwrap();
+    device(&store, &["suspend", "00A037EB2175780F"]).await.unwrap();
+    // As Excel writes it: semicolons, upper case, a byte order mark, a column more, Latin-1.
+    let text = b"CN;Name;WARD;Silent After;Expected;Room\r\n00:a0:37:eb:21:75:78:0f;ICU-14;K\xfcche;2m;yes;7\r\nNEW;x;;;no;\r\n";
+    fs::write(&file, text).unwrap();
+    let stored = async || store.devices().await.unwrap();
+    device(&store, &["import", path, "--update", "--dry-run"]).await.unwrap();
+    assert_eq!(
+        (stored().await.len(), stored().await[0].about.name.as_str()),
+        (1, ""),
+        "a dry run does nothing"
+    );
+    device(&store, &["import", path, "--update"]).await.unwrap();
+    let all = stored().await;
+    let [pump, new] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!(pump.id.as_str(), "00A037EB2175780F", "two spellings are one device");
+    assert_eq!(
+        (pump.about.ward.as_str(), pump.about.owner.as_str(), pump.note.as_str()),
+        ("K\u{fc}che", "IT", "old")
+    );
+    assert_eq!((pump.silent_after.unwrap().to_string(), pump.expected), ("2m".to_owned(), true));
+    assert_eq!((pump.status, pump.speaks_for.len()), (DeviceStatus::Suspended, 1));
+    assert_eq!((new.id.as_str(), new.about.name.as_str(), new.status), ("NEW", "x", DeviceStatus::Active));
+    let rows = async || {
+        let trail = AuditFilter { event: None, device: None, since: None, page: Page::After(0), limit: 100 };
+        store.audit_rows(&trail).await.unwrap().len()
+    };
+    let before = rows().await;
+    device(&store, &["import", path, "--update"]).await.unwrap();
+    assert_eq!(rows().await, before, "nothing changed, and nothing is audited");
+    let failure = device(&store, &["import", path]).await.unwrap_err();
+    assert!(format!("{:#}", failure.error).contains("--update"), "{:#}", failure.error);
+}
+
 fn rejected(place: &TestStore, control_id: &'static str, identities: &[&str]) -> MessageRecord {
     let not_allowed = identities.iter().map(|&identity| identity.to_owned()).collect();
     MessageRecord { not_allowed, ..place.rejected(control_id, b"MSH|") }
@@ -141,7 +188,14 @@ async fn from_seen_allows_the_identities_and_show_lists_them_no_longer() {
     let shown = serde_json::to_value(DeviceDetails::new(&pump, &known)).unwrap();
     assert_eq!(shown["seen"][1]["identity"], "00A037EB2175780F");
     assert_eq!((shown["seen"][1]["messages"].as_u64(), shown["cn"].as_str()), (Some(2), Some("PUMP-1")));
-    let details = text::details(&DeviceDetails::new(&pump, &known), false, Output::new(false));
+    let standing = Fleet::default().standing(&pump, None, store.now());
+    let view = text::Details {
+        entry: DeviceDetails::new(&pump, &known),
+        standing: StandingView::from(&standing),
+        behind: Vec::new(),
+    };
+    let shown = super::Shown { view, missing: false, left: false, enforced: false };
+    let details = text::details(&shown, Output::new(false));
     assert!(details.contains("\nseen         00A037EB2175780F"));
 
     // A device must not obtain a prefix by using one as its identity.

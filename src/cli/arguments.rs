@@ -1,0 +1,154 @@
+//! The arguments of the command line.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use clap::{Parser, Subcommand};
+
+use super::config_file::ConfigFile;
+use super::{
+    audit, client, config, demo, device, help, init, manual, message, notify, order, page, pki, remote,
+    serve, status, store,
+};
+use crate::model::Right;
+
+/// The platform side of IHE PCD over mutual TLS.
+#[derive(Debug, Parser)]
+#[command(name = "pcd-platform", version = VERSION.as_str(), about, max_term_width = 100, disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    /// Print results as JSON, one object per line
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Show times in UTC instead of the local zone; JSON always has UTC
+    #[arg(long, global = true)]
+    pub(super) utc: bool,
+    #[command(flatten)]
+    pub(super) connection: remote::Connection,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a demonstration in one folder: a PKI, a store, the platform and simulated devices
+    Demo(demo::Arguments),
+    /// Make a new site in one folder: configuration, certificates or requests, and a first device
+    Init(init::Arguments),
+    /// Run the platform
+    Serve(serve::Arguments),
+    /// Show what the running platform needs from a person, in a few lines
+    ///
+    /// Exits with 0 when nothing needs a person, 1 when something needs attention, 2 when something is
+    /// urgent, and 69 when the platform does not answer.
+    Status(status::Arguments),
+    /// Print a link that opens the pages of the running platform in a browser of this machine
+    ///
+    /// The link counts once, within a minute, and only for a browser of the account that ran this command.
+    Page(page::Arguments),
+    /// Check everything that `serve` needs, without binding a port or changing anything
+    Check(ConfigFile),
+    /// The configuration: effective values, explanations, a schema
+    Config {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: config::Command,
+    },
+    /// Certificates: a PKI for tests and closed sites, requests to another CA, the content of a file
+    #[command(subcommand)]
+    Pki(pki::Command),
+    /// The directory of devices that may connect
+    Device {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: device::Command,
+    },
+    /// Messages that the platform received from devices
+    Message {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: message::Command,
+    },
+    /// Orders: messages from the platform to a device
+    Order {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: order::Command,
+    },
+    /// The audit trail
+    Audit {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: audit::Command,
+    },
+    /// The store as a whole: migration, backup and integrity
+    Store {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: store::Command,
+    },
+    /// Notifications: a test of the receivers, and what they did not take
+    Notify {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: notify::Command,
+    },
+    /// Explain a code of a refusal, rejection, warning or finding; or a command
+    Help(help::Arguments),
+    /// Print what a shell needs to complete commands and options
+    Completions(manual::Completions),
+    /// Write the manual pages of all commands
+    Man(manual::Pages),
+    /// Act as a device towards a platform (Interface B)
+    #[command(subcommand)]
+    Client(client::Command),
+}
+
+impl Command {
+    /// The right that a person needs so that the running platform executes the command; `None` when it never
+    /// does.
+    pub(super) fn right(&self) -> Option<Right> {
+        Some(match self {
+            Self::Device { command, .. } if command.only_reads() => Right::See,
+            Self::Device { .. } => Right::Operate,
+            Self::Message { command, .. } => command.right()?,
+            Self::Order { command, .. } => command.right()?,
+            Self::Audit { command: audit::Command::List { .. }, .. } => Right::See,
+            Self::Store { command: store::Command::Backup { .. }, .. } => Right::Administer,
+            _ => return None,
+        })
+    }
+
+    /// The file that it writes.
+    pub(super) fn written(&self) -> Option<&Path> {
+        match self {
+            Self::Store { command: store::Command::Backup { file }, .. } => Some(file),
+            _ => None,
+        }
+    }
+
+    /// The configuration of the platform that executes the command, when one runs.
+    pub(super) fn remote_config(&self) -> Option<&ConfigFile> {
+        self.right()?;
+        match self {
+            Self::Device { config, .. }
+            | Self::Message { config, .. }
+            | Self::Order { config, .. }
+            | Self::Audit { config, .. }
+            | Self::Store { config, .. } => Some(config),
+            _ => None,
+        }
+    }
+}
+
+/// The version, and the commit that a release is built from.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    option_env!("PCD_COMMIT").map_or_else(|| version.to_owned(), |commit| format!("{version} ({commit})"))
+});

@@ -1,0 +1,201 @@
+//! The command's side: asks the running platform, and prints what it answers.
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use clap::Args;
+use hyper::Method;
+use jiff::tz::TimeZone;
+use tokio::net::UnixStream;
+
+use crate::cli::config_file::ConfigFile;
+use crate::cli::{Exit, Failure, admin_client};
+use crate::http::{CommandAnswer, CommandCall};
+
+/// How a command reaches the platform.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Connection {
+    /// Open the store in this process, also while a platform runs; needs the rights of the platform's user
+    #[arg(long, global = true)]
+    offline: bool,
+    /// The socket of the running platform; default: `admin.socket` of the configuration
+    #[arg(long, global = true, env = "PCD_SOCKET", value_name = "SOCKET")]
+    socket: Option<PathBuf>,
+}
+
+impl Connection {
+    /// The socket that the operator named: with it no configuration is needed.
+    pub(in crate::cli) fn named_socket(&self) -> Option<PathBuf> {
+        self.socket.clone()
+    }
+}
+
+/// Lets the running platform execute the command; `None` when none runs, or it is not asked. `written` is the
+/// file that the command writes.
+pub(in crate::cli) async fn run(
+    connection: &Connection,
+    config: &ConfigFile,
+    words: &[OsString],
+    written: Option<&Path>,
+) -> Result<Option<Exit>, Failure> {
+    if connection.offline {
+        return Ok(None);
+    }
+    let socket = match &connection.socket {
+        Some(socket) => socket.clone(),
+        None => match config.configured_socket()? {
+            Some(socket) => socket,
+            None => return Ok(None),
+        },
+    };
+    let Some(stream) = connect(&socket, connection.socket.is_some()).await? else {
+        if io::stderr().is_terminal() {
+            let shown = socket.display();
+            let _ = writeln!(io::stderr(), "note: no platform serves {shown}; the store is opened directly");
+        }
+        return Ok(None);
+    };
+    ask(stream, &socket, words, written).await.map(Some)
+}
+
+/// A connection to the platform; `None` when none is there, unless the operator named the socket.
+async fn connect(socket: &Path, is_named: bool) -> Result<Option<UnixStream>, Failure> {
+    // Where it waits, the second attempt says so.
+    match tokio::time::timeout(FIRST_ATTEMPT, UnixStream::connect(socket)).await {
+        Ok(Ok(stream)) => admin_client::trusted(stream, socket).map(Some),
+        Ok(Err(error)) if !is_named && is_absent(&error) => Ok(None),
+        _ => admin_client::connect(socket).await.map(Some),
+    }
+}
+
+/// Whether no platform is there; a path that is too long for a socket is never served.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::InvalidInput
+            | ErrorKind::NotADirectory
+    )
+}
+
+/// Sends the command, and the files that it turns out to need.
+async fn ask(
+    first: UnixStream,
+    socket: &Path,
+    words: &[OsString],
+    written: Option<&Path>,
+) -> Result<Exit, Failure> {
+    let words: Option<Vec<String>> =
+        words.iter().skip(1).map(|word| word.to_str().map(str::to_owned)).collect();
+    let words = words.context("an argument is not UTF-8; use --offline")?;
+    let words = with_absolute(without_own_options(words), written)?;
+    let zone = TimeZone::system().iana_name().map(str::to_owned);
+    let mut call =
+        CommandCall { words, zone, terminal: io::stdout().is_terminal(), ..CommandCall::default() };
+    let mut stream = Some(first);
+    loop {
+        let stream = match stream.take() {
+            Some(stream) => stream,
+            None => admin_client::connect(socket).await?,
+        };
+        let body = Bytes::from(serde_json::to_vec(&call)?);
+        let answer = tokio::select! {
+            answer = admin_client::exchange(stream, Method::POST, "/api/command", body) => answer?,
+            silent = admin_client::silence(socket) => return Err(silent),
+            // The connection ends, and the platform stops what it does for it: an order is withdrawn.
+            _ = tokio::signal::ctrl_c() => return Err(Failure::new(Exit::Unavailable, anyhow!("interrupted"))),
+        };
+        let answer: CommandAnswer = serde_json::from_slice(&answer)
+            .map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("/api/command")))?;
+        match answer.needs {
+            Some(path)
+                if call.words.iter().any(|word| names(word, &path)) && !call.files.contains_key(&path) =>
+            {
+                let content = std::fs::read(&path).with_context(|| format!("cannot read {path}"))?;
+                call.files.insert(path, STANDARD.encode(content));
+            }
+            _ => return print(&answer),
+        }
+    }
+}
+
+/// The words without the options that say where the platform is: it does not take them.
+fn without_own_options(words: Vec<String>) -> Vec<String> {
+    let (mut kept, mut is_value) = (Vec::with_capacity(words.len()), false);
+    let mut words = words.into_iter();
+    for word in words.by_ref() {
+        if word == "--" {
+            kept.push(word);
+            break;
+        }
+        let is_own = own_option(&word);
+        if !is_own && !is_value {
+            kept.push(word.clone());
+        }
+        is_value = is_own && VALUED.contains(&word.as_str());
+    }
+    kept.extend(words);
+    kept
+}
+
+/// Whether the word is an option of this process and not of the platform.
+pub(super) fn own_option(word: &str) -> bool {
+    let name = word.split_once('=').map_or(word, |(name, _)| name);
+    name == "--offline" || VALUED.contains(&name)
+}
+
+/// The words, with the absolute path of the file that the platform is to write: it has another working
+/// directory.
+fn with_absolute(words: Vec<String>, written: Option<&Path>) -> Result<Vec<String>, Failure> {
+    let Some(file) = written else { return Ok(words) };
+    let absolute = std::path::absolute(file)?;
+    let absolute = absolute.to_str().context("the path of the file is not UTF-8; use --offline")?;
+    let is_file = |word: &String| Path::new(word) == file;
+    Ok(words.into_iter().map(|word| if is_file(&word) { absolute.to_owned() } else { word }).collect())
+}
+
+/// Whether the operator named the file: the platform gets no other.
+fn names(word: &str, path: &str) -> bool {
+    word == path
+        || word.split_once('=').is_some_and(|(option, value)| option.starts_with("--") && value == path)
+}
+
+fn print(answer: &CommandAnswer) -> Result<Exit, Failure> {
+    let stdout = STANDARD.decode(&answer.stdout).map_err(|error| Failure::new(Exit::Fault, error))?;
+    let mut out = io::stdout().lock();
+    out.write_all(&stdout)?;
+    out.flush()?;
+    io::stderr().lock().write_all(answer.stderr.as_bytes())?;
+    Ok(Exit::from_code(answer.exit))
+}
+
+/// Options of this process whose value follows them.
+const VALUED: [&str; 2] = ["--config", "--socket"];
+/// How long a platform that is there takes to accept a connection.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_platform_gets_no_option_that_says_where_it_is() {
+        for (words, expected) in [
+            ("--socket s.sock device list", "device list"),
+            ("device --config=a.toml list --json", "device list --json"),
+            ("device list --config a.toml --utc", "device list --utc"),
+            ("--socket=s device show PUMP-7", "device show PUMP-7"),
+            ("device show -- --socket x", "device show -- --socket x"),
+        ] {
+            let words = words.split(' ').map(str::to_owned).collect();
+            assert_eq!(without_own_options(words).join(" "), expected);
+        }
+    }
+}
