@@ -4,12 +4,13 @@
 //! messages, [`pcd`] reads transactions and device identities from messages. [`x509`] reads certificates;
 //! [`tls`], [`revocation`] and [`authz`] decide whether a peer may connect. [`store`] holds messages and the
 //! audit trail, [`audit`] defines the trail's events and its chain of hashes. [`interface_a`] serves devices,
-//! [`southbound`] sends messages to them, [`liveness`] notices devices that stop sending. [`interface_b`] is
-//! the device's side of the same specification. [`audit_forwarder`] sends the audit trail to an Audit Record
-//! Repository, [`http`] serves operators, with the JSON of [`view`], and [`pki`] issues certificates where
-//! there is no other authority. [`finding`] lists what operators should know. [`model`], [`config`],
-//! [`metrics`] and [`filesystem`] are shared by all; [`app`] puts the modules together and [`cli`] starts
-//! them.
+//! [`southbound`] sends messages to them, [`liveness`] notices devices that stop sending, [`contact`]
+//! remembers each device and each refused peer. [`interface_b`] is the device's side of the same
+//! specification. [`audit_forwarder`] sends the audit trail to an Audit Record Repository, [`http`] serves
+//! operators, with the JSON of [`view`] and the pages of [`page`], and [`pki`] issues certificates where
+//! there is no other authority. [`finding`] lists what operators should know, and [`fleet`] says how each
+//! device stands; [`notify`] reports findings to webhooks. [`model`], [`config`], [`metrics`] and
+//! [`filesystem`] are shared by all; [`app`] puts the modules together and [`cli`] starts them.
 //!
 //! Modules depend only on lower layers; `tests/it/architecture` checks that.
 
@@ -21,8 +22,10 @@ pub mod audit_forwarder;
 pub mod authz;
 pub mod cli;
 pub mod config;
+pub mod contact;
 pub mod filesystem;
 pub mod finding;
+pub mod fleet;
 pub mod hl7;
 pub mod http;
 pub mod interface_a;
@@ -31,6 +34,8 @@ pub mod liveness;
 pub mod metrics;
 pub mod mllp;
 pub mod model;
+pub mod notify;
+pub mod page;
 pub mod pcd;
 pub mod pki;
 pub mod revocation;

@@ -1,15 +1,18 @@
 //! Signs the audit trail at the configured interval.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::chain_end;
-use crate::config::ConfigHandle;
+use crate::audit::{Distrust, Signature, SignatureVerifier};
+use crate::config::{ConfigHandle, Tls};
+use crate::metrics::Metrics;
 use crate::model::explained;
 use crate::store::Store;
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, AuditSignatureVerifier};
 
 /// Signs at once, and then at every `[audit] sign-every` until `done` is cancelled.
 ///
@@ -18,10 +21,15 @@ pub(super) async fn sign_regularly(
     store: Store,
     acceptor: Arc<Acceptor>,
     config: ConfigHandle,
+    metrics: Metrics,
     done: CancellationToken,
 ) {
     loop {
-        let is_signed = sign(&store, &acceptor).await;
+        let began = store.now();
+        let is_signed = sign(&store, &acceptor, &config.load().tls).await;
+        if is_signed {
+            metrics.operation.audit_signed_timestamp_seconds.set(began.as_second());
+        }
         let retry = async {
             if is_signed {
                 std::future::pending::<()>().await;
@@ -52,8 +60,8 @@ async fn wait(config: &ConfigHandle) {
 
 /// Signs the rows since the last signature. The log shows the position and its hash: with a copy of the log
 /// an auditor can find out that the end of the trail was cut off. False when it could not be signed.
-pub(super) async fn sign(store: &Store, acceptor: &Acceptor) -> bool {
-    match store.sign_audit(acceptor).await {
+pub(super) async fn sign(store: &Store, acceptor: &Acceptor, tls: &Tls) -> bool {
+    match store.sign_audit(acceptor, &OwnSignatures(tls, OnceLock::new())).await {
         Ok(Some(head)) => {
             tracing::info!(number = head.number, hash = %head.hash, "the audit trail is signed");
             chain_end::remember(store).await;
@@ -68,6 +76,17 @@ pub(super) async fn sign(store: &Store, acceptor: &Acceptor) -> bool {
         }
     }
     true
+}
+
+/// Verifies what operators have signed with the key of the platform. It is seldom needed, so the certificates
+/// are loaded then.
+struct OwnSignatures<'a>(&'a Tls, OnceLock<Option<AuditSignatureVerifier>>);
+
+impl SignatureVerifier for OwnSignatures<'_> {
+    fn verify(&self, message: &[u8], signature: &Signature, at: Timestamp) -> Result<(), Distrust> {
+        let verifier = self.1.get_or_init(|| AuditSignatureVerifier::load(self.0).ok());
+        verifier.as_ref().ok_or(Distrust::OtherSigner)?.verify(message, signature, at)
+    }
 }
 
 /// How soon a signature is tried again.

@@ -1,7 +1,7 @@
 //! Audit rows about the platform's own certificates, their keys and the trust anchors.
 
 use super::Platform;
-use crate::audit::{Event, Installed};
+use crate::audit::{ConfigurationFault, Event, Installed, ReloadedBy};
 use crate::model::explained;
 use crate::store::{AuditFilter, Page, Store, StoreError};
 
@@ -19,6 +19,16 @@ impl Platform {
         }
     }
 
+    /// Records which identities are configured and not used, because time has made them unusable.
+    pub(super) async fn record_unusable_identities(&self, by: ReloadedBy) {
+        let unusable = self.acceptor.unusable_identities();
+        if !unusable.is_empty() {
+            let keys = unusable.iter().map(|identity| identity.key.to_owned()).collect();
+            let fault = ConfigurationFault::Identities;
+            self.store.audit_or_defer(Event::ConfigurationRefused { fault, keys, by }).await;
+        }
+    }
+
     /// Records which certificates are installed if they are not `old`.
     pub(super) async fn record_certificates(&self, old: Vec<Installed>) {
         let new = self.acceptor.installed_certificates();
@@ -33,7 +43,9 @@ async fn last_recorded(store: &Store) -> Result<Vec<Installed>, StoreError> {
     let mut page = Page::Latest;
     loop {
         let event = Some(Event::CERTIFICATES_CHANGED.to_owned());
-        let rows = store.audit_rows(&AuditFilter { event, since: None, page, limit: PAGE_ROWS }).await?;
+        let rows = store
+            .audit_rows(&AuditFilter { event, device: None, since: None, page, limit: PAGE_ROWS })
+            .await?;
         if let Some(row) = rows.iter().find(|row| row.node == *store.node()) {
             return Ok(Installed::read(&row.details).unwrap_or_default());
         }

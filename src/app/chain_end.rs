@@ -62,8 +62,8 @@ pub(super) async fn remember(store: &Store) {
 
 /// Writes the findings into the audit trail; those that cannot be written wait.
 async fn record(store: &Store, unrecorded: &mut Vec<ChainNote>) {
-    while let Some(ChainNote { finding, remembered, found }) = unrecorded.first().cloned() {
-        let recorded = store.audit(Event::AuditDiverged { finding, remembered, found }).await;
+    while let Some(ChainNote { finding, node, remembered, found }) = unrecorded.first().cloned() {
+        let recorded = store.audit(Event::AuditDiverged { finding, node, remembered, found }).await;
         if recorded.is_err() {
             return;
         }

@@ -1,7 +1,9 @@
 //! The device directory in memory, which follows the one in the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::authz::{Directory, DirectoryHandle};
@@ -14,56 +16,73 @@ pub(super) async fn read(store: &Store) -> Result<Directory, StoreError> {
     Ok(Directory::from(store.devices().await?))
 }
 
-/// Follows the directory in the store until `done` is cancelled, and ends the sessions of devices that were
-/// suspended or removed.
-pub(super) async fn watch(
+/// Keeps the directory in memory as the one in the store is.
+#[derive(Debug)]
+pub(super) struct Follower {
     store: Store,
     directory: DirectoryHandle,
     registry: Registry,
     metrics: Metrics,
-    done: CancellationToken,
-) {
-    let mut changes = store.directory_changes();
-    let mut revision = None;
-    let mut is_failing = false;
-    loop {
-        match refresh(&store, &directory, &mut revision).await {
-            Ok(changed) => {
-                is_failing = false;
-                if changed {
-                    let current = directory.load();
-                    metrics.directory_devices.set(i64::try_from(current.len()).unwrap_or(i64::MAX));
-                    registry.recheck(&current);
+    /// The revision that was read. Locked while a change is read: no older one is applied after a newer one.
+    revision: Mutex<Option<u64>>,
+}
+
+impl Follower {
+    pub(super) fn new(
+        store: Store,
+        directory: DirectoryHandle,
+        registry: Registry,
+        metrics: Metrics,
+    ) -> Self {
+        Self { store, directory, registry, metrics, revision: Mutex::default() }
+    }
+
+    /// Follows the directory in the store until `done` is cancelled.
+    pub(super) async fn watch(self: Arc<Self>, done: CancellationToken) {
+        let mut changes = self.store.directory_changes();
+        let mut is_failing = false;
+        loop {
+            match self.follow().await {
+                Ok(()) => is_failing = false,
+                // Logged once for each outage.
+                Err(error) => {
+                    if !std::mem::replace(&mut is_failing, true) {
+                        tracing::error!(
+                            error = %explained(&error),
+                            "the device directory could not be read; the last one that was read still applies"
+                        );
+                    }
                 }
             }
-            // Logged once for each outage.
-            Err(error) => {
-                if !std::mem::replace(&mut is_failing, true) {
-                    tracing::error!(
-                        error = %explained(&error),
-                        "the device directory could not be read; the last one that was read still applies"
-                    );
-                }
+            tokio::select! {
+                () = done.cancelled() => return,
+                () = changes.next() => {}
             }
         }
-        tokio::select! {
-            () = done.cancelled() => return,
-            () = changes.next() => {}
+    }
+
+    /// Follows now, because a command may have changed the directory. Whether the directory in memory is as
+    /// new as the command; waits a few seconds at most, and the watch goes on.
+    pub(super) async fn follow_now(self: Arc<Self>) -> bool {
+        matches!(tokio::time::timeout(LONGEST_FOLLOW, self.follow()).await, Ok(Ok(())))
+    }
+
+    /// Reads the directory if its revision is another one, and ends the sessions of devices that were
+    /// suspended or removed.
+    async fn follow(&self) -> Result<(), StoreError> {
+        let mut last = self.revision.lock().await;
+        let revision = self.store.device_revision().await?;
+        if *last == Some(revision) {
+            return Ok(());
         }
+        let current = Arc::new(read(&self.store).await?);
+        self.directory.store(Arc::clone(&current));
+        *last = Some(revision);
+        self.metrics.directory_devices.set(i64::try_from(current.len()).unwrap_or(i64::MAX));
+        self.registry.recheck(&current);
+        Ok(())
     }
 }
 
-/// Reads the directory if its revision is another one; whether it is.
-async fn refresh(
-    store: &Store,
-    directory: &DirectoryHandle,
-    last: &mut Option<u64>,
-) -> Result<bool, StoreError> {
-    let revision = store.device_revision().await?;
-    if *last == Some(revision) {
-        return Ok(false);
-    }
-    directory.store(Arc::new(read(store).await?));
-    *last = Some(revision);
-    Ok(true)
-}
+/// How long a command waits until the platform has read what it has changed.
+const LONGEST_FOLLOW: Duration = Duration::from_secs(5);

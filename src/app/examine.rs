@@ -8,8 +8,9 @@ use crate::authz::DirectoryHandle;
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::model::Clock;
+use crate::notify::Receiver;
 use crate::revocation::{self, Engine, InstalledCrl, KnownStaple};
-use crate::tls::{self, Acceptor, Authority, UnfitAnchor};
+use crate::tls::{self, Acceptor, Authority, PeopleAcceptor, UnfitAnchor, UnusableIdentity};
 use crate::x509::CertificateFacts;
 
 /// What a start with a configuration would find, apart from the store.
@@ -17,12 +18,18 @@ use crate::x509::CertificateFacts;
 pub struct Examination {
     /// The platform's own certificates.
     pub certificates: Vec<CertificateFacts>,
-    /// What is stapled to them.
+    /// Identities that a start would not use, while it uses another one.
+    pub unusable: Vec<UnusableIdentity>,
+    /// The certificate that the admin listener shows to people, if it has one of its own.
+    pub admin_certificate: Option<CertificateFacts>,
+    /// What is stapled to the platform's certificates.
     pub staples: Vec<KnownStaple>,
     /// The roots, and the CAs of the platform's chains.
     pub authorities: Vec<Authority>,
-    /// Installed roots that are not used, or not yet.
+    /// Installed roots of devices that are not used, or not yet.
     pub unfit_anchors: Vec<UnfitAnchor>,
+    /// Installed roots of people that are not used, or not yet.
+    pub unfit_people_anchors: Vec<UnfitAnchor>,
     /// The installed CRLs.
     pub crls: Vec<InstalledCrl>,
     /// What stands in the way of the start.
@@ -35,6 +42,11 @@ pub async fn examine(config: &Config, clock: &Clock) -> Examination {
     let mut found = Examination::default();
     if let Err(error) = audit_forwarder::connector(config, clock) {
         found.problems.push(error.into());
+    }
+    for settings in &config.notify {
+        if let Err(error) = Receiver::build(settings, clock) {
+            found.problems.push(error.into());
+        }
     }
     if let Err(error) = revocation::require_directory(&config.revocation.directory) {
         found.problems.push(error.into());
@@ -61,12 +73,21 @@ pub async fn examine(config: &Config, clock: &Clock) -> Examination {
         }
     };
     found.crls = engine.installed_crls();
+    match PeopleAcceptor::build(config, engine.clone(), clock.clone()) {
+        Ok(people) => {
+            found.admin_certificate = people.certificate();
+            found.authorities = people.authorities();
+            found.unfit_people_anchors = people.unfit_anchors();
+        }
+        Err(error) => found.problems.push(PlatformError::People(error)),
+    }
     match Acceptor::build(config, DirectoryHandle::default(), engine, clock.clone()).map(Arc::new) {
         Ok(acceptor) => {
             acceptor.fetch_staples(config.stapling.wait).await;
-            found.authorities = acceptor.authorities();
+            found.authorities.extend(acceptor.authorities());
             found.unfit_anchors = acceptor.unfit_anchors();
             found.certificates = acceptor.certificates();
+            found.unusable = acceptor.unusable_identities();
             found.staples = acceptor.staple_refresher().staples();
         }
         Err(first) => {
@@ -76,4 +97,15 @@ pub async fn examine(config: &Config, clock: &Clock) -> Examination {
         }
     }
     found
+}
+
+/// Fetches the OCSP responses of the platform's certificates into `revocation.directory`, as a start does.
+///
+/// # Errors
+/// When identities, roots or the folder cannot be used.
+pub async fn fetch_staples(config: &Config, clock: &Clock) -> Result<(), PlatformError> {
+    let engine = Engine::open(&config.revocation, Metrics::new()?, clock.clone())?;
+    let acceptor = Arc::new(Acceptor::build(config, DirectoryHandle::default(), engine, clock.clone())?);
+    acceptor.fetch_staples(config.stapling.wait).await;
+    Ok(())
 }

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use crate::metrics::Metrics;
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, PeopleAcceptor};
 
-/// Sets the expiry of the platform's certificates and of the CAs on which connections depend. Of several
+/// Sets the expiry of the platform's certificates, of that of the admin listener, and of the CAs and roots on
+/// which connections depend. Of several
 /// certificates with one role and one kind of key, the earliest expiry counts.
-pub(super) fn publish(acceptor: &Acceptor, metrics: &Metrics) {
+pub(super) fn publish(acceptor: &Acceptor, people: &PeopleAcceptor, metrics: &Metrics) {
     let mut earliest: BTreeMap<(&str, &str), i64> = BTreeMap::new();
-    let own = acceptor.certificates().into_iter().map(|facts| ("platform", facts));
-    let authorities = acceptor.authorities().into_iter();
+    let own = acceptor.configured_certificates().into_iter().map(|facts| ("platform", facts));
+    let admin = people.certificate().map(|facts| ("admin", facts));
+    let authorities = acceptor.authorities().into_iter().chain(people.authorities());
     let authorities = authorities.map(|authority| (authority.role.code(), authority.facts));
-    for (role, facts) in own.chain(authorities) {
+    for (role, facts) in own.chain(admin).chain(authorities) {
         let end = facts.not_after.as_second();
         let known = earliest.entry((role, facts.key.family())).or_insert(end);
         *known = end.min(*known);

@@ -1,15 +1,19 @@
 //! What the operator's side sees of the devices' side.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
+use super::directory::Follower;
 use super::removals::removals;
 use super::tasks::Supervisor;
-use crate::authz::{Device, DeviceStatus, DirectoryHandle};
+use crate::authz::{Device, DeviceStatus, Directory, DirectoryHandle};
 use crate::config::ConfigHandle;
 use crate::finding::Board;
+use crate::fleet::{BehindDevice, LiveDevice, state_behind};
 use crate::http::Live;
 use crate::interface_a::{Accepting, Registry};
 use crate::liveness::{DeviceLiveness, Liveness};
@@ -17,7 +21,11 @@ use crate::model::{DeviceId, Task};
 use crate::revocation::KnownStaple;
 use crate::store::Removals;
 use crate::tls::stapling::StapleRefresher;
-use crate::view::{BehindView, FeedView, GlanceView, SessionView};
+use crate::tls::{Acceptor, Authority, AuthorityRole, PeopleAcceptor};
+use crate::view::{
+    BehindView, CertificateView, FeedView, GlanceView, Minute, SessionView, StoreRoomView, Trend,
+};
+use crate::x509::{CertificateFacts, NO_EXPIRY};
 
 /// The current sessions, and the liveness of the devices.
 #[derive(Debug)]
@@ -29,9 +37,16 @@ pub(super) struct LiveView {
     pub(super) stapling: StapleRefresher,
     pub(super) supervisor: Supervisor,
     pub(super) directory: DirectoryHandle,
+    pub(super) follower: Arc<Follower>,
     pub(super) board: Board,
+    /// How large the store is, and how long its disk lasts.
+    pub(super) room: ArcSwapOption<StoreRoomView>,
     /// When the process started.
     pub(super) started: Timestamp,
+    pub(super) acceptor: Arc<Acceptor>,
+    pub(super) people: Arc<PeopleAcceptor>,
+    /// The last day, for plots.
+    pub(super) trend: Mutex<Trend>,
 }
 
 impl Live for LiveView {
@@ -76,11 +91,35 @@ impl Live for LiveView {
             connected: connected.len(),
             sessions: sessions.len(),
             silent: self.liveness.silent_devices(),
+            store: self.room.load().as_deref().cloned(),
         }
     }
 
     fn removals(&self) -> Removals {
         removals(&self.config.load().store)
+    }
+
+    fn directory(&self) -> Arc<Directory> {
+        self.directory.load_full()
+    }
+
+    fn follow_directory(&self) -> BoxFuture<'static, bool> {
+        Box::pin(Arc::clone(&self.follower).follow_now())
+    }
+
+    fn trend(&self) -> Trend {
+        self.trend.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn certificates(&self) -> Vec<CertificateView> {
+        let own = self.acceptor.certificates();
+        let own = own.iter().map(|facts| certificate("platform", facts));
+        let admin = self.people.certificate();
+        let admin = admin.iter().map(|facts| certificate("admin listener", facts));
+        let authorities = [self.acceptor.authorities(), self.people.authorities()].concat();
+        let authorities =
+            authorities.iter().map(|Authority { facts, role }| certificate(role_name(*role), facts));
+        own.chain(admin).chain(authorities).collect()
     }
 
     fn feed(&self, device: &DeviceId) -> Option<FeedView> {
@@ -91,9 +130,34 @@ impl Live for LiveView {
         self.liveness.is_missing(device)
     }
 
-    fn devices_behind(&self, device: &DeviceId) -> Vec<BehindView> {
+    fn device(&self, device: &DeviceId) -> LiveDevice {
+        let known = self.liveness.device(device);
+        let is = |what: fn(&DeviceLiveness) -> bool| known.as_ref().is_some_and(what);
+        LiveDevice {
+            sessions: self.registry.sessions_of(device),
+            last_heard: known.as_ref().map(DeviceLiveness::last_heard),
+            is_silent: is(DeviceLiveness::is_silent),
+            has_left: is(DeviceLiveness::has_left),
+            is_missing: self.liveness.is_missing(device),
+        }
+    }
+
+    fn devices_behind(&self, device: &DeviceId, is_connected: bool, now: Timestamp) -> Vec<BehindView> {
+        let directory = self.directory.load();
+        let Some(gateway) = directory.find(device) else { return Vec::new() };
         let devices = self.liveness.devices_behind(device).into_iter();
         let view = |(name, liveness): (std::sync::Arc<str>, DeviceLiveness)| BehindView {
+            state: state_behind(
+                &BehindDevice {
+                    identity: &name,
+                    last_heard: liveness.last_heard(),
+                    is_silent: liveness.is_silent(),
+                    has_left: liveness.has_left(),
+                },
+                gateway,
+                is_connected,
+                now,
+            ),
             identity: name.to_string(),
             feed: self.feed_view(device, &liveness),
         };
@@ -102,6 +166,14 @@ impl Live for LiveView {
 }
 
 impl LiveView {
+    /// Adds a minute to the trend, if one has passed.
+    pub(super) fn note(&self, now: Timestamp, minute: impl FnOnce() -> Minute) {
+        let mut trend = self.trend.lock().unwrap_or_else(PoisonError::into_inner);
+        if trend.is_due(now) {
+            trend.push(minute());
+        }
+    }
+
     /// The messages of a device that sends with the certificate of `via`.
     fn feed_view(&self, via: &DeviceId, liveness: &DeviceLiveness) -> FeedView {
         let known = self.directory.load().find(via).and_then(|known| known.silent_after);
@@ -112,5 +184,30 @@ impl LiveView {
             silent: liveness.is_silent(),
             left: liveness.has_left(),
         }
+    }
+}
+
+const fn role_name(role: AuthorityRole) -> &'static str {
+    match role {
+        AuthorityRole::Root => "root of devices",
+        AuthorityRole::SharedRoot => "root of devices and of the platform",
+        AuthorityRole::PlatformRoot => "root of the platform",
+        AuthorityRole::PlatformCa => "CA of the platform",
+        AuthorityRole::DeviceCa => "CA of devices",
+        AuthorityRole::PeopleRoot => "root of people",
+        AuthorityRole::AdminCa => "CA of the admin listener",
+    }
+}
+
+fn certificate(role: &'static str, facts: &CertificateFacts) -> CertificateView {
+    CertificateView {
+        role,
+        subject: facts.subject.to_string(),
+        issuer: facts.issuer.to_string(),
+        serial: facts.serial.to_string(),
+        key: facts.key.family(),
+        fingerprint: facts.fingerprint.to_string(),
+        not_before: facts.not_before,
+        not_after: (facts.not_after < NO_EXPIRY).then_some(facts.not_after),
     }
 }

@@ -6,6 +6,7 @@
 
 mod audit;
 mod certificates;
+mod chain;
 mod chain_end;
 mod clock;
 mod clock_watch;
@@ -14,6 +15,8 @@ mod error;
 mod examine;
 mod expiry;
 pub mod findings;
+mod health_report;
+mod last_reload;
 mod lifecycle;
 mod live;
 mod reload;
@@ -26,29 +29,34 @@ mod service_manager;
 mod store_wait;
 mod tasks;
 pub mod telemetry;
+mod trend;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::{Event, StopReason};
+use crate::audit::{Event, ReloadedBy, StopReason};
 use crate::audit_forwarder;
 use crate::authz::DirectoryHandle;
-use crate::config::{self, Config, ConfigHandle, Values};
+use crate::config::{self, AdminSocket, Config, ConfigHandle, Values};
+use crate::contact::Contacts;
 use crate::http;
-use crate::interface_a::{Dependencies, InterfaceA, Registry, Serving};
+use crate::interface_a::{Dependencies, InterfaceA, PassedSockets, Registry, Serving};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::model::{Clock, Task, explained};
+use crate::notify;
 use crate::revocation::Engine;
 use crate::store::{MigrationPolicy, OwnChain, Store, WhenBehind};
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, PeopleAcceptor};
 
+pub use chain::examine_chain;
 pub use error::PlatformError;
-pub use examine::{Examination, examine};
+pub use examine::{Examination, examine, fetch_staples};
 use lifecycle::Ending;
 pub use lifecycle::Signals;
 pub use removals::removals;
@@ -66,8 +74,12 @@ pub struct Platform {
     store: Store,
     directory: DirectoryHandle,
     acceptor: Arc<Acceptor>,
+    people: Arc<PeopleAcceptor>,
     revocation: Engine,
     clock_watch: clock_watch::ClockWatch,
+    last_reload: last_reload::LastReload,
+    /// Which receivers of notifications fail.
+    notifications: notify::Status,
 }
 
 /// A platform with bound ports that does not serve yet.
@@ -76,8 +88,10 @@ pub struct Bound {
     platform: Platform,
     serving: Serving,
     admin: http::AdminListener,
+    commands: Option<Arc<dyn http::CommandLine>>,
     registry: Registry,
     liveness: Liveness,
+    contacts: Contacts,
     drain: CancellationToken,
 }
 
@@ -97,6 +111,8 @@ impl Platform {
         let revocation = Engine::open(&config.revocation, metrics.clone(), clock.clone())?;
         let acceptor = Acceptor::build(&config, Arc::clone(&directory), revocation.clone(), clock.clone())
             .map(Arc::new)?;
+        let people = PeopleAcceptor::build(&config, revocation.clone(), clock.clone());
+        let people = people.map(Arc::new).map_err(PlatformError::People)?;
         audit_forwarder::connector(&config, &clock)?;
         store_wait::await_server(&config, &clock).await?;
         let when_behind = match config.store.when_behind {
@@ -107,6 +123,8 @@ impl Platform {
             OwnChain::remembered(config.store.node.clone(), &config.audit.state_directory, when_behind);
         let store = Store::serve_chain(chain, &config.store.url, migration, clock.clone()).await?;
         store.report_to(&metrics);
+        let kind = if config.store.url.is_postgres() { "postgres" } else { "sqlite" };
+        metrics.operation.set_info(store.node().as_str(), kind);
         store.defer_audit_rows(config.audit.max_deferred_rows, &metrics);
         if let Err(error) = store.check_rights(removals(&config.store)).await {
             let error = explained(&error);
@@ -125,14 +143,17 @@ impl Platform {
             store,
             directory,
             acceptor,
+            people,
             revocation,
             clock_watch: clock_watch::ClockWatch::default(),
+            last_reload: last_reload::LastReload::default(),
+            notifications: notify::Status::default(),
         };
         if platform.config.load().messages.zone.is_unknown() {
             tracing::warn!("this machine does not say its time zone; times without zone are read as UTC");
         }
         platform.begin_with_clock().await;
-        expiry::publish(&platform.acceptor, &platform.metrics);
+        expiry::publish(&platform.acceptor, &platform.people, &platform.metrics);
         Ok(platform)
     }
 
@@ -142,15 +163,16 @@ impl Platform {
         &self.store
     }
 
-    /// Binds Interface A and the admin listener. The process may then open as many files as the system allows
-    /// it.
+    /// Binds Interface A, as far as the service manager has passed no sockets for it, and the admin listener.
+    /// The process may then open as many files as the system allows it.
     ///
     /// # Errors
-    /// When an address cannot be bound.
-    pub fn bind(self) -> Result<Bound, PlatformError> {
+    /// When an address cannot be bound, or a socket that was passed is for none.
+    pub fn bind(self, passed: PassedSockets) -> Result<Bound, PlatformError> {
+        let addresses = passed.assign(&self.config.load().interface_a.listen)?;
         let drain = CancellationToken::new();
         let registry = Registry::default();
-        let liveness = Liveness::default();
+        let (liveness, contacts) = (Liveness::default(), Contacts::default());
         let serving = InterfaceA::new(Dependencies {
             config: Arc::clone(&self.config),
             acceptor: Arc::clone(&self.acceptor),
@@ -158,15 +180,60 @@ impl Platform {
             revocation: self.revocation.clone(),
             registry: registry.clone(),
             liveness: liveness.clone(),
+            contacts: contacts.clone(),
             store: self.store.clone(),
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
             drain: drain.clone(),
         })
         .map_err(PlatformError::Threads)?
-        .bind()?;
-        let admin = http::AdminListener::bind(self.config.load().admin.listen)?;
-        Ok(Bound { platform: self, serving, admin, registry, liveness, drain })
+        .bind(addresses)?;
+        let (people, clock) = (Arc::clone(&self.people), self.clock.clone());
+        let mut admin = http::AdminListener::bind(self.config.load().admin.listen, people, clock)?;
+        self.bind_socket(&mut admin)?;
+        self.note_socket(&admin);
+        if let Some(address) = self.config.load().admin.health_listen {
+            admin.bind_health(address)?;
+        }
+        Ok(Bound { platform: self, serving, admin, commands: None, registry, liveness, contacts, drain })
+    }
+}
+
+impl Platform {
+    /// Binds the socket for people. Without one that is configured, the platform serves devices all the same:
+    /// commands then open the store themselves.
+    fn bind_socket(&self, admin: &mut http::AdminListener) -> Result<(), PlatformError> {
+        let config = self.config.load();
+        let section = &config.admin;
+        let Some(path) = section.socket.path(&config.audit.state_directory, &config.store.node) else {
+            return Ok(());
+        };
+        match admin.bind_socket(&path, section.socket_group.as_deref()) {
+            Err(error) if section.socket == AdminSocket::Beside => {
+                let error = explained(&error);
+                tracing::error!(error, "no socket for people and commands; set admin.socket to another path");
+                Ok(())
+            }
+            bound => {
+                bound?;
+                let group = section.socket_group.as_deref();
+                if let Some(why) = group.and_then(|group| http::unreachable_for(&path, group)) {
+                    tracing::warn!(why, "the socket for people is not reachable for all who may connect");
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Platform {
+    /// Commands look there once `admin.socket` was changed in the file.
+    fn note_socket(&self, admin: &http::AdminListener) {
+        let config = self.config.load();
+        let (folder, node) = (&config.audit.state_directory, &config.store.node);
+        if let Err(error) = http::note_socket(folder, node, admin.socket()) {
+            tracing::debug!(%error, "the path of the socket could not be written down");
+        }
     }
 }
 
@@ -185,10 +252,40 @@ impl Bound {
         self.serving.addresses()
     }
 
+    /// Executes commands for people who come in over the socket.
+    #[must_use]
+    pub fn with_commands(self, commands: Arc<dyn http::CommandLine>) -> Self {
+        Self { commands: Some(commands), ..self }
+    }
+
     /// The address of the admin listener.
     #[must_use]
     pub const fn admin_address(&self) -> SocketAddr {
         self.admin.address()
+    }
+
+    /// Whether the admin listener speaks TLS.
+    #[must_use]
+    pub fn has_admin_tls(&self) -> bool {
+        self.platform.people.is_on()
+    }
+
+    /// The address for probes of other machines, if there is one.
+    #[must_use]
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.admin.health_address()
+    }
+
+    /// A link by which a browser of this process's account sees the pages, once and within a minute.
+    #[must_use]
+    pub fn page_link(&self) -> Option<String> {
+        self.admin.page_link()
+    }
+
+    /// The socket for people and commands, if there is one.
+    #[must_use]
+    pub fn admin_socket(&self) -> Option<&Path> {
+        self.admin.socket()
     }
 
     /// Shuts the platform down gracefully when it is cancelled, as a first SIGTERM does.
@@ -232,6 +329,7 @@ impl Bound {
         let started = Event::PlatformStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen };
         platform.store.audit_or_defer(started).await;
         platform.record_certificates_at_start().await;
+        platform.record_unusable_identities(ReloadedBy::Start).await;
     }
 }
 
@@ -251,7 +349,7 @@ impl Platform {
             tasks.finish().await;
             // What made the signing task panic could end the process here.
             if !failed.contains(&Task::AuditSigning) {
-                audit::sign(&self.store, &self.acceptor).await;
+                audit::sign(&self.store, &self.acceptor, &self.config.load().tls).await;
             }
             chain_end::remember(&self.store).await;
             tasks.close();

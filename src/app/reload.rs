@@ -8,9 +8,10 @@ use crate::audit_forwarder;
 use crate::config::{Change, Config, ConfigError, Overrides, ReloadClass};
 use crate::http::{KeyEffect, Reloaded};
 use crate::model::explained;
+use crate::notify::Receiver;
 use crate::revocation::{self, Engine};
 use crate::store::StoreAccess;
-use crate::tls;
+use crate::tls::{self, PreparedPeople};
 
 /// Why a configuration was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,7 @@ impl ReloadError {
             }
             Self::Platform(PlatformError::Revocation(_)) => (ConfigurationFault::Revocation, Vec::new()),
             Self::Platform(PlatformError::Repository(_)) => (ConfigurationFault::Repository, Vec::new()),
+            Self::Platform(PlatformError::Notify(_)) => (ConfigurationFault::Receivers, Vec::new()),
             Self::Platform(PlatformError::Store(_)) => (ConfigurationFault::Store, Vec::new()),
             // Nothing else is read for a reload than the identities and roots.
             Self::Platform(_) => (ConfigurationFault::Identities, Vec::new()),
@@ -67,9 +69,15 @@ impl Platform {
     /// it cannot be used, the current configuration stays.
     pub(super) async fn reload(&self, by: ReloadedBy) -> Reloaded {
         match self.apply().await {
-            Ok(outcome) => self.report(outcome, by).await,
+            Ok(outcome) => {
+                self.last_reload.publish();
+                self.metrics.operation.config_last_reload_successful.set(1);
+                self.report(outcome, by).await
+            }
             Err(error) => {
                 let (fault, keys) = error.fault();
+                self.last_reload.refuse(self.clock.now(), fault, &keys);
+                self.metrics.operation.config_last_reload_successful.set(0);
                 self.store.audit_or_defer(Event::ConfigurationRefused { fault, keys, by }).await;
                 tracing::error!(
                     error = %explained(&error),
@@ -84,14 +92,15 @@ impl Platform {
         let current = self.config.load_full();
         let config = Config::load(&current.file, &Overrides::from_environment())?;
         let certificates = self.acceptor.installed_certificates();
-        let (revocation, acceptor, access) = self.prepare(&config)?;
+        let (revocation, acceptor, people, access) = self.prepare(&config)?;
         self.store.apply_access(access);
         self.revocation.apply(revocation);
+        self.people.publish(people);
         self.acceptor.publish(acceptor, config.stapling.wait).await;
         let changed = current.values.changed(&config.values);
         let changes = current.values.changes(&config.values, &self.started);
         self.config.store(Arc::new(config));
-        expiry::publish(&self.acceptor, &self.metrics);
+        expiry::publish(&self.acceptor, &self.people, &self.metrics);
         Ok(Outcome { changed, changes, certificates })
     }
 
@@ -99,11 +108,15 @@ impl Platform {
     fn prepare(
         &self,
         config: &Config,
-    ) -> Result<(revocation::Prepared, tls::Prepared, StoreAccess), PlatformError> {
+    ) -> Result<(revocation::Prepared, tls::Prepared, PreparedPeople, StoreAccess), PlatformError> {
         let revocation = Engine::prepare(&config.revocation)?;
         audit_forwarder::connector(config, &self.clock)?;
+        for settings in &config.notify {
+            Receiver::build(settings, &self.clock)?;
+        }
         let access = self.store.prepare_access(&config.store.url)?;
-        Ok((revocation, self.acceptor.prepare(config)?, access))
+        let people = self.people.prepare(config).map_err(PlatformError::People)?;
+        Ok((revocation, self.acceptor.prepare(config)?, people, access))
     }
 
     /// Says in the log, in the audit trail and in the response what happens to each key.
@@ -126,9 +139,15 @@ impl Platform {
         }
         let sections = sections(&changed);
         self.store
-            .audit_or_defer(Event::ConfigurationChanged { keys: changed, new_sessions, restart, by })
+            .audit_or_defer(Event::ConfigurationChanged {
+                keys: changed,
+                new_sessions,
+                restart,
+                by: by.clone(),
+            })
             .await;
         self.record_certificates(certificates).await;
+        self.record_unusable_identities(by).await;
         let effect = |change: Change| KeyEffect { effect: change.effect.code(), key: change.key };
         Reloaded::Published {
             sections,

@@ -7,5 +7,10 @@ use crate::store::Removals;
 #[must_use]
 pub fn removals(store: &Store) -> Removals {
     let removes = |retain| retain != Retain::Forever;
-    Removals { messages: removes(store.retain_messages), audit: removes(store.retain_audit) }
+    Removals {
+        messages: [store.retain_messages, store.retain_rejected(), store.retain_large()]
+            .into_iter()
+            .any(removes),
+        audit: removes(store.retain_audit),
+    }
 }

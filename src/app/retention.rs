@@ -7,43 +7,59 @@ use tokio_util::sync::CancellationToken;
 
 use super::Platform;
 use super::retention_pace::{Allowance, Pace};
+use crate::audit::MessageKind;
 use crate::audit_forwarder;
-use crate::config::Retain;
+use crate::config::{self, Retain};
 use crate::model::explained;
 use crate::store::{Store, StoreError};
 
 /// The tables with a retention time.
 #[derive(Clone, Copy)]
 enum Table {
+    /// Accepted messages, and settled orders.
     Messages,
+    /// Rejected messages.
+    Rejected,
+    /// Large accepted messages, where they go sooner than others.
+    Large,
     Audit,
 }
 
 impl Platform {
     /// An alert on the increase of a counter does not see the event that creates it.
     pub(super) fn start_prune_counters_at_zero(&self) {
-        for table in [Table::Messages, Table::Audit] {
+        for table in TABLES {
             self.metrics.housekeeping.retention_pruned_total.with_label_values(&[table.label()]);
             self.metrics.housekeeping.retention_backlog_seconds.with_label_values(&[table.label()]);
         }
     }
 
+    /// A sender that repeats a message is acknowledged for a copy that stays long enough.
+    pub(super) fn publish_retention_of_messages(&self) {
+        let config = self.config.load();
+        // Whatever kind of accepted message it is.
+        let [accepted, _, large] = config.store.message_ages();
+        let shortest = [accepted, large].into_iter().flatten().min();
+        self.store.messages_stay(shortest.and_then(|time| Duration::try_from(time).ok()));
+    }
+
     /// Runs retention passes until `done` is cancelled.
     pub(super) async fn prune(&self, done: &CancellationToken) {
-        let mut paces = [Pace::starting(self.clock.instant()); 2];
+        let mut paces = [Pace::starting(self.clock.instant()); TABLES.len()];
         let mut is_permitted = false;
         loop {
-            let (messages, audit) = {
+            let ages = {
                 let store = &self.config.load().store;
-                (store.retain_messages, store.retain_audit)
+                TABLES.map(|table| table.age(store))
             };
-            let tenths = [messages, audit].into_iter().filter_map(|retain| match retain {
+            self.publish_retention_of_messages();
+            let tenths = ages.into_iter().filter_map(|retain| match retain {
                 Retain::For(time) => Some(time / 10),
                 Retain::Forever => None,
             });
             let pause = tenths.min().unwrap_or(MAX_PASS_INTERVAL).min(MAX_PASS_INTERVAL);
             let pass = async {
-                self.pass(messages, audit, &mut paces, &mut is_permitted).await;
+                self.pass(ages, &mut paces, &mut is_permitted).await;
                 tokio::time::sleep(pause).await;
             };
             tokio::select! {
@@ -53,41 +69,49 @@ impl Platform {
         }
     }
 
-    async fn pass(&self, messages: Retain, audit: Retain, paces: &mut [Pace; 2], is_permitted: &mut bool) {
+    async fn pass(
+        &self,
+        ages: [Retain; TABLES.len()],
+        paces: &mut [Pace; TABLES.len()],
+        is_permitted: &mut bool,
+    ) {
         let time = match self.retention_time().await {
             Ok(time) => time,
             Err(error) => return warn("clock", &error),
         };
         // While the clock is not believed, nothing is old.
         let Some(time) = time else { return };
-        // Once: what an earlier version removed.
+        // Once: what an earlier version removed, of both kinds by the age of messages.
+        let [messages, ..] = ages;
         if let Some(cutoff) = cutoff(time.now, messages).filter(|_| !*is_permitted) {
             match self.store.permit_former_removals(cutoff, &*self.acceptor).await {
                 Ok(()) => *is_permitted = true,
                 Err(error) => warn(Table::Messages.label(), &error),
             }
         }
-        let tables = [(Table::Messages, messages), (Table::Audit, audit)];
-        for ((table, retain), pace) in tables.into_iter().zip(paces) {
+        for ((table, retain), pace) in TABLES.into_iter().zip(ages).zip(paces) {
             let Some(cutoff) = cutoff(time.now, retain) else { continue };
             match self.before(table, cutoff, time.release_before, pace).await {
-                Ok(Some(before)) => self.prune_table(table, before).await,
+                Ok(Some((oldest, before))) => self.prune_table(table, oldest, before).await,
                 Ok(None) => {}
                 Err(error) => warn(table.label(), &error),
             }
         }
     }
 
-    /// Rows before this time are removed by this pass; `None`: no row is.
+    /// The time of the oldest row, and the time before which rows are removed by this pass; `None`: no row
+    /// is.
     async fn before(
         &self,
         table: Table,
         cutoff: Timestamp,
         release_before: Timestamp,
         pace: &mut Pace,
-    ) -> Result<Option<Timestamp>, StoreError> {
+    ) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
         let oldest = match table {
-            Table::Messages => self.store.oldest_message_before(cutoff).await?,
+            Table::Messages => self.store.oldest_message_of(MessageKind::Accepted, cutoff).await?,
+            Table::Rejected => self.store.oldest_message_of(MessageKind::Rejected, cutoff).await?,
+            Table::Large => self.store.oldest_message_of(MessageKind::Large, cutoff).await?,
             Table::Audit => self.store.oldest_audit_row().await?.filter(|oldest| *oldest < cutoff),
         };
         let backlog = self.metrics.housekeeping.retention_backlog_seconds.with_label_values(&[table.label()]);
@@ -95,16 +119,16 @@ impl Platform {
         backlog.set(behind);
         let Some(oldest) = oldest else { return Ok(None) };
         match pace.allow(cutoff, oldest, release_before, self.clock.instant()) {
-            Allowance::Before(before) => Ok(Some(before)),
+            Allowance::Before(before) => Ok(Some((oldest, before))),
             Allowance::Day(before) => {
                 tracing::warn!(
                     code = "retention-backlog",
                     what = table.label(),
                     hours = behind / 3600,
                     "more than a day's worth has reached its age; one day's worth is removed every four \
-                     hours, or all at once with `store retention --force`"
+                     hours; `store retention --force` releases what is older than `retain-messages`"
                 );
-                Ok(Some(before))
+                Ok(Some((oldest, before)))
             }
             Allowance::Wait => Ok(None),
         }
@@ -112,11 +136,21 @@ impl Platform {
 
     /// Removes rows batch by batch. The pause after a batch is as long as the batch took: senders have the
     /// store for at least half of the time.
-    async fn prune_table(&self, table: Table, before: Timestamp) {
+    async fn prune_table(&self, table: Table, oldest: Timestamp, before: Timestamp) {
+        // Identifiers are more precise than the time of one.
+        let from = oldest.checked_sub(SignedDuration::from_secs(1)).ok();
         loop {
             let started = self.clock.instant();
             let pruned = match table {
-                Table::Messages => self.store.prune_messages(before, &*self.acceptor).await,
+                Table::Messages => {
+                    self.store.prune_messages_of(MessageKind::Accepted, from, before, &*self.acceptor).await
+                }
+                Table::Rejected => {
+                    self.store.prune_messages_of(MessageKind::Rejected, from, before, &*self.acceptor).await
+                }
+                Table::Large => {
+                    self.store.prune_messages_of(MessageKind::Large, from, before, &*self.acceptor).await
+                }
                 Table::Audit => {
                     // Rows that the Audit Record Repository has not received stay.
                     let received = audit_forwarder::received(&self.config.load(), self.store.node());
@@ -132,7 +166,7 @@ impl Platform {
                         .inc_by(rows);
                     let is_last = match table {
                         // A batch of messages that are expensive to delete is smaller.
-                        Table::Messages => rows == 0,
+                        Table::Messages | Table::Rejected | Table::Large => rows == 0,
                         Table::Audit => rows < u64::from(Store::PRUNED_AT_ONCE),
                     };
                     if is_last {
@@ -160,14 +194,28 @@ fn warn(what: &'static str, error: &StoreError) {
 }
 
 impl Table {
+    /// How long its rows are retained.
+    fn age(self, store: &config::Store) -> Retain {
+        match self {
+            Self::Messages => store.retain_messages,
+            Self::Rejected => store.retain_rejected(),
+            // Without an age of their own they go with the others.
+            Self::Large => store.retain_large.unwrap_or(Retain::Forever),
+            Self::Audit => store.retain_audit,
+        }
+    }
+
     const fn label(self) -> &'static str {
         match self {
             Self::Messages => "messages",
+            Self::Rejected => "rejected",
+            Self::Large => "large",
             Self::Audit => "audit",
         }
     }
 }
 
+const TABLES: [Table; 4] = [Table::Messages, Table::Rejected, Table::Large, Table::Audit];
 /// Longest time between two passes; a tenth of the shortest retention time if that is less.
 const MAX_PASS_INTERVAL: Duration = Duration::from_mins(1);
 /// Shortest pause between two batches.

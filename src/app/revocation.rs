@@ -9,12 +9,13 @@ use crate::config::ConfigHandle;
 use crate::interface_a::Registry;
 use crate::metrics::Metrics;
 use crate::revocation::Engine;
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, PeopleAcceptor};
 
 /// What the checks read and change.
 pub(super) struct Watched {
     pub(super) revocation: Engine,
     pub(super) acceptor: Arc<Acceptor>,
+    pub(super) people: Arc<PeopleAcceptor>,
     pub(super) registry: Registry,
     pub(super) config: ConfigHandle,
     pub(super) metrics: Metrics,
@@ -23,7 +24,7 @@ pub(super) struct Watched {
 /// Checks the certificates of all open sessions (revocation, validity, root) after every change of the
 /// revocation status of some certificate, and at `[revocation] check-interval`, until `done` is cancelled.
 pub(super) async fn watch(watched: Watched, done: CancellationToken) {
-    let Watched { revocation, acceptor, registry, config, metrics } = watched;
+    let Watched { revocation, acceptor, people, registry, config, metrics } = watched;
     let mut changes = revocation.subscribe();
     loop {
         let interval = config.load().revocation.check_interval;
@@ -33,7 +34,7 @@ pub(super) async fn watch(watched: Watched, done: CancellationToken) {
             changed = changes.changed() => if changed.is_err() { return },
         }
         // CAs of devices that have connected meanwhile.
-        expiry::publish(&acceptor, &metrics);
+        expiry::publish(&acceptor, &people, &metrics);
         let (registry, acceptor) = (registry.clone(), Arc::clone(&acceptor));
         // Thousands of sessions take longer than a task may hold its thread.
         let check = move || registry.recheck_certificates(|path| acceptor.lost_admission(path));

@@ -2,19 +2,25 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
+use super::health_report::HealthReport;
+use super::service_manager::ServiceManager;
 use super::tasks::{OnEnd, Tasks};
 use super::{Bound, Platform, audit, chain_end, directory, findings, live, revocation};
 use crate::audit::ReloadedBy;
 use crate::audit_forwarder::Forwarder;
+use crate::contact::{Contacts, Recorder};
 use crate::finding::Board;
 use crate::http;
-use crate::interface_a::{Accepting, Registry, Serving};
+use crate::interface_a::{AcceptCheck, Accepting, Registry, Serving};
 use crate::liveness::{self, Liveness};
 use crate::model::{Task, explained};
+use crate::notify;
+use crate::page;
 use crate::southbound::{Desk, Dispatcher};
 
 /// What the running parts share.
@@ -22,7 +28,9 @@ pub(super) struct Shared {
     pub(super) platform: Arc<Platform>,
     registry: Registry,
     liveness: Liveness,
+    contacts: Contacts,
     drain: CancellationToken,
+    follower: Arc<directory::Follower>,
 }
 
 impl Bound {
@@ -32,8 +40,14 @@ impl Bound {
         tasks: &mut Tasks,
         hangup: Signal,
     ) -> (Arc<Platform>, BoxFuture<'static, ()>) {
-        let Self { platform, serving, admin, registry, liveness, drain } = self;
-        let shared = Shared { platform: Arc::new(platform), registry, liveness, drain };
+        let Self { platform, serving, admin, commands, registry, liveness, contacts, drain } = self;
+        let follower = Arc::new(directory::Follower::new(
+            platform.store.clone(),
+            Arc::clone(&platform.directory),
+            registry.clone(),
+            platform.metrics.clone(),
+        ));
+        let shared = Shared { platform: Arc::new(platform), registry, liveness, contacts, drain, follower };
         shared.keep_instance(tasks);
         shared.watch_threads(tasks, &serving);
         shared.start_revocation(tasks);
@@ -41,7 +55,9 @@ impl Bound {
         shared.start_audit(tasks);
         shared.start_dispatcher(tasks).await;
         shared.start_housekeeping(tasks);
-        shared.start_operator_side(tasks, admin, serving.accepting(), hangup);
+        let live = shared.live_view(tasks, serving.accepting());
+        shared.start_health_report(tasks, Arc::clone(&live), serving.accept_check());
+        shared.start_operator_side(tasks, (admin, commands), live, hangup);
         let served = shared.start_interface_a(tasks, serving);
         (shared.platform, served)
     }
@@ -85,6 +101,7 @@ impl Shared {
         let watched = revocation::Watched {
             revocation: revocation.clone(),
             acceptor: Arc::clone(acceptor),
+            people: Arc::clone(&self.platform.people),
             registry,
             config,
             metrics: metrics.clone(),
@@ -95,25 +112,16 @@ impl Shared {
     }
 
     fn start_directory(&self, tasks: &mut Tasks) {
-        let Platform { store, directory, metrics, .. } = &*self.platform;
-        let watch = directory::watch(
-            store.clone(),
-            Arc::clone(directory),
-            self.registry.clone(),
-            metrics.clone(),
-            tasks.done(),
-        );
-        tasks.spawn(Task::Directory, watch);
+        tasks.spawn(Task::Directory, Arc::clone(&self.follower).watch(tasks.done()));
     }
 
     fn start_audit(&self, tasks: &mut Tasks) {
         let Platform { store, acceptor, config, metrics, clock, .. } = &*self.platform;
         let done = tasks.done();
         let (signed, acceptor) = (store.clone(), Arc::clone(acceptor));
-        tasks.spawn(
-            Task::AuditSigning,
-            audit::sign_regularly(signed, acceptor, Arc::clone(config), done.clone()),
-        );
+        let signing =
+            audit::sign_regularly(signed, acceptor, Arc::clone(config), metrics.clone(), done.clone());
+        tasks.spawn(Task::AuditSigning, signing);
         chain_end::start_counters_at_zero(metrics);
         let remembering = (store.clone(), metrics.clone(), Arc::clone(config), done.clone());
         tasks.spawn_restarting(Task::AuditMemory, move || {
@@ -167,23 +175,29 @@ impl Shared {
             let done = done.clone();
             move || watch.clone().run(done.clone())
         });
+        let recorder = Recorder {
+            contacts: self.contacts.clone(),
+            liveness: self.liveness.clone(),
+            directory: Arc::clone(&self.platform.directory),
+            store: self.platform.store.clone(),
+            clock: self.platform.clock.clone(),
+        };
+        tasks.spawn_restarting(Task::Contacts, {
+            let done = done.clone();
+            move || recorder.clone().run(done.clone())
+        });
         let platform = Arc::clone(&self.platform);
         platform.start_prune_counters_at_zero();
+        platform.publish_retention_of_messages();
         tasks.spawn_restarting(Task::Retention, move || {
             let (platform, done) = (Arc::clone(&platform), done.clone());
             async move { platform.prune(&done).await }
         });
     }
 
-    fn start_operator_side(
-        &self,
-        tasks: &mut Tasks,
-        admin: http::AdminListener,
-        accepting: Accepting,
-        hangup: Signal,
-    ) {
-        let Platform { store, metrics, revocation, config, acceptor, directory, clock, .. } = &*self.platform;
-        let live = Arc::new(live::LiveView {
+    fn live_view(&self, tasks: &Tasks, accepting: Accepting) -> Arc<live::LiveView> {
+        let Platform { config, acceptor, directory, clock, .. } = &*self.platform;
+        Arc::new(live::LiveView {
             registry: self.registry.clone(),
             accepting,
             liveness: self.liveness.clone(),
@@ -191,9 +205,36 @@ impl Shared {
             stapling: acceptor.staple_refresher().clone(),
             supervisor: tasks.supervisor(),
             directory: Arc::clone(directory),
+            follower: Arc::clone(&self.follower),
             board: Board::default(),
+            room: ArcSwapOption::empty(),
             started: clock.now(),
-        });
+            acceptor: Arc::clone(acceptor),
+            people: Arc::clone(&self.platform.people),
+            trend: std::sync::Mutex::default(),
+        })
+    }
+
+    fn start_health_report(&self, tasks: &mut Tasks, live: Arc<live::LiveView>, accept_check: AcceptCheck) {
+        let report = HealthReport {
+            manager: ServiceManager::from_environment(),
+            store: self.platform.store.clone(),
+            accept_check,
+            live,
+            drain: self.drain.clone(),
+        };
+        let done = tasks.done();
+        tasks.spawn_restarting(Task::ServiceManager, move || report.clone().run(done.clone()));
+    }
+
+    fn start_operator_side(
+        &self,
+        tasks: &mut Tasks,
+        (admin, commands): (http::AdminListener, Option<Arc<dyn http::CommandLine>>),
+        live: Arc<live::LiveView>,
+        hangup: Signal,
+    ) {
+        let Platform { store, metrics, revocation, config, .. } = &*self.platform;
         let examiner = findings::Examiner {
             platform: Arc::clone(&self.platform),
             live: Arc::clone(&live),
@@ -201,16 +242,36 @@ impl Shared {
         };
         let done = tasks.done();
         tasks.spawn_restarting(Task::Findings, move || examiner.clone().run(done.clone()));
+        self.start_notifications(tasks, live.board.clone());
         let (reloader, requests) = http::reloader();
         let (metrics, store, revocation) = (metrics.clone(), store.clone(), revocation.clone());
         let config = Arc::clone(config);
         let state =
             http::AdminState::new(config, metrics, store, revocation, self.drain.clone(), reloader, live);
-        let done = tasks.done();
-        tasks.spawn(Task::Admin, admin.serve(state, done));
+        let state = match commands {
+            Some(commands) => state.with_commands(commands),
+            None => state,
+        };
+        let (done, pages) = (tasks.done(), (page::routes(), page::problem_page(&state)));
+        tasks.spawn(Task::Admin, admin.serve(state, pages, done));
         let platform = Arc::clone(&self.platform);
         let reload = reload_on_request(platform, hangup, requests, self.drain.clone());
         tasks.spawn_until(Task::Reload, self.drain.clone(), reload);
+    }
+
+    fn start_notifications(&self, tasks: &mut Tasks, board: Board) {
+        let Platform { store, metrics, config, clock, notifications, .. } = &*self.platform;
+        notify::start_at_zero(metrics);
+        let watch = notify::Watch {
+            board,
+            config: Arc::clone(config),
+            store: store.clone(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            status: notifications.clone(),
+        };
+        let done = tasks.done();
+        tasks.spawn_restarting(Task::Notifications, move || watch.clone().run(done.clone()));
     }
 
     /// The future that is returned resolves when every session has ended.
@@ -242,11 +303,21 @@ async fn reload_on_request(
     mut requests: http::ReloadRequests,
     drain: CancellationToken,
 ) {
+    let manager = ServiceManager::from_environment();
+    let reload = async |by| {
+        manager.reloading();
+        let reloaded = platform.reload(by).await;
+        manager.reloaded();
+        reloaded
+    };
     loop {
         tokio::select! {
             () = drain.cancelled() => return,
-            Some(request) = requests.recv() => request.answer(platform.reload(ReloadedBy::Http).await),
-            _ = hangup.recv() => drop(platform.reload(ReloadedBy::Signal).await),
+            Some(request) = requests.recv() => {
+                let by = ReloadedBy::Http(request.actor().to_owned());
+                request.answer(reload(by).await);
+            }
+            _ = hangup.recv() => drop(reload(ReloadedBy::Signal).await),
         }
     }
 }

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 
 use super::event::*;
-use super::{ChainHead, Distrust, Permit, SignError, Signature, SignatureVerifier, Signer};
-use crate::authz::{DeviceKind, DeviceStatus};
+use super::{
+    Acceptance, ChainHead, Distrust, MessageKind, Permit, SignError, Signature, SignatureVerifier, Signer,
+};
+use crate::authz::{About, DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
-use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, Refusal, SessionId};
+use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, PatientKey, Refusal, Searched, SessionId};
 
 /// Signs by repeating the message, so that a signature over another message never verifies.
 pub(crate) struct Repeating;
@@ -29,6 +31,7 @@ impl SignatureVerifier for Repeating {
 pub(crate) fn every_event() -> Vec<Event> {
     let at = Timestamp::from_second(1_750_000_000).unwrap();
     let (message, session) = (MessageId::at(at), SessionId::at(at));
+    let digest = Fingerprint::sha256(b"MSH|");
     let device: DeviceId = "PUMP-1".parse().unwrap();
     let (id, actor) = (|| device.clone(), || "alice".to_owned());
     let (kind, status) = (DeviceKind::Gateway, DeviceStatus::Active);
@@ -45,7 +48,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::ConfigurationRefused {
             fault: ConfigurationFault::Values,
             keys: vec!["admin.listen".to_owned()],
-            by: ReloadedBy::Http,
+            by: ReloadedBy::Http("m.weber".to_owned()),
         },
         Event::CertificatesChanged { old: Vec::new(), new: installed() },
         Event::ClockUnconfirmed { clock: at, expected: Timestamp::UNIX_EPOCH },
@@ -80,8 +83,11 @@ pub(crate) fn every_event() -> Vec<Event> {
             }),
         },
         Event::SessionEnded { session, device: id(), why: SessionEnd::Withdrawn(Refusal::Revoked) },
-        Event::MessageAccepted { message, session, device: id() },
-        Event::MessageRejected { message, session, device: id(), code: "type".to_owned() },
+        Event::MessageAccepted { message, session, device: id(), digest, large: true },
+        Event::MessageRejected { message, session, device: id(), digest, code: "type".to_owned() },
+        Event::MessageResent { message, session, device: id(), digest, times: 7 },
+        Event::CopyReplaced(ReplacedCopy { message, copy: message, device: id(), digest }),
+        Event::CopyRenewed(ReplacedCopy { message, copy: message, device: id(), digest }),
         Event::IdentityViolation { message, session, device: id(), identity: "00A0".to_owned() },
         Event::RejectionsNotStored { device: id(), since: at, messages: 7, bytes: 700 },
         Event::BytesBetweenFrames { session, device: id(), count: 7 },
@@ -108,6 +114,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             acknowledge: AcknowledgeAs::Accept,
             silent_after: Some("2m".to_owned()),
             expected: false,
+            about: about(),
             actor: actor(),
         },
         Event::DeviceChanged {
@@ -118,6 +125,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             acknowledge: AcknowledgeAs::AsAsked,
             silent_after: Some("2m".to_owned()),
             expected: false,
+            about: about(),
             actor: actor(),
         },
         Event::DeviceSuspended { device: id(), actor: actor() },
@@ -126,6 +134,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::DeviceMerged { device: id(), removed: id(), actor: actor() },
         Event::DeviceLearningStarted { device: id(), until: at, actor: actor() },
         Event::DeviceLearningEnded { device: id(), actor: actor() },
+        Event::DeviceIdentitiesForgotten { device: id(), identity: Some("7".to_owned()), actor: actor() },
         Event::SouthboundQueued { message, device: id(), expires: at, actor: actor() },
         Event::SouthboundSent { message, device: id() },
         Event::SouthboundSettled {
@@ -137,11 +146,27 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::MessageReconsidered {
             message,
             original: message,
+            received_at: at,
             device: id(),
+            digest,
             rejection: "identity-mismatch".to_owned(),
             actor: actor(),
         },
-        Event::MessageViewed { message, device: id(), viewed_as: ViewedAs::TreeWithPatient, actor: actor() },
+        Event::MessageViewed {
+            message,
+            device: id(),
+            viewed_as: ViewedAs::TreeWithPatient,
+            actor: actor(),
+            reason: None,
+        },
+        Event::MessagesSearched(Box::new(ContentSearch {
+            patient: PatientKey::new(b"key").search_key(Searched::Patient, "4711"),
+            device: Some(id()),
+            since: Some(at),
+            actor: actor(),
+            reason: Some("transfer".to_owned()),
+            ..ContentSearch::default()
+        })),
         Event::MessagesExported {
             selection: Selection { device: Some(id()), since: Some(at), ..Selection::default() },
             actor: actor(),
@@ -149,8 +174,10 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::MessagesPruned {
             removed: Box::new([message].into_iter().collect()),
             orders: 6,
-            permit: Box::new(Permit::sign(&Repeating, &node(), at).unwrap()),
+            permit: Box::new(Permit::sign(&Repeating, &node(), MessageKind::Accepted, at).unwrap()),
         },
+        Event::PersonLoggedIn { actor: actor() },
+        Event::PersonLoggedOut { why: "idle".to_owned(), actor: actor() },
         Event::StoreCopied { actor: actor() },
         Event::AuditExported { format: ExportFormat::Jsonl, since: Some(at), actor: actor() },
         Event::AuditVerified {
@@ -165,10 +192,17 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::AuditRowsLost { count: 7, first: at, last: at },
         Event::AuditDiverged {
             finding: ChainFinding::StoreBehind,
+            node: Some(node()),
             remembered: Some(ChainHead::START),
             found: ChainHead::START,
         },
         Event::AuditEndAccepted { remembered: ChainHead::START, found: ChainHead::START, actor: actor() },
+        Event::AuditFaultAccepted {
+            acceptance: Box::new(
+                Acceptance::sign(&Repeating, node(), ChainHead::START, vec![7], at).unwrap(),
+            ),
+            actor: actor(),
+        },
         Event::AuditSigned {
             link: ChainHead::START,
             signature: Signature {
@@ -183,6 +217,16 @@ pub(crate) fn every_event() -> Vec<Event> {
 
 pub(crate) fn peer() -> SocketAddr {
     "192.0.2.7:50123".parse().unwrap()
+}
+
+fn about() -> Box<About> {
+    Box::new(About {
+        name: "ICU-14".to_owned(),
+        ward: "ICU".to_owned(),
+        model: "P7".to_owned(),
+        serial: "4711".to_owned(),
+        owner: "BME".to_owned(),
+    })
 }
 
 fn evidence() -> CertificateStatus {

@@ -7,15 +7,15 @@ mod event;
 
 pub use atna::{AtnaMessage, Originator, Outcome, RecordedEvent};
 pub use chain::{
-    Beginning, Broken, ChainHead, ChainHeadError, ChainRow, Distrust, Fault, Intact, LastSignature, Permit,
-    RowHash, SignError, Signature, SignatureVerifier, Signer, SigningRule, Verifier, begin_bytes,
-    permit_bytes, signed_bytes,
+    Acceptance, Beginning, Broken, ChainHead, ChainHeadError, ChainRow, Distrust, Fault, Intact,
+    LastSignature, MessageKind, Permit, RowHash, SignError, Signature, SignatureVerifier, Signer,
+    SigningRule, Verifier, begin_bytes, is_of_a_serving_platform, permit_bytes, signed_bytes,
 };
 pub use event::{
-    Certificate, CertificateStatus, ChainFinding, ChainVerdict, ConfigurationFault, CountedSessions, Event,
-    ExportFormat, FeedsBehind, Installed, InstalledRole, RefusalCount, RefusedPeers, ReloadedBy,
-    RemovedMessages, Selection, SessionEnd, SettledBy, Settlement, StopReason, UnfitUses, UsageField,
-    ViewedAs,
+    Certificate, CertificateStatus, ChainFinding, ChainVerdict, ConfigurationFault, ContentSearch,
+    CountedSessions, Event, ExportFormat, FeedsBehind, Installed, InstalledRole, RefusalCount, RefusedPeers,
+    ReloadedBy, RemovedMessages, ReplacedCopy, Selection, SessionEnd, SettledBy, Settlement, StopReason,
+    UnfitUses, UsageField, ViewedAs,
 };
 
 #[cfg(test)]

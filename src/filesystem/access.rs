@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
+use super::accounts;
+
 /// A file or folder that this process cannot use as it has to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct AccessProblem {
@@ -157,13 +159,7 @@ fn normalised(path: &Path) -> PathBuf {
 
 /// The name of a user in the machine's own list, or its number.
 pub(super) fn user_name(user: u32) -> String {
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse::<u32>().ok()? == user).then(|| name.to_owned())
-    });
-    name.unwrap_or_else(|| user.to_string())
+    accounts::user_name(user).unwrap_or_else(|| user.to_string())
 }
 
 /// The file systems of /proc and /sys (statfs(2)).

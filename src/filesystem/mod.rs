@@ -1,6 +1,7 @@
 //! Files and folders of the service: their creation, and why this process cannot use one.
 
 mod access;
+pub(crate) mod accounts;
 mod create;
 mod private;
 mod replace;

@@ -78,9 +78,18 @@ macro_rules! codes {
 }
 
 codes! {
+    /// Keys of the file need a restart to apply.
+    RestartPending, "restart-pending", Attention,
+        "restart the platform at a quiet moment: devices connect again by themselves";
+    /// The last reload was refused; the former configuration stays.
+    ReloadRefused, "reload-refused", Attention,
+        "correct the file: `pcd-platform check` names the place; then reload again";
     /// A certificate of the platform ends soon, or has ended.
     PlatformCertificateEnding, "platform-certificate-ending", Attention,
         "order a new certificate for the same key kind, install it, and reload";
+    /// Browsers refuse the certificate that the admin listener shows.
+    AdminCertificateUnfit, "admin-certificate-unfit", Urgent,
+        "install a certificate for TLS servers with the name that people type, name it in `admin.certificate`, and reload";
     /// A root or issuing CA ends soon, or has ended.
     CaEnding, "ca-ending", Attention,
         "ask the owner of the CA for its successor, and install it beside the present one";
@@ -111,12 +120,27 @@ codes! {
     /// The remembered end of the audit chain cannot be compared.
     AuditEndUnread, "audit-end-unread", Attention,
         "make the folder `audit.state-directory` readable and writable for the platform";
+    /// A row of another node's chain does not verify.
+    OtherChainBroken, "other-chain-broken", Urgent,
+        "find out who wrote it: `pcd-platform audit verify`; once decided, `pcd-platform audit accept-end --node NODE`";
+    /// A message was stored in the place of a copy that another program had put into the store.
+    CopyReplaced, "copy-replaced", Attention,
+        "find out who wrote to the database beside the platform; then `pcd-platform store check`";
     /// The clock differs from what it should show; retention pauses.
     ClockUnconfirmed, "clock-unconfirmed", Attention,
         "correct the clock; if it is right, confirm it: `pcd-platform store retention --force`";
     /// Clocks of nodes, or of the store's server, differ.
     ClockDifference, "clock-difference", Attention,
         "synchronise the clocks of all nodes and of the server (docs/operations.md)";
+    /// The disk of the store will be full soon.
+    DiskFilling, "disk-filling", Urgent,
+        "give the store more space, or shorten `store.retain-messages`";
+    /// The last backup is old, or there is none.
+    BackupOld, "backup-old", Attention,
+        "make one: `pcd-platform store backup FILE`, and let a timer repeat it";
+    /// Connections, descriptors, handshakes or the queue of the store are nearly used up.
+    LimitNear, "limit-near", Attention,
+        "raise the limit that is named, or find out who uses it: `/api/sessions`";
     /// New connections are not accepted, for lack of descriptors or memory.
     NotAccepting, "not-accepting", Urgent,
         "give the process what it lacks, or find the peer that takes it: `/api/sessions`";
@@ -126,9 +150,30 @@ codes! {
     /// A running part ended because of a fault.
     TaskFailed, "task-failed", Urgent,
         "keep the log, and report the fault; the service manager starts the platform again";
+    /// A receiver of notifications does not take them.
+    NotificationFailing, "notification-failing", Attention,
+        "look at the error that is named; `pcd-platform notify test` tries again";
+    /// An order was not carried out: it expired, was refused or is unconfirmed.
+    OrderFailed, "order-failed", Urgent,
+        "inform the person who ordered it; `pcd-platform order show ID` says what was answered";
+    /// A device of the directory connects, and is refused.
+    DeviceLockedOut, "device-locked-out", Urgent,
+        "`pcd-platform device why CN` says where it ends and what to do; look after the patient meanwhile";
+    /// A device sends, and its messages are rejected.
+    DeviceRejected, "device-rejected", Urgent,
+        "`pcd-platform device why CN` names the reason and what to do; look after the patient meanwhile";
+    /// A peer with a good certificate is in no directory.
+    DeviceRefused, "device-refused", Attention,
+        "if the device is yours, add it: `pcd-platform device add CN`; otherwise ask its CA why it certified it";
+    /// The certificate of a device ends soon, or has ended.
+    DeviceCertificateEnding, "device-certificate-ending", Attention,
+        "order a new certificate for the device, and install it before the end";
     /// A device that sent regularly has stopped.
     DeviceSilent, "device-silent", Urgent,
-        "look at the device and its network; `pcd-platform audit list` shows its last connection";
+        "look at the device and its network; `pcd-platform device why CN` shows its last connection and how it ended";
+    /// A device left monitoring by its heartbeat, and has sent nothing since.
+    DeviceLeft, "device-left", Info,
+        "nothing, if it was switched off; if a patient is connected to it, look at it";
     /// An expected device of the directory never sent anything.
     DeviceNeverSeen, "device-never-seen", Attention,
         "check the address and the certificate of the device, or say `device change CN --not-expected`";

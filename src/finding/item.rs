@@ -1,6 +1,8 @@
 //! One finding.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -76,13 +78,25 @@ pub struct Finding {
     pub what: String,
     /// Since when, if that is known.
     pub since: Option<Timestamp>,
+    /// The ward of the device that it is about; empty where there is none.
+    pub ward: Box<str>,
+    /// What an operator does about it where the facts ask for something else than the code does.
+    pub advice: Option<Arc<str>>,
 }
 
 impl Finding {
     /// A finding with the usual severity of its code.
     #[must_use]
     pub fn new(code: Code, subject: Subject, what: impl Into<String>) -> Self {
-        Self { code, severity: code.severity(), subject, what: what.into(), since: None }
+        Self {
+            code,
+            severity: code.severity(),
+            subject,
+            what: what.into(),
+            since: None,
+            ward: Box::default(),
+            advice: None,
+        }
     }
 
     /// The same with another severity.
@@ -97,6 +111,33 @@ impl Finding {
         Self { since: Some(since), ..self }
     }
 
+    /// The same about a device of this ward.
+    #[must_use]
+    pub fn in_ward(self, ward: &str) -> Self {
+        Self { ward: ward.trim().into(), ..self }
+    }
+
+    /// The same with another advice than that of its code.
+    #[must_use]
+    pub fn advise(self, advice: impl Into<Arc<str>>) -> Self {
+        Self { advice: Some(advice.into()), ..self }
+    }
+
+    /// What an operator does about it: one sentence, whose commands name the device that it is about.
+    #[must_use]
+    pub fn what_to_do(&self) -> Cow<'static, str> {
+        let general = self.advice.as_deref().unwrap_or(self.code.what_to_do());
+        // A name that a shell would read differently stays out of a command that is copied.
+        let is_plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c));
+        match self.subject.name().filter(is_plain) {
+            Some(name) => Cow::Owned(general.replace(" CN", &format!(" {name}"))),
+            None => self
+                .advice
+                .as_deref()
+                .map_or(Cow::Borrowed(self.code.what_to_do()), |own| own.to_owned().into()),
+        }
+    }
+
     /// How it is shown as JSON.
     #[must_use]
     pub fn view(&self) -> FindingView<'_> {
@@ -105,8 +146,9 @@ impl Finding {
             severity: self.severity.code(),
             subject: self.subject.kind(),
             name: self.subject.name(),
+            ward: &self.ward,
             what: &self.what,
-            what_to_do: self.code.what_to_do(),
+            what_to_do: self.what_to_do(),
             since: self.since.map(|since| since.to_string()),
             help: format!("/help/{}", self.code),
         }
@@ -126,10 +168,13 @@ pub struct FindingView<'a> {
     /// The name of what it is about, where there are several of the kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<&'a str>,
+    /// The ward of the device that it is about.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub ward: &'a str,
     /// One sentence with the facts.
     pub what: &'a str,
     /// What an operator does about it.
-    pub what_to_do: &'static str,
+    pub what_to_do: Cow<'static, str>,
     /// Since when, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,

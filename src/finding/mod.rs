@@ -4,12 +4,16 @@
 //! a code, a severity, a subject, a sentence with the facts, and what to do about it; its code is the name of
 //! a help page.
 
+mod alert_help;
 mod board;
 mod code;
 mod help;
 mod item;
+mod setup_code;
 
+pub use alert_help::{alert_help, alert_help_pages};
 pub use board::{Board, Changes};
 pub use code::{Code, Severity};
 pub use help::{HelpPage, help, help_pages};
 pub use item::{Finding, FindingView, Looked, Subject};
+pub use setup_code::SetupCode;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::problem::Problem;
 use crate::metrics::Metrics;
 
 /// The turns.
@@ -39,8 +39,7 @@ impl ApiTurns {
 pub(super) async fn wait(State(turns): State<ApiTurns>, request: Request, next: Next) -> Response {
     let Some(_turn) = turns.take().await else {
         turns.metrics.housekeeping.admin_refusals_total.with_label_values(&["busy"]).inc();
-        let help = "other requests to /api are being answered\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], help).into_response();
+        return Problem::busy().into_response();
     };
     next.run(request).await
 }
@@ -55,7 +54,7 @@ mod tests {
 
     #[tokio::test]
     async fn at_most_two_requests_are_answered_at_once_and_none_waits_for_long() {
-        let longest_wait = Duration::from_secs(1);
+        let longest_wait = Duration::from_secs(3);
         let turns = ApiTurns { longest_wait, ..ApiTurns::new(Metrics::new().unwrap()) };
         let requests: Vec<_> = (0..8)
             .map(|_| {

@@ -6,8 +6,10 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::AdminState;
+use crate::finding::Code;
 use crate::model::explained;
 use crate::store::{OwnChain, StoreError};
+use crate::view::code_of;
 
 /// The response of `/readyz`: each check by name.
 #[derive(Debug, Serialize)]
@@ -33,6 +35,9 @@ struct Check {
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The code of the finding that the reason is, which is the name of its help page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
 }
 
 pub(super) async fn live() -> &'static str {
@@ -40,16 +45,18 @@ pub(super) async fn live() -> &'static str {
 }
 
 pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<Readiness>) {
-    let draining = state.drain.is_cancelled().then(|| "the platform is shutting down".to_owned());
-    let closed = draining.or_else(|| state.live.shortage());
+    let draining = "the platform is shutting down".to_owned();
+    let draining = state.drain.is_cancelled().then_some((Code::ShuttingDown, draining));
+    let closed = draining.or_else(|| Some((Code::NotAccepting, state.live.shortage()?)));
     // First the rights: what is missing has a name there.
     let store = match state.store.check_rights(state.live.removals()).await {
         Ok(()) => state.store.check().await,
         lacking => lacking,
     };
-    let store = store.err().map(|error| explained(&error));
+    let store = store.err().map(|error| (code_of(&error), explained(&error)));
     let failed = state.live.failed_tasks();
-    let failed = (!failed.is_empty()).then(|| format!("ended because of a fault: {}", failed.join(", ")));
+    let named = || (Code::TaskFailed, format!("ended because of a fault: {}", failed.join(", ")));
+    let failed = (!failed.is_empty()).then(named);
     let checks = Checks {
         accepting: Check::failing(closed),
         store: Check::failing(store),
@@ -64,12 +71,20 @@ pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<
 impl Check {
     fn of_chain(chain: &OwnChain) -> Self {
         match chain.refused() {
-            Some(divergence) => Self::failing(Some(explained(&StoreError::Diverged(Box::new(divergence))))),
-            None => Self { ok: true, reason: chain.warning() },
+            Some(divergence) => {
+                let error = StoreError::Diverged(Box::new(divergence));
+                Self::failing(Some((code_of(&error), explained(&error))))
+            }
+            None => {
+                let reason = chain.warning();
+                let code = reason.as_ref().map(|_| Code::AuditEndUnread.code());
+                Self { ok: true, reason, code }
+            }
         }
     }
 
-    const fn failing(reason: Option<String>) -> Self {
-        Self { ok: reason.is_none(), reason }
+    fn failing(failure: Option<(Code, String)>) -> Self {
+        let (code, reason) = failure.map(|(code, reason)| (code.code(), reason)).unzip();
+        Self { ok: reason.is_none(), reason, code }
     }
 }

@@ -5,23 +5,22 @@
 //! and metrics are answered under every name: load balancers, orchestrators and collectors use addresses and
 //! names of their own, and those responses hold neither devices nor messages.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::http::header::HOST;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::AdminState;
-
-/// The address of this machine to which the client connected.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LocalAddress(pub(super) SocketAddr);
+use super::person::Arrival;
+use super::problem::Problem;
 
 /// Refuses a request whose host is not one of this listener: 421 Misdirected Request (RFC 9110 15.5.20).
 pub(super) async fn require(State(state): State<AdminState>, request: Request, next: Next) -> Response {
-    let local = request.extensions().get::<LocalAddress>().map(|LocalAddress(address)| address.ip());
+    // A browser reaches the socket through a forwarded port of this or another machine (ssh -L).
+    let local = request.extensions().get::<Arrival>().and_then(Arrival::local_address);
     let config = state.config.load();
     if OPEN_PATHS.contains(&request.uri().path())
         || is_ours(request.uri(), request.headers(), local, &config.admin.allowed_hosts)
@@ -29,9 +28,7 @@ pub(super) async fn require(State(state): State<AdminState>, request: Request, n
         return next.run(request).await;
     }
     state.metrics.housekeeping.admin_refusals_total.with_label_values(&["host"]).inc();
-    let reason = "this host is not one of the admin listener; use localhost or the address that it listens on, \
-                  or list the host in admin.allowed-hosts\n";
-    (StatusCode::MISDIRECTED_REQUEST, reason).into_response()
+    Problem::host().into_response()
 }
 
 /// Whether every host that the request names is one of the listener. Browsers always name one.

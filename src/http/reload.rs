@@ -6,6 +6,8 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
+use super::person::Person;
+
 /// The outcome of a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "result")]
@@ -37,7 +39,10 @@ pub struct KeyEffect {
 
 /// A request to reload; its sender waits for the outcome.
 #[derive(Debug)]
-pub struct ReloadRequest(oneshot::Sender<Reloaded>);
+pub struct ReloadRequest {
+    actor: String,
+    answer: oneshot::Sender<Reloaded>,
+}
 
 /// The receiving end of the requests.
 pub type ReloadRequests = mpsc::Receiver<ReloadRequest>;
@@ -54,25 +59,37 @@ pub fn reloader() -> (Reloader, ReloadRequests) {
 }
 
 impl ReloadRequest {
+    /// Who asks, as the audit trail names the person.
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
+
     /// Sends the outcome to the client, if it is still connected.
     pub fn answer(self, reloaded: Reloaded) {
-        let _ = self.0.send(reloaded);
+        let _ = self.answer.send(reloaded);
     }
 }
 
 impl Reloader {
     /// `None` when the platform is stopping.
-    async fn reload(&self) -> Option<Reloaded> {
+    pub(super) async fn reload(&self, actor: &str) -> Option<Reloaded> {
         let (answer, reloaded) = oneshot::channel();
-        self.0.send(ReloadRequest(answer)).await.ok()?;
+        self.0.send(ReloadRequest { actor: actor.to_owned(), answer }).await.ok()?;
         reloaded.await.ok()
     }
 }
 
 /// 200 when the new configuration is applied, 409 with the reason when the current one stays.
 /// 503 while the platform stops.
-pub(super) async fn reload(State(reloader): State<Reloader>) -> (StatusCode, Json<Reloaded>) {
-    let reloaded = reloader.reload().await;
+#[utoipa::path(post, path = "/reload", tag = "act",
+    responses((status = 200, description = "applied", content_type = "application/json"),
+        (status = 409, description = "unchanged, with the reason", content_type = "application/json")))]
+pub(super) async fn reload(person: Person, State(reloader): State<Reloader>) -> (StatusCode, Json<Reloaded>) {
+    outcome(reloader.reload(person.actor()).await)
+}
+
+fn outcome(reloaded: Option<Reloaded>) -> (StatusCode, Json<Reloaded>) {
     let status = match &reloaded {
         Some(Reloaded::Published { .. }) => StatusCode::OK,
         Some(Reloaded::Unchanged { .. }) => StatusCode::CONFLICT,
@@ -90,7 +107,7 @@ mod tests {
     async fn a_reload_while_the_platform_stops_says_so() {
         let (reloader, requests) = reloader();
         drop(requests);
-        let (status, Json(body)) = reload(State(reloader)).await;
+        let (status, Json(body)) = outcome(reloader.reload("alice").await);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         let expected = serde_json::json!({"result": "unchanged", "reason": "the platform is stopping"});
         assert_eq!(serde_json::to_value(body).unwrap(), expected);

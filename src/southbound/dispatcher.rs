@@ -113,6 +113,8 @@ impl Dispatcher {
                 let count = i64::try_from(waiting.len()).unwrap_or(i64::MAX);
                 self.desk.metrics.southbound_pending.set(count);
                 let now = self.desk.store.now();
+                let oldest = waiting.iter().min().map_or(0, |id| now.duration_since(id.time()).as_secs());
+                self.desk.metrics.operation.southbound_oldest_seconds.set(oldest.max(0));
                 let left = next_lapse.map(|time| Duration::try_from(time.duration_since(now)));
                 left.map_or(POLL, |left| left.unwrap_or_default().clamp(AT_ONCE, POLL))
             }

@@ -3,10 +3,9 @@
 use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
 
-use super::known_patient::KnownPatient;
 use super::sentence::sentence;
 use crate::hl7::{Message, MessageTime};
-use crate::pcd::{Alert, AlertReport, Filler, Transaction};
+use crate::pcd::{Alert, AlertReport, Filler, KnownPatient, Transaction};
 use crate::store::{Store, StoreError, StoredMessage};
 
 /// An alert: what identifies it, and a sentence about it that names no patient.
@@ -53,11 +52,7 @@ impl ReportedAlert {
         store: &Store,
     ) -> Result<Vec<Self>, StoreError> {
         let summary = &message.summary;
-        let is_alert = summary
-            .transaction
-            .as_deref()
-            .is_some_and(|transaction| transaction.eq_ignore_ascii_case(Transaction::Pcd04.label()));
-        if !is_alert {
+        if !is_alert(summary.transaction.as_deref()) {
             return Ok(Vec::new());
         }
         let Ok(parsed) = Message::parse(&message.raw) else { return Ok(Vec::new()) };
@@ -99,6 +94,38 @@ impl ReportedAlert {
         }
         Ok(alerts)
     }
+}
+
+/// The alerts of a message in words; none where `transaction` is not PCD-04.
+pub(super) fn sentences(transaction: Option<&str>, raw: &[u8]) -> Vec<String> {
+    let parsed = if is_alert(transaction) { Message::parse(raw).ok() } else { None };
+    let Some(parsed) = parsed else { return Vec::new() };
+    let (alerts, count) = Alert::counted(&parsed);
+    let shown = alerts.iter().take(AlertReport::MAX_PER_MESSAGE);
+    let mut sentences: Vec<_> = shown.map(|alert| sentence(alert, &parsed.header())).collect();
+    sentences.extend(not_shown_in_words(count.saturating_sub(sentences.len())));
+    sentences
+}
+
+/// How many alerts a message has besides those that are shown, of which there are `shown`.
+pub(super) fn not_shown(message: &StoredMessage, shown: usize) -> usize {
+    if shown < AlertReport::MAX_PER_MESSAGE {
+        return 0;
+    }
+    let count = Message::parse(&message.raw).map_or(0, |parsed| Alert::counted(&parsed).1);
+    count.saturating_sub(shown)
+}
+
+/// The same as a sentence that follows the alerts; `None` where all are shown.
+#[must_use]
+pub fn not_shown_in_words(count: usize) -> Option<String> {
+    let (alerts, them) = if count == 1 { ("alert", "it is") } else { ("alerts", "they are") };
+    (count > 0)
+        .then(|| format!("and {count} further {alerts} of this message, not shown here: {them} in --tree"))
+}
+
+fn is_alert(transaction: Option<&str>) -> bool {
+    transaction.is_some_and(|transaction| transaction.eq_ignore_ascii_case(Transaction::Pcd04.label()))
 }
 
 /// The number of an alert with its assigner. Some senders write the bed of the patient for the assigner, as a

@@ -23,6 +23,10 @@ pub struct AuditRowView<'a> {
     pub details: Value,
     /// The hash over the row and the hash before it, in hexadecimal.
     pub hash: String,
+    /// Whether a number, the node, the time or the hash is none that the platform writes, and replaced here
+    /// by the nearest one. Absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub distorted: bool,
 }
 
 impl<'a> From<&'a AuditRow> for AuditRowView<'a> {
@@ -35,6 +39,7 @@ impl<'a> From<&'a AuditRow> for AuditRowView<'a> {
             event: &row.event,
             details: serde_json::from_str(&row.details).unwrap_or_else(|_| row.details.as_str().into()),
             hash: row.hash.to_string(),
+            distorted: row.is_distorted,
         }
     }
 }
@@ -51,7 +56,7 @@ mod tests {
         let place = TestStore::new();
         let store = place.open().await;
         store.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
-        let filter = AuditFilter { event: None, since: None, page: Page::Latest, limit: 1 };
+        let filter = AuditFilter { event: None, device: None, since: None, page: Page::Latest, limit: 1 };
         let mut row = store.audit_rows(&filter).await.unwrap().remove(0);
         assert_eq!(
             serde_json::to_string(&AuditRowView::from(&row)).unwrap(),

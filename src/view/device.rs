@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::fleet::StandingView;
 use super::session::{BehindView, FeedView};
 use crate::authz::{Device, rules};
+use crate::fleet::Standing;
 use crate::pcd::DeviceIdentity;
 use crate::store::SeenIdentity;
 
@@ -31,6 +33,21 @@ pub struct DeviceView<'a> {
     pub expected: bool,
     /// The operator's note.
     pub note: &'a str,
+    /// What staff call it; this and the next ones are not there when they are empty.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub name: &'a str,
+    /// Ward or location.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub ward: &'a str,
+    /// Manufacturer and model.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub model: &'a str,
+    /// The serial number on its label.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub serial: &'a str,
+    /// Who is responsible for it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub owner: &'a str,
     /// The end of the time in which its identities are learnt, once that has begun; it may have passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learns_until: Option<String>,
@@ -46,12 +63,27 @@ pub struct RemovedDeviceView<'a> {
     pub removed: bool,
 }
 
+/// An entry of the directory, and how its device stands.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DeviceStandingView<'a> {
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: DeviceView<'a>,
+    /// How it stands.
+    #[serde(flatten)]
+    pub standing: StandingView<'a>,
+}
+
 /// An entry of the directory, with what a running platform knows of the device.
 #[derive(Debug, Clone, Serialize)]
 pub struct LiveDeviceView<'a> {
     /// The entry.
     #[serde(flatten)]
     pub entry: DeviceView<'a>,
+    /// How it stands.
+    #[serde(flatten)]
+    pub standing: StandingView<'a>,
     /// The number of open sessions on this node.
     pub sessions: usize,
     /// Null when no message of the device was stored.
@@ -98,11 +130,24 @@ impl<'a> From<&'a Device> for DeviceView<'a> {
             silent_after: device.silent_after.map(|after| after.to_string()),
             expected: device.expected,
             note: &device.note,
+            name: &device.about.name,
+            ward: &device.about.ward,
+            model: &device.about.model,
+            serial: &device.about.serial,
+            owner: &device.about.owner,
             learns_until: device
                 .learns_until
                 .filter(|until| device.speaks_for.is_empty() && *until > Timestamp::UNIX_EPOCH)
                 .map(|until| until.to_string()),
         }
+    }
+}
+
+impl<'a> DeviceStandingView<'a> {
+    /// The entry of `device`, and how it stands.
+    #[must_use]
+    pub fn new(device: &'a Device, standing: &'a Standing) -> Self {
+        Self { entry: DeviceView::from(device), standing: StandingView::from(standing) }
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::alert::sentences;
 use crate::hl7::{Field, Message};
 use crate::store::MessageRecord;
 
@@ -28,6 +29,9 @@ pub struct JudgementView {
     pub identities: Vec<String>,
     /// Those among them that the sender may not speak for.
     pub not_allowed: Vec<String>,
+    /// The alerts that a PCD-04 reports, in words that name no patient.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<String>,
 }
 
 /// An acknowledgement that would be sent.
@@ -56,11 +60,20 @@ impl JudgementView {
             transaction: record.transaction.clone(),
             message_type: record.message_type.clone(),
             control_id: record.control_id.clone(),
-            answers: answers.map(|message| answer(&message)).collect(),
+            answers: answers.map(|message| AnswerView::read(&message)).collect(),
             warnings: record.warnings.clone(),
             identities: record.identities.clone(),
             not_allowed: record.not_allowed.clone(),
+            alerts: sentences(record.transaction.as_deref(), &record.raw),
         }
+    }
+}
+
+impl AnswerView {
+    /// The acknowledgement `message`.
+    #[must_use]
+    pub fn read(message: &Message<'_>) -> Self {
+        answer(message)
     }
 }
 

@@ -4,10 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::alert::ReportedAlert;
-use super::known_patient::KnownPatient;
+use super::alert::{ReportedAlert, not_shown};
 use crate::hl7::batch::BatchFacts;
 use crate::hl7::{Message, MessageTime};
+use crate::pcd::KnownPatient;
 use crate::store::{MessageSummary, StoredMessage};
 
 /// A received message in a list; never its content.
@@ -66,6 +66,9 @@ pub struct MessageDetails<'a> {
     /// The alerts that the message reports.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub alerts: &'a [ReportedAlert],
+    /// How many alerts it reports besides them, no more dangerous ones: `--tree` has them.
+    #[serde(rename = "alerts-not-shown", skip_serializing_if = "is_zero")]
+    pub alerts_not_shown: usize,
 }
 
 /// What the header of a batch (BHS, else FHS) says; empty where it says nothing.
@@ -151,15 +154,21 @@ impl<'a> MessageDetails<'a> {
             }),
             event_time_zone_assumed: message.summary.event_time.is_some() && is_zone_assumed(&message.raw),
             alerts,
+            alerts_not_shown: not_shown(message, alerts.len()),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The identities of a message. A sender may write the patient into a field for a device.
 fn without_patient(message: &StoredMessage) -> Vec<String> {
     let known = Message::parse(&message.raw)
         .map_or_else(|_| KnownPatient::default(), |parsed| KnownPatient::of(&parsed, parsed.text_encoding()));
-    message.identities.iter().map(|identity| known.hide(identity.clone())).collect()
+    message.identities.iter().map(|identity| known.without_any_patient(identity)).collect()
 }
 
 /// Whether neither MSH-7 nor the time that counts as that of the event (OBR-7, else MSH-7) states a zone.

@@ -6,31 +6,45 @@
 
 mod alert;
 mod audit;
+mod certificate;
+mod content_search;
+mod csv;
 mod device;
+mod fleet;
 mod judgement;
-mod known_patient;
 mod message;
 mod order;
+mod removal;
 mod sentence;
 mod server;
 mod session;
 mod standing;
 mod status;
+mod store_error;
 mod tree;
+mod trend;
 mod value;
 
-pub use alert::ReportedAlert;
+pub use alert::{ReportedAlert, not_shown_in_words};
 pub use audit::AuditRowView;
+pub use certificate::CertificateView;
+pub use content_search::{ContentQuery, ContentTerms};
+pub use csv::csv_cell;
 pub use device::{
-    DeviceDetails, DeviceView, LiveDeviceView, RemovedDeviceView, SeenIdentityView, is_not_allowed,
+    DeviceDetails, DeviceStandingView, DeviceView, LiveDeviceView, RemovedDeviceView, SeenIdentityView,
+    is_not_allowed,
 };
+pub use fleet::{ConnectionView, RefusalView, StandingView, StepView, WhyView};
 pub use judgement::{AnswerView, JudgementView};
 pub use message::{BatchView, MessageDetails, MessageExport, MessageView, ReconsideredView};
 pub use order::{OrderExport, OrderView};
+pub use removal::RemovalView;
 pub use server::{NodeClockView, RiskView, ServerView};
 pub use session::{BehindView, FeedView, SessionView};
-pub use status::{GlanceView, StatusView};
+pub use status::{GlanceView, StatusView, StoreRoomView};
+pub use store_error::code_of;
 pub use tree::{
     AlertFacets, DoubtedFacet, Node, OtherField, OtherSegment, Patient, Request, Tree, TreeOptions,
 };
+pub use trend::{Minute, Trend};
 pub use value::Term;

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::fleet::DeviceState;
+
 /// An open session of a device.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -41,7 +43,14 @@ pub struct FeedView {
 pub struct BehindView {
     /// Its name in messages.
     pub identity: String,
+    /// How it stands.
+    #[serde(serialize_with = "code")]
+    pub state: DeviceState,
     /// Its messages.
     #[serde(flatten)]
     pub feed: FeedView,
+}
+
+fn code<S: serde::Serializer>(state: &DeviceState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.code())
 }

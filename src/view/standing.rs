@@ -16,7 +16,8 @@ pub(super) enum Standing {
 
 impl Standing {
     pub(super) fn of(observation: &Observation<'_>) -> Self {
-        let status = observation.status().trimmed();
+        let status = observation.status_code();
+        let status = status.as_ref();
         if let Some(reason) = word(status, VOID_STATUSES) {
             return Self::Void(reason);
         }
@@ -31,11 +32,11 @@ impl Standing {
 
     /// By OBX-8 alone.
     pub(super) fn by_flags(observation: &Observation<'_>) -> Self {
-        let flags = || observation.flags().repetitions().map(|flag| flag.component(1).trimmed());
-        if let Some(reason) = flags().find_map(|flag| word(flag, VOID_FLAGS)) {
+        let flags = || observation.flag_words();
+        if let Some(reason) = flags().find_map(|flag| word(&flag, VOID_FLAGS)) {
             return Self::Void(reason);
         }
-        let doubts: Vec<&str> = flags().filter_map(|flag| word(flag, DOUBTING_FLAGS)).collect();
+        let doubts: Vec<&str> = flags().filter_map(|flag| word(&flag, DOUBTING_FLAGS)).collect();
         if doubts.is_empty() { Self::Valid } else { Self::Doubted(doubts.join(", ")) }
     }
 
@@ -116,6 +117,12 @@ mod tests {
             assert!(matches!(of("", status), Standing::Doubted(_)), "{status}");
         }
         assert_eq!(of("H~inv", "F"), Standing::INVALID);
+        for hidden in ["x^INV", r"\X494E56\", r"\H\INV\N\", "H&inv"] {
+            assert_eq!(of(hidden, "F"), Standing::INVALID, "{hidden}");
+        }
+        assert_eq!(of("", "W^x"), Standing::WITHDRAWN);
+        assert_eq!(of("", r"\X57\"), Standing::WITHDRAWN);
+        assert!(matches!(of("", "F~W"), Standing::Doubted(_)), "a live value does not read as withdrawn");
         assert_eq!(of("QUES~H", "P").mark(), Some("questionable, preliminary"));
     }
 }

@@ -1,5 +1,7 @@
 //! The platform at a glance.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::finding::FindingView;
@@ -12,6 +14,12 @@ pub struct StatusView<'a> {
     pub version: &'static str,
     /// The node that it serves.
     pub node: String,
+    /// The ward, where only its devices and findings are shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ward: Option<String>,
+    /// Its devices by state, where a ward was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub states: Option<BTreeMap<&'static str, usize>>,
     /// The severity of the most severe finding; null without any.
     pub worst: Option<&'static str>,
     /// Numbers.
@@ -37,4 +45,33 @@ pub struct GlanceView {
     pub sessions: usize,
     /// Devices, and devices behind them, that are silent.
     pub silent: usize,
+    /// The store and its disk; absent in the first moments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreRoomView>,
+}
+
+/// How large the store is, and how long its disk lasts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StoreRoomView {
+    /// Bytes of the files, or of the database on the server.
+    pub size_bytes: u64,
+    /// Free bytes of the disk; absent for a server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
+    /// All bytes of the disk; absent for a server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
+    /// Bytes of the disk that a day takes at the rate of the last hour; absent in the first ten minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_day: Option<u64>,
+    /// Bytes by which the store grows in a day at that rate: the rest is taken by others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_bytes_per_day: Option<u64>,
+    /// For how long the rate was measured: an hour at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured_seconds: Option<u64>,
+    /// When the disk is full at that rate; absent when it lasts for ten years.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_at: Option<String>,
 }

@@ -105,11 +105,15 @@ pub(super) fn observed(observation: &Observation<'_>, characters: CharacterSet) 
         let parts: Vec<_> = repetition.components().map(|part| component(part, characters)).collect();
         match kind {
             _ if is_coded => coded(&parts),
-            // SN: comparator, number, separator, number.
-            b"SN" => parts.concat(),
-            // Samples of a waveform: a missing one has its place.
+            b"SN" if is_structured_number(&parts) => parts.concat(),
+            // Names, addresses and telephone numbers are read as they are spoken.
+            b"XPN" | b"PN" | b"XCN" | b"CN" | b"XAD" | b"AD" | b"XTN" | b"TN" => {
+                parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+            }
+            // Samples of a waveform: a missing one has its place. Components that are joined would be a value
+            // that was not sent.
             b"NA" | b"MA" => parts.join("^"),
-            _ => parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "),
+            _ => parts.join("^").trim_end_matches('^').to_owned(),
         }
     };
     let text = value.repetitions().map(one).collect::<Vec<_>>().join("; ");
@@ -117,8 +121,21 @@ pub(super) fn observed(observation: &Observation<'_>, characters: CharacterSet) 
     Observed { text, is_free }
 }
 
-/// A coded element: its name and its code, the alternative where there is neither, and the original text
-/// (CWE.9) where it says more.
+/// Whether these are the components of an SN: comparator, number, separator, number.
+fn is_structured_number(parts: &[String]) -> bool {
+    let part = |n: usize| parts.get(n).map_or("", String::as_str);
+    let is_number = |text: &str| text.parse::<f64>().is_ok_and(f64::is_finite);
+    let has_comparator = ["", "<", ">", "<=", ">=", "=", "<>"].contains(&part(0));
+    let is_single = part(2).is_empty() && part(3).is_empty() || part(2) == "+" && part(3).is_empty();
+    let is_pair = ["-", "+", "/", ".", ":"].contains(&part(2)) && is_number(part(3));
+    has_comparator
+        && is_number(part(1))
+        && (is_single || is_pair)
+        && parts.iter().skip(4).all(String::is_empty)
+}
+
+/// A coded element: its name and its code, the alternatives, and the original text (CWE.9) where it says
+/// more.
 fn coded(parts: &[String]) -> String {
     let part = |n: usize| parts.get(n).map_or("", String::as_str);
     let named = |code: &str, name: &str| match (code, name) {
@@ -127,7 +144,11 @@ fn coded(parts: &[String]) -> String {
         (code, name) => format!("{name} ({code})"),
     };
     let own = named(part(0), part(1));
-    let shown = if own.is_empty() { named(part(3), part(4)) } else { own };
+    let (first, second) = (named(part(3), part(4)), named(part(9), part(10)));
+    let mut terms = vec![own, first, second];
+    terms.retain(|term| !term.is_empty());
+    terms.dedup();
+    let shown = terms.join(", also ");
     let original = part(8);
     match original {
         "" => shown,

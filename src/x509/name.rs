@@ -8,7 +8,7 @@ use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Na
 
 use super::comparable::ComparableName;
 use super::directory_string::decode;
-use crate::model::{DeviceId, DeviceIdError, is_deceptive};
+use crate::model::{DeviceId, DeviceIdError, is_deceptive, name_attributes};
 
 /// The subject or issuer of a certificate. Displayed in the form of RFC 4514, the most specific part first.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -86,17 +86,33 @@ impl DistinguishedName {
         &self.common_names
     }
 
+    /// The text of the only Common Name.
+    ///
+    /// # Errors
+    /// Unless there is exactly one Common Name, and it is a text.
+    pub fn common_name(&self) -> Result<&str, NameError> {
+        match self.common_names.as_slice() {
+            [] => Err(NameError::Missing),
+            [CommonName::Text(text)] => Ok(text),
+            [CommonName::Unreadable { tag }] => Err(NameError::Unreadable { tag: *tag }),
+            several => Err(NameError::Several(several.len())),
+        }
+    }
+
+    /// Whether the name has every attribute of `wanted`, a name as RFC 4514 writes it:
+    /// `CN=m.weber,O=Hospital`. Values are compared exactly.
+    #[must_use]
+    pub fn has_all(&self, wanted: &str) -> bool {
+        let own = name_attributes(&self.text);
+        !wanted.is_empty() && name_attributes(wanted).iter().all(|attribute| own.contains(attribute))
+    }
+
     /// The identifier of the device or gateway in this subject (A8).
     ///
     /// # Errors
     /// Unless there is exactly one Common Name, and it is a device identifier.
     pub fn device_id(&self) -> Result<DeviceId, NameError> {
-        match self.common_names.as_slice() {
-            [] => Err(NameError::Missing),
-            [CommonName::Text(text)] => Ok(DeviceId::parse(text)?),
-            [CommonName::Unreadable { tag }] => Err(NameError::Unreadable { tag: *tag }),
-            several => Err(NameError::Several(several.len())),
-        }
+        Ok(DeviceId::parse(self.common_name()?)?)
     }
 }
 
@@ -244,6 +260,22 @@ mod tests {
         assert_eq!(name(&[(10, UTF8, b"Ward 3")]).device_id(), Err(NameError::Missing));
         assert_eq!(name(&[(3, UTF8, b"a"), (3, UTF8, b"b")]).device_id(), Err(NameError::Several(2)));
         assert_eq!(name(&[(3, UTF8, b" a")]).device_id(), Err(NameError::Unusable(DeviceIdError::Character)));
+    }
+
+    #[test]
+    fn a_name_has_attributes_only_as_a_whole() {
+        let weber = name(&[(10, UTF8, b"Hospital, North"), (11, UTF8, b"biomed"), (3, UTF8, b"m.weber")]);
+        for wanted in ["CN=m.weber", "OU=biomed", "CN=m.weber, OU=biomed", "O=Hospital\\, North+CN=m.weber"] {
+            assert!(weber.has_all(wanted), "{wanted}");
+        }
+        for other in
+            ["", "CN=m.web", "CN=M.Weber", "m.weber", "CN=m.weber,OU=it", "CN=m.weber,", "CN= m.weber"]
+        {
+            assert!(!weber.has_all(other), "{other}");
+        }
+        // A value that looks like another attribute is none.
+        let forged = name(&[(3, UTF8, b"x,CN=m.weber"), (10, UTF8, b"x\\,OU=biomed")]);
+        assert!(!forged.has_all("CN=m.weber") && !forged.has_all("OU=biomed"), "{forged}");
     }
 
     // A8: identifiers are compared exactly, whatever the type of the string: not even their case is folded.

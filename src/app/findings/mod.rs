@@ -3,12 +3,19 @@
 //! The functions of this folder look at one thing each and are used by `check` as well, so that a start and a
 //! running platform report the same.
 
+mod admin;
+mod configuration;
 mod devices;
+mod disk;
+mod limits;
+mod notifications;
+mod orders;
 mod store;
 mod trust;
+mod upkeep;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -16,9 +23,15 @@ use tokio_util::sync::CancellationToken;
 use super::Platform;
 use super::live::LiveView;
 use super::removals::removals;
+use super::trend;
+use crate::authz::Device;
 use crate::finding::{Changes, Code, Finding, Severity, Subject};
+use crate::fleet::Fleet;
 use crate::http::Live as _;
+use crate::model::explained;
 
+pub use admin::{admin_certificate, unfit_people_anchor};
+pub use notifications::unknown_wards;
 pub use store::of_error;
 pub use trust::{authority, installed_crl, platform_certificate, staple, unfit_anchor};
 
@@ -30,11 +43,22 @@ pub(super) struct Examiner {
     pub(super) drain: CancellationToken,
 }
 
+/// What one examination remembers for the next.
+#[derive(Debug, Default)]
+struct State {
+    limits: limits::Limits,
+    upkeep: upkeep::Upkeep,
+}
+
 impl Examiner {
     /// Examines the platform until `done`.
     pub(super) async fn run(self, done: CancellationToken) {
+        let mut state = State::default();
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut progress = Progress::default();
+        // An alert needs a series that is there before it changes.
+        devices::publish(&Vec::new(), self.platform.clock.now(), &self.platform.metrics);
         loop {
             tokio::select! {
                 () = done.cancelled() => return,
@@ -42,9 +66,12 @@ impl Examiner {
             }
             let found = tokio::select! {
                 () = done.cancelled() => return,
-                found = self.examine() => found,
+                found = self.examine(&mut state, &mut progress) => found,
             };
-            let changes = self.live.board.replace(found, self.platform.clock.now());
+            self.publish_readiness(&found);
+            let now = self.platform.clock.now();
+            self.live.note(now, || trend::minute(&self.platform, now));
+            let changes = self.live.board.replace(found, now);
             log(&changes);
             for (code, count) in self.live.board.counts() {
                 let gauge = self.platform.metrics.housekeeping.findings.with_label_values(&[code.code()]);
@@ -53,15 +80,65 @@ impl Examiner {
         }
     }
 
-    async fn examine(&self) -> Vec<Finding> {
+    async fn examine(&self, state: &mut State, progress: &mut Progress) -> Vec<Finding> {
         let Platform { store, directory, config, clock, .. } = &*self.platform;
         let mut found = self.process();
         found.extend(self.trust());
         found.extend(devices::silent(&directory.load(), &self.live.liveness, clock.now()));
+        found.extend(devices::left(&directory.load(), &self.live.liveness));
         found.extend(devices::missing(&directory.load(), &self.live.liveness));
+        found.extend(self.fleet(progress).await);
         let removals = removals(&config.load().store);
+        found.extend(configuration::look(&self.platform));
+        found.extend(state.limits.look(&self.platform, &self.live.accepting));
+        // The board has one finding of a code about one subject.
+        let unknown = || notifications::unknown_wards(&config.load().notify, &directory.load());
+        found.extend(notifications::failing(&self.platform.notifications).or_else(unknown));
+        found.extend(orders::failed(store).await);
         found.extend(store::store(store, removals).await);
+        let is_broken = found.iter().any(|finding| finding.code == Code::AuditChainBroken);
+        let upkeep = state.upkeep.look(&self.platform, &self.live).await;
+        // The board has one finding of a code about one subject.
+        found.extend(upkeep.into_iter().filter(|one| !is_broken || one.code != Code::AuditChainBroken));
         found
+    }
+
+    /// The checks of `/readyz`, as metrics.
+    fn publish_readiness(&self, found: &[Finding]) {
+        let fails = |finding: &Finding| match finding.code {
+            Code::StoreUnavailable | Code::StoreRightMissing => true,
+            Code::StoreRisk => finding.severity == Severity::Urgent,
+            _ => false,
+        };
+        let is_intact = self.platform.store.own_chain().refused().is_none();
+        let ready = &self.platform.metrics.operation.ready;
+        let set = |check: &str, passes: bool| ready.with_label_values(&[check]).set(passes.into());
+        set("accepting", !self.drain.is_cancelled() && self.live.shortage().is_none());
+        set("store", is_intact && !found.iter().any(fails));
+        set("audit", is_intact);
+        set("tasks", self.live.failed_tasks().is_empty());
+    }
+
+    /// How the devices stand, by what the store remembers: read less often than the rest.
+    async fn fleet(&self, progress: &mut Progress) -> Vec<Finding> {
+        let Platform { store, directory, clock, metrics, .. } = &*self.platform;
+        let (now, instant) = (clock.now(), clock.instant());
+        let is_due = |read: Instant| instant.saturating_duration_since(read) >= FLEET_INTERVAL;
+        if progress.read.is_none_or(is_due) {
+            match Fleet::read(store).await {
+                Ok(fleet) => (progress.fleet, progress.read) = (fleet, Some(instant)),
+                // What is wrong with the store is a finding of its own.
+                Err(error) => tracing::debug!(error = %explained(&error), "devices are not examined"),
+            }
+        }
+        let directory = directory.load();
+        let standing = |device: &Arc<Device>| {
+            let live = self.live.device(&device.id);
+            (Arc::clone(device), progress.fleet.standing(device, Some(&live), now))
+        };
+        let standings: Vec<_> = directory.devices().map(standing).collect();
+        devices::publish(&standings, now, metrics);
+        devices::refused_and_ending(&directory, &progress.fleet, &standings, now)
     }
 
     /// The process: whether it accepts connections, and whether its parts run.
@@ -82,26 +159,33 @@ impl Examiner {
 
     /// Certificates, roots, staples and lists.
     fn trust(&self) -> Vec<Finding> {
-        let Platform { acceptor, revocation, config, clock, .. } = &*self.platform;
+        let Platform { acceptor, people, revocation, config, clock, .. } = &*self.platform;
         let (now, config) = (clock.now(), config.load());
-        let own = acceptor.certificates();
+        let own = acceptor.configured_certificates();
         let own = own.iter().filter_map(|facts| platform_certificate(facts, now).err());
-        let authorities = acceptor.authorities();
+        let admin = people.certificate();
+        let admin = admin.iter().filter_map(|facts| admin_certificate(facts, &config.admin, now).err());
+        let authorities = [acceptor.authorities(), people.authorities()].concat();
         let authorities = authorities.iter().filter_map(|known| authority(known, now)?.1.err());
         let anchors = acceptor.unfit_anchors();
+        let of_people = people.unfit_anchors();
+        let of_people = of_people.iter().map(unfit_people_anchor);
         let staples = self.live.staples();
         let crls = revocation.installed_crls();
         let undetermined = config.revocation.when_undetermined;
         let crls = crls.iter().filter_map(|crl| installed_crl(crl, undetermined, now));
         let staples = staples.iter().filter_map(|known| staple(known).err());
-        own.chain(authorities).chain(anchors.iter().map(unfit_anchor)).chain(staples).chain(crls).collect()
+        let anchors = anchors.iter().map(unfit_anchor).chain(of_people);
+        own.chain(admin).chain(authorities).chain(anchors).chain(staples).chain(crls).collect()
     }
 }
 
 /// One line for each finding that begins or ends, as long as they are few.
 fn log(changes: &Changes) {
-    for Finding { code, severity, subject, what, .. } in changes.begun.iter().take(MAX_LINES) {
-        let to_do = code.what_to_do();
+    for finding in changes.begun.iter().take(MAX_LINES) {
+        let Finding { code, severity, subject, what, .. } = finding;
+        let to_do = finding.what_to_do();
+        let to_do = &*to_do;
         match severity {
             Severity::Urgent => tracing::error!(%code, %subject, what, to_do, "finding"),
             Severity::Attention => tracing::warn!(%code, %subject, what, to_do, "finding"),
@@ -117,6 +201,16 @@ fn log(changes: &Changes) {
     }
 }
 
+/// What one run of the task knows.
+#[derive(Debug, Default)]
+struct Progress {
+    fleet: Fleet,
+    /// When it was read.
+    read: Option<Instant>,
+}
+
+/// How often what the store remembers of devices is read.
+const FLEET_INTERVAL: Duration = Duration::from_secs(10);
 /// How often the platform is examined.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Lines about findings that begin, and about those that end, in one examination.

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Undetermined;
 use crate::finding::{Code, Finding, Looked, Severity, Subject};
+use crate::model::counted;
 use crate::revocation::{InstalledCrl, KnownStaple};
 use crate::tls::{Authority, AuthorityRole, UnfitAnchor, UnfitReason};
 use crate::x509::{CertificateFacts, NO_EXPIRY, expiry_text};
@@ -16,7 +17,12 @@ pub fn platform_certificate(facts: &CertificateFacts, now: Timestamp) -> Looked 
     }
     let left = facts.not_after.duration_since(now);
     let ends = facts.not_after;
-    let detail = format!("{subject} ({key}) is valid until {ends}, {} days from now", left.as_hours() / 24);
+    let away = counted((left.as_hours() / 24).unsigned_abs(), "day");
+    let detail = if left.is_negative() {
+        format!("{subject} ({key}) expired at {ends}, {away} ago")
+    } else {
+        format!("{subject} ({key}) is valid until {ends}, {away} from now")
+    };
     if left >= SOON {
         return Ok(detail);
     }
@@ -35,6 +41,8 @@ pub fn authority(authority: &Authority, now: Timestamp) -> Option<(&'static str,
         AuthorityRole::PlatformCa | AuthorityRole::DeviceCa => {
             ("issuing CA", "is in a chain of the platform")
         }
+        AuthorityRole::PeopleRoot => ("root", "certifies people"),
+        AuthorityRole::AdminCa => ("issuing CA", "is in the chain of the admin listener"),
     };
     let left = facts.not_after.duration_since(now);
     let (subject, key, end) = (&facts.subject, facts.public_key.hash(), expiry_text(facts.not_after));
@@ -48,6 +56,14 @@ pub fn authority(authority: &Authority, now: Timestamp) -> Option<(&'static str,
         _ if left >= CA_SOON => Ok(detail),
         _ if !left.is_negative() => finding(detail),
         AuthorityRole::Root | AuthorityRole::SharedRoot => return None,
+        AuthorityRole::PeopleRoot => finding(format!(
+            "{detail}: it has expired, and people whose certificates chain to it are refused"
+        ))
+        .map_err(|finding| finding.with_severity(Severity::Urgent)),
+        AuthorityRole::AdminCa => {
+            finding(format!("{detail}: it has expired, and browsers of people refuse the listener"))
+                .map_err(|finding| finding.with_severity(Severity::Urgent))
+        }
         _ => finding(format!("{detail}: it has expired, and clients refuse the platform"))
             .map_err(|finding| finding.with_severity(Severity::Urgent)),
     };

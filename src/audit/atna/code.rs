@@ -25,6 +25,8 @@ pub(super) mod event {
     pub(in super::super) const EXPORT: Code = dcm("110106", "Export");
     pub(in super::super) const IMPORT: Code = dcm("110107", "Import");
     pub(in super::super) const PATIENT_RECORD: Code = dcm("110110", "Patient Record");
+    pub(in super::super) const QUERY: Code = dcm("110112", "Query");
+    pub(in super::super) const USER_AUTHENTICATION: Code = dcm("110114", "User Authentication");
     pub(in super::super) const SECURITY_ALERT: Code = dcm("110113", "Security Alert");
 }
 
@@ -34,6 +36,8 @@ pub(super) mod kind {
 
     pub(in super::super) const APPLICATION_START: Code = dcm("110120", "Application Start");
     pub(in super::super) const APPLICATION_STOP: Code = dcm("110121", "Application Stop");
+    pub(in super::super) const LOGIN: Code = dcm("110122", "Login");
+    pub(in super::super) const LOGOUT: Code = dcm("110123", "Logout");
     pub(in super::super) const NODE_AUTHENTICATION: Code = dcm("110126", "Node Authentication");
     pub(in super::super) const NETWORK_CONFIGURATION: Code = dcm("110128", "Network Configuration");
     pub(in super::super) const SECURITY_CONFIGURATION: Code = dcm("110129", "Security Configuration");

@@ -60,12 +60,16 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
         | "device-removed"
         | "device-merged"
         | "device-learning-started"
-        | "device-learning-ended" => row.device(),
+        | "device-learning-ended"
+        | "device-identities-forgotten" => row.device(),
         "southbound-sent" => row.sent(),
         "message-reconsidered" => row.view(Action::Create),
         "message-viewed" => row.view(Action::Read),
+        "person-logged-in" => row.authentication(kind::LOGIN),
+        "person-logged-out" => row.authentication(kind::LOGOUT),
+        "messages-searched" => row.search(),
         "messages-exported" | "store-copied" => row.export(),
-        "audit-diverged" | "audit-end-accepted" => row.chain_end(),
+        "audit-diverged" | "audit-end-accepted" | "audit-fault-accepted" => row.chain_end(),
         "audit-exported" => row.trail(Outcome::Success),
         "audit-verified" => {
             let intact = row.details.get("intact").and_then(Value::as_bool) == Some(true);
@@ -96,6 +100,15 @@ impl Row<'_> {
         }
     }
 
+    // PS3.15 A.5.3.12
+    fn authentication(&self, kind: Code) -> Message {
+        Message {
+            kinds: vec![kind],
+            participants: vec![self.actor(), self.platform()],
+            ..self.about(event::USER_AUTHENTICATION, Action::Execute)
+        }
+    }
+
     // PS3.15 A.5.3.11, as are all security alerts
     fn alert(&self, kinds: Vec<Code>, outcome: Outcome, object: Object) -> Message {
         Message {
@@ -122,7 +135,11 @@ impl Row<'_> {
         object.details.push((ALERT, self.recorded.event.to_owned()));
         object.details.push(("keys", keys.join(" ")));
         object.details.extend(self.optional_detail("fault"));
-        self.alert(kinds, outcome, object)
+        let mut message = self.alert(kinds, outcome, object);
+        if let Some(person) = self.details.get("person").and_then(Value::as_str) {
+            message.participants.insert(0, participant(&self.in_domain(person), true));
+        }
+        message
     }
 
     fn certificates(&self) -> Message {
@@ -256,6 +273,19 @@ impl Row<'_> {
         }
     }
 
+    // PS3.15 A.5.3.10
+    fn search(&self) -> Message {
+        let issuer = Participant { role: Some(role::SOURCE), ..self.actor() };
+        let responder = Participant { role: Some(role::DESTINATION), ..self.platform() };
+        let object =
+            Object { name: Name::Query(self.details.to_string()), ..self.resource("messages", "", "3") };
+        Message {
+            participants: vec![issuer, responder],
+            objects: vec![object],
+            ..self.about(event::QUERY, Action::Execute)
+        }
+    }
+
     // PS3.15 A.5.3.4
     fn export(&self) -> Message {
         let actor = Participant { role: Some(role::SOURCE), ..self.actor() };
@@ -281,7 +311,7 @@ impl Row<'_> {
     fn chain_end(&self) -> Message {
         let mut object = self.resource("audit", "Security Audit Log", "13");
         object.details.push((ALERT, self.recorded.event.to_owned()));
-        let details = ["finding", "remembered", "found"];
+        let details = ["finding", "node", "remembered", "found"];
         object.details.extend(details.into_iter().flat_map(|key| self.optional_detail(key)));
         let mut message = self.alert(vec![kind::SECURITY_CONFIGURATION], Outcome::Serious, object);
         if !self.text("actor").is_empty() {

@@ -34,6 +34,8 @@ pub enum Fault {
     Unpermitted,
     /// It is one that only a serving platform writes, and no row of the chain was ever signed.
     NeverSigned,
+    /// It belongs to no node: its name cannot be one.
+    NoNode,
     /// A signed row of another chain names it as the last row of this one, and it is missing or another one.
     ListedElsewhere,
 }
@@ -71,6 +73,9 @@ impl fmt::Display for Fault {
             Self::NeverSigned => f.write_str(
                 "is one that only a serving platform writes, and the platform never signed a row of this chain: it was \
                  forged, or the key could not sign",
+            ),
+            Self::NoNode => f.write_str(
+                "is the first of rows under a name that no node can have: they were inserted",
             ),
             Self::ListedElsewhere => f.write_str(
                 "is missing, or is another one than a row audit-signed of another node lists: the chain, or its end, \

@@ -4,17 +4,20 @@
 //!
 //! Every node keeps its own chain, numbered from 1 without gaps.
 
+mod acceptance;
 mod fault;
 mod head;
+mod permit;
 mod signature;
 mod signing_rule;
 mod verify;
 
+pub use acceptance::Acceptance;
 pub use fault::Fault;
 pub use head::{ChainHead, ChainHeadError, RowHash};
+pub use permit::{MessageKind, Permit, permit_bytes};
 pub use signature::{
-    Beginning, Distrust, Permit, SignError, Signature, SignatureVerifier, Signer, begin_bytes, permit_bytes,
-    signed_bytes,
+    Beginning, Distrust, SignError, Signature, SignatureVerifier, Signer, begin_bytes, signed_bytes,
 };
-pub use signing_rule::SigningRule;
+pub use signing_rule::{SigningRule, is_of_a_serving_platform};
 pub use verify::{Broken, ChainRow, Intact, LastSignature, Verifier};

@@ -21,7 +21,7 @@ pub struct Signature {
 
 impl Signature {
     /// The signature in the details of a row.
-    fn parse(details: &Value) -> Option<Self> {
+    pub(super) fn parse(details: &Value) -> Option<Self> {
         let bytes = |key: &str| hexadecimal::decode(details.get(key)?.as_str()?);
         Some(Self {
             scheme: details.get("scheme")?.as_str()?.to_owned(),
@@ -89,41 +89,6 @@ pub fn begin_bytes(node: &NodeName, link: &ChainHead) -> Vec<u8> {
     bytes.extend_from_slice(link.hash.as_bytes());
     bytes.extend_from_slice(node.as_str().as_bytes());
     bytes
-}
-
-/// The signed bytes of a [`Permit`]: the node, and the time in microseconds since 1970-01-01 UTC.
-#[must_use]
-pub fn permit_bytes(node: &NodeName, before: Timestamp) -> Vec<u8> {
-    let mut bytes = b"pcd-platform retention permit 1\0".to_vec();
-    bytes.extend_from_slice(&before.as_microsecond().to_be_bytes());
-    bytes.extend_from_slice(node.as_str().as_bytes());
-    bytes
-}
-
-/// The word of a serving platform that messages may be gone because of their age. Who writes to the
-/// database can say that retention has removed messages; only the platform can sign how old they have to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Permit {
-    /// Messages that were received before this time may be gone, and no others.
-    pub before: Timestamp,
-    /// The signature over [`permit_bytes`].
-    pub signature: Signature,
-}
-
-impl Permit {
-    /// Signs a permit of `node`.
-    ///
-    /// # Errors
-    /// When the key cannot sign now.
-    pub fn sign(signer: &dyn Signer, node: &NodeName, before: Timestamp) -> Result<Self, SignError> {
-        Ok(Self { before, signature: signer.sign(&permit_bytes(node, before))? })
-    }
-
-    /// The permit in the details of a row; `None` in one of an earlier version.
-    pub(crate) fn parse(details: &Value) -> Option<Self> {
-        let before = details.get("before")?.as_str()?.parse().ok()?;
-        Some(Self { before, signature: Signature::parse(details)? })
-    }
 }
 
 /// The beginning of a chain whose older rows were removed by retention.

@@ -36,7 +36,8 @@ impl SigningRule {
 
 /// Whether no command writes rows of this event. A chain that commands began, of a node that has not been
 /// served yet, needs no signature.
-pub(super) fn is_of_a_serving_platform(event: &str) -> bool {
+#[must_use]
+pub fn is_of_a_serving_platform(event: &str) -> bool {
     UnsignedRows::counts(event) || [Event::MESSAGES_PRUNED, Event::AUDIT_PRUNED].contains(&event)
 }
 
@@ -121,7 +122,15 @@ const MAX_UNSIGNED_STARTS: usize = 10;
 const STARTED: &str = "platform-started";
 
 /// Events of a serving platform whose rows are written when they happen, or not at all.
-const SERVING_EVENTS: [&str; 4] = [STARTED, "message-accepted", "message-rejected", "southbound-sent"];
+const SERVING_EVENTS: [&str; 7] = [
+    STARTED,
+    "message-accepted",
+    "message-rejected",
+    Event::MESSAGE_RESENT,
+    Event::COPY_REPLACED,
+    Event::COPY_RENEWED,
+    "southbound-sent",
+];
 
 #[cfg(test)]
 mod tests {

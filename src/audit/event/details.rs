@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{CertificateStatus, ChainVerdict, Event, Installed, SettledBy, refused_peers};
-use crate::audit::chain::{ChainHead, Signature};
+use super::removed::RemovedMessages;
+use super::{CertificateStatus, ChainVerdict, Event, Installed, ReloadedBy, SettledBy, refused_peers};
+use crate::audit::chain::{Acceptance, ChainHead, Permit, Signature};
 use crate::model::{DeviceId, NodeName, hexadecimal};
 
 impl Event {
@@ -25,9 +26,12 @@ impl Event {
     pub fn details(&self) -> String {
         match self {
             // One with each message, which needs no tree.
-            Self::MessageAccepted { message, session, device } => {
+            Self::MessageAccepted { message, session, device, digest, large } => {
                 let device = Value::from(device.as_str());
-                format!(r#"{{"device":{device},"message":"{message}","session":"{session}"}}"#)
+                let large = if *large { r#""large":true,"# } else { "" };
+                format!(
+                    r#"{{"device":{device},{large}"message":"{message}","session":"{session}","sha256":"{digest}"}}"#
+                )
             }
             _ => self.fields().to_string(),
         }
@@ -58,9 +62,15 @@ impl Event {
             | Self::RejectionsNotStored { .. }
             | Self::MessageReconsidered { .. }
             | Self::MessageViewed { .. }
+            | Self::MessagesSearched { .. }
             | Self::MessagesExported { .. }
             | Self::MessagesPruned { .. }
             | Self::StoreCopied { .. } => self.message_fields(),
+            Self::MessageResent { .. } | Self::CopyReplaced { .. } | Self::CopyRenewed { .. } => {
+                self.copy_fields()
+            }
+            Self::PersonLoggedIn { actor } => json!({ "actor": actor }),
+            Self::PersonLoggedOut { why, actor } => json!({ "why": why, "actor": actor }),
             Self::DeviceAdded { .. }
             | Self::DeviceChanged { .. }
             | Self::DeviceSuspended { .. }
@@ -68,7 +78,8 @@ impl Event {
             | Self::DeviceRemoved { .. }
             | Self::DeviceMerged { .. }
             | Self::DeviceLearningStarted { .. }
-            | Self::DeviceLearningEnded { .. } => self.directory_fields(),
+            | Self::DeviceLearningEnded { .. }
+            | Self::DeviceIdentitiesForgotten { .. } => self.directory_fields(),
             Self::SouthboundQueued { .. } | Self::SouthboundSent { .. } | Self::SouthboundSettled { .. } => {
                 self.order_fields()
             }
@@ -78,6 +89,7 @@ impl Event {
             | Self::AuditRowsLost { .. }
             | Self::AuditDiverged { .. }
             | Self::AuditEndAccepted { .. }
+            | Self::AuditFaultAccepted { .. }
             | Self::AuditSigned { .. } => self.trail_fields(),
         }
     }
@@ -90,14 +102,17 @@ impl Event {
                 json!({ "version": version, "listen": listen })
             }
             Self::PlatformStopped { reason } => json!({ "reason": reason.code() }),
-            Self::ConfigurationChanged { keys, new_sessions, restart, by } => json!({
-                "keys": keys,
-                "new-sessions": new_sessions,
-                "restart": restart,
-                "by": by.code(),
-            }),
+            Self::ConfigurationChanged { keys, new_sessions, restart, by } => with_person(
+                json!({
+                    "keys": keys,
+                    "new-sessions": new_sessions,
+                    "restart": restart,
+                    "by": by.code(),
+                }),
+                by,
+            ),
             Self::ConfigurationRefused { fault, keys, by } => {
-                json!({ "fault": fault.code(), "keys": keys, "by": by.code() })
+                with_person(json!({ "fault": fault.code(), "keys": keys, "by": by.code() }), by)
             }
             Self::CertificatesChanged { old, new } => {
                 let fields = |all: &[Installed]| all.iter().map(Installed::fields).collect::<Vec<_>>();
@@ -170,15 +185,22 @@ impl Event {
     /// Received messages.
     fn message_fields(&self) -> Value {
         match self {
-            Self::MessageAccepted { message, session, device } => json!({
+            Self::MessageAccepted { message, session, device, digest, large } => {
+                let mut fields = Map::new();
+                fields.insert("message".to_owned(), message.to_string().into());
+                fields.insert("session".to_owned(), session.to_string().into());
+                fields.insert("device".to_owned(), device.as_str().into());
+                fields.insert("sha256".to_owned(), digest.to_string().into());
+                if *large {
+                    fields.insert("large".to_owned(), true.into());
+                }
+                fields.into()
+            }
+            Self::MessageRejected { message, session, device, digest, code } => json!({
                 "message": message.to_string(),
                 "session": session.to_string(),
                 "device": device.as_str(),
-            }),
-            Self::MessageRejected { message, session, device, code } => json!({
-                "message": message.to_string(),
-                "session": session.to_string(),
-                "device": device.as_str(),
+                "sha256": digest.to_string(),
                 "code": code,
             }),
             Self::IdentityViolation { message, session, device, identity } => json!({
@@ -193,32 +215,44 @@ impl Event {
                 "messages": messages,
                 "bytes": bytes,
             }),
-            Self::MessageReconsidered { message, original, device, rejection, actor } => json!({
-                "message": message.to_string(),
-                "original": original.to_string(),
-                "device": device.as_str(),
-                "rejection": rejection,
-                "actor": actor,
-            }),
-            Self::MessageViewed { message, device, viewed_as, actor } => json!({
-                "message": message.to_string(),
-                "device": device.as_str(),
-                "as": viewed_as.code(),
-                "actor": actor,
-            }),
+            Self::MessageReconsidered { .. } => self.reconsidered_fields(),
+            Self::MessageViewed { message, device, viewed_as, actor, reason } => {
+                let mut fields = Map::new();
+                fields.insert("message".to_owned(), message.to_string().into());
+                fields.insert("device".to_owned(), device.as_str().into());
+                fields.insert("as".to_owned(), viewed_as.code().into());
+                fields.insert("actor".to_owned(), actor.as_str().into());
+                if let Some(reason) = reason {
+                    fields.insert("reason".to_owned(), reason.as_str().into());
+                }
+                fields.into()
+            }
+            Self::MessagesSearched(search) => search.fields(),
             Self::MessagesExported { selection, actor } => {
                 json!({ "selection": selection.fields(), "actor": actor })
             }
-            Self::MessagesPruned { removed, orders, permit } => {
-                let mut fields = removed.fields();
-                fields.insert("orders".to_owned(), (*orders).into());
-                fields.insert("before".to_owned(), permit.before.to_string().into());
-                fields.extend(signature_fields(&permit.signature));
-                fields.into()
-            }
+            Self::MessagesPruned { removed, orders, permit } => pruned_fields(removed, *orders, permit),
             Self::StoreCopied { actor } => json!({ "actor": actor }),
             _ => Value::Null,
         }
+    }
+
+    /// A rejected message that was accepted later.
+    fn reconsidered_fields(&self) -> Value {
+        let Self::MessageReconsidered { message, original, received_at, device, digest, rejection, actor } =
+            self
+        else {
+            return Value::Null;
+        };
+        json!({
+            "message": message.to_string(),
+            "original": original.to_string(),
+            "received-at": received_at.to_string(),
+            "device": device.as_str(),
+            "sha256": digest.to_string(),
+            "rejection": rejection,
+            "actor": actor,
+        })
     }
 
     /// An entry of the device directory, as it was added or changed.
@@ -235,6 +269,7 @@ impl Event {
             acknowledge,
             silent_after,
             expected,
+            about,
             actor,
             ..
         }
@@ -246,6 +281,7 @@ impl Event {
             acknowledge,
             silent_after,
             expected,
+            about,
             actor,
         }) = self
         else {
@@ -262,8 +298,12 @@ impl Event {
             "expected": expected,
             "actor": actor,
         });
-        if let Some(fields) = fields.as_object_mut().filter(|_| status.is_none()) {
-            fields.remove("status");
+        if let Some(fields) = fields.as_object_mut() {
+            if status.is_none() {
+                fields.remove("status");
+            }
+            let known = about.fields().into_iter().filter(|(_, text)| !text.is_empty());
+            fields.extend(known.map(|(name, text)| (name.to_owned(), text.into())));
         }
         fields
     }
@@ -281,6 +321,11 @@ impl Event {
             Self::DeviceLearningStarted { device, until, actor } => json!({
                 "device": device.as_str(),
                 "until": until.to_string(),
+                "actor": actor,
+            }),
+            Self::DeviceIdentitiesForgotten { device, identity, actor } => json!({
+                "device": device.as_str(),
+                "identity": identity,
                 "actor": actor,
             }),
             Self::DeviceMerged { device, removed, actor } => json!({
@@ -357,16 +402,24 @@ impl Event {
                 "first": first.to_string(),
                 "last": last.to_string(),
             }),
-            Self::AuditDiverged { finding, remembered, found } => json!({
-                "finding": finding.code(),
-                "remembered": remembered.map(|head| head.to_string()),
-                "found": found.to_string(),
-            }),
+            Self::AuditDiverged { finding, node, remembered, found } => {
+                let remembered = remembered.map(|head| head.to_string());
+                let mut fields = json!({
+                    "finding": finding.code(),
+                    "remembered": remembered,
+                    "found": found.to_string(),
+                });
+                if let (Some(fields), Some(node)) = (fields.as_object_mut(), node) {
+                    fields.insert("node".to_owned(), node.as_str().into());
+                }
+                fields
+            }
             Self::AuditEndAccepted { remembered, found, actor } => json!({
                 "remembered": remembered.to_string(),
                 "found": found.to_string(),
                 "actor": actor,
             }),
+            Self::AuditFaultAccepted { acceptance, actor } => acceptance_fields(acceptance, actor),
             Self::AuditSigned { link, signature, chains } => {
                 let mut fields = signature_fields(signature);
                 fields.insert("number".to_owned(), link.number.into());
@@ -382,6 +435,36 @@ impl Event {
     }
 }
 
+/// The fields of a reload, with the person who asked for it.
+fn with_person(mut fields: Value, by: &ReloadedBy) -> Value {
+    if let (Some(fields), Some(person)) = (fields.as_object_mut(), by.person()) {
+        fields.insert("person".to_owned(), person.into());
+    }
+    fields
+}
+
+/// What a retention pass removed.
+fn pruned_fields(removed: &RemovedMessages, orders: u64, permit: &Permit) -> Value {
+    let mut fields = removed.fields();
+    fields.insert("orders".to_owned(), orders.into());
+    fields.insert("kind".to_owned(), permit.kind.name().into());
+    fields.insert("before".to_owned(), permit.before.to_string().into());
+    fields.extend(signature_fields(&permit.signature));
+    fields.into()
+}
+
+/// What an operator accepted of a chain.
+fn acceptance_fields(acceptance: &Acceptance, actor: &str) -> Value {
+    let Acceptance { node, found, rows, until, signature } = acceptance;
+    let mut fields = signature_fields(signature);
+    fields.insert("node".to_owned(), node.as_str().into());
+    fields.insert("found".to_owned(), found.to_string().into());
+    fields.insert("rows".to_owned(), rows.as_slice().into());
+    fields.insert("until".to_owned(), until.to_string().into());
+    fields.insert("actor".to_owned(), actor.into());
+    fields.into()
+}
+
 /// The keys of a signature in a row.
 fn signature_fields(signature: &Signature) -> Map<String, Value> {
     let field = |key: &str, value: String| (key.to_owned(), Value::String(value));
@@ -395,16 +478,20 @@ fn signature_fields(signature: &Signature) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Clock, MessageId, SessionId};
+    use crate::model::{Clock, Fingerprint, MessageId, SessionId};
 
     #[test]
     fn what_is_written_without_a_tree_is_the_same_text() {
         let now = Clock::system().now();
         let (message, session) = (MessageId::at(now), SessionId::at(now));
         for name in ["PUMP-1", r#"a"b\c"#, "Bett 7 \u{fc}ber", "<&>/"] {
-            let device = name.parse().unwrap();
-            let event = Event::MessageAccepted { message, session, device };
-            assert_eq!(event.details(), event.fields().to_string());
+            let device: DeviceId = name.parse().unwrap();
+            let digest = Fingerprint::sha256(b"MSH|");
+            for large in [false, true] {
+                let device = device.clone();
+                let event = Event::MessageAccepted { message, session, device, digest, large };
+                assert_eq!(event.details(), event.fields().to_string());
+            }
         }
     }
 }

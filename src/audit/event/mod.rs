@@ -1,6 +1,7 @@
-//! The closed list of audit events.
+//! The closed list of audit events. Details are identifiers and codes, never the content of a message.
 
 mod certificate;
+mod copies;
 mod counted_sessions;
 mod details;
 mod feeds_behind;
@@ -9,29 +10,27 @@ mod operator;
 mod reason;
 mod refused_peers;
 mod removed;
+mod replaced_copy;
 mod report;
 
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
-use super::chain::{ChainHead, Permit, Signature};
-use crate::authz::{DeviceKind, DeviceStatus};
+use super::chain::{Acceptance, ChainHead, Permit, Signature};
+use crate::authz::{About, DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
-use crate::model::{DeviceId, MessageId, NodeName, Refusal, SessionId};
+use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, Refusal, SessionId};
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole, UnfitUses, UsageField};
 pub use counted_sessions::CountedSessions;
 pub use feeds_behind::FeedsBehind;
 pub use reason::{ChainFinding, ConfigurationFault, ReloadedBy, SessionEnd, StopReason};
 pub use refused_peers::{RefusalCount, RefusedPeers};
 pub use removed::RemovedMessages;
-pub use report::{ChainVerdict, ExportFormat, Selection, SettledBy, Settlement, ViewedAs};
+pub use replaced_copy::ReplacedCopy;
+pub use report::{ChainVerdict, ContentSearch, ExportFormat, Selection, SettledBy, Settlement, ViewedAs};
 
-/// An audit event.
-///
-/// Closed on purpose: the row in the trail, the label of `pcd_audit_events_total` and the word that `audit
-/// list --event` takes all derive from the variant. Details are identifiers and codes, never the content of a
-/// message.
+/// An audit event. Rows, a label of `pcd_audit_events_total` and the words of `audit list --event` follow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The platform accepts connections.
@@ -146,6 +145,10 @@ pub enum Event {
         session: SessionId,
         /// The certificate's Common Name.
         device: DeviceId,
+        /// SHA-256 of its bytes.
+        digest: Fingerprint,
+        /// Whether it is a large one, which retention may remove sooner.
+        large: bool,
     },
     /// A message was stored as rejected.
     MessageRejected {
@@ -155,9 +158,28 @@ pub enum Event {
         session: SessionId,
         /// The certificate's Common Name.
         device: DeviceId,
+        /// SHA-256 of its bytes.
+        digest: Fingerprint,
         /// The code of the rejection.
         code: String,
     },
+    /// A message came again, and was acknowledged as the stored one.
+    MessageResent {
+        /// The message id of the stored one.
+        message: MessageId,
+        /// The session in which it came again.
+        session: SessionId,
+        /// The certificate's Common Name.
+        device: DeviceId,
+        /// SHA-256 of its bytes.
+        digest: Fingerprint,
+        /// How often, since the last such row about it.
+        times: u64,
+    },
+    /// A message was stored in the place of a copy that no row of the trail named.
+    CopyReplaced(ReplacedCopy),
+    /// A message came again, and was stored in the place of its copy, which was old.
+    CopyRenewed(ReplacedCopy),
     /// A message claims an identity that its certificate may not speak for.
     IdentityViolation {
         /// Its message id.
@@ -169,8 +191,7 @@ pub enum Event {
         /// The device identity that was claimed.
         identity: String,
     },
-    /// Rejected messages of a device were not stored, because it had too many of them in an hour. One row for
-    /// the first of an hour, and one with the number when the hour is over.
+    /// Rejected messages of a device were not stored: too many in an hour. One row at first, one at the end.
     RejectionsNotStored {
         /// The certificate's Common Name.
         device: DeviceId,
@@ -228,6 +249,8 @@ pub enum Event {
         silent_after: Option<String>,
         /// Whether it is missing until it was heard.
         expected: bool,
+        /// What people call it, and where it is.
+        about: Box<About>,
         /// The actor.
         actor: String,
     },
@@ -247,6 +270,8 @@ pub enum Event {
         silent_after: Option<String>,
         /// Whether it is missing until it was heard.
         expected: bool,
+        /// What people call it, and where it is.
+        about: Box<About>,
         /// The actor.
         actor: String,
     },
@@ -296,6 +321,15 @@ pub enum Event {
         /// The actor.
         actor: String,
     },
+    /// An operator had identities forgotten that a device named without permission.
+    DeviceIdentitiesForgotten {
+        /// Its Common Name.
+        device: DeviceId,
+        /// The one identity; `None`: all of the device.
+        identity: Option<String>,
+        /// The actor.
+        actor: String,
+    },
     /// An order was queued.
     SouthboundQueued {
         /// Its message id.
@@ -331,8 +365,12 @@ pub enum Event {
         message: MessageId,
         /// The message as it was rejected.
         original: MessageId,
+        /// When that was received; the row has the time at which it was accepted.
+        received_at: Timestamp,
         /// The certificate's Common Name.
         device: DeviceId,
+        /// SHA-256 of its bytes.
+        digest: Fingerprint,
         /// The code of the reason for which it was rejected.
         rejection: String,
         /// The actor.
@@ -348,7 +386,11 @@ pub enum Event {
         viewed_as: ViewedAs,
         /// The actor.
         actor: String,
+        /// The reason that the actor gave.
+        reason: Option<String>,
     },
+    /// Messages were searched by what stands in them; written before what was found is shown.
+    MessagesSearched(Box<ContentSearch>),
     /// Messages were exported with their content; written before the first one is printed.
     MessagesExported {
         /// Which.
@@ -364,6 +406,18 @@ pub enum Event {
         orders: u64,
         /// All were received before its time.
         permit: Box<Permit>,
+    },
+    /// A person began a session with a browser.
+    PersonLoggedIn {
+        /// The actor.
+        actor: String,
+    },
+    /// The session of a person's browser ended.
+    PersonLoggedOut {
+        /// `requested`, `idle`, `limit`, or `displaced` by another session.
+        why: String,
+        /// The actor.
+        actor: String,
     },
     /// The store was copied; written before the copy.
     StoreCopied {
@@ -404,13 +458,15 @@ pub enum Event {
         /// When the last one did.
         last: Timestamp,
     },
-    /// The end of this node's chain is not the one that the node remembered outside of the database.
+    /// The end of this node's chain is not the remembered one, or another chain does not go on as it should.
     AuditDiverged {
         /// What was found.
         finding: ChainFinding,
-        /// The last row that the node remembered.
+        /// The other node; `None` for this one.
+        node: Option<NodeName>,
+        /// The last row that the node remembered, or has verified of the other chain.
         remembered: Option<ChainHead>,
-        /// The last row that the store had.
+        /// The last row that the store had; of another chain the row with the fault.
         found: ChainHead,
     },
     /// An operator accepted the end of this node's chain; the node goes on from there.
@@ -422,13 +478,20 @@ pub enum Event {
         /// The actor.
         actor: String,
     },
+    /// An operator accepted faults of a chain.
+    AuditFaultAccepted {
+        /// What was accepted.
+        acceptance: Box<Acceptance>,
+        /// The actor.
+        actor: String,
+    },
     /// The platform's key signed the chain up to an earlier row.
     AuditSigned {
         /// The last signed row.
         link: ChainHead,
         /// The signature over it.
         signature: Signature,
-        /// The last rows of other nodes' chains at that time: at most 64 of them.
+        /// The last verified rows of other nodes' chains at that time: at most 64 of them.
         chains: Vec<(NodeName, ChainHead)>,
     },
 }

@@ -4,7 +4,7 @@ use super::Event;
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 44] = [
+    pub const NAMES: [&'static str; 52] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -18,7 +18,10 @@ impl Event {
         "sessions-counted",
         "session-ended",
         "message-accepted",
-        "message-rejected",
+        Self::MESSAGE_REJECTED,
+        Self::MESSAGE_RESENT,
+        Self::COPY_REPLACED,
+        Self::COPY_RENEWED,
         "identity-violation",
         "rejections-not-stored",
         "bytes-between-frames",
@@ -34,13 +37,17 @@ impl Event {
         "device-merged",
         "device-learning-started",
         "device-learning-ended",
+        "device-identities-forgotten",
         "southbound-queued",
         "southbound-sent",
         Self::SOUTHBOUND_SETTLED,
         "message-reconsidered",
         "message-viewed",
+        "messages-searched",
         "messages-exported",
         Self::MESSAGES_PRUNED,
+        "person-logged-in",
+        "person-logged-out",
         "store-copied",
         "audit-exported",
         "audit-verified",
@@ -48,17 +55,33 @@ impl Event {
         "audit-rows-lost",
         "audit-diverged",
         "audit-end-accepted",
+        Self::AUDIT_FAULT_ACCEPTED,
         Self::AUDIT_SIGNED,
     ];
 
     /// The name of [`Event::CertificatesChanged`], which is read again when the platform starts.
     pub const CERTIFICATES_CHANGED: &'static str = "certificates-changed";
 
+    /// The name of [`Event::MessageRejected`].
+    pub(crate) const MESSAGE_REJECTED: &'static str = "message-rejected";
+
+    /// The name of [`Event::MessageResent`].
+    pub(crate) const MESSAGE_RESENT: &'static str = "message-resent";
+
+    /// The name of [`Event::CopyReplaced`].
+    pub(crate) const COPY_REPLACED: &'static str = "copy-replaced";
+
+    /// The name of [`Event::CopyRenewed`].
+    pub(crate) const COPY_RENEWED: &'static str = "copy-renewed";
+
     /// The name of [`Event::SouthboundSettled`].
     pub(crate) const SOUTHBOUND_SETTLED: &'static str = "southbound-settled";
 
     /// The name of [`Event::MessagesPruned`].
     pub(crate) const MESSAGES_PRUNED: &'static str = "messages-pruned";
+
+    /// The name of [`Event::AuditFaultAccepted`], which is read again when the chains are verified.
+    pub(crate) const AUDIT_FAULT_ACCEPTED: &'static str = "audit-fault-accepted";
 
     /// The name of [`Event::AuditSigned`], which is read again when the chain is verified.
     pub(crate) const AUDIT_SIGNED: &'static str = "audit-signed";
@@ -86,7 +109,10 @@ impl Event {
             Self::SessionsCounted { .. } => "sessions-counted",
             Self::SessionEnded { .. } => "session-ended",
             Self::MessageAccepted { .. } => "message-accepted",
-            Self::MessageRejected { .. } => "message-rejected",
+            Self::MessageRejected { .. } => Self::MESSAGE_REJECTED,
+            Self::MessageResent { .. } => Self::MESSAGE_RESENT,
+            Self::CopyReplaced { .. } => Self::COPY_REPLACED,
+            Self::CopyRenewed { .. } => Self::COPY_RENEWED,
             Self::IdentityViolation { .. } => "identity-violation",
             Self::RejectionsNotStored { .. } => "rejections-not-stored",
             Self::BytesBetweenFrames { .. } => "bytes-between-frames",
@@ -100,6 +126,7 @@ impl Event {
             Self::DeviceResumed { .. } => "device-resumed",
             Self::DeviceRemoved { .. } => "device-removed",
             Self::DeviceMerged { .. } => "device-merged",
+            Self::DeviceIdentitiesForgotten { .. } => "device-identities-forgotten",
             Self::DeviceLearningStarted { .. } => "device-learning-started",
             Self::DeviceLearningEnded { .. } => "device-learning-ended",
             Self::SouthboundQueued { .. } => "southbound-queued",
@@ -107,8 +134,11 @@ impl Event {
             Self::SouthboundSettled { .. } => Self::SOUTHBOUND_SETTLED,
             Self::MessageReconsidered { .. } => "message-reconsidered",
             Self::MessageViewed { .. } => "message-viewed",
+            Self::MessagesSearched { .. } => "messages-searched",
             Self::MessagesExported { .. } => "messages-exported",
             Self::MessagesPruned { .. } => Self::MESSAGES_PRUNED,
+            Self::PersonLoggedIn { .. } => "person-logged-in",
+            Self::PersonLoggedOut { .. } => "person-logged-out",
             Self::StoreCopied { .. } => "store-copied",
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
@@ -116,6 +146,7 @@ impl Event {
             Self::AuditRowsLost { .. } => "audit-rows-lost",
             Self::AuditDiverged { .. } => "audit-diverged",
             Self::AuditEndAccepted { .. } => "audit-end-accepted",
+            Self::AuditFaultAccepted { .. } => Self::AUDIT_FAULT_ACCEPTED,
             Self::AuditSigned { .. } => Self::AUDIT_SIGNED,
         }
     }

@@ -16,6 +16,7 @@ impl Event {
                 | Self::DeviceMerged { .. }
                 | Self::DeviceLearningStarted { .. }
                 | Self::DeviceLearningEnded { .. }
+                | Self::DeviceIdentitiesForgotten { .. }
                 | Self::SouthboundQueued { .. }
                 | Self::SouthboundSettled {
                     basis: SettledBy::Operator { .. } | SettledBy::Removal { .. },
@@ -23,11 +24,15 @@ impl Event {
                 }
                 | Self::MessageReconsidered { .. }
                 | Self::MessageViewed { .. }
+                | Self::MessagesSearched { .. }
                 | Self::MessagesExported { .. }
+                | Self::PersonLoggedIn { .. }
+                | Self::PersonLoggedOut { .. }
                 | Self::StoreCopied { .. }
                 | Self::AuditExported { .. }
                 | Self::AuditVerified { .. }
                 | Self::AuditEndAccepted { .. }
+                | Self::AuditFaultAccepted { .. }
         )
     }
 }

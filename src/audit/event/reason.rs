@@ -12,12 +12,14 @@ pub enum StopReason {
 }
 
 /// The trigger of a reload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ReloadedBy {
+    /// No reload: the start found it.
+    Start,
     /// SIGHUP.
     Signal,
-    /// `POST /reload` on the admin listener.
-    Http,
+    /// `POST /reload` on the operator's side, by this person.
+    Http(String),
 }
 
 /// The fault of a refused configuration.
@@ -37,6 +39,8 @@ pub enum ConfigurationFault {
     Repository,
     /// The password file of the store cannot be used.
     Store,
+    /// A receiver of notifications cannot be used.
+    Receivers,
 }
 
 /// What a node finds about the end of its audit chain.
@@ -50,6 +54,8 @@ pub enum ChainFinding {
     EndUnknown,
     /// The end of the chain cannot be stored outside of the database.
     EndNotStored,
+    /// A row of another node's chain is not what was written, or is gone.
+    OtherChainBroken,
 }
 
 /// Why a session ended.
@@ -95,18 +101,33 @@ impl StopReason {
 impl ReloadedBy {
     /// The stable code.
     #[must_use]
-    pub const fn code(self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         match self {
+            Self::Start => "start",
             Self::Signal => "signal",
-            Self::Http => "http",
+            Self::Http(_) => "http",
+        }
+    }
+
+    /// The person, where there is one.
+    #[must_use]
+    pub fn person(&self) -> Option<&str> {
+        match self {
+            Self::Start | Self::Signal => None,
+            Self::Http(person) => Some(person),
         }
     }
 }
 
 impl ChainFinding {
     /// All of them, for metrics that start at zero.
-    pub const ALL: [Self; 4] =
-        [Self::StoreBehind, Self::ChainRewritten, Self::EndUnknown, Self::EndNotStored];
+    pub const ALL: [Self; 5] = [
+        Self::StoreBehind,
+        Self::ChainRewritten,
+        Self::EndUnknown,
+        Self::EndNotStored,
+        Self::OtherChainBroken,
+    ];
 
     /// The stable code.
     #[must_use]
@@ -116,6 +137,7 @@ impl ChainFinding {
             Self::ChainRewritten => "chain-rewritten",
             Self::EndUnknown => "end-unknown",
             Self::EndNotStored => "end-not-stored",
+            Self::OtherChainBroken => "other-chain-broken",
         }
     }
 }
@@ -131,6 +153,7 @@ impl ConfigurationFault {
             Self::Identities => "identities",
             Self::Revocation => "revocation",
             Self::Repository => "repository",
+            Self::Receivers => "receivers",
             Self::Store => "store",
         }
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::model::{DeviceId, NodeName};
+use crate::model::{DeviceId, NodeName, SearchKey};
 
 /// The form in which the content of a message was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,6 +87,28 @@ pub enum ExportFormat {
     Atna,
 }
 
+/// What was searched for, without the numbers and texts themselves: each is a keyed hash, the same for the
+/// same number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContentSearch {
+    /// A number of a patient.
+    pub patient: Option<SearchKey>,
+    /// A number of an order.
+    pub order: Option<SearchKey>,
+    /// A text.
+    pub text: Option<SearchKey>,
+    /// The segments in which the text was looked for; none: all.
+    pub segment: Option<String>,
+    /// Only messages of this device.
+    pub device: Option<DeviceId>,
+    /// Only messages received from this time on.
+    pub since: Option<Timestamp>,
+    /// The actor.
+    pub actor: String,
+    /// The reason that the actor gave.
+    pub reason: Option<String>,
+}
+
 /// The result of verifying one chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainVerdict {
@@ -168,6 +190,25 @@ impl Selection {
         }
         fields.insert("rejected".to_owned(), self.rejected.into());
         fields.into()
+    }
+}
+
+impl ContentSearch {
+    /// The fields of the row.
+    pub(super) fn fields(&self) -> Value {
+        let key = |key: &Option<SearchKey>| key.map(|key| key.to_string());
+        let fields = [
+            ("patient", key(&self.patient)),
+            ("order", key(&self.order)),
+            ("text", key(&self.text)),
+            ("segment", self.segment.clone()),
+            ("device", self.device.as_ref().map(|device| device.as_str().to_owned())),
+            ("since", self.since.map(|since| since.to_string())),
+            ("actor", Some(self.actor.clone())),
+            ("reason", self.reason.clone()),
+        ];
+        let given = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+        given.collect::<Map<_, _>>().into()
     }
 }
 

@@ -18,7 +18,8 @@ fn details_are_canonical_json_in_kebab_case() {
     for event in every_event() {
         let details = event.details();
         let fields: std::collections::BTreeMap<String, Value> = serde_json::from_str(&details).unwrap();
-        let kebab = |key: &String| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        let is_kebab = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let kebab = |key: &String| key.bytes().all(is_kebab);
         assert!(fields.keys().all(kebab), "{details}");
         // A map with sorted keys renders the same bytes.
         assert_eq!(serde_json::to_string(&fields).unwrap(), details);

@@ -16,6 +16,7 @@ pub(in crate::http) struct Certificates {
 }
 
 /// CRLs, OCSP responses and staples, their ages, and when they are renewed.
+#[utoipa::path(get, path = "/api/certificates", tag = "read", responses((status = 200, description = "CRLs, OCSP responses and staples", content_type = "application/json")))]
 pub(in crate::http) async fn certificates(State(state): State<AdminState>) -> PlainJson<Certificates> {
     PlainJson(Certificates { known: state.revocation.inventory(), staples: state.live.staples() })
 }

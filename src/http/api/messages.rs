@@ -11,7 +11,8 @@ use crate::store::MessageFilter;
 use crate::view::MessageView;
 
 /// The query string of `/api/messages`.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::http) struct MessagesQuery {
     device: Option<String>,
@@ -23,6 +24,7 @@ pub(in crate::http) struct MessagesQuery {
 }
 
 /// A page of received messages, newest first.
+#[utoipa::path(get, path = "/api/messages", tag = "read", params(MessagesQuery), responses((status = 200, description = "messages without content, newest first; Link names the next page", content_type = "application/json")))]
 pub(in crate::http) async fn messages(
     State(state): State<AdminState>,
     uri: Uri,
@@ -32,7 +34,7 @@ pub(in crate::http) async fn messages(
     let device = device.map(|name| name.parse()).transpose();
     let before = before.map(|id| id.parse()).transpose();
     let (Ok(device), Ok(before)) = (device, before) else {
-        return bad_request("device must be a Common Name, and before an id that /api/messages shows\n");
+        return bad_request("device must be a Common Name, and before an id that /api/messages shows");
     };
     let filter =
         MessageFilter { device, rejected, before, limit: page_limit(limit), ..MessageFilter::default() };
@@ -41,6 +43,6 @@ pub(in crate::http) async fn messages(
             let last = messages.last().filter(|_| is_cut).map(|message| message.id.to_string());
             page(&messages.iter().map(MessageView::from).collect::<Vec<_>>(), &uri, last)
         }
-        Err(error) => unavailable(&error),
+        Err(error) => unavailable(error),
     }
 }

@@ -11,7 +11,8 @@ use crate::store::OutboxFilter;
 use crate::view::OrderView;
 
 /// The query string of `/api/outbox`.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::http) struct OrdersQuery {
     device: Option<String>,
@@ -23,6 +24,7 @@ pub(in crate::http) struct OrdersQuery {
 }
 
 /// A page of orders, newest first.
+#[utoipa::path(get, path = "/api/outbox", tag = "read", params(OrdersQuery), responses((status = 200, description = "orders without content, newest first", content_type = "application/json")))]
 pub(in crate::http) async fn orders(
     State(state): State<AdminState>,
     Query(query): Query<OrdersQuery>,
@@ -31,11 +33,11 @@ pub(in crate::http) async fn orders(
     let device = device.map(|name| name.parse()).transpose();
     let before = before.map(|id| id.parse()).transpose();
     let (Ok(device), Ok(before)) = (device, before) else {
-        return bad_request("device must be a Common Name, and before an id that /api/outbox shows\n");
+        return bad_request("device must be a Common Name, and before an id that /api/outbox shows");
     };
     let filter = OutboxFilter { device, waiting, before, limit: page_limit(limit) };
     match state.store.outbox(&filter).await {
         Ok(entries) => PlainJson(entries.iter().map(OrderView::from).collect::<Vec<_>>()).into_response(),
-        Err(error) => unavailable(&error),
+        Err(error) => unavailable(error),
     }
 }

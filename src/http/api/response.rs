@@ -1,12 +1,12 @@
 //! Responses and limits that all lists share.
 
 use axum::http::header::LINK;
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use crate::http::json::PlainJson;
-use crate::model::explained;
+use crate::http::problem::Problem;
 use crate::store::StoreError;
 
 /// The number of rows in one response: what the caller asked for, within bounds.
@@ -16,16 +16,12 @@ pub(super) fn page_limit(requested: Option<u32>) -> u32 {
 
 /// 400: a value in the query string cannot be used; `help` says what it must be.
 pub(super) fn bad_request(help: &'static str) -> Response {
-    (StatusCode::BAD_REQUEST, help).into_response()
+    Problem::bad_request(help).into_response()
 }
 
 /// 503: the store did not answer.
-pub(super) fn unavailable(error: &StoreError) -> Response {
-    tracing::error!(
-        error = %explained(error),
-        "store query failed; the request is answered with 503"
-    );
-    StatusCode::SERVICE_UNAVAILABLE.into_response()
+pub(super) fn unavailable(error: StoreError) -> Response {
+    Problem::from(error).into_response()
 }
 
 /// A page as JSON. When it ended early, `last` names its last row, and a header `Link` the next page.

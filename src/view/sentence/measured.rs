@@ -80,7 +80,7 @@ fn value(measured: &Observation<'_>) -> String {
             let mark = if is_unusual { " (unusual unit)" } else { "" };
             format!("{number}{space}{}{mark}", unit.plain())
         }
-        None if units.is_empty() => number,
+        None if units.is_empty() => format!("{number} (no unit)"),
         None => format!("{number} in an unknown unit"),
     }
 }

@@ -29,6 +29,9 @@ pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>) -> String {
     if alert.contradicts_itself {
         parts.push("a facet is stated twice, differently: see --tree".to_owned());
     }
+    if alert.is_reported_differently {
+        parts.push("also reported differently in this message: see --tree".to_owned());
+    }
     let is_repeated = |term: Field<'_>| term.repetitions().filter(|term| !term.is_empty()).count() > 1;
     if alert.has_further_events || alert.event_term().is_some_and(is_repeated) {
         parts.push("and a further event: see --tree".to_owned());
@@ -40,6 +43,9 @@ pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>) -> String {
     } else if let Some(mode) = mode {
         sentence.insert_str(0, &format!("NOT CLINICAL ({mode}, MSH-11): "));
     }
+    if let Some(mode) = not_current(header) {
+        sentence.insert_str(0, &format!("NOT CURRENT ({mode}, MSH-11): "));
+    }
     if alert.event.is_some_and(|event| Standing::of(&event) == Standing::WITHDRAWN) {
         sentence.insert_str(0, "WITHDRAWN by the sender: ");
     }
@@ -48,7 +54,12 @@ pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>) -> String {
 
 /// What MSH-11 says of a message that is not of production (HL7 table 0103).
 pub(super) fn not_production(header: &Header<'_>) -> Option<&'static str> {
-    word(header.processing_id().component(1).trimmed(), MODES)
+    word(&header.processing_id().component(1).shown_text(), MODES)
+}
+
+/// What it says of a message that is not of now (HL7 table 0207).
+fn not_current(header: &Header<'_>) -> Option<&'static str> {
+    word(&header.processing_id().component(2).shown_text(), OLD_MODES)
 }
 
 /// The priority, in its facet or in OBX-8 of the event.
@@ -131,6 +142,9 @@ fn flags<'m>(alert: &Alert<'m>) -> Vec<&'m [u8]> {
 
 /// HL7 table 0103, without production.
 const MODES: &[(&str, &str)] = &[("T", "training"), ("D", "debugging")];
+/// HL7 table 0207, without current processing.
+const OLD_MODES: &[(&str, &str)] =
+    &[("A", "from an archive"), ("R", "restored from an archive"), ("I", "an initial load")];
 
 #[cfg(test)]
 mod several_tests;

@@ -1,6 +1,8 @@
 //! Facets and events that are stated several times.
 
 use super::tests::{changed, facets, sentences};
+use crate::hl7::Message;
+use crate::pcd::{Alert, AlertReport};
 
 /// `changed` with further observations at its end.
 fn with(more: &[&str]) -> String {
@@ -86,4 +88,156 @@ fn a_live_event_wins_over_a_withdrawn_one() {
     assert!(withdrawn[0].starts_with("WITHDRAWN by the sender: value low"), "{withdrawn:?}");
     let both = sentences(&format!("{}{course}", event("196648^MDC_EVT_HI^MDC~196670^MDC_EVT_LO", "F")));
     assert!(both[0].ends_with("and a further event: see --tree"), "{both:?}");
+}
+
+#[test]
+fn an_alternate_event_and_repeated_words_are_announced() {
+    let further = ", and a further event: see --tree";
+    let alternate = changed("196648^MDC_EVT_HI^MDC", "196648^MDC_EVT_HI^MDC^196674^MDC_EVT_ECG_ASYSTOLE^MDC");
+    assert!(alternate.ends_with(further), "{alternate}");
+    let vendor = changed("196648^MDC_EVT_HI^MDC", "196648^MDC_EVT_HI^MDC^7^HIGH^99GE");
+    assert!(!vendor.contains("further event"), "{vendor}");
+    for (from, to) in [("|start|", "|end~start|"), ("|active|", "|inactive~active|")] {
+        let found = changed(from, to);
+        assert!(found.contains("a facet is stated twice, differently"), "{found}");
+    }
+}
+
+// A measured value that a reader finds first is not the one that another finds.
+#[test]
+fn two_measured_values_at_one_place_contradict_each_other() {
+    let value =
+        "OBX|21|NM|147842^MDC_ECG_HEART_RATE^MDC|1.1.1.1.2|60|264864^MDC_DIM_BEAT_PER_MIN^MDC|50-120||||F";
+    let found = with(&[value]);
+    assert!(found.contains("a facet is stated twice, differently"), "{found}");
+    let same = value.replace("|60|", "|165|");
+    assert_eq!(with(&[&same]), with(&[]));
+}
+
+#[test]
+fn a_value_of_an_unknown_term_is_shown() {
+    let found = changed("147842^MDC_ECG_HEART_RATE^MDC", "999999^X^99");
+    assert!(found.contains("165 /min") && found.contains("limits"), "{found}");
+}
+
+const HEAD: &str = "MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|1|P|2.6\r";
+
+/// An OBR with one alert of HR, at the same time and place, with the same number.
+fn request(equipment: &str) -> String {
+    format!(
+        "OBR|1||E1|196616^MDC_EVT_ALARM^MDC\r\
+        OBX|1|CWE|196648^MDC_EVT_HI^MDC|1.1.1.1.1|HR|||PL|||F|||20260101120000+0000||||{equipment}\r\
+        OBX|2|NM|147842^MDC_ECG_HEART_RATE^MDC|1.1.1.1.2|165|264864^MDC_DIM_BEAT_PER_MIN^MDC|||||F\r{}",
+        facets("start", "active", "enabled")
+    )
+}
+
+fn parsed(text: &str) -> Message<'_> {
+    Message::parse(text.as_bytes()).unwrap_or_else(|_| panic!("no message: {text}"))
+}
+
+fn in_words(requests: &str) -> (Vec<String>, usize) {
+    let text = format!("{HEAD}{requests}");
+    let message = parsed(&text);
+    let (alerts, count) = Alert::counted(&message);
+    (alerts.iter().map(|alert| super::sentence(alert, &message.header())).collect(), count)
+}
+
+// An alarm may vanish behind another one of the same number, event, phase, time and place.
+#[test]
+fn a_report_with_the_same_key_and_other_contents_is_shown_the_more_dangerous_one_first() {
+    let usual = request("");
+    let withdrawn = usual.replace("|||PL|||F|", "|||PL|||W|");
+    let test = usual.replace("|||PL|||F|", "|||PL~TEST|||F|");
+    let high = usual.replace("|165|", "|220|").replace("|||PL|", "|||PH|");
+    let over = usual.replace("|active", "|inactive");
+    let silenced = usual.replace("|enabled", "|audio-off");
+    let other = usual.replace("147842^MDC_ECG_HEART_RATE", "150456^MDC_PULS_OXIM_SAT_O2");
+    let mode = usual.replace("|HR|", "|HR, again|");
+    for (name, dangerous, harmless) in [
+        ("withdrawn", &usual, &withdrawn),
+        ("a test", &usual, &test),
+        ("low", &high, &usual),
+        ("over", &usual, &over),
+        ("heard", &silenced, &usual),
+    ] {
+        let first = in_words(dangerous).0.remove(0);
+        let second = in_words(harmless).0.remove(0);
+        let differently = ", also reported differently in this message: see --tree";
+        let expected = (vec![format!("{first}{differently}"), format!("{second}{differently}")], 2);
+        assert_eq!(in_words(&format!("{dangerous}{harmless}")), expected, "{name}");
+        assert_eq!(in_words(&format!("{harmless}{dangerous}")), expected, "{name}, first");
+    }
+    for differing in [&other, &mode, &usual.replace("|||||F\r", "|||||F|||20260101120001\r")] {
+        let both = in_words(&format!("{usual}{differing}"));
+        assert_eq!(both.1, 2, "{both:?}");
+    }
+    let again = usual.replace("OBR|1|", "OBR|2|").replace("OBX|2|", "OBX|12|");
+    assert_eq!(in_words(&format!("{usual}{again}")), in_words(&usual), "the numbers of the segments");
+}
+
+#[test]
+fn what_a_further_request_says_of_the_facets_counts_as_under_one() {
+    let further = "OBR|2||E1|196616^MDC_EVT_ALARM^MDC\r\
+        OBX|9|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.1.1.1.4|active\r\
+        OBX|9|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC|1.1.1.1.6|PH\r";
+    let over = request("").replace("|active", "|inactive");
+    for message in [format!("{over}{further}"), format!("{further}{over}")] {
+        let (found, count) = in_words(&message);
+        assert_eq!(count, 1, "{found:?}");
+        assert!(found[0].contains("high priority (also stated: low)"), "{found:?}");
+        assert!(found[0].contains("active (also stated: condition over)"), "{found:?}");
+        assert!(found[0].contains("a facet is stated twice, differently"), "{found:?}");
+    }
+}
+
+#[test]
+fn alerts_of_different_equipment_are_different_alerts() {
+    let [one, other] = ["BED-1", "BED-2"].map(request);
+    let dangerous = other.replace("|||PL|", "|||PH|");
+    let participating =
+        |name: &str| request("").replace("\rOBX|2|", &format!("\rPRT|1|UC||EQUIP||||||{name}\rOBX|2|"));
+    let without_number = |request: &str| request.split_inclusive('\r').skip(1).collect::<String>();
+    for message in [
+        format!("{one}{dangerous}"),
+        format!("{one}{}", without_number(&dangerous)),
+        format!("{}{}", participating("BED-1"), participating("BED-2").replace("|||PL|", "|||PH|")),
+    ] {
+        let (found, count) = in_words(&message);
+        assert_eq!(count, 2, "{message}: {found:?}");
+        assert!(found[0].contains("high priority") && found[1].contains("low priority"), "{found:?}");
+        assert!(!found[0].contains("differently"), "{found:?}");
+        let text = format!("{HEAD}{message}");
+        assert_eq!(AlertReport::all_of(&parsed(&text)).len(), 2, "{message}");
+    }
+}
+
+#[test]
+fn the_most_dangerous_alerts_are_those_that_are_kept() {
+    let numbered = |n: usize| request("").replace("E1", &format!("E{n}"));
+    let dangerous = numbered(100).replace("|||PL|", "|||PH|");
+    let many: String = (0..70).map(numbered).collect();
+    let (found, count) = in_words(&format!("{many}{dangerous}"));
+    assert_eq!((found.len(), count), (Alert::MAX, 71));
+    assert!(found[0].contains("high priority"), "{}", found[0]);
+    let text = format!("{HEAD}{many}{dangerous}");
+    let reports = AlertReport::all_of(&parsed(&text));
+    assert_eq!(reports[0].key.filler.number, b"E100");
+}
+
+// OBX-8 of the event is empty where a facet of its own has the priority.
+#[test]
+fn a_low_priority_is_before_none_however_it_is_written() {
+    let stated = |n: usize, priority: &str| {
+        let facet = format!("OBX|9|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC|1.1.1.1.9|{priority}||||||F\r");
+        format!("{}{facet}", request("").replace("E1", &format!("E{n}")).replace("|||PL|", "||||"))
+    };
+    let many: String = (0..20).map(|n| stated(n, "PN")).collect();
+    for (priority, word) in [("PL", "low priority"), ("PH", "high priority")] {
+        let (found, count) = in_words(&format!("{many}{}", stated(100, priority)));
+        assert_eq!((found.len(), count), (21, 21));
+        assert!(found[0].contains(word), "{}", found[0]);
+    }
+    let (found, _) = in_words(&format!("{many}{}", stated(100, "")));
+    assert!(!found[0].contains("no priority"), "one that is not stated may be high: {}", found[0]);
 }

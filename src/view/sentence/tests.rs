@@ -274,7 +274,10 @@ fn a_message_for_training_or_debugging_is_marked() {
     };
     assert!(of("P").starts_with("value low"));
     assert!(of("T").starts_with("NOT CLINICAL (training, MSH-11): value low"));
-    assert!(of("D^A").starts_with("NOT CLINICAL (debugging, MSH-11): value low"));
+    assert!(of("D^T").starts_with("NOT CLINICAL (debugging, MSH-11): value low"));
+    // HL7 table 0207
+    assert!(of("P^A").starts_with("NOT CURRENT (from an archive, MSH-11): value low"));
+    assert!(of("P^T").starts_with("value low"));
 }
 
 /// 3.4: an OBR has one alert. The second one of a sender that sends two must not vanish.

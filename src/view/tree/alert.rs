@@ -27,7 +27,7 @@ impl Reader<'_> {
             source: if source.is_empty() { self.measured(alert).text() } else { source },
             priority: priority(alert).map(|stated| stated.text()).unwrap_or_default(),
             kind: kind(alert).map(|stated| stated.text()).unwrap_or_default(),
-            withdrawn: alert.event.and_then(|event| result_status::withdrawn(event.status().raw())),
+            withdrawn: alert.event.and_then(|event| result_status::withdrawn(&event.status_code())),
             withdrawn_facets: withdrawn_facets
                 .into_iter()
                 .filter(|(_, facet)| is_withdrawn(*facet))

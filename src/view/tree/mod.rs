@@ -1,6 +1,7 @@
 //! The content of a message: the device tree with its values, and the facets of an alert.
 
 mod alert;
+mod further;
 mod model;
 mod notes;
 mod observations;
@@ -16,8 +17,7 @@ pub use options::TreeOptions;
 use self::reader::Reader;
 use self::time::Times;
 use crate::hl7::Message;
-use crate::pcd::Transaction;
-use crate::view::known_patient::{self, KnownPatient};
+use crate::pcd::{KnownPatient, Transaction, names_patient};
 use crate::view::sentence::not_production;
 
 impl Tree {
@@ -47,7 +47,7 @@ impl Tree {
             not_shown: reader.not_shown(message),
             other_segments: reader.other_segments(message),
             patient: reader.patient(message),
-            names_patient: known_patient::is_named(message),
+            names_patient: names_patient(message),
             processing_id: reader.component(header.processing_id()),
             not_production: not_production(&header),
             not_clinical: nodes().any(|node| node.not_clinical),

@@ -197,7 +197,7 @@ pub struct OtherSegment {
 pub struct Node {
     /// OBX-4; empty when it is no path in the device tree.
     pub path: String,
-    /// OBX-4, where it is no path.
+    /// OBX-4 as it was received, where it is no path, or another spelling of `path` (`1.0.1` of `1.0.1.0`).
     #[serde(skip_serializing_if = "String::is_empty")]
     pub sub_id: String,
     /// `mds`, `vmd`, `channel`, `metric`, `facet` or `subfacet`; null without a path.
@@ -256,4 +256,14 @@ pub struct Node {
     /// NTE-3 behind the OBX.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+impl Node {
+    /// The name of its status for people; none of a container of the device, which has no value to obtain.
+    #[must_use]
+    pub fn shown_status(&self) -> Option<&'static str> {
+        let is_container =
+            matches!(self.level, Some("mds" | "vmd" | "channel")) && self.status.eq_ignore_ascii_case("X");
+        self.status_name.filter(|_| !is_container)
+    }
 }

@@ -1,10 +1,10 @@
 //! Observations.
 
-use super::model::Node;
+use super::model::{Node, OtherField};
 use super::notes::Notes;
 use super::reader::Reader;
 use super::result_status;
-use crate::hl7::Field;
+use crate::hl7::{Field, Repetition};
 use crate::pcd::nomenclature::{Coded, plain_unit};
 use crate::pcd::profile::has_value_of_its_type;
 use crate::pcd::{Containment, Level, Observation, patient_term};
@@ -22,7 +22,8 @@ impl Reader<'_> {
                 let shown = self.observation(&node.observation, node.position, notes);
                 if is_device {
                     let (path, level) = (node.path.to_string(), Some(level_name(node.path.level())));
-                    (node.position, Node { path, level, depth: node.depth, sub_id: String::new(), ..shown })
+                    let sub_id = if shown.sub_id == path { String::new() } else { shown.sub_id.clone() };
+                    (node.position, Node { path, level, depth: node.depth, sub_id, ..shown })
                 } else {
                     (node.position, shown)
                 }
@@ -44,12 +45,12 @@ impl Reader<'_> {
     }
 
     fn observation(&self, observation: &Observation<'_>, position: usize, notes: &Notes<'_>) -> Node {
-        let status = observation.status();
+        let (status, code) = (observation.status(), observation.status_code());
         let known = Node {
             sub_id: self.free(observation.sub_id()),
-            status: result_status::name(status.raw()).map(|_| self.whole(status)).unwrap_or_default(),
-            status_name: result_status::name(status.raw()),
-            is_withdrawn: result_status::withdrawn(status.raw()).is_some(),
+            status: result_status::name(&code).map(|_| self.whole(status)).unwrap_or_default(),
+            status_name: result_status::name(&code),
+            is_withdrawn: result_status::withdrawn(&code).is_some(),
             not_clinical: observation.is_not_clinical(),
             ..Node::default()
         };
@@ -69,29 +70,42 @@ impl Reader<'_> {
             units: self.without_patient(value::term(observation.units(), self.characters)),
             unit: self.known_patient.hide(plain_unit(Coded::of(observation.units(), 1)).to_owned()),
             range: self.free(observation.range()),
-            flags: flags
-                .map(|flag| self.known_patient.hide(value::identifier(flag.component(1), self.characters)))
-                .filter(|flag| !flag.is_empty())
-                .collect(),
+            flags: flags.map(|flag| self.flag(flag)).filter(|flag| !flag.is_empty()).collect(),
             status: self.whole(status),
             time: self.free(observation.time()),
             time_shown: self.time(observation.time()),
             equipment: self.free(observation.equipment()),
             method: self.coded(observation.method()),
             site: self.coded(observation.site()),
-            others: self.others(&observation.segment(), OBX_FIELDS),
+            others: self.beside(observation),
             doubt: doubt(observation),
             notes: self.notes(notes, position),
             ..known
         }
     }
 
-    /// The names of the repetitions of a coded field.
+    /// A flag; with all of its components where it has several.
+    fn flag(&self, flag: Repetition<'_>) -> String {
+        let parts: Vec<_> = flag.components().map(|part| value::identifier(part, self.characters)).collect();
+        self.known_patient.hide(parts.join("^").trim_end_matches('^').to_owned())
+    }
+
+    /// What has no place of its own.
+    fn beside(&self, observation: &Observation<'_>) -> Vec<OtherField> {
+        let further = [
+            self.further("OBX-3", "also the term", observation.identifier()),
+            self.further("OBX-6", "also the unit", observation.units()),
+        ];
+        let others = self.others(&observation.segment(), OBX_FIELDS);
+        further.into_iter().flatten().chain(others).collect()
+    }
+
+    /// The names and codes of the repetitions of a coded field. Some senders write the coding system in place
+    /// of the name (`AMEAS^MDC`), so a name alone does not say what the code is.
     fn coded(&self, field: Field<'_>) -> String {
         let repetitions = field.repetitions().map(|repetition| {
             let part = |n| value::component(repetition.component(n), self.characters);
-            let (code, name) = (part(1), part(2));
-            if name.is_empty() { code } else { name }
+            Term { code: part(1), name: part(2), system: String::new() }.text()
         });
         let names: Vec<_> = repetitions.filter(|name| !name.is_empty()).collect();
         self.known_patient.hide(names.join("; "))

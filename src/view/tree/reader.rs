@@ -6,8 +6,7 @@ use super::options::TreeOptions;
 use super::time::Times;
 use crate::hl7::{CharacterSet, Field, Message, Segment};
 use crate::pcd::nomenclature::{Coded, find_term, find_unit};
-use crate::pcd::{Alert, Containment, Transaction, is_about_patient, patient_term};
-use crate::view::known_patient::KnownPatient;
+use crate::pcd::{Alert, Containment, KnownPatient, Transaction, is_about_patient, patient_term};
 use crate::view::value::{self, Term};
 
 pub(super) struct Reader<'o> {

@@ -127,7 +127,10 @@ fn escapes_original_texts_and_long_values_are_shown() {
         "documents name patients"
     );
     let all = TreeOptions { full: true, ..with_patient() };
-    assert_eq!(json(&observed(&rest), &all)["requests"][0]["observations"][4]["value"], "AP PDF Base64 QUJD");
+    assert_eq!(
+        json(&observed(&rest), &all)["requests"][0]["observations"][4]["value"],
+        "^AP^PDF^Base64^QUJD"
+    );
 }
 
 #[test]
@@ -246,4 +249,96 @@ fn nothing_is_shown_like_a_component_that_is_none() {
     assert_eq!(filler, r"1\S\\S\X^^Y^EUI\H\-64");
     let term = &nodes("OBX|1|ST|X^MDC_ATTR\\H\\_SYS_ID^MDC|1.0.0.1|5\r")[0]["term"]["name"];
     assert_eq!(term, r"MDC_ATTR\H\_SYS_ID");
+}
+
+// A reader that takes an alternate term or unit has another one.
+#[test]
+fn alternates_repetitions_and_original_texts_are_shown_beside_the_term() {
+    let node = |obx: &str| nodes(&format!("{obx}\r"))[0].clone();
+    let beside = |obx: &str, field: &str| {
+        let others = node(obx)["others"].clone();
+        let found = others.as_array().and_then(|all| all.iter().find(|other| other["field"] == field));
+        found.map(|found| found["value"].as_str().unwrap().to_owned()).unwrap_or_default()
+    };
+    let term = "147842^MDC_ECG_HEART_RATE^MDC";
+    for (more, shown) in [
+        ("^150456^MDC_PULS_OXIM_SAT_O2^MDC", "MDC_PULS_OXIM_SAT_O2 (150456)"),
+        ("^^^^^^SpO2", "SpO2"),
+        ("~150456^MDC_PULS_OXIM_SAT_O2^MDC", "MDC_PULS_OXIM_SAT_O2 (150456)"),
+        ("^^^^^^^150456^MDC_PULS_OXIM_SAT_O2^MDC", "MDC_PULS_OXIM_SAT_O2 (150456)"),
+        ("^147842^MDC_ECG_HEART_RATE^MDC", ""),
+        ("", ""),
+    ] {
+        assert_eq!(beside(&format!("OBX|1|NM|{term}{more}|1.0.0.1|80"), "OBX-3"), shown, "{more}");
+    }
+    for (unit, shown) in [
+        ("^mg^UCUM^^ug^UCUM", "ug"),
+        ("/min~%", "%"),
+        ("/min^^UCUM^%^^UCUM", "%"),
+        ("264864^MDC_DIM_BEAT_PER_MIN^MDC", ""),
+    ] {
+        assert_eq!(beside(&format!("OBX|1|NM|{term}|1.0.0.1|80|{unit}"), "OBX-6"), shown, "{unit}");
+    }
+    let event = node("OBX|1|CWE|196616|1.0.0.1|196648^MDC_EVT_HI^MDC^0^MDC_EVT_ECG_ASYSTOLE^MDC");
+    assert_eq!(event["value"], "MDC_EVT_HI (196648), also MDC_EVT_ECG_ASYSTOLE (0)");
+}
+
+#[test]
+fn components_of_a_value_are_never_joined_to_another_one() {
+    let value =
+        |kind: &str, value: &str| nodes(&format!("OBX|1|{kind}|1^X^L|1.0.0.1|{value}\r"))[0]["value"].clone();
+    for (kind, sent, shown) in [
+        ("SN", "^1^20", "^1^20"),
+        ("SN", "1^20", "1^20"),
+        ("SN", "^5^^6", "^5^^6"),
+        ("SN", "0.^5", "0.^5"),
+        ("SN", "-^5^-^", "-^5^-"),
+        ("SN", ">^100", ">100"),
+        ("SN", "^1^:^128", "1:128"),
+        ("SN", "^2^+", "2+"),
+        ("SN", "^180", "180"),
+        ("NM", "1^20", "1^20"),
+        ("ST", "1^20", "1^20"),
+        ("EI", "^MONITOR-7", "^MONITOR-7"),
+        ("XPN", "Doe^John", "Doe John"),
+    ] {
+        assert_eq!(value(kind, sent), shown, "{kind} {sent}");
+    }
+}
+
+#[test]
+fn flags_and_statuses_count_in_every_notation() {
+    let node = |flags: &str, status: &str| {
+        nodes(&format!("OBX|1|NM|1^X^L|1.0.0.1|5|||{flags}|||{status}\r"))[0].clone()
+    };
+    assert_eq!(node("x^INV", "F")["flags"][0], "x^INV");
+    for flags in ["x^INV", r"\X494E56\"] {
+        assert_eq!(node(flags, "F")["doubt"], "invalid", "{flags}");
+    }
+    assert_eq!(node(r"\X54455354\", "F")["not-clinical"], true);
+    for status in ["W^x", r"\X57\", "W~W"] {
+        assert_eq!(node("", status)["is-withdrawn"], true, "{status}");
+    }
+    assert_eq!(node("", "W~F")["is-withdrawn"], false, "either may be meant");
+}
+
+#[test]
+fn the_code_of_a_method_is_shown_beside_its_name() {
+    // Seen in the field: the coding system in place of the name.
+    let shown = nodes("OBX|1|NM|1^X^MDC|1.0.0.1|5||||||R||||||AMEAS^MDC~MMEAS^Manual~^Auto|||LA^Left arm\r");
+    assert_eq!(shown[0]["method"], "MDC (AMEAS); Manual (MMEAS); Auto");
+    assert_eq!(shown[0]["site"], "Left arm (LA)");
+}
+
+#[test]
+fn patient_data_in_a_path_a_request_and_the_term_of_a_note_is_hidden() {
+    for marked in [
+        "OBX|1|ST|67931^MDC_ATTR_PT_NAME^MDC|SECRET|x\r",
+        "OBR|2||F2|67931^SECRET^MDC\r",
+        "NTE|1||SECRET|67931^MDC_ATTR_PT_NAME^MDC\r",
+    ] {
+        let shown = json(&observed(marked), &TreeOptions::default());
+        assert!(!shown.to_string().contains("SECRET"), "{marked}: {shown:#}");
+        assert!(json(&observed(marked), &with_patient()).to_string().contains("SECRET"), "{marked}");
+    }
 }

@@ -1,14 +1,16 @@
 //! The metrics of the process: one registry, passed down. Base units; labels with few values.
 
-use prometheus::core::{AtomicU64, Collector, GenericCounterVec};
-use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
-};
+mod operation;
+mod registrar;
+mod start_time;
 
-use crate::model::{StoreRisk, Task};
+use jiff::Timestamp;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
-type CounterVec = GenericCounterVec<AtomicU64>;
+use crate::model::{Clock, StoreRisk, Task};
+pub use operation::{Limit, Operation};
+use registrar::{CounterVec, Registrar};
 
 /// Every metric of the process. Clones share the values.
 ///
@@ -17,6 +19,9 @@ type CounterVec = GenericCounterVec<AtomicU64>;
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
+    /// CPU time, memory, files and threads of the process, under the names that every program uses.
+    process: Registry,
+    started: Timestamp,
     /// Open sessions.
     pub connections_active: IntGauge,
     /// Connections by how they ended: a [`Refusal`](crate::model::Refusal) or a session end.
@@ -25,6 +30,9 @@ pub struct Metrics {
     pub handshakes_total: CounterVec,
     /// Connections without an audit row, by `reason`: `silent` (no byte came), `health-check`.
     pub unrecorded_connections_total: CounterVec,
+    /// Headers of the PROXY protocol, by `command`: `relayed` (a device's connection), `local` (a health
+    /// check).
+    pub proxy_headers_total: CounterVec,
     /// How often connections were not taken for a while, by `reason`: a
     /// [`Shortage`](crate::interface_a::Shortage).
     pub accept_pauses_total: CounterVec,
@@ -102,6 +110,8 @@ pub struct Metrics {
     pub southbound_corrections_total: CounterVec,
     /// Those of retention, the clock, the audit trail's end and waiting rows and the admin listener.
     pub housekeeping: Housekeeping,
+    /// Those of the operation: readiness, limits, sizes, and when something was done last.
+    pub operation: Operation,
     /// Panics that ended one connection: each is a fault of the platform.
     pub panics_total: IntCounter,
     /// Running parts that ended before the shutdown, by [`Task`].
@@ -119,14 +129,18 @@ pub struct Housekeeping {
     pub audit_chain_findings_total: CounterVec,
     /// Whether nothing is written because the store does not contain the end of the chain: 1 or 0.
     pub audit_chain_refused: IntGauge,
-    /// Rows that reached their age and were removed, by `what`: `messages` or `audit`.
+    /// Rows that reached their age and were removed, by `what`: `messages`, `rejected` or `audit`.
     pub retention_pruned_total: CounterVec,
     /// Whether the clock is believed: 1 or 0. While it is 0, retention removes nothing.
     pub clock_confirmed: IntGauge,
-    /// How far retention is behind, in seconds, by `what`: `messages` or `audit`.
+    /// How far retention is behind, in seconds, by `what`: `messages`, `rejected` or `audit`.
     pub retention_backlog_seconds: IntGaugeVec,
     /// Present findings, by [`Code`](crate::finding::Code).
     pub findings: IntGaugeVec,
+    /// Devices of the directory by `state`: a [`DeviceState`](crate::fleet::DeviceState).
+    pub devices: IntGaugeVec,
+    /// Active devices whose certificate, as it was seen last, ends `within` 7d, 30d or 90d, or has ended.
+    pub device_certificates_ending: IntGaugeVec,
     /// Requests and connections that the admin listener refused, by `reason`: `host`, `web-page`,
     /// `connections`.
     pub admin_refusals_total: CounterVec,
@@ -153,6 +167,7 @@ impl Metrics {
             connections_total: r.counters("connections_total", "Connections by outcome", &["outcome"])?,
             handshakes_total: r.counters("handshakes_total", "TLS handshakes", &["result", "reason"])?,
             unrecorded_connections_total: r.counters("unrecorded_connections_total", UNRECORDED, reason)?,
+            proxy_headers_total: r.counters("proxy_headers_total", PROXY_HEADERS, &["command"])?,
             accept_pauses_total: r.counters("accept_pauses_total", ACCEPT_PAUSES, reason)?,
             memory_used_bytes: r.gauge("memory_used_bytes", MEMORY_USED)?,
             memory_limit_bytes: r.gauge("memory_limit_bytes", MEMORY_LIMIT)?,
@@ -195,8 +210,11 @@ impl Metrics {
             southbound_messages_total: r.counters("southbound_messages_total", SOUTHBOUND, OUTCOME)?,
             southbound_corrections_total: r.counters("southbound_corrections_total", CORRECTED, OUTCOME)?,
             housekeeping: Housekeeping::new(&r)?,
+            operation: Operation::new(&r)?,
             panics_total: r.counter("panics_total", "Connections that a fault of the platform ended")?,
             task_failures_total: r.counters("task_failures_total", TASK_FAILURES, &["task"])?,
+            process: process()?,
+            started: Clock::system().now(),
             registry,
         })
     }
@@ -208,6 +226,7 @@ impl Metrics {
         for risk in StoreRisk::ALL {
             self.store_risks.with_label_values(&[risk.code()]);
         }
+        self.operation.start_at_zero();
     }
 
     /// All metrics in the Prometheus text format 0.0.4.
@@ -215,8 +234,18 @@ impl Metrics {
     /// # Errors
     /// When a metric cannot be encoded: a fault of the platform.
     pub fn render(&self) -> Result<String, prometheus::Error> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        let mut families = self.process.gather();
+        start_time::complete(&mut families, self.started);
+        families.extend(self.registry.gather());
+        TextEncoder::new().encode_to_string(&families)
     }
+}
+
+/// The collector of the process, without the prefix of the others.
+fn process() -> Result<Registry, prometheus::Error> {
+    let registry = Registry::new();
+    registry.register(Box::new(ProcessCollector::for_self()))?;
+    Ok(registry)
 }
 
 impl Housekeeping {
@@ -230,63 +259,15 @@ impl Housekeeping {
             clock_confirmed: r.gauge("clock_confirmed", CLOCK)?,
             retention_backlog_seconds: r.gauges("retention_backlog_seconds", BACKLOG, &["what"])?,
             findings: r.gauges("findings", FINDINGS, &["code"])?,
+            devices: r.gauges("devices", DEVICES, &["state"])?,
+            device_certificates_ending: r.gauges(DEVICE_CERTIFICATES, ENDING, &["within"])?,
             admin_refusals_total: r.counters("admin_refusals_total", ADMIN_REFUSALS, &["reason"])?,
         })
     }
 }
 
-/// Creates metrics and registers them.
-struct Registrar<'a>(&'a Registry);
-
-impl Registrar<'_> {
-    fn register<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn build_info(&self) -> Result<(), prometheus::Error> {
-        let options = Opts::new("build_info", "Always 1; the label is the version of this build");
-        let build = IntGauge::with_opts(options.const_label("version", env!("CARGO_PKG_VERSION")))?;
-        build.set(1);
-        self.register(build).map(drop)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.register(IntGauge::new(name, help)?)
-    }
-
-    fn seconds(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
-        self.register(Gauge::new(name, help)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
-        self.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.register(IntCounter::new(name, help)?)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<CounterVec, prometheus::Error> {
-        self.register(CounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    /// The duration of `what`.
-    fn duration(&self, name: &str, what: &str) -> Result<Histogram, prometheus::Error> {
-        self.histogram(name, &format!("Duration in seconds: {what}"), &SECONDS)
-    }
-
-    fn durations(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
-        let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
-        self.register(HistogramVec::new(options, labels)?)
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
-        self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
-    }
-}
-
 const UNRECORDED: &str = "Connections without an audit row: no byte came, or a health check";
+const PROXY_HEADERS: &str = "Headers of the PROXY protocol by which load balancers state an address";
 const ACCEPT_PAUSES: &str = "How often no connections were taken for a while, by reason";
 const MEMORY_USED: &str = "Used memory of the control group with the least room; 0 without a limit";
 const MEMORY_LIMIT: &str = "Limit of the control group with the least room; 0 without a limit";
@@ -327,15 +308,15 @@ const CORRECTED: &str = "Messages for devices whose outcome a later answer chang
 const PRUNED: &str = "Rows that reached their age and were removed";
 const CLOCK: &str = "1: the clock of the machine is believed; 0: it is not, and retention removes nothing";
 const BACKLOG: &str = "By how much the oldest row exceeds its age, in seconds";
+const DEVICES: &str = "Devices of the directory, by how they stand";
+const DEVICE_CERTIFICATES: &str = "device_certificates_ending";
+const ENDING: &str =
+    "Active devices whose certificate, as it was seen last, ends within this time or has ended";
 const FINDINGS: &str = "Present findings that `pcd-platform status` lists, by code";
 const ADMIN_REFUSALS: &str = "Requests and connections that the admin listener refused";
 const DEFERRED: &str = "Audit rows that wait in memory for the store to recover";
 const LOST: &str = "Audit rows that were lost while the store failed: there were too many";
 const TASK_FAILURES: &str = "Running parts of the platform that ended before the shutdown";
-
-/// Buckets of the durations, in seconds: 100 µs to 10 s.
-const SECONDS: [f64; 14] =
-    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 
 /// Buckets of the batch sizes: powers of two up to the largest batch.
 const BATCHES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
@@ -351,6 +332,11 @@ mod tests {
         let text = metrics.render().unwrap();
         assert!(text.contains("pcd_build_info{version="), "{text}");
         assert!(text.contains(r#"pcd_task_failures_total{task="directory"} 0"#), "{text}");
-        assert!(text.lines().filter(|line| !line.starts_with('#')).all(|line| line.starts_with("pcd_")));
+        let names = |line: &str| line.starts_with("pcd_") || line.starts_with("process_");
+        assert!(text.lines().filter(|line| !line.starts_with('#')).all(names), "{text}");
+        assert!(
+            text.contains("process_resident_memory_bytes ") && text.contains("process_open_fds "),
+            "{text}"
+        );
     }
 }

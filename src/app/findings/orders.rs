@@ -1,0 +1,29 @@
+//! Findings about orders.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::audit::Settlement;
+use crate::finding::{Code, Finding, Subject};
+use crate::store::{FailedOrder, Store};
+
+/// Orders that did not reach their goal within the last day: the latest of them.
+pub(super) async fn failed(store: &Store) -> Vec<Finding> {
+    let since = store.now().checked_sub(SHOWN).unwrap_or(Timestamp::MIN);
+    // A store that cannot be read is a finding by itself.
+    let failed = store.failed_orders(since, MAX_SHOWN).await.unwrap_or_default();
+    failed.iter().map(finding).collect()
+}
+
+fn finding(FailedOrder { id, device, outcome, at }: &FailedOrder) -> Finding {
+    let what = match outcome {
+        Settlement::Expired => format!("the order for {device} expired: the device did not take it in time"),
+        Settlement::Refused => format!("{device} refused the order"),
+        _ => format!("{device} did not confirm the order: what it did with it is not known"),
+    };
+    Finding::new(Code::OrderFailed, Subject::Order(id.to_string()), what).since(*at)
+}
+
+/// How long a failed order stays a finding.
+const SHOWN: SignedDuration = SignedDuration::from_hours(24);
+/// How many of them are findings at a time; `order list` has all.
+const MAX_SHOWN: u32 = 20;

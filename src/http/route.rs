@@ -1,0 +1,121 @@
+//! A handler with its method, its path, and the right that it needs.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get, post};
+
+use super::AdminState;
+use super::admit::NotAdmitted;
+use super::api_turns::{self, ApiTurns};
+use super::person::Person;
+use super::problem::Problem;
+use crate::model::Right;
+
+/// What is served at a path, and to whom.
+///
+/// Every handler of the operator's side is in a list of these: what needs a right is decided there, and not
+/// in the handlers.
+#[derive(Debug, Clone)]
+pub struct Route {
+    method: Method,
+    path: &'static str,
+    right: Option<Right>,
+    takes_turn: bool,
+    handler: MethodRouter<AdminState>,
+}
+
+impl Route {
+    /// A GET for people with the right.
+    pub fn get<H, T>(path: &'static str, right: Right, handler: H) -> Self
+    where
+        H: Handler<T, AdminState>,
+        T: 'static,
+    {
+        Self { method: Method::GET, path, right: Some(right), takes_turn: true, handler: get(handler) }
+    }
+
+    /// A POST for people with the right.
+    pub fn post<H, T>(path: &'static str, right: Right, handler: H) -> Self
+    where
+        H: Handler<T, AdminState>,
+        T: 'static,
+    {
+        Self { method: Method::POST, path, right: Some(right), takes_turn: true, handler: post(handler) }
+    }
+
+    /// A GET for every client: it must show neither devices nor messages.
+    pub fn open<H, T>(path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, AdminState>,
+        T: 'static,
+    {
+        Self { method: Method::GET, path, right: None, takes_turn: false, handler: get(handler) }
+    }
+
+    /// The same route, which is answered whatever other requests are being answered.
+    #[must_use]
+    pub fn at_once(self) -> Self {
+        Self { takes_turn: false, ..self }
+    }
+
+    /// The method.
+    #[must_use]
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The path, with the names of its parameters.
+    #[must_use]
+    pub const fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The right that it needs; `None`: it is open.
+    #[must_use]
+    pub const fn right(&self) -> Option<Right> {
+        self.right
+    }
+
+    /// Adds the route to `router`.
+    pub(super) fn added_to(self, router: Router<AdminState>, turns: &ApiTurns) -> Router<AdminState> {
+        let mut handler = self.handler;
+        if self.takes_turn {
+            handler = handler.route_layer(from_fn_with_state(turns.clone(), api_turns::wait));
+        }
+        // Outermost: a client without the right waits for nothing, and holds up no other.
+        let entrance = Entrance { path: self.path, right: self.right };
+        router.route(self.path, handler.route_layer(from_fn_with_state(entrance, enter)))
+    }
+}
+
+/// What stands before a handler.
+#[derive(Debug, Clone, Copy)]
+struct Entrance {
+    path: &'static str,
+    right: Option<Right>,
+}
+
+async fn enter(State(Entrance { path, right }): State<Entrance>, request: Request, next: Next) -> Response {
+    let allowed = match (right, request.extensions().get::<Person>()) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(match request.extensions().get::<NotAdmitted>() {
+            Some(NotAdmitted(reason)) => Problem::not_admitted().because(reason),
+            None => Problem::not_admitted(),
+        }),
+        (Some(right), Some(person)) => person.demand(right),
+    };
+    let mut response = match allowed {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    response.extensions_mut().insert(RoutePath(path));
+    response
+}
+
+/// The path of the route that answered, with the names of its parameters: an extension of the response.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RoutePath(pub(super) &'static str);

@@ -1,0 +1,43 @@
+//! Everything that is served, and to whom.
+
+use super::route::Route;
+use super::{acts, api, command, health, metrics_page, openapi, reload, session};
+use crate::model::Right;
+
+/// The routes of this folder.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::open("/livez", health::live),
+        Route::open("/readyz", health::ready),
+        Route::open("/metrics", metrics_page::metrics),
+        Route::open("/enter", session::enter),
+        Route::post("/logout", Right::See, session::logout).at_once(),
+        Route::post("/api/page-links", Right::See, session::link).at_once(),
+        Route::get("/api/openapi.json", Right::See, openapi::description).at_once(),
+        Route::post("/api/devices", Right::Operate, acts::add),
+        Route::post("/api/devices/{cn}/allow", Right::Operate, acts::allow),
+        Route::post("/api/devices/{cn}/change", Right::Operate, acts::change),
+        Route::post("/api/devices/{cn}/remove", Right::Operate, acts::remove),
+        Route::post("/api/devices/{cn}/resume", Right::Operate, acts::resume),
+        Route::post("/api/devices/{cn}/suspend", Right::Operate, acts::suspend),
+        Route::post("/api/messages/{id}/reconsider", Right::Operate, acts::reconsider),
+        Route::post("/api/messages/search", Right::Content, api::search),
+        Route::post("/api/orders", Right::Operate, acts::send),
+        Route::post("/api/orders/{id}/withdraw", Right::Operate, acts::withdraw),
+        Route::post("/api/store/backup", Right::Administer, acts::backup).at_once(),
+        Route::post("/api/command", Right::See, command::command).at_once(),
+        Route::post("/reload", Right::Administer, reload::reload).at_once(),
+        Route::get("/api/certificates", Right::See, api::certificates),
+        Route::get("/api/audit", Right::See, api::audit),
+        Route::get("/api/devices", Right::See, api::devices),
+        Route::get("/api/findings", Right::See, api::findings),
+        Route::get("/api/messages", Right::See, api::messages),
+        Route::get("/api/outbox", Right::See, api::orders),
+        Route::get("/api/person", Right::See, api::person).at_once(),
+        Route::get("/api/refusals", Right::See, api::refusals),
+        Route::get("/api/sessions", Right::See, api::sessions),
+        Route::get("/api/status", Right::See, api::status),
+        Route::get("/api/store", Right::See, api::store),
+        Route::get("/api/why", Right::See, api::why),
+    ]
+}

@@ -1,0 +1,378 @@
+//! `/`: what needs a person, the platform in eight numbers, and what happens now.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use jiff::{SignedDuration, Timestamp};
+
+use super::element::{Html, Tone, address, counted, device_link, grouped, help_link, sentence};
+use super::event::in_words;
+use super::frame::Frame;
+use super::layout::Table;
+use super::problem::{Failure, OrFailure as _, Pages};
+use super::response::page;
+use super::visitor::Visitor;
+use super::{devices, plot, times};
+use crate::finding::{Finding, Severity, Subject};
+use crate::http::AdminState;
+use crate::model::size_text;
+use crate::store::{AuditRow, LatestAlert, OutboxFilter, RefusedRow};
+use crate::view::{StoreRoomView, Trend};
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct OverviewPage {
+    frame: Frame,
+    heading: String,
+    todo: Vec<Todo>,
+    more: usize,
+    tiles: Vec<Tile>,
+    events: Table,
+}
+
+/// Something that needs a person.
+struct Todo {
+    tag: Html,
+    what: Html,
+    to_do: Html,
+    since: String,
+}
+
+/// A number that leads to its rows.
+struct Tile {
+    href: String,
+    name: &'static str,
+    value: Html,
+    beside: String,
+    plot: Html,
+    note: String,
+}
+
+/// The overview.
+pub(super) async fn show(State(state): Pages, visitor: Visitor) -> Result<Response, Failure> {
+    let frame = Frame::new(&state, visitor, "/", "Overview").live();
+    let findings = state.live().board().findings();
+    let needed: Vec<_> = findings.iter().filter(|finding| finding.severity > Severity::Info).collect();
+    let heading = match needed.len() {
+        0 => "Nothing needs you".to_owned(),
+        1 => "1 thing needs you".to_owned(),
+        many => format!("{many} things need you"),
+    };
+    let todo = needed.iter().take(MAX_TODO).map(|finding| todo(finding, &frame)).collect();
+    let more = needed.len().saturating_sub(MAX_TODO);
+    let tiles = tiles(&state, &frame).await?;
+    let latest = state.store().latest_events(&SHOWN_EVENTS, EVENTS_OF_A_KIND).await.or_failure(&frame)?;
+    let alerts = state.store().latest_alerts(ALERTS).await.or_failure(&frame)?;
+    let events = events(&latest, &alerts, &frame);
+    let frame = Frame { title: heading.clone(), ..frame };
+    Ok(page(&OverviewPage { frame, heading, todo, more, tiles, events }))
+}
+
+fn todo(finding: &Finding, frame: &Frame) -> Todo {
+    let (tone, word) = match finding.severity {
+        Severity::Urgent => (Tone::Bad, "now"),
+        Severity::Attention => (Tone::Watch, "today"),
+        Severity::Info => (Tone::Quiet, "to know"),
+    };
+    let what = Html::joined([subject(&finding.subject), frame.times.sentence(&finding.what)]);
+    let to_do = Html::joined([
+        Html::text(&sentence(&finding.what_to_do())),
+        help_link(finding.code.code(), "What this means"),
+    ]);
+    let since = finding.since.map(|since| frame.times.away(since)).unwrap_or_default();
+    Todo { tag: Html::tag(tone, word), what, to_do, since }
+}
+
+/// What a finding is about, as a link to where it is shown.
+pub(super) fn subject(subject: &Subject) -> Html {
+    match subject {
+        Subject::Device(name) => Html::joined([device_link(name), Html::text("–")]),
+        Subject::Peer(name) => {
+            Html::joined([Html::link(&address("/refusals", &[("q", name)]), name), Html::text("–")])
+        }
+        Subject::Certificate(_) => Html::joined([Html::link("/trust", "Certificate"), Html::text("–")]),
+        Subject::Store => Html::joined([Html::link("/system", "Store"), Html::text("–")]),
+        Subject::AuditTrail => Html::joined([Html::link("/audit", "Audit trail"), Html::text("–")]),
+        Subject::Order(id) => {
+            Html::joined([Html::link(&address("/orders", &[("id", id)]), "Order"), Html::text("–")])
+        }
+        Subject::Platform => Html::joined([Html::link("/system", "Platform"), Html::text("–")]),
+    }
+}
+
+async fn tiles(state: &AdminState, frame: &Frame) -> Result<Vec<Tile>, Failure> {
+    let since = frame.times.now() - DAY;
+    let rejections = state.store().rejections_since(since, MAX_COUNTED).await.or_failure(frame)?;
+    let waiting = OutboxFilter { waiting: true, limit: MAX_COUNTED, ..OutboxFilter::default() };
+    let waiting = state.store().outbox(&waiting).await.or_failure(frame)?.len();
+    let trail =
+        state.store().latest_events(&["audit-signed", "audit-verified"], 1).await.or_failure(frame)?;
+    let trend = state.live().trend();
+    let mut tiles = device_tiles(state, &trend);
+    tiles.push(rejected_tile(&rejections));
+    let refused = state.store().refused().await.or_failure(frame)?;
+    tiles.push(refused_tile(&refused, frame));
+    tiles.push(Tile {
+        href: address("/orders", &[("waiting", "1")]),
+        name: "Waiting for devices",
+        value: Html::text(&grouped(u64::try_from(waiting).unwrap_or_default())),
+        beside: String::new(),
+        plot: Html::default(),
+        note: "orders that no device has answered yet".to_owned(),
+    });
+    tiles.push(store_tile(state, frame));
+    tiles.push(revocation_tile(state));
+    tiles.push(audit_tile(state, frame, &trail));
+    Ok(tiles)
+}
+
+fn device_tiles(state: &AdminState, trend: &Trend) -> Vec<Tile> {
+    let glance = state.live().glance();
+    let (connected, messages) = (trend.connected(), trend.messages_a_minute());
+    let range = |points: &[Option<f64>], what: &str| {
+        let known: Vec<f64> = points.iter().flatten().copied().collect();
+        let least = known.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = known.iter().copied().fold(0.0, f64::max);
+        if known.len() < 2 { String::new() } else { format!("{what}: {least:.0} – {most:.0}") }
+    };
+    let time = format!("last {}", times::rounded(trend.length()));
+    // Neighbours are averaged in a long plot: the number beside it belongs to its range all the same.
+    #[expect(clippy::cast_precision_loss, reason = "a range in words")]
+    let last = trend.messages_last_minute().map(|count| count as f64);
+    let with_last = [messages.as_slice(), &[last]].concat();
+    let silent = u64::try_from(glance.silent).unwrap_or_default();
+    vec![
+        Tile {
+            href: address("/devices", &[("state", devices::ANY_CONNECTED)]),
+            name: "Connected",
+            value: Html::text(&grouped(u64::try_from(glance.connected).unwrap_or_default())),
+            beside: format!("of {}", counted(u64::try_from(glance.devices).unwrap_or_default(), "device")),
+            plot: plot::line(&connected, &format!("Open sessions, {}", range(&connected, &time))),
+            note: if silent == 0 { range(&connected, &time) } else { counted(silent, "silent device") },
+        },
+        Tile {
+            href: "/messages".to_owned(),
+            name: "Messages in the last minute",
+            value: Html::text(&trend.messages_last_minute().map_or_else(|| "–".to_owned(), grouped)),
+            beside: String::new(),
+            plot: plot::line(&messages, &format!("Messages a minute, {}", range(&with_last, &time))),
+            note: range(&with_last, &time),
+        },
+    ]
+}
+
+fn rejected_tile(rejections: &[(String, u64)]) -> Tile {
+    let total: u64 = rejections.iter().map(|(_, count)| count).sum();
+    let reasons: Vec<_> = rejections.iter().take(3).map(|(code, count)| format!("{code} {count}")).collect();
+    let at_least = if total >= u64::from(MAX_COUNTED) { "or more" } else { "" };
+    Tile {
+        href: address("/messages", &[("verdict", "rejected"), ("since", "24h")]),
+        name: "Rejected messages, 24 h",
+        value: Html::text(&grouped(total)),
+        beside: at_least.to_owned(),
+        plot: Html::default(),
+        note: if reasons.is_empty() { "every message was accepted".to_owned() } else { reasons.join(" · ") },
+    }
+}
+
+fn refused_tile(refused: &[RefusedRow], frame: &Frame) -> Tile {
+    let since = frame.times.now() - DAY;
+    let recent: Vec<_> = refused.iter().filter(|row| row.last >= since).collect();
+    let names: BTreeSet<_> = recent.iter().map(|row| &row.who).collect();
+    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in &recent {
+        *reasons.entry(row.refusal.code()).or_default() += 1;
+    }
+    let mut reasons: Vec<_> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let notes: Vec<_> = reasons.iter().take(3).map(|(code, count)| format!("{code} {count}")).collect();
+    Tile {
+        href: "/refusals".to_owned(),
+        name: "Refused, 24 h",
+        value: Html::text(&grouped(u64::try_from(names.len()).unwrap_or_default())),
+        beside: String::new(),
+        plot: Html::default(),
+        note: if notes.is_empty() { "no connection was refused".to_owned() } else { notes.join(" · ") },
+    }
+}
+
+fn store_tile(state: &AdminState, frame: &Frame) -> Tile {
+    let risks = state.store().unaccepted_risks();
+    let histogram = &state.metrics().store_commit_duration_seconds;
+    let (count, sum) = (histogram.get_sample_count(), histogram.get_sample_sum());
+    #[expect(clippy::cast_precision_loss, reason = "an average of milliseconds")]
+    let commit = if count == 0 {
+        String::new()
+    } else {
+        format!("a commit takes {:.0} ms", sum * 1000.0 / count as f64)
+    };
+    let value = if risks.is_empty() {
+        store_tag(&state.live().board().findings())
+    } else {
+        Html::tag(Tone::Bad, "at risk")
+    };
+    let notes = [disk(state.live().glance().store.as_ref(), frame), commit];
+    Tile {
+        href: "/system#store".to_owned(),
+        name: "Store",
+        value,
+        beside: String::new(),
+        plot: Html::default(),
+        note: notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join(" · "),
+    }
+}
+
+/// The most severe finding about the store: the tile says no other thing than the list.
+fn store_tag(findings: &[Finding]) -> Html {
+    let worst = findings.iter().find(|finding| finding.subject == Subject::Store);
+    let word = |finding: &Finding| finding.code.code().replace('-', " ");
+    match worst.map(|finding| (finding.severity, finding)) {
+        Some((Severity::Urgent, finding)) => Html::tag(Tone::Bad, &word(finding)),
+        Some((Severity::Attention, finding)) => Html::tag(Tone::Watch, &word(finding)),
+        Some((Severity::Info, _)) | None => Html::tag(Tone::Good, "well"),
+    }
+}
+
+/// How much of the disk is free, and for how long.
+pub(super) fn disk(room: Option<&StoreRoomView>, frame: &Frame) -> String {
+    let Some((free, room)) = room.and_then(|room| Some((room.free_bytes?, room))) else {
+        return String::new();
+    };
+    let full = room.full_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
+    match (full, room.bytes_per_day) {
+        (Some(full), _) => format!("{} free, full {}", size_text(free), frame.times.relative(full)),
+        (None, Some(_)) => format!("{} free, for years", size_text(free)),
+        (None, None) => format!("{} free", size_text(free)),
+    }
+}
+
+fn revocation_tile(state: &AdminState) -> Tile {
+    let known = state.revocation().inventory();
+    let revoked = known.ocsp.iter().filter(|response| response.status == "revoked").count();
+    let staples = state.live().staples();
+    let missing = staples.iter().filter(|staple| staple.expires.is_none()).count();
+    let value =
+        if missing > 0 { Html::tag(Tone::Watch, "staple missing") } else { Html::tag(Tone::Good, "fresh") };
+    Tile {
+        href: "/trust".to_owned(),
+        name: "Revocation",
+        value,
+        beside: String::new(),
+        plot: Html::default(),
+        note: format!(
+            "{} · {} · {revoked} revoked",
+            counted(u64::try_from(known.crls.len()).unwrap_or_default(), "CRL"),
+            counted(u64::try_from(known.ocsp.len()).unwrap_or_default(), "OCSP response"),
+        ),
+    }
+}
+
+fn audit_tile(state: &AdminState, frame: &Frame, trail: &[AuditRow]) -> Tile {
+    let last = |event: &str| trail.iter().find(|row| row.event == event);
+    let signed = last("audit-signed").map(|row| format!("signed {} ago", frame.times.away(row.at)));
+    let verified = last("audit-verified").map(|row| format!("verified {} ago", frame.times.away(row.at)));
+    let is_broken = state.store().own_chain().refused().is_some()
+        || last("audit-verified").is_some_and(|row| row.details.contains("\"intact\":false"));
+    let value = match (is_broken, &verified) {
+        (true, _) => Html::tag(Tone::Bad, "broken"),
+        (false, Some(_)) => Html::tag(Tone::Good, "whole"),
+        (false, None) => Html::tag(Tone::Quiet, "not verified yet"),
+    };
+    let notes: Vec<_> = signed.into_iter().chain(verified).collect();
+    Tile {
+        href: "/audit".to_owned(),
+        name: "Audit trail",
+        value,
+        beside: String::new(),
+        plot: Html::default(),
+        note: notes.join(" · "),
+    }
+}
+
+/// The latest alarms, one row for each however often it was reported. What it reports is content, and on its
+/// page.
+fn alarms(latest: &[LatestAlert], frame: &Frame) -> Vec<(Timestamp, Vec<Html>)> {
+    let mut known = BTreeSet::new();
+    let first = latest.iter().filter(|alert| known.insert(alert.first)).take(SHOWN_ALERTS);
+    let row = |alert: &LatestAlert| {
+        let at = alert.message.time();
+        let report = Html::link(&format!("/messages/{}", alert.message), "what it reports");
+        let cells = vec![
+            frame.times.moment(at),
+            device_link(alert.device.as_str()),
+            Html::tag(Tone::Bad, "alarm"),
+            report,
+        ];
+        (at, cells)
+    };
+    first.map(row).collect()
+}
+
+fn events(latest: &[AuditRow], alerts: &[LatestAlert], frame: &Frame) -> Table {
+    // What a device does again and again is one row, with its last time.
+    let mut rows: Vec<(Timestamp, Vec<Html>, u64)> = Vec::new();
+    let mut known: HashMap<(String, Html, Html), usize> = HashMap::new();
+    for row in latest {
+        let in_words = in_words(row, &frame.times);
+        let key = (row.event.clone(), in_words.who.clone(), in_words.what.clone());
+        if let Some((.., count)) = known.get(&key).and_then(|at| rows.get_mut(*at)) {
+            *count += 1;
+        } else if rows.len() < EVENTS {
+            known.insert(key, rows.len());
+            let cells = vec![frame.times.moment(row.at), in_words.who, in_words.what, in_words.why];
+            rows.push((row.at, cells, 1));
+        }
+    }
+    rows.extend(alarms(alerts, frame).into_iter().map(|(at, cells)| (at, cells, 1)));
+    rows.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+    let rows = rows.into_iter().map(|(_, mut cells, count)| {
+        if count > 1
+            && let Some(what) = cells.get_mut(2)
+        {
+            *what = Html::joined([what.clone(), Html::muted(&format!("{count}×"))]);
+        }
+        cells
+    });
+    let empty = "Nothing has happened yet: no device has connected.";
+    Table::new("What happened last", &["When", "Who", "What", "Why, and what to do"], empty).with(rows)
+}
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// Findings that are shown at once.
+const MAX_TODO: usize = 20;
+/// Rows that are counted for a number.
+const MAX_COUNTED: u32 = 1000;
+/// Rows of `Happening now`.
+const EVENTS: usize = 15;
+const EVENTS_OF_A_KIND: u32 = 8;
+/// Alarms among them.
+const SHOWN_ALERTS: usize = 5;
+/// Reports of alarms that are read for them.
+const ALERTS: u32 = 40;
+
+/// Events that say what happens to devices and to the platform.
+const SHOWN_EVENTS: [&str; 21] = [
+    "connection-accepted",
+    "connection-refused",
+    "refusals-counted",
+    "session-ended",
+    "feed-silent",
+    "feed-resumed",
+    "feeds-behind-silent",
+    "feeds-behind-resumed",
+    "device-added",
+    "device-changed",
+    "device-suspended",
+    "device-resumed",
+    "device-removed",
+    "message-rejected",
+    "message-reconsidered",
+    "southbound-queued",
+    "southbound-settled",
+    "configuration-changed",
+    "configuration-refused",
+    "platform-started",
+    "store-copied",
+];

@@ -1,0 +1,50 @@
+//! What a coded field has beside its term: readers that take an alternate one have another term, or another
+//! unit.
+
+use super::model::OtherField;
+use super::reader::Reader;
+use crate::hl7::{Field, Repetition};
+use crate::view::value::{self, Term};
+
+impl Reader<'_> {
+    /// The alternate terms, the original text and the further repetitions of a coded field (CWE), as one
+    /// field; `None` without any. Versions of coding systems are not among them.
+    pub(super) fn further(
+        &self,
+        field: &'static str,
+        name: &'static str,
+        coded: Field<'_>,
+    ) -> Option<OtherField> {
+        let term = |one: Repetition<'_>, first: usize| {
+            let part = |n| value::identifier(one.component(n), self.characters);
+            let term = Term { code: part(first), name: part(first + 1), system: part(first + 2) };
+            self.without_patient(term)
+        };
+        let mut texts: Vec<String> = Vec::new();
+        let own = value::term(coded, self.characters);
+        let mut known = vec![self.without_patient(own.clone()).text(), own.code, own.name, String::new()];
+        let mut add = |text: String| {
+            if !known.contains(&text) {
+                known.push(text.clone());
+                texts.push(text);
+            }
+        };
+        for one in coded.repetitions() {
+            ALTERNATES.iter().for_each(|first| add(term(one, *first).text()));
+            let others = one.components().zip(1..).filter(|(_, n)| *n == ORIGINAL_TEXT || *n > LAST_VERSION);
+            others.for_each(|(part, _)| add(self.hidden_text(value::component(part, self.characters))));
+        }
+        let shown = texts.join("; ");
+        let value = Some(shown.clone());
+        (!shown.is_empty()).then(|| OtherField { field: field.to_owned(), name, value, shown })
+    }
+
+    fn hidden_text(&self, text: String) -> String {
+        self.known_patient.hide(text)
+    }
+}
+
+/// Where the terms of a CWE begin (HL7 2.7).
+const ALTERNATES: [usize; 3] = [1, 4, 10];
+const ORIGINAL_TEXT: usize = 9;
+const LAST_VERSION: usize = 14;
