@@ -15,7 +15,7 @@ mod cluster;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use pcd_platform::audit::{Distrust, Event, Signature, SignatureVerifier};
-use pcd_platform::model::{Clock, MessageId, SessionId};
+use pcd_platform::model::{Clock, Fingerprint, MessageId, SessionId};
 use pcd_platform::store::Store;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -64,7 +64,8 @@ async fn measure(database: &str, url: &str, rows: u64) {
 fn accepted(clock: &Clock) -> Event {
     let now = clock.now();
     let device = "00A037FFFE000001".parse().expect("a name");
-    Event::MessageAccepted { message: MessageId::at(now), session: SessionId::at(now), device }
+    let (message, session, digest) = (MessageId::at(now), SessionId::at(now), Fingerprint::sha256(b""));
+    Event::MessageAccepted { message, session, device, digest, large: false }
 }
 
 /// The most memory that this process ever had, in KiB.

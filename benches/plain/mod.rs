@@ -5,10 +5,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part of this, and has no outside")]
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pcd_platform::model::{Clock, Fingerprint, MessageId, SessionId};
+use pcd_platform::model::{Clock, Fingerprint, MessageId, PatientKey, SearchKey, Searched, SessionId};
 use pcd_platform::store::{MessageRecord, Store, Verdict};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection as _, Executor as _};
@@ -148,6 +149,19 @@ fn details(record: &MessageRecord) -> String {
     format!(r#"{{"device":"{}","message":"{}","session":"{}"}}"#, record.device, record.id, record.session)
 }
 
+/// One of three hundred patients, and an order of its own. `PCD_BENCH_KEYS=0`: none.
+fn keys(id: &MessageId) -> Vec<SearchKey> {
+    static KEY: LazyLock<Option<PatientKey>> = LazyLock::new(|| {
+        let is_wanted = std::env::var("PCD_BENCH_KEYS").map_or(true, |keys| keys != "0");
+        is_wanted.then(|| PatientKey::new(b"benchmark"))
+    });
+    let Some(key) = &*KEY else { return Vec::new() };
+    let patient = id.as_bytes().iter().fold(0_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(*byte)) % 300;
+    let patient = key.search_key(Searched::Patient, &patient.to_string());
+    let order = key.search_key(Searched::Order, &id.to_string());
+    patient.into_iter().chain(order).collect()
+}
+
 /// A PCD-01 of 1 KB with a control id of its own.
 pub fn message(clock: &Clock) -> MessageRecord {
     let now = clock.now();
@@ -179,6 +193,7 @@ pub fn message(clock: &Clock) -> MessageRecord {
         identities: vec!["00A037EB2175780F".to_owned()],
         not_allowed: Vec::new(),
         alerts: Vec::new(),
+        keys: keys(&id),
         raw: Bytes::from(raw),
         acknowledgement: Bytes::from_static(b"MSH|^~\\&|PLATFORM\rMSA|CA|1\r"),
         envelope: Bytes::new(),

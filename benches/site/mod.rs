@@ -89,6 +89,7 @@ impl Site {
             expected: false,
             note: String::new(),
             learns_until: None,
+            about: pcd_platform::authz::About::default(),
             acknowledge: AcknowledgeAs::AsAsked,
         }]
         .into()

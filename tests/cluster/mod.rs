@@ -6,10 +6,10 @@
 #![allow(clippy::disallowed_methods, reason = "tests wait for a server by the machine's clock")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex};
 
 use base64::Engine as _;
@@ -51,8 +51,8 @@ impl Cluster {
 
     fn start_from(primary: Option<&Self>) -> Self {
         let bin = programs();
-        // The server cannot choose a port by itself; this one was free just now.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // The server cannot choose a port by itself, and releases it whenever it is stopped.
+        let port = fixed_port();
         let script = include_str!("supervise.sh");
         let mut command = as_ordinary_user();
         command.args(["bash", "-c", script, "supervise"]).arg(&bin).arg(port.to_string());
@@ -164,10 +164,17 @@ impl Cluster {
 
     /// Changes its configuration, and waits until new sessions have it.
     pub fn alter(&self, setting: &str) {
+        let loaded = || self.sql("postgres", "SELECT pg_conf_load_time()");
+        let before = loaded();
         self.sql("postgres", &format!("ALTER SYSTEM {setting}"));
         self.sql("postgres", "SELECT pg_reload_conf()");
-        // The postmaster reads the file when it handles the signal, and passes the signal on.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        // The postmaster reads the file when it handles the signal, and passes the signal on. Only then does
+        // it begin new sessions, which have the time of its reading.
+        let began = std::time::Instant::now();
+        while loaded() == before {
+            assert!(began.elapsed().as_secs() < 60, "PostgreSQL does not read its configuration again");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
     }
 
     /// What the server has logged so far.
@@ -194,6 +201,22 @@ impl Drop for Cluster {
         if let Ok(supervisor) = self.supervisor.get_mut() {
             supervisor.commands = None;
             let _ = supervisor.child.wait();
+        }
+    }
+}
+
+/// A port of loopback that no other socket gets, also while there is no listener on it: it is below the
+/// ephemeral ports (`ip_local_port_range`), from which the kernel assigns, and a socket of UDP with the same
+/// number keeps it from other test processes, which look for one in the same way.
+pub fn fixed_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(20_100);
+    static KEPT: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        let Ok(kept) = UdpSocket::bind(("127.0.0.1", port)) else { continue };
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            KEPT.lock().unwrap().push(kept);
+            return port;
         }
     }
 }

@@ -17,7 +17,7 @@ fn a_running_platform_is_live_and_ready() {
     for check in ["accepting", "store"] {
         assert_eq!(answer["checks"][check]["ok"], true, "{answer}");
     }
-    for unknown in ["/", "/metric", "/livez/x", "/api/secrets", "/..%2f..%2fetc/passwd"] {
+    for unknown in ["/metric", "/livez/x", "/api/secrets", "/..%2f..%2fetc/passwd"] {
         assert_eq!(platform.get(unknown).0, 404, "{unknown}");
     }
 }

@@ -16,8 +16,9 @@ fn a_copy_made_under_load_is_a_store_of_its_own_with_everything_acknowledged_bef
     platform.admit(NAME, &[]);
     let own = site.certificate(NAME, KeyType::Ecc);
     let mut wire = Wire::connect(&site, platform.address, &own);
-    for id in ["1", "2", "3"] {
-        wire.write(&framed(&message(NAME, id)));
+    let first = framed(&message(NAME, "1"));
+    for sent in [first.clone(), framed(&message(NAME, "2")), framed(&message(NAME, "3"))] {
+        wire.write(&sent);
         assert_eq!(wire.verdict().0, "CA");
     }
     let copy = Site::new();
@@ -54,8 +55,10 @@ fn a_copy_made_under_load_is_a_store_of_its_own_with_everything_acknowledged_bef
     // And a platform runs on it.
     let platform = copy.start();
     let mut wire = Wire::connect(&copy, platform.address, &own);
-    wire.write(&framed(&message(NAME, "1")));
-    assert_eq!(wire.verdict(), ("CA".to_owned(), "1".to_owned()), "a resend is known");
+    let stored = platform.cli().json(&["message", "list"]).len();
+    wire.write(&first);
+    assert_eq!(wire.verdict(), ("CA".to_owned(), "1".to_owned()));
+    assert_eq!(platform.cli().json(&["message", "list"]).len(), stored, "a resend is known");
     assert_eq!(platform.stop().status.code(), Some(0));
 }
 

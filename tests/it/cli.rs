@@ -199,6 +199,14 @@ fn client_send_prints_each_acknowledgement_and_exits_by_them() {
     );
     assert_eq!(send("127.0.0.1:1", &[&good]).0, Some(69), "no process listens there");
     assert_eq!(send("127.0.0.1:port", &[&good]).0, Some(64));
+    // The platform stores an acknowledgement, and acknowledges none.
+    let header = "MSH|^~\\&|MONITOR||||20260101120000||ACK^R01^ACK|S-9|P|2.6|||AL|AL";
+    let answer = file("answer.hl7", format!("{header}\rMSA|AA|UNKNOWN\r").as_bytes());
+    let began = std::time::Instant::now();
+    let (exit, stdout, stderr) = send(&address, &[&answer]);
+    assert_eq!(exit, Some(0), "{stdout}{stderr}");
+    assert!(stdout.contains("requests no acknowledgement"), "{stdout}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(25), "it waits for none: {:?}", began.elapsed());
     let missing = send(&address, &["no-such-file.hl7"]);
     assert_eq!(missing.0, Some(1));
     assert!(missing.2.contains("no-such-file.hl7"), "{}", missing.2);

@@ -18,8 +18,8 @@ mod interface_a {
     use serde_json::Value;
 
     use crate::harness::{
-        Cli, Credential, Finished, Platform, Site, Stage, alert, establish, eventually, finish, framed,
-        message, s_client,
+        Cli, Credential, Finished, Platform, Site, Stage, alert, establish, finish, framed, message,
+        s_client, wait_for,
     };
 
     const NAME: &str = "00A037FFFE000001";
@@ -207,8 +207,7 @@ mod interface_a {
 
     fn newest_refusal(platform: &Platform, rows: usize) -> Value {
         let list = || platform.cli().json(&["audit", "list", "--event", "connection-refused"]);
-        eventually("the refusal is on record", || list().len() == rows);
-        list()[0]["details"].clone()
+        wait_for("the refusal is on record", list, |list| list.len() == rows)[0]["details"].clone()
     }
 
     #[test]
@@ -324,7 +323,7 @@ mod interface_b {
     use pcd_platform::pki::KeyType;
 
     use super::interface_a::SUITES;
-    use crate::harness::{Cli, Credential, Device, Platform, Site, connector, message, tool};
+    use crate::harness::{Cli, Credential, Device, Platform, Site, connector, eventually, message, tool};
 
     const NAME: &str = "00A037FFFE000001";
 
@@ -403,7 +402,13 @@ mod interface_b {
     #[test]
     fn b12_the_client_opens_the_connection_to_port_2575() {
         let sender = Sender::new(KeyType::Ecc);
-        let listener = TcpListener::bind("127.0.0.75:2575").expect("port 2575 of 127.0.0.75 has to be free");
+        let mut listener = None;
+        // The tests of another worktree may have it for a moment.
+        eventually("port 2575 of 127.0.0.75 is free", || {
+            listener = TcpListener::bind("127.0.0.75:2575").ok();
+            listener.is_some()
+        });
+        let listener = listener.unwrap();
         let first = std::thread::spawn(move || {
             let (mut tcp, _) = listener.accept().unwrap();
             let mut record = [0; 6];

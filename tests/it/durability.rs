@@ -88,10 +88,15 @@ fn what_is_acknowledged_survives_an_immediate_stop_whatever_synchronous_commit_i
 }
 
 /// What brings each risk about while the platform is connected, and what ends it.
-const CHANGES: [(StoreRisk, &str, &str); 10] = [
+const CHANGES: [(StoreRisk, &str, &str); 11] = [
     (StoreRisk::FsyncOff, "SYSTEM SET fsync = off", "SYSTEM RESET fsync"),
     (StoreRisk::FullPageWritesOff, "SYSTEM SET full_page_writes = off", "SYSTEM RESET full_page_writes"),
     (StoreRisk::ZeroDamagedPagesOn, "SYSTEM SET zero_damaged_pages = on", "SYSTEM RESET zero_damaged_pages"),
+    (
+        StoreRisk::ZeroDamagedPagesOn,
+        "SYSTEM SET ignore_checksum_failure = on",
+        "SYSTEM RESET ignore_checksum_failure",
+    ),
     (
         StoreRisk::TriggersOff,
         "SYSTEM SET session_replication_role = replica",

@@ -14,9 +14,11 @@ const NAME: &str = "00A037FFFE000001";
 /// How long a lease on a PostgreSQL store lasts without renewal.
 const LEASE: Duration = Duration::from_secs(10);
 
-/// Starts a `serve` that is expected to end by itself; its exit code and stderr, and how long it took.
-fn refused(site: &Site) -> (Option<i32>, String, Duration) {
-    let began = Instant::now();
+/// What the log says of a start that has to wait for the lease of another process.
+const WAITS: &str = "another process holds the lease on this node";
+
+/// Starts a `serve` that is expected to end by itself; its exit code and stderr.
+fn refused(site: &Site) -> (Option<i32>, String) {
     let mut child = Ended(
         binary()
             .args(["serve", "--config"])
@@ -28,10 +30,9 @@ fn refused(site: &Site) -> (Option<i32>, String, Duration) {
             .unwrap(),
     );
     eventually("the second serve ends", || child.0.try_wait().unwrap().is_some());
-    let took = began.elapsed();
     let mut text = String::new();
     std::io::Read::read_to_string(&mut child.0.stderr.take().unwrap(), &mut text).unwrap();
-    (child.0.wait().unwrap().code(), text, took)
+    (child.0.wait().unwrap().code(), text)
 }
 
 /// A process that does not outlive its test.
@@ -52,10 +53,20 @@ fn outbox(platform: &Platform) -> Vec<Value> {
     platform.cli().json(&["order", "list"])
 }
 
+/// Offline: one of two platforms of a node may be paused, and hold the socket.
 fn queue(platform: &Platform, site: &Site, control_id: &str) {
     let file = site.path().join(format!("{control_id}.hl7"));
     std::fs::write(&file, order(control_id, "AL", "")).unwrap();
-    platform.cli().run(&["order", "send", NAME, file.to_str().unwrap(), "--no-wait", "--within", "1h"]);
+    platform.cli().run(&[
+        "--offline",
+        "order",
+        "send",
+        NAME,
+        file.to_str().unwrap(),
+        "--no-wait",
+        "--within",
+        "1h",
+    ]);
 }
 
 /// Answers each order on `wire` until `count` have come; their control ids.
@@ -84,14 +95,13 @@ fn a_second_serve_is_refused_and_the_first_goes_on_unharmed() {
         for n in 0..5 {
             queue(&first, &site, &format!("BEFORE-{n}"));
         }
-        let (exit, text, took) = refused(&site);
+        let (exit, text) = refused(&site);
         assert_eq!(exit, Some(69), "{text}");
         let holder = format!("pid {}", first.pid());
         assert!(
             text.contains("node ward-7 already serves this store: host ") && text.contains(&holder),
             "{text}"
         );
-        assert!(took < LEASE * 2, "{took:?}");
 
         for n in 5..10 {
             queue(&first, &site, &format!("BEFORE-{n}"));
@@ -108,9 +118,8 @@ fn a_second_serve_is_refused_and_the_first_goes_on_unharmed() {
         // A graceful shutdown lets the next one start at once.
         let stopped = first.stop();
         assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
-        let began = Instant::now();
         let next = site.start();
-        assert!(began.elapsed() < LEASE / 2, "{:?}", began.elapsed());
+        assert!(!next.log().contains(WAITS), "{}", next.log());
         assert!(is_intact(&next));
     }
 }
@@ -122,7 +131,7 @@ fn a_second_name_of_the_database_is_no_way_around_the_lock() {
     let (named, other) = (site.path().join("platform.db"), site.path().join("other.db"));
     std::fs::hard_link(&named, &other).unwrap();
     let second = site.with("store", "url = \"sqlite:other.db\"");
-    let (code, text, _) = refused(&second);
+    let (code, text) = refused(&second);
     assert_eq!(code, Some(69), "{text}");
     assert!(text.contains("has 2 names (hard links)"), "{text}");
     std::fs::remove_file(&other).unwrap();
@@ -135,7 +144,7 @@ fn serve_overwrites_no_file_through_a_link_in_the_place_of_its_lock() {
     let victim = site.path().join("victim");
     std::fs::write(&victim, "precious").unwrap();
     std::os::unix::fs::symlink(&victim, site.path().join("platform.db.lock")).unwrap();
-    let (code, text, _) = refused(&site);
+    let (code, text) = refused(&site);
     assert_eq!(code, Some(69), "{text}");
     assert!(text.contains("platform.db.lock") && text.contains("symbolic link"), "{text}");
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
@@ -151,8 +160,10 @@ fn a_restart_after_a_kill_waits_for_the_lease_only_on_a_server() {
         let began = Instant::now();
         let next = site.start();
         let took = began.elapsed();
-        assert_eq!(took > LEASE / 2, is_server, "{took:?}");
-        assert!(took < LEASE * 2, "{took:?}");
+        // On a very busy machine the lease may have ended before the store was open.
+        let waits = next.log().contains(WAITS);
+        assert!(waits == is_server || (is_server && took > LEASE), "{took:?}: {}", next.log());
+        assert!(took < LEASE * 6, "{took:?}");
         assert!(is_intact(&next));
     }
 }

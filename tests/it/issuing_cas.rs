@@ -6,7 +6,9 @@ use pcd_platform::model::Clock;
 use pcd_platform::pki::{CertificateOrder, Issued, KeyType, Role, TestPki};
 use rustix::process::Signal;
 
-use crate::harness::{Credential, Device, Platform, Site, alert, eventually, finish, message, pki, s_client};
+use crate::harness::{
+    Credential, Device, Platform, Site, alert, eventually, finish, message, pki, s_client, wait_for,
+};
 
 /// A second PKI, whose roots a site may install.
 fn other_pki(site: &Site) -> TestPki {
@@ -67,8 +69,10 @@ fn another_installed_root_cannot_certify_the_name_of_a_bound_device() {
         ended().first().is_some_and(|row| row["details"]["why"] == "other-issuer")
     });
     assert_eq!(outcome(&site, &platform, &forged, "PUMP"), Err(Some(49)));
-    let refused = &platform.cli().json(&["audit", "list", "--event", "connection-refused"])[0];
-    assert_eq!(refused["details"]["refusal"], "other-issuer", "{refused}");
+    // The row comes after the alert.
+    let refused = || platform.cli().json(&["audit", "list", "--event", "connection-refused", "--limit", "1"]);
+    let refused = wait_for("the refusal is on record", refused, |rows| !rows.is_empty());
+    assert_eq!(refused[0]["details"]["refusal"], "other-issuer", "{refused:?}");
     assert_eq!(outcome(&site, &platform, &genuine, "PUMP"), Ok("CA"));
 
     // By the root's key, as `pki inspect` shows it.
@@ -120,9 +124,11 @@ fn a_root_of_the_platform_alone_certifies_no_device() {
     assert!(alone.iter().chain(&detail("issuing CA")).all(|line| line.starts_with("ok")), "{alone:?}");
     for (role, key) in [("platform-trust-anchor", "ecc"), ("trust-anchor", "rsa"), ("platform-ca", "ecc")] {
         let gauge = format!("pcd_certificate_not_after_timestamp_seconds{{key=\"{key}\",role=\"{role}\"}}");
-        assert!(platform.metric(&gauge) > 1e9, "{gauge}");
+        eventually(&gauge, || platform.metric(&gauge) > 1e9);
     }
-    let changes = platform.cli().json(&["audit", "list", "--event", "certificates-changed"]);
-    let roles = changes[0]["details"]["new"].to_string();
-    assert!(roles.contains("\"platform-trust-anchor\""), "{roles}");
+    let changes =
+        || platform.cli().json(&["audit", "list", "--event", "certificates-changed", "--limit", "1"]);
+    wait_for("the change is on record", changes, |changes| {
+        changes[0]["details"]["new"].to_string().contains("\"platform-trust-anchor\"")
+    });
 }

@@ -1,7 +1,10 @@
 //! How the platform starts, stops, dies and comes back.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pcd_platform::pki::KeyType;
@@ -10,7 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use tokio::runtime::Runtime;
 
-use crate::harness::{Cli, Platform, Site, Wire, eventually, field, framed, message};
+use crate::harness::{Cli, Platform, Site, Wire, eventually, field, framed, has_read_everything, message};
 
 const NAME: &str = "00A037FFFE000001";
 
@@ -50,7 +53,7 @@ impl Writing {
                 return Connection::Postgres(connection);
             }
             let options = SqliteConnectOptions::new().filename(site.path().join("platform.db"));
-            let mut connection = options.busy_timeout(Duration::from_secs(20)).connect().await.unwrap();
+            let mut connection = options.busy_timeout(Duration::from_secs(60)).connect().await.unwrap();
             sqlx::query("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
             Connection::Sqlite(connection)
         });
@@ -73,6 +76,11 @@ impl Writing {
     }
 }
 
+/// Waits until the platform has read every message that was sent: their work has begun.
+fn are_read(platform: &Platform) {
+    eventually("the messages are read", || has_read_everything(platform.address));
+}
+
 fn ready(platform: &Platform) -> (u16, serde_json::Value) {
     let (status, body) = platform.get("/readyz");
     (status, serde_json::from_str(&body).unwrap())
@@ -90,20 +98,21 @@ fn a_first_signal_lets_everything_that_has_begun_be_acknowledged_on(site: Site) 
     let mut idle = connect(&site, &platform, NAME);
     let writing = Writing::begin(&site);
     wire.write(&[framed(&message(NAME, "1")), framed(&message(NAME, "2"))].concat());
-    std::thread::sleep(Duration::from_millis(200));
+    are_read(&platform);
     platform.signal(Signal::TERM);
     assert_eq!(idle.answer(), None, "who waits for nothing is let go at once, with close_notify");
-    std::thread::scope(|scope| {
-        let readiness = scope.spawn(|| ready(&platform));
-        std::thread::sleep(Duration::from_millis(100));
-        writing.end();
-        let (status, readiness) = readiness.join().unwrap();
-        assert_eq!(
-            (status, &readiness["checks"]["accepting"]["ok"]),
-            (503, &false.into()),
-            "no device is sent here"
-        );
-    });
+    // Asked while the platform has something to do, which it has as long as nothing can be written.
+    let mut probe = TcpStream::connect(platform.admin).unwrap();
+    let question = format!("GET /readyz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", platform.admin);
+    probe.write_all(question.as_bytes()).unwrap();
+    eventually("the question is read", || has_read_everything(platform.admin));
+    writing.end();
+    let mut readiness = String::new();
+    probe.read_to_string(&mut readiness).unwrap();
+    let (head, body) = readiness.split_once("\r\n\r\n").unwrap();
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert!(head.starts_with("HTTP/1.1 503 "), "{readiness}");
+    assert_eq!(body["checks"]["accepting"]["ok"], false, "no device is sent here");
     for id in ["1", "2"] {
         assert_eq!(wire.verdict(), ("CA".to_owned(), id.to_owned()));
     }
@@ -131,14 +140,15 @@ fn a_second_signal_ends_it_at_once_on(site: Site) {
     let (platform, mut wire) = start(&site);
     let writing = Writing::begin(&site);
     wire.write(&framed(&message(NAME, "1")));
-    std::thread::sleep(Duration::from_millis(200));
+    are_read(&platform);
     platform.signal(Signal::TERM);
     // Sooner it would count as the same request.
     std::thread::sleep(Duration::from_millis(1200));
     let began = Instant::now();
     platform.signal(Signal::INT);
     let stopped = platform.wait();
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    // The drain timeout is twenty seconds.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
     assert!(stopped.log.contains("a second signal came"), "{}", stopped.log);
     assert!(!matches!(wire.try_answer(), Ok(Some(_))), "what is not stored is not acknowledged");
@@ -155,11 +165,12 @@ fn a_session_that_does_not_finish_is_waited_for_only_so_long_on(site: Site) {
     let (platform, mut wire) = start(&site);
     let writing = Writing::begin(&site);
     wire.write(&framed(&message(NAME, "1")));
-    std::thread::sleep(Duration::from_millis(200));
+    are_read(&platform);
     let began = Instant::now();
     let stopped = platform.stop();
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
+    assert!(stopped.log.contains("drain timeout expired"), "{}", stopped.log);
     writing.end();
 }
 
@@ -186,7 +197,7 @@ fn while_the_store_cannot_be_written_senders_keep_their_messages_on(site: Site) 
         assert_eq!(field(&answer, "ERR", 3).split('^').next(), Some("207"), "{answer:?}");
         assert_eq!(field(&answer, "ERR", 5).split('^').next(), Some("store-unavailable"), "{answer:?}");
     }
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     writing.end();
     wire.write(&framed(&message(NAME, "1")));
     assert_eq!(wire.verdict(), ("CA".to_owned(), "1".to_owned()), "the same connection goes on");
@@ -236,8 +247,8 @@ fn kill_cycles() -> usize {
 }
 
 /// Sends messages without waiting for answers, until the connection breaks; which were sent, and which
-/// acknowledged.
-fn stream(mut wire: Wire, device: &str, cycle: usize) -> (Vec<String>, Vec<String>) {
+/// acknowledged. Counts the latter.
+fn stream(mut wire: Wire, device: &str, cycle: usize, count: &AtomicUsize) -> (Vec<String>, Vec<String>) {
     let (mut sent, mut acknowledged) = (Vec::new(), Vec::new());
     loop {
         for _ in 0..8 {
@@ -252,6 +263,7 @@ fn stream(mut wire: Wire, device: &str, cycle: usize) -> (Vec<String>, Vec<Strin
             let Ok(Some(answer)) = wire.try_answer() else { return (sent, acknowledged) };
             assert_eq!(field(&answer, "MSA", 1), "CA");
             acknowledged.push(field(&answer, "MSA", 2).to_owned());
+            count.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -270,12 +282,15 @@ fn nothing_that_was_acknowledged_is_lost(site: Site) {
         if cycle == 0 {
             devices.iter().for_each(|device| platform.admit(device, &[]));
         }
+        let count = Arc::new(AtomicUsize::new(0));
         let streams = devices.map(|device| {
             let wire = connect(&site, &platform, device);
-            std::thread::spawn(move || stream(wire, device, cycle))
+            let count = Arc::clone(&count);
+            std::thread::spawn(move || stream(wire, device, cycle, &count))
         });
+        eventually("some are acknowledged", || count.load(Ordering::Relaxed) > 20);
         // Another moment in each cycle.
-        std::thread::sleep(Duration::from_millis(150 + 97 * (cycle as u64 % 5)));
+        std::thread::sleep(Duration::from_millis(97 * (cycle as u64 % 5)));
         platform.signal(Signal::KILL);
         for stream in streams {
             let (more_sent, more_acknowledged) = stream.join().unwrap();

@@ -1,9 +1,10 @@
 //! The form of the log: its level, the line of a start, colours.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{Cli, Site, eventually};
 
@@ -68,20 +69,45 @@ fn colours_are_for_terminals_only() {
     let site = Site::new();
     site.start().stop();
     let (binary, configuration) = (crate::harness::program(), site.write_configuration());
-    let serve = format!("timeout 5 {binary} serve --config {}", configuration.display());
+    let pid = site.path().join("pid");
+    // What hangs is ended.
+    let serve = format!("timeout 180 {binary} serve --config {}", configuration.display());
+    let serve = format!("echo $$ > {}; exec {serve}", pid.display());
     // script(1) runs a command on a terminal of its own.
     let on_terminal = |no_color: &str| {
         let mut script = Command::new("script");
-        let script = script.args(["-qec", &serve, "/dev/null"]).env("NO_COLOR", no_color);
-        String::from_utf8_lossy(&script.output().unwrap().stdout).into_owned()
+        script.args(["-qec", &serve, "/dev/null"]).env("NO_COLOR", no_color).stdout(Stdio::piped());
+        let mut script = script.stdin(Stdio::null()).spawn().unwrap();
+        let output = until_started(script.stdout.take().unwrap(), &pid);
+        script.wait().unwrap();
+        output
     };
-    let started = "platform started";
     let (coloured, plain) = (on_terminal(""), on_terminal("1"));
-    assert!(coloured.contains(started) && coloured.contains(ESCAPE), "{coloured:?}");
-    assert!(plain.contains(started) && !plain.contains(ESCAPE), "{plain:?}");
-    let redirected = Command::new("sh").args(["-c", &serve]).output().unwrap().stderr;
-    let redirected = String::from_utf8_lossy(&redirected);
-    assert!(redirected.contains(started) && !redirected.contains(ESCAPE), "{redirected:?}");
+    assert!(coloured.contains(STARTED) && coloured.contains(ESCAPE), "{coloured:?}");
+    assert!(plain.contains(STARTED) && !plain.contains(ESCAPE), "{plain:?}");
+    let mut redirected = Command::new("sh");
+    redirected.args(["-c", &serve]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = redirected.spawn().unwrap();
+    let redirected = until_started(child.stderr.take().unwrap(), &pid);
+    child.wait().unwrap();
+    assert!(redirected.contains(STARTED) && !redirected.contains(ESCAPE), "{redirected:?}");
+}
+
+const STARTED: &str = "platform started";
+
+/// Ends the process in the file once its output says that it has started; all its output.
+fn until_started(mut from: impl Read, pid: &Path) -> String {
+    let (mut output, mut chunk, mut is_ended) = (Vec::new(), [0; 4096], false);
+    // A terminal whose other side is closed cannot be read.
+    while let Ok(read @ 1..) = from.read(&mut chunk) {
+        output.extend_from_slice(&chunk[..read]);
+        if !is_ended && String::from_utf8_lossy(&output).contains(STARTED) {
+            let pid: i32 = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+            kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+            is_ended = true;
+        }
+    }
+    String::from_utf8_lossy(&output).into_owned()
 }
 
 #[test]

@@ -18,8 +18,8 @@ use crate::harness::{
 
 const NAME: &str = "00A037FFFE000001";
 /// Longer than any answer may take while the store fails: another process holding it is waited for five
-/// seconds.
-const BOUND: Duration = Duration::from_secs(15);
+/// seconds, and the machine may be busy.
+const BOUND: Duration = Duration::from_secs(30);
 
 fn connect(site: &Site, platform: &Platform) -> Wire {
     Wire::connect(site, platform.address, &site.certificate(NAME, KeyType::Ecc))
@@ -280,8 +280,18 @@ fn a_power_cut_takes_nothing_that_was_acknowledged_and_damages_nothing() {
     let mut dice = Dice::new();
     let seed = dice.0;
     let (length, last) = (bytes.len() as u64, wal.end());
-    // The signature is a commit of its own, and what it signs ends with the one before.
-    let signed = wal.commits[wal.commits.len() - 2];
+    let restore = |log: &[u8]| {
+        std::fs::write(&at, &kept).unwrap();
+        std::fs::write(at.with_extension("db-wal"), log).unwrap();
+        let _ = std::fs::remove_file(at.with_extension("db-shm"));
+    };
+    // The signature is a commit of its own, and what it signs ends with one before; other commits follow.
+    let has_head = |end: &u64| {
+        restore(&bytes[..*end as usize]);
+        cli.try_run(&["audit", "verify", "--head", &head]).0.success()
+    };
+    let signed = wal.commits.iter().rev().copied().take_while(has_head).last().unwrap();
+    assert!(signed < last, "{wal:?}");
     let anywhere = (0..cuts()).map(|_| dice.below(length + 1));
     // The edges of a commit as well, and what is certain to hold everything.
     let places: Vec<_> = anywhere.chain([0, signed - 1, signed, last - 1, last, length]).collect();
@@ -292,9 +302,7 @@ fn a_power_cut_takes_nothing_that_was_acknowledged_and_damages_nothing() {
             // The length of the file was kept, its bytes were not.
             log.resize(bytes.len(), 0);
         }
-        std::fs::write(&at, &kept).unwrap();
-        std::fs::write(at.with_extension("db-wal"), &log).unwrap();
-        let _ = std::fs::remove_file(at.with_extension("db-shm"));
+        restore(&log);
         let durable: Vec<_> = acknowledged
             .iter()
             .filter(|(_, run, end)| *run != wal.run || *end <= place)
@@ -323,6 +331,14 @@ fn memory(platform: &Platform) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
+/// A segment of half a mebibyte that cannot be compressed.
+fn noise() -> String {
+    let mut dice = Dice::new();
+    let letters = (0..512 << 10).map(|_| char::from(b'0' + dice.below(64) as u8));
+    let letters = letters.map(|letter| if matches!(letter, '\\' | '^') { '~' } else { letter });
+    format!("NTE|1||{}\r", letters.collect::<String>())
+}
+
 // Backpressure: while the store stands still, the sessions stop reading, and TCP holds the senders back.
 #[test]
 fn while_the_store_stands_still_memory_does_not_grow_and_every_sender_is_answered_afterwards() {
@@ -334,26 +350,19 @@ fn while_the_store_stands_still_memory_does_not_grow_and_every_sender_is_answere
     platform.admit(NAME, &[]);
     let (runtime, mut other) = outside(&site.path().join("platform.db"));
     let wires: Vec<_> = (0..SENDERS).map(|_| connect(&site, &platform)).collect();
+    // Made before: a sender that pauses within a frame for a second while memory is short loses its session.
+    let noises: Vec<_> = (0..SENDERS).map(|_| noise()).collect();
     let before = memory(&platform);
     runtime.block_on(sqlx::query("BEGIN EXCLUSIVE").execute(&mut other)).unwrap();
     let senders: Vec<_> = wires
         .into_iter()
         .enumerate()
-        .map(|(sender, mut wire)| {
+        .zip(noises)
+        .map(|((sender, mut wire), noise)| {
             std::thread::spawn(move || {
-                let mut dice = Dice::new();
                 for number in 0..EACH {
-                    let mut text =
-                        String::from_utf8(message(NAME, &format!("{sender}-{number}")).to_vec()).unwrap();
-                    // What cannot be compressed.
-                    text.push_str("NTE|1||");
-                    text.extend((0..512 << 10).map(|_| char::from(b'0' + dice.below(64) as u8)).map(
-                        |letter| {
-                            if matches!(letter, '\\' | '^') { '~' } else { letter }
-                        },
-                    ));
-                    text.push('\r');
-                    wire.write(&framed(text.as_bytes()));
+                    let message = message(NAME, &format!("{sender}-{number}"));
+                    wire.write(&framed(&[&message[..], noise.as_bytes()].concat()));
                 }
                 let answers = (0..EACH).map(|number| {
                     let (code, id) = wire.verdict();

@@ -1,8 +1,10 @@
 //! The metrics as Prometheus scrapes them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::process::Stdio;
 
-use crate::harness::Site;
+use crate::harness::{Site, monitoring_tool};
 
 /// The type of each metric in the text format, by name.
 fn types(text: &str) -> BTreeMap<&str, &str> {
@@ -20,21 +22,25 @@ fn series(text: &str) -> impl Iterator<Item = (&str, f64)> {
 
 #[test]
 fn counters_are_there_from_the_start_and_are_zero() {
-    let platform = Site::new().start();
+    // Without its folder the platform would count faults.
+    let site = Site::new();
+    let platform = site.start();
     let (status, text) = platform.get("/metrics");
     assert_eq!(status, 200);
     let types = types(&text);
     for (name, kind) in &types {
         assert_eq!(name.ends_with("_total"), *kind == "counter", "{name} is a {kind}");
-        assert!(name.starts_with("pcd_"), "{name}");
+        assert!(name.starts_with("pcd_") || name.starts_with("process_"), "{name}");
     }
     // A labelled counter that has no series yet is not in the text at all.
-    let source = include_str!("../../src/metrics.rs");
+    let source =
+        [include_str!("../../src/metrics/mod.rs"), include_str!("../../src/metrics/operation.rs")].concat();
     let declared = source.split('"').filter(|text| text.ends_with("_total"));
     let declared: BTreeSet<_> = declared.map(|name| format!("pcd_{name}")).collect();
-    let counters = types.iter().filter(|(_, kind)| **kind == "counter").map(|(name, _)| (*name).to_owned());
-    assert_eq!(declared, counters.collect());
-    for (series, value) in series(&text).filter(|(series, _)| series.contains("_total")) {
+    let counters = types.iter().filter(|(name, kind)| **kind == "counter" && name.starts_with("pcd_"));
+    assert_eq!(declared, counters.map(|(name, _)| (*name).to_owned()).collect());
+    let own = |name: &str| name.starts_with("pcd_") && name.contains("_total");
+    for (series, value) in series(&text).filter(|(series, _)| own(series)) {
         // The start itself is audited.
         let is_start = series.contains("platform-started") || series.contains("certificates-changed");
         let signed = series.contains("audit-signed");
@@ -55,9 +61,36 @@ fn counters_are_there_from_the_start_and_are_zero() {
         r#"pcd_southbound_messages_total{outcome="unconfirmed"}"#,
         r#"pcd_southbound_corrections_total{outcome="refused"}"#,
         r#"pcd_retention_pruned_total{what="audit"}"#,
+        r#"pcd_retention_pruned_total{what="rejected"}"#,
+        r#"pcd_retention_pruned_total{what="large"}"#,
         r#"pcd_retention_backlog_seconds{what="audit"}"#,
         r#"pcd_task_failures_total{task="directory"}"#,
+        r#"pcd_sessions_ended_total{why="idle-timeout"}"#,
+        r#"pcd_ready{check="store"}"#,
+        r#"pcd_in_use{what="store-queue"}"#,
+        r#"pcd_audit_verified{state="broken"}"#,
+        "pcd_panics_total",
+        "pcd_southbound_oldest_seconds",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "process_start_time_seconds",
     ] {
         assert!(series(&text).any(|(series, _)| series == expected), "{expected} is not in {text}");
     }
+}
+
+/// Names, types and help texts, by the tool that Prometheus comes with.
+#[test]
+fn promtool_checks_the_metrics_without_a_word() {
+    let site = Site::new();
+    let platform = site.start();
+    crate::harness::eventually("sizes are known", || platform.metric("pcd_store_size_bytes") > 0.0);
+    let (_, text) = platform.get("/metrics");
+    let mut check = monitoring_tool("promtool");
+    check.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut check = check.spawn().unwrap();
+    check.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = check.wait_with_output().unwrap();
+    let reported = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!((output.status.code(), reported.as_str()), (Some(0), ""));
 }

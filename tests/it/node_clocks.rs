@@ -8,7 +8,7 @@ use pcd_platform::pki::KeyType;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Platform, Site, Wire, cluster, eventually, field};
+use crate::harness::{Platform, Site, Wire, cluster, eventually, field, wait_for};
 use crate::southbound::{answer, order};
 
 const NAME: &str = "00A037FFFE000001";
@@ -84,9 +84,9 @@ fn a_node_that_is_31_s_ahead_expires_no_order_and_sends_none_a_second_time() {
     drop(here);
 
     // The other one queues and sends an order; its time is that of the server, too.
-    let queued = Nodes::queue(&nodes.wrong, "THERE", "20s");
+    let queued = Nodes::queue(&nodes.wrong, "THERE", "60s");
     let left = seconds_until(queued["expires-at"].as_str().unwrap());
-    assert!((10.0..=20.5).contains(&left), "it expires in {left} s");
+    assert!((32.0..=60.5).contains(&left), "it expires in {left} s");
     assert_eq!(field(&there.answer().unwrap(), "MSH", 10), "THERE");
     there.write(&answer("ACK^O15^ACK", "THERE", "CA", "A-2"));
     eventually("it is settled", || nodes.order("THERE")["outcome"] == "acknowledged");
@@ -107,8 +107,8 @@ fn a_node_that_is_31_s_behind_sends_no_expired_order() {
     std::thread::sleep(Duration::from_secs(3));
     let mut there = Nodes::connect(&nodes.wrong);
     assert!(there.is_quiet(Duration::from_secs(2)), "the order has expired");
-    let order = nodes.order("LATE");
-    assert_eq!((&order["outcome"], &order["attempts"]), (&"expired".into(), &0.into()));
+    let order = wait_for("it has expired", || nodes.order("LATE"), |order| order["outcome"] == "expired");
+    assert_eq!(order["attempts"], 0);
 }
 
 #[test]

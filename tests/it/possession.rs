@@ -14,7 +14,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SignatureScheme, SupportedProtocolVersion};
 
 use crate::harness::{Credential, Device, Platform, Server, Site, eventually, message};
-use crate::revocation::{certificate, last, site};
+use crate::revocation::{certificate, refused, site};
 
 const BAD_SIGNATURE: &str = r#"pcd_handshakes_total{reason="bad-signature",result="refused"}"#;
 
@@ -86,7 +86,7 @@ fn a_copied_certificate_enrols_nothing() {
         attack(&site, &platform, &own, version);
     }
     eventually("both are refused", || platform.metric(BAD_SIGNATURE) == 2.0);
-    assert_eq!(last(&platform, "connection-refused")["refusal"], "bad-signature");
+    refused(&platform, "bad-signature");
     assert_eq!(devices(), 0);
     let connected = Device::connect(&site, platform.address, &own);
     assert!(connected.is_err() || connected.unwrap().send(message("NEW", "1")).is_err());

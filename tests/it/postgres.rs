@@ -1,6 +1,8 @@
 //! Platforms that share a PostgreSQL server: any of them can die, and the server can go away.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pcd_platform::pki::KeyType;
@@ -138,10 +140,27 @@ fn while_the_server_is_away_senders_keep_their_messages_and_then_it_goes_on() {
     platform.admit("ANOTHER", &[]);
 }
 
+/// What the devices and the test know of each other.
+#[derive(Default)]
+struct Load {
+    /// Messages that were acknowledged, of all devices.
+    acknowledged: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+impl Load {
+    /// Waits until so many more messages are acknowledged.
+    fn go_on(&self, more: usize) {
+        let before = self.acknowledged.load(Ordering::SeqCst);
+        let all = || self.acknowledged.load(Ordering::SeqCst);
+        eventually("messages are acknowledged", || all() >= before + more);
+    }
+}
+
 /// Sends one message after the other, each until it is acknowledged, and never a new one before; which.
-fn insist(mut wire: Wire, device: &str, until: Instant) -> Vec<String> {
+fn insist(mut wire: Wire, device: &str, load: &Load) -> Vec<String> {
     let mut acknowledged = Vec::new();
-    while Instant::now() < until || acknowledged.is_empty() {
+    while !load.is_over.load(Ordering::SeqCst) {
         let id = format!("{device}-{}", acknowledged.len());
         let frame = framed(&message(device, &id));
         loop {
@@ -157,6 +176,7 @@ fn insist(mut wire: Wire, device: &str, until: Instant) -> Vec<String> {
             std::thread::sleep(Duration::from_millis(20));
         }
         acknowledged.push(id);
+        load.acknowledged.fetch_add(1, Ordering::SeqCst);
     }
     acknowledged
 }
@@ -168,16 +188,18 @@ fn a_server_that_is_killed_again_and_again_under_load_loses_nothing() {
     let platform = site.start();
     let devices = ["CRASH-1", "CRASH-2", "CRASH-3"];
     devices.iter().for_each(|device| platform.admit(device, &[]));
-    let until = Instant::now() + Duration::from_secs(4);
+    let load = Arc::new(Load::default());
     let streams = devices.map(|device| {
-        let wire = connect(&site, &platform, device);
-        std::thread::spawn(move || insist(wire, device, until))
+        let (wire, load) = (connect(&site, &platform, device), Arc::clone(&load));
+        std::thread::spawn(move || insist(wire, device, &load))
     });
-    for cycle in 0..2 {
-        std::thread::sleep(Duration::from_millis(400 + 300 * cycle));
+    for more in [5, 17] {
+        load.go_on(more);
         server.crash();
         server.restart();
     }
+    load.go_on(5);
+    load.is_over.store(true, Ordering::SeqCst);
     let mut acknowledged: Vec<_> = streams.into_iter().flat_map(|stream| stream.join().unwrap()).collect();
     acknowledged.sort();
     assert!(acknowledged.len() > 10, "only {} were acknowledged", acknowledged.len());

@@ -155,6 +155,7 @@ fn accepted(payload: &[u8]) -> Vec<Vec<u8>> {
         expected: false,
         note: String::new(),
         learns_until: None,
+        about: pcd_platform::authz::About::default(),
     };
     let directory: Directory = vec![device.clone()].into();
     let messages = match batch::split(payload) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pcd_platform::pki::KeyType;
 
-use crate::harness::{Device, Site, eventually, finish, framed, message, s_client};
+use crate::harness::{Device, SOON, Site, eventually, finish, framed, message, s_client};
 
 const ACCEPTED: &str = r#"pcd_handshakes_total{reason="",result="accepted"}"#;
 
@@ -71,7 +71,8 @@ fn read_record(from: &mut TcpStream) -> std::io::Result<Vec<u8>> {
 #[test]
 fn a_device_that_is_suspended_while_it_withholds_its_finished_is_refused() {
     for (version, after_ccs) in [("-tls1_2", 1), ("-tls1_3", 3)] {
-        let site = Site::new();
+        // The client is held while commands run.
+        let site = Site::new().with("interface-a", "handshake-timeout = \"5m\"");
         let platform = site.start();
         platform.admit("HELD", &[]);
         let own = site.certificate("HELD", KeyType::Ecc);
@@ -83,7 +84,7 @@ fn a_device_that_is_suspended_while_it_withholds_its_finished_is_refused() {
         let client = s_client(&site, proxy.address, Some(&own), &[version]);
         let input = framed(&message("HELD", "2"));
         let client = std::thread::spawn(move || finish(client, &input, Some(b"never")));
-        proxy.held.recv_timeout(Duration::from_secs(10)).unwrap();
+        proxy.held.recv_timeout(SOON).unwrap();
         // Time for the platform to verify the certificate: nothing shows from outside when it has.
         std::thread::sleep(Duration::from_millis(500));
         platform.cli().run(&["device", "suspend", "HELD"]);

@@ -1,7 +1,7 @@
 //! A configuration that changes while devices are connected: taken over whole, or not at all.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
 
 use pcd_platform::model::Clock;
@@ -9,7 +9,7 @@ use pcd_platform::pki::{CertificateOrder, KeyType, Role, TestPki};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Credential, Device, Platform, SOON, Site, eventually, finish, message, pki, s_client};
+use crate::harness::{Credential, Device, Platform, Site, eventually, finish, message, pki, s_client};
 
 const CHANGED: &str = "pcd_audit_events_total{event=\"configuration-changed\"}";
 
@@ -20,18 +20,12 @@ fn hang_up(platform: &Platform) {
     eventually("the configuration is applied", || platform.metric(CHANGED) == before + 1.0);
 }
 
-/// A request to the admin listener: status and body.
+/// A request over the socket: status and body.
 fn request(platform: &Platform, method: &str, path: &str, headers: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(platform.admin).unwrap();
-    stream.set_read_timeout(Some(SOON)).unwrap();
-    write!(
-        stream,
+    let answer = platform.ask(&format!(
         "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n",
         platform.admin
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    ));
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
@@ -240,12 +234,13 @@ fn timeouts_of_handshakes_and_the_interval_of_signatures_follow_a_reload() {
     let site = Site::new().with("interface-a", "hello-timeout = \"1h\"").with("audit", "sign-every = \"1d\"");
     let platform = site.start();
     let signatures = || platform.log().matches("the audit trail is signed").count();
-    eventually("the trail is signed at the start", || signatures() == 1);
+    eventually("the trail is signed at the start", || signatures() >= 1);
+    let before = signatures();
     let site = site.with("interface-a", "hello-timeout = \"100ms\"").with("audit", "sign-every = \"100ms\"");
     site.write_configuration();
     let keys = [("audit.sign-every", "applied"), ("interface-a.hello-timeout", "applied")];
     assert_eq!(reload(&platform), effects(&keys));
-    eventually("the row of the reload is signed", || signatures() == 2);
+    eventually("the row of the reload is signed", || signatures() > before);
     let mut slow = TcpStream::connect(platform.address).unwrap();
     slow.write_all(&[0x16]).unwrap();
     let late = "pcd_handshakes_total{reason=\"handshake-timeout\",result=\"refused\"}";

@@ -12,8 +12,9 @@ use serde_json::Value;
 use crate::harness::{SOON, Server, eventually, pki};
 use crate::revocation::{certificate, connects, last, openssl_crl, site};
 
-/// How long the first CRL and the OCSP responses last.
-const LIFE: Duration = Duration::from_secs(15);
+/// How long the first CRL and the OCSP responses last: longer than a start and a few commands take on a busy
+/// machine.
+const LIFE: Duration = Duration::from_secs(20);
 
 /// Waits until this time has passed since then.
 fn wait_out(began: Instant, time: Duration) {
@@ -58,14 +59,15 @@ fn a9_1_an_installed_crl_is_renewed_before_it_expires() {
     };
     eventually("the platform has fetched the next CRL", || number("02"));
     wait_out(began, LIFE + Duration::from_secs(1));
-    let asked = *server.asked.lock().unwrap();
+    let (asked, since) = (*server.asked.lock().unwrap(), Instant::now());
     connects(&site, &platform, &good, "GOOD").unwrap();
     let row = last(&platform, "connection-accepted");
     let leaf = &row["revocation"][0];
     assert_eq!((&leaf["source"], &leaf["url"]), (&"crl-cache".into(), &url.as_str().into()), "{row}");
     let refused = connects(&site, &platform, &stolen, "STOLEN").unwrap_err();
     assert!(refused.contains("CertificateRevoked"), "{refused}");
-    assert!(*server.asked.lock().unwrap() <= asked + 5, "it is not fetched all the time");
+    let most = asked + 5 + u32::try_from(since.elapsed().as_secs()).unwrap();
+    assert!(*server.asked.lock().unwrap() <= most, "it is not fetched all the time");
 
     // Replayed: the first one is over, and older. Nothing is forgotten for it, nor after a restart.
     openssl_crl(folder.path(), &[], &point, 1, Duration::from_hours(48));

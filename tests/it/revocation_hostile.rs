@@ -12,7 +12,7 @@ use rcgen::{CertificateParams, CrlDistributionPoint, DnType, ExtendedKeyUsagePur
 
 use crate::harness::{Credential, Device, Platform, Server, Site, authority, eventually, message};
 use crate::hostile_chains::write;
-use crate::revocation::{certificate, connects, last, openssl_crl, openssl_crl_of, site};
+use crate::revocation::{certificate, connects, openssl_crl, openssl_crl_of, refused, site};
 
 /// Extensions with distinct identifiers, 10 bytes each.
 fn extensions(count: u32) -> Vec<u8> {
@@ -145,10 +145,11 @@ fn hostile_responders_and_distribution_points_delay_no_session() {
     });
     let grown = memory_kib(&platform, "VmHWM").saturating_sub(before);
     println!("slowest message {slowest:?}, refusals {refusals:?}, {grown} KiB more");
-    assert!(slowest < Duration::from_secs(5), "an open session waited for {slowest:?}");
-    assert!(refusals.iter().all(|spent| *spent < Duration::from_secs(10)), "{refusals:?}");
+    // Far less than the minute for which it froze, and far more than it takes on a busy machine.
+    assert!(slowest < Duration::from_secs(25), "an open session waited for {slowest:?}");
+    assert!(refusals.iter().all(|spent| *spent < Duration::from_secs(40)), "{refusals:?}");
     assert!(grown < 100 << 10, "{grown} KiB");
-    assert_eq!(last(&platform, "connection-refused")["refusal"], "revocation-undetermined");
+    refused(&platform, "revocation-undetermined");
 }
 
 // At the start the port did not open while a responder of the platform's own certificate was hostile.
@@ -169,7 +170,8 @@ fn the_port_is_bound_whatever_the_responders_do() {
         let bound = began.elapsed();
         platform.admit("GOOD", &[]);
         println!("bound after {bound:?}, admitted after {:?}", began.elapsed());
-        assert!(bound < Duration::from_secs(10), "{bound:?}");
+        // The silent one takes a minute.
+        assert!(bound < Duration::from_secs(40), "{bound:?}");
         drop(good);
     }
 }
@@ -202,7 +204,9 @@ fn an_unsigned_crl_at_the_genuine_url_evicts_no_verified_one() {
 // Two unsigned CRLs of 63 MiB took 1.2 GB.
 #[test]
 fn two_large_unsigned_crls_take_at_most_twice_their_bytes() {
-    let site = site(&[]);
+    // Two times 63 MiB take their time on a busy machine.
+    let site = site(&["deadline = \"100s\"", "fetch-timeout = \"90s\""])
+        .with("interface-a", "handshake-timeout = \"2m\"");
     let junk = unsigned_crl(&stranger(), &element(0x30, &vec![0; 63 << 20]));
     let size = junk.len();
     let (crls, _) = server(junk);
@@ -220,11 +224,10 @@ fn two_large_unsigned_crls_take_at_most_twice_their_bytes() {
             scope.spawn(|| connects(&site, &platform, own, name).unwrap_err());
         }
     });
+    // The second waits for the first; both are fetched within one deadline.
+    eventually("it is known", || platform.get("/api/certificates").1.contains("CN=Stranger"));
     let grown = memory_kib(&platform, "VmHWM").saturating_sub(before);
     println!("{grown} KiB more at the peak, for {} KiB on the wire", 2 * size / 1024);
-    // The second waits for the first; both are fetched within one deadline.
-    let (_, known) = platform.get("/api/certificates");
-    assert!(known.contains("CN=Stranger"), "{known}");
     assert!(grown < 4 * (u64::try_from(size).unwrap() >> 10), "{grown} KiB");
 }
 
@@ -378,7 +381,7 @@ fn a_responder_that_sends_nothing_but_interim_responses_is_left_at_once() {
     let platform = site.start();
     platform.admit("PUMP", &[]);
     connects(&site, &platform, &own, "PUMP").unwrap_err();
-    assert_eq!(last(&platform, "connection-refused")["refusal"], "revocation-undetermined");
+    refused(&platform, "revocation-undetermined");
     let counted = "pcd_revocation_failures_total{reason=\"limit-exceeded\",source=\"ocsp\"}";
     assert!(platform.metric(counted) >= 1.0, "{}", platform.log());
     // Each of a few requests fills the buffers of its connection.

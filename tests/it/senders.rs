@@ -50,6 +50,7 @@ fn gateway(list: &[String]) -> Device {
         silent_after: None,
         expected: false,
         learns_until: None,
+        about: pcd_platform::authz::About::default(),
     }
 }
 

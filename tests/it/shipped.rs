@@ -5,10 +5,13 @@ use std::path::Path;
 use std::process::Command;
 
 use pcd_platform::audit::Event;
-use pcd_platform::finding::{Code, help_pages};
+use pcd_platform::finding::{Code, SetupCode, help_pages};
 use pcd_platform::hl7::{Rejection, Warning};
+use pcd_platform::http::Problem;
 use pcd_platform::mllp::Deviation;
 use pcd_platform::model::{Refusal, StoreRisk};
+
+use crate::harness::program;
 
 fn pcd(folder: &Path, words: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_pcd-platform"))
@@ -26,28 +29,17 @@ fn pcd(folder: &Path, words: &str) -> String {
 #[test]
 fn the_commands_of_the_readme_lead_to_a_platform_that_checks_out() {
     let folder = tempfile::tempdir().unwrap();
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::fs::create_dir(folder.path().join("config")).unwrap();
-    std::fs::copy(project.join("config/platform.toml"), folder.path().join("config/platform.toml")).unwrap();
-
-    let readme = std::fs::read_to_string(project.join("README.md")).unwrap();
-    let commands: Vec<_> = readme
-        .lines()
-        .filter_map(|line| line.strip_prefix("    pcd-platform "))
-        .map(|line| line.split('#').next().unwrap().trim())
-        .filter(|command| *command != "serve")
-        .collect();
-    assert_eq!(commands.len(), 6, "{commands:?}");
-    for command in commands {
-        let printed = pcd(folder.path(), command);
-        // A new PKI has no OCSP responder yet.
-        let mut warnings = printed.lines().filter(|line| line.starts_with("warning"));
-        assert!(
-            warnings.all(|line| line.starts_with("warning  staple: there is none")),
-            "{command}: {printed}"
-        );
-    }
-    let devices = pcd(folder.path(), "device list");
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let commands: Vec<_> = readme.lines().filter(|line| line.starts_with("    pcd-platform ")).collect();
+    assert_eq!(commands.len(), 1, "{commands:?}");
+    let path = Path::new(program()).parent().unwrap().display();
+    let line = format!("PATH={path}:$PATH; cd '{}' && {}", folder.path().display(), commands[0].trim());
+    let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let site = folder.path().join("site");
+    let found = pcd(&site, "check --config platform.toml");
+    assert!(found.lines().all(|line| line.starts_with("ok ")), "{found}");
+    let devices = pcd(&site, "device list --config platform.toml");
     assert!(devices.contains("00A037EB2175780F"), "{devices}");
 }
 
@@ -105,12 +97,15 @@ fn the_documentation_lists_every_audit_event_every_refusal_and_every_risk() {
 #[test]
 fn every_code_that_an_operator_meets_has_a_help_page_that_the_program_prints() {
     let codes = Code::ALL.iter().map(|code| code.code());
+    let codes = codes.chain(SetupCode::ALL.iter().map(|code| code.code()));
     let codes = codes.chain(Refusal::ALL.iter().map(|refusal| refusal.code()));
     let codes = codes.chain(StoreRisk::ALL.iter().map(|risk| risk.code()));
     let codes = codes.chain(Warning::ALL.iter().map(|warning| warning.code()));
+    let codes = codes.chain(Problem::CODES);
     let codes = codes.chain(Deviation::ALL.iter().map(|deviation| deviation.code()));
-    let codes: BTreeSet<_> = codes.chain(Rejection::codes()).collect();
-    let pages: BTreeSet<_> = help_pages().iter().map(|page| page.code).collect();
+    let codes = codes.chain(Rejection::codes()).map(str::to_owned);
+    let codes: BTreeSet<_> = codes.chain(message_codes()).collect();
+    let pages: BTreeSet<_> = help_pages().iter().map(|page| page.code.to_owned()).collect();
     assert_eq!(pages, codes);
 
     let folder = tempfile::tempdir().unwrap();
@@ -119,6 +114,34 @@ fn every_code_that_an_operator_meets_has_a_help_page_that_the_program_prints() {
     assert!(printed.contains("pcd-platform device add CN"), "{printed}");
     assert!(pcd(folder.path(), "help device add").contains("--speaks-for"));
     assert_eq!(pcd(folder.path(), "help").lines().count(), pages.len());
+}
+
+/// The warnings about the content of a message: the rules of the profiles, and what the checks of a message
+/// add.
+fn message_codes() -> BTreeSet<String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let texts = |file: &Path| {
+        let text = std::fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        code.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let is_code = |text: &String| {
+        text.contains('-')
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+            && text != "-"
+    };
+    let areas =
+        ["alert-", "msh-", "obr-", "obx-", "orc-", "order-", "pid-", "rxg-", "rxr-", "segment-", "time-"];
+    let profile = std::fs::read_dir(source.join("pcd/profile")).unwrap().map(|entry| entry.unwrap().path());
+    let rules = profile.filter(|file| !file.ends_with("tests.rs")).flat_map(|file| texts(&file));
+    let rules = rules.filter(|text| areas.iter().any(|area| text.starts_with(area)));
+    let checks = ["checks.rs", "mod.rs"].into_iter();
+    let checks = checks.flat_map(|file| texts(&source.join("interface_a/inbound").join(file)));
+    let stored = ["control-id-reused", "cut", "reconsidered"].map(str::to_owned);
+    let found: BTreeSet<_> =
+        rules.chain(checks).filter(is_code).chain(stored).filter(|code| code != "pcd-platform").collect();
+    assert!(found.len() > 70, "{found:?}");
+    found
 }
 
 /// A step that an operator is sent to has to exist.

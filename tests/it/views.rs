@@ -10,7 +10,7 @@ use pcd_platform::interface_b::Observation;
 use pcd_platform::pki::KeyType;
 use serde_json::{Value, json};
 
-use crate::harness::{Platform, Site, Wire, framed};
+use crate::harness::{Platform, Site, Wire, eventually, framed};
 
 const MONITOR: &str = "00A037FFFE000001";
 const GATEWAY: &str = "GW-1";
@@ -38,6 +38,11 @@ fn golden() -> PathBuf {
 
 /// What each command and each path shows of a platform with two devices, three messages and two orders.
 fn shown() -> BTreeMap<String, Value> {
+    // What was sent before midnight is not of today after it.
+    let clock = || jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::system());
+    while clock().hour() == 23 && clock().minute() >= 58 {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
     let site = Site::new();
     let platform = site.start();
     platform.admit(MONITOR, &[]);
@@ -51,6 +56,10 @@ fn shown() -> BTreeMap<String, Value> {
     }
     queue_orders(&site, &platform);
     let cli = platform.cli();
+    eventually("the messages are counted", || {
+        let listed = cli.json(&["device", "list"]);
+        listed.iter().any(|device| device["cn"] == MONITOR && device["messages-today"] == 3)
+    });
     let mut shown = BTreeMap::new();
     let mut run = |words: &[&str]| shown.insert(named(words), Value::from(cli.json(words)));
     run(&["device", "list"]);

@@ -14,13 +14,16 @@ import xml.etree.ElementTree as ElementTree
 
 APPLICATION, LOG_USED, EXPORT = "110100", "110101", "110106"
 IMPORT, RECORD, ALERT = "110107", "110110", "110113"
+AUTHENTICATION, LOGIN, LOGOUT = "110114", "110122", "110123"
 SOURCE, DESTINATION, MEDIA, APPLICATION_ROLE = "110153", "110152", "110154", "110150"
+QUERY = "110112"
 NODE_ID, URI = "110182", "12"
 
 # Event types of a security alert: PS3.16 CID 401.
 ALERT_TYPES = {str(code) for code in range(110126, 110141)}
 
-ACTIONS = {APPLICATION: "E", LOG_USED: "R", EXPORT: "R", IMPORT: "C", RECORD: "CRUD", ALERT: "E"}
+ACTIONS = {APPLICATION: "E", LOG_USED: "R", EXPORT: "R", IMPORT: "C", RECORD: "CRUD", ALERT: "E",
+           AUTHENTICATION: "E", QUERY: "E"}
 
 
 def codes(parent, name):
@@ -104,6 +107,11 @@ def faults(root):
                 yield "media without its type"
         if not objects:
             yield "Export without what was exported"
+    elif event == QUERY:
+        if SOURCE not in roles or DESTINATION not in roles:
+            yield "Query without who asks and who answers"
+        if len(objects) != 1 or objects[0].find("ParticipantObjectQuery") is None:
+            yield "Query without what was asked"
     elif event == IMPORT:
         if SOURCE not in roles or DESTINATION not in roles:
             yield "Import without its two ends"
@@ -112,6 +120,13 @@ def faults(root):
     elif event == RECORD:
         if not requestors or not objects:
             yield "Patient Record without user or object"
+    elif event == AUTHENTICATION:
+        if not set(codes(identification, "EventTypeCode")) & {LOGIN, LOGOUT}:
+            yield "User Authentication without Login or Logout"
+        if len(requestors) != 1 or len(people) > 2:
+            yield "User Authentication without one person"
+        if objects:
+            yield "User Authentication with an object"
     elif event == ALERT:
         if len(set(codes(identification, "EventTypeCode")) & ALERT_TYPES) < 1:
             yield "Security Alert without its type"

@@ -4,7 +4,7 @@
  * Environment: FAULTY_TOKEN_LIBRARY is the library of SoftHSM; FAULTY_TOKEN is a folder. These files in it
  * count while they exist: "slow" holds the milliseconds that each signature takes; "no-login" makes C_Login
  * fail, and "lost" every signature, as when the token has been pulled. More than MAX_SESSIONS open sessions
- * are refused.
+ * are refused. Each slow signature adds a byte to the file "begun" when it begins.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -51,6 +51,18 @@ static long setting(const char *name)
     return value;
 }
 
+/* Adds a byte to a file of the folder. */
+static void note(const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", getenv("FAULTY_TOKEN"), name);
+    FILE *file = fopen(path, "a");
+    if (file != NULL) {
+        fputc('.', file);
+        fclose(file);
+    }
+}
+
 static CK_RV open_session(CK_ULONG slot, CK_ULONG flags, void *application, void *notify, CK_ULONG *session)
 {
     CK_RV (*open)(CK_ULONG, CK_ULONG, void *, void *, CK_ULONG *);
@@ -88,6 +100,7 @@ static CK_RV sign(CK_ULONG session, unsigned char *data, CK_ULONG length, unsign
     /* A call without a buffer asks for the length only. */
     if (delay > 0 && signature != NULL) {
         struct timespec time = { delay / 1000, delay % 1000 * 1000000 };
+        note("begun");
         nanosleep(&time, NULL);
     }
     return setting("lost") >= 0 ? CKR_DEVICE_REMOVED : sign(session, data, length, signature, written);

@@ -42,7 +42,7 @@ pub fn command(name: &str, package: &str) -> Command {
 /// As [`command`], for a program that is not in the search path.
 pub fn command_at(program: &Path) -> Command {
     let mut command = Command::new("timeout");
-    command.arg(SOON.as_secs().to_string()).arg(program);
+    command.arg(LONGEST_RUN.as_secs().to_string()).arg(program);
     command
 }
 
@@ -98,6 +98,9 @@ fn read_until(child: &mut Child, ready: Option<&[u8]>) -> Reading {
 pub fn connect_from(from: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from((from, 0)).into())?;
-    socket.connect_timeout(&to.into(), Duration::from_secs(1))?;
+    socket.connect_timeout(&to.into(), SOON)?;
     Ok(socket.into())
 }
+
+/// How long a peer may run that does not end by itself. Some have whole conversations, on a busy machine.
+const LONGEST_RUN: Duration = Duration::from_secs(180);

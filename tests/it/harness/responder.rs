@@ -1,10 +1,9 @@
 //! Sources of revocation data: OpenSSL's OCSP responder, and a file server that can be slow.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use axum::response::IntoResponse as _;
 use pcd_platform::pki::Authority;
 use pcd_platform::x509::{CertificateFacts, pem};
 
-use super::{Credential, eventually, pki, tool};
+use super::{Credential, cluster, eventually, pki, tool};
 
 /// `openssl ocsp` for the certificates of one issuing CA.
 #[derive(Debug)]
@@ -204,15 +203,7 @@ impl Drop for OwnResponder {
     }
 }
 
-/// An address whose port no other socket gets by chance: below the ephemeral ports (`ip_local_port_range`),
-/// from which the kernel assigns ports while a restarting responder has released its own.
+/// An address whose port no other socket gets while a restarting responder has released its own.
 pub fn fixed_address() -> SocketAddr {
-    loop {
-        let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
-        if let Ok(listener) = TcpListener::bind(("0.0.0.0", port)) {
-            return SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
-        }
-    }
+    SocketAddr::from(([127, 0, 0, 1], cluster::fixed_port()))
 }
-
-static NEXT_PORT: AtomicU16 = AtomicU16::new(20_100);

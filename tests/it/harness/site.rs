@@ -1,7 +1,11 @@
 //! One PKI for all tests of this binary, and a folder for each test.
 
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex};
+use std::process::Stdio;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use pcd_platform::model::Clock;
 use pcd_platform::pki::{CertificateOrder, Issued, KeyType, Role, TestPki};
@@ -42,11 +46,18 @@ impl Credential {
 }
 
 /// Making RSA keys takes seconds: roots and issuing CAs are made once. They live as long as the process.
-static PKI: LazyLock<(TempDir, TestPki, Mutex<()>)> = LazyLock::new(|| {
+static PKI: LazyLock<(TempDir, TestPki)> = LazyLock::new(|| {
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let pki = establish(&folder.path().join("pki"), &Clock::system());
-    (folder, pki, Mutex::new(()))
+    (folder, pki)
 });
+
+/// The turn of those who order the same files.
+fn turn(file: &Path) -> Arc<Mutex<()>> {
+    static TURNS: Mutex<BTreeMap<PathBuf, Arc<Mutex<()>>>> = Mutex::new(BTreeMap::new());
+    let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(turns.entry(file.to_owned()).or_default())
+}
 
 /// Makes a PKI in `folder`, with certificates for `platform`; no URL of it is ever answered.
 pub fn establish(folder: &Path, clock: &Clock) -> TestPki {
@@ -71,11 +82,15 @@ pub struct Site {
     settings: Vec<(&'static str, String)>,
     /// What the platform finds in its environment.
     environment: Vec<(&'static str, PathBuf)>,
+    /// Tables behind the others.
+    text: String,
     /// The words in front of the platform's command line.
     launcher: Vec<String>,
+    /// The socket that its launcher finds as stdin.
+    stdin: Option<TcpListener>,
 }
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "interface-a",
     "tls",
     "revocation",
@@ -85,6 +100,7 @@ const TABLES: [&str; 12] = [
     "orders",
     "store",
     "admin",
+    "admin.roles",
     "log",
     "audit",
     "audit.repository",
@@ -119,7 +135,15 @@ impl Site {
             ("audit", "refusal-rate = 100000".to_owned()),
             ("audit", "refusal-bytes = \"1 GiB\"".to_owned()),
         ];
-        Self { folder, pki: pki.to_owned(), settings, environment: Vec::new(), launcher: Vec::new() }
+        Self {
+            folder,
+            pki: pki.to_owned(),
+            settings,
+            environment: Vec::new(),
+            text: String::new(),
+            launcher: Vec::new(),
+            stdin: None,
+        }
     }
 
     /// A site of the PKI that all tests share, with its store in a new database of the server that they
@@ -153,6 +177,11 @@ impl Site {
         self
     }
 
+    /// Whether its admin listener speaks TLS.
+    pub fn has_roots_of_people(&self) -> bool {
+        self.settings.iter().any(|(at, line)| *at == "admin" && line.starts_with("trust-anchors = "))
+    }
+
     /// Takes a key out of a table of the configuration.
     pub fn without(mut self, table: &'static str, key: &str) -> Self {
         self.settings.retain(|(at, line)| *at != table || line.split('=').next().unwrap().trim() != key);
@@ -170,6 +199,11 @@ impl Site {
         self.with("store", "accepted-risks = [\"triggers-off\", \"foreign-code\", \"changed-index\"]")
     }
 
+    /// Appends tables to the configuration, in place of those appended before.
+    pub fn with_text(self, text: &str) -> Self {
+        Self { text: text.to_owned(), ..self }
+    }
+
     /// Sets a variable in the environment of the platform.
     pub fn with_environment(mut self, name: &'static str, value: PathBuf) -> Self {
         self.environment.push((name, value));
@@ -180,6 +214,22 @@ impl Site {
     pub fn launched_by(mut self, script: &str) -> Self {
         self.launcher = ["sh", "-c", script, "launcher"].map(str::to_owned).to_vec();
         self
+    }
+
+    /// Passes a listening socket, with a name, as a service manager does. The test keeps it over restarts.
+    pub fn with_passed_socket(self, socket: TcpListener, name: &str) -> Self {
+        let script = format!(
+            "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES={name}; exec \"$@\""
+        );
+        Self { stdin: Some(socket), ..self.launched_by(&script) }
+    }
+
+    /// What the launcher has as stdin.
+    pub fn stdin(&self) -> Stdio {
+        match &self.stdin {
+            Some(socket) => OwnedFd::from(socket.try_clone().unwrap()).into(),
+            None => Stdio::null(),
+        }
     }
 
     pub fn launcher(&self) -> &[String] {
@@ -207,6 +257,7 @@ impl Site {
                 text.push('\n');
             }
         }
+        text += &self.text;
         std::fs::write(&file, text).unwrap();
         file
     }
@@ -223,8 +274,10 @@ impl Site {
 
     /// Any certificate that the PKI can make; files are this site's own.
     pub fn issue(&self, order: &CertificateOrder) -> Credential {
-        // Two tests may order the same name: the files of one must not be taken by the other.
-        let _turn = PKI.2.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Two tests may order the same name: the files of one must not be taken by the other. An order for
+        // another name does not wait for the RSA key of this one.
+        let turn = turn(&pki().issued_files(order).key);
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         let Issued { chain, key } = pki().issue(order).unwrap();
         let take = |from: PathBuf| {
             let to = self.path().join(from.file_name().unwrap());
@@ -241,10 +294,12 @@ impl Site {
 
     /// Both roots in one PEM file, for peers that take one.
     pub fn trust_bundle(&self) -> PathBuf {
-        let bundle = self.path().join("roots.pem");
+        let (bundle, new) = (self.path().join("roots.pem"), self.path().join("roots.new"));
         let text: String =
             self.trust_anchors().iter().map(|root| std::fs::read_to_string(root).unwrap()).collect();
-        std::fs::write(&bundle, text).unwrap();
+        // Renamed: a peer that was started before may be reading it.
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(&new, &bundle).unwrap();
         bundle
     }
 }

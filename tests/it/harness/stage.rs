@@ -53,7 +53,13 @@ impl Stage {
 
     /// The same, with an ECC certificate that promises a staple (RFC 7633) if `must_staple` says so.
     pub fn with(device: &'static str, must_staple: bool) -> Self {
-        let site = Site::new().with("revocation", "allowed-hosts = [\"127.0.0.1\"]");
+        // Clients that take their time, and responders that answer one query after the other, on a busy
+        // machine.
+        let site = Site::new()
+            .with("revocation", "allowed-hosts = [\"127.0.0.1\"]")
+            .with("interface-a", "hello-timeout = \"1m\"")
+            .with("interface-a", "handshake-timeout = \"2m\"")
+            .with("stapling", "wait = \"30s\"");
         let responders: Vec<_> =
             Own::ALL.iter().map(|own| OpensslOcsp::of(site.path(), own.issuer())).collect();
         // The platform's own certificates name their responder; their issuing CAs are those of all tests and

@@ -20,6 +20,8 @@ pub struct Wire {
     stream: SecuredStream,
     unread: Vec<u8>,
     runtime: Runtime,
+    /// How long the next byte of an answer may take.
+    answer_timeout: Duration,
 }
 
 /// Interface B's side of the handshake, with one cipher suite on offer or with all.
@@ -40,14 +42,25 @@ pub fn connector(site: &Site, own: &Credential, suite: Option<&str>) -> Result<C
 
 impl Wire {
     pub fn connect(site: &Site, to: SocketAddr, own: &Credential) -> Self {
+        Self::over(site, std::net::TcpStream::connect(to).unwrap(), own)
+    }
+
+    /// The same over a connection on which something was sent before TLS.
+    pub fn over(site: &Site, tcp: std::net::TcpStream, own: &Credential) -> Self {
         let connector = connector(site, own, None).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let stream = runtime.block_on(async {
-            let tcp = TcpStream::connect(to).await.unwrap();
             tcp.set_nodelay(true).unwrap();
-            connector.connect(&to.ip().to_string(), tcp).await.unwrap()
+            tcp.set_nonblocking(true).unwrap();
+            let host = tcp.peer_addr().unwrap().ip().to_string();
+            connector.connect(&host, TcpStream::from_std(tcp).unwrap()).await.unwrap()
         });
-        Self { stream, unread: Vec::new(), runtime }
+        Self { stream, unread: Vec::new(), runtime, answer_timeout: SOON }
+    }
+
+    /// Waits longer for answers: to the largest messages, or from many others at once.
+    pub fn with_answer_timeout(self, answer_timeout: Duration) -> Self {
+        Self { answer_timeout, ..self }
     }
 
     /// One TLS record.
@@ -67,12 +80,12 @@ impl Wire {
     ///
     /// Fails the test when the connection ends without close_notify, or nothing comes.
     pub fn answer(&mut self) -> Option<String> {
-        self.read_answer(SOON).unwrap_or_else(|error| panic!("no answer: {error}"))
+        self.read_answer(self.answer_timeout).unwrap_or_else(|error| panic!("no answer: {error}"))
     }
 
     /// As [`Wire::answer`], for connections that are about to break.
     pub fn try_answer(&mut self) -> std::io::Result<Option<String>> {
-        self.read_answer(SOON)
+        self.read_answer(self.answer_timeout)
     }
 
     /// Whether nothing comes for so long.

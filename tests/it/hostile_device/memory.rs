@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use super::{TICK, admitted, ask, large, requested, resident};
-use crate::harness::{Site, Wire, eventually, framed, message};
+use crate::harness::{Site, Wire, eventually, framed, message, wait_for};
 
 const HELD: &str = "pcd_frame_memory_bytes";
 const PAUSED: &str = r#"pcd_read_pauses_total{reason="frame-memory"}"#;
@@ -34,11 +34,12 @@ fn an_idle_session_keeps_nothing_of_its_largest_message() {
     for (number, wire) in wires.iter_mut().enumerate() {
         assert_eq!(ask(wire, &large("LARGE", &format!("I{number}"), 1_900_000)), "CA");
     }
-    let grown = resident(&platform).saturating_sub(before);
+    // Caches of the process fill meanwhile, whatever the number of sessions.
+    let bound = count * 40 * 1024 + CACHES;
+    let grown = || resident(&platform).saturating_sub(before);
+    let grown = wait_for("the messages are forgotten", grown, |grown| *grown <= bound);
     let (opened, each) = (open.saturating_sub(before) / count, grown / count);
     println!("{count} idle sessions: {opened} bytes each when open, {each} after a message of 1.9 MB");
-    // Caches of the process fill meanwhile, whatever the number of sessions.
-    assert!(grown <= count * 40 * 1024 + CACHES, "{grown} bytes for {count} idle sessions");
 }
 
 /// Batches of sessions are opened one after the other, and stay: what a batch adds is that of its sessions.
@@ -65,10 +66,10 @@ fn an_idle_session_takes_little_memory() {
     let each: Vec<_> = sizes.windows(2).map(|pair| pair[1].saturating_sub(pair[0]) / count).collect();
     println!("{count} idle sessions in each batch: {each:?} bytes each, {sizes:?} in all");
     // What the first sessions allocate is in the first batch, which does not count.
-    let all = sizes[batches].saturating_sub(sizes[0]) / (count * batches);
+    let all = || resident(&platform).saturating_sub(sizes[0]) / (count * batches);
     // The memory of a few sessions is mostly what the allocator has not given back.
     let bound = if count < 1000 { 52 } else { 40 };
-    assert!(all <= bound * 1024, "{all} bytes each");
+    wait_for("each takes little", all, |all| *all <= bound * 1024);
 }
 
 #[test]
@@ -94,7 +95,7 @@ fn incomplete_frames_of_one_device_take_no_memory_from_others() {
         // Small messages do not wait.
         let sent = Instant::now();
         assert_eq!(ask(&mut wire, &message("HONEST", &format!("S{asked}"))), "CA");
-        assert!(sent.elapsed() < Duration::from_secs(2), "{:?}", sent.elapsed());
+        assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
         held = held.max(platform.metric(HELD));
         asked += 1;
         std::thread::sleep(TICK);
@@ -121,6 +122,8 @@ fn sixteen_of_the_largest_messages_at_once_are_stored_within_the_budget() {
         let wires: Vec<_> = names
             .iter()
             .map(|name| Wire::connect(&site, platform.address, &admitted(&site, &platform, name)))
+            // Twenty seconds on a machine that has nothing else to do.
+            .map(|wire| wire.with_answer_timeout(Duration::from_secs(300)))
             .collect();
         let before = resident(&platform);
         let (began, is_over) = (Instant::now(), std::sync::atomic::AtomicBool::new(false));

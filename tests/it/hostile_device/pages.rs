@@ -4,9 +4,6 @@
 //!
 //!     PCD_PAGES=4000 cargo test --all-features --test it hostile_device::pages -- --nocapture
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-
 use serde_json::Value;
 
 use super::{admitted, requested, resident};
@@ -14,11 +11,8 @@ use crate::harness::{Platform, Site, Wire, framed, message};
 
 /// `GET target`: the rows, the target of the next page, and the bytes of the response.
 fn page(platform: &Platform, target: &str) -> (Vec<Value>, Option<String>, usize) {
-    let mut stream = TcpStream::connect(platform.admin).unwrap();
     let host = platform.admin;
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = platform.ask(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     let link = head.lines().find_map(|line| line.strip_prefix("link: <"));

@@ -162,7 +162,7 @@ fn a_hello_may_be_large_but_not_64_kib() {
 
 #[test]
 fn a_hello_at_one_byte_a_second_times_out_and_delays_no_other_peer() {
-    let site = Site::new().with("interface-a", "hello-timeout = \"3s\"");
+    let site = Site::new().with("interface-a", "hello-timeout = \"12s\"");
     let platform = site.start();
     let device = site.certificate("PATIENT", KeyType::Ecc);
     platform.admit("PATIENT", &[]);
@@ -191,11 +191,11 @@ fn a_hello_at_one_byte_a_second_times_out_and_delays_no_other_peer() {
     let mut quick = harness::Device::connect(&site, address, &device).unwrap();
     assert_eq!(quick.code(message("PATIENT", "1")), "CA");
     let waited = began.elapsed();
-    assert!(waited < Duration::from_secs(2), "the device was held up for {waited:?}");
+    assert!(waited < Duration::from_secs(10), "the device was held up for {waited:?}");
     for slow in slow {
         let (ended, lasted, from) = slow.join().unwrap();
         assert!(ended, "a peer was left alone with its slowness");
-        assert!(lasted > Duration::from_millis(2900) && lasted < Duration::from_secs(10), "{lasted:?}");
+        assert!(lasted > Duration::from_millis(11_900) && lasted < Duration::from_secs(50), "{lasted:?}");
         assert_eq!(refusal(&platform, from), "handshake-timeout");
     }
     assert_eq!(quick.code(message("PATIENT", "2")), "CA");

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use super::{admitted, ask, load, shortage};
-use crate::harness::{Device, Platform, SOON, Site, Wire, eventually, message, tool};
+use crate::harness::{Device, Platform, SOON, Site, Wire, eventually, message, tool, wait_for};
 
 /// A connection of an operator that stays open.
 struct Operator(TcpStream);
@@ -62,8 +62,8 @@ fn while_no_descriptor_is_free_open_sessions_go_on_and_new_ones_wait() {
             let mut device = Device::connect(&platform_site, platform.address, &own).unwrap();
             device.code(message("DEVICE", "2"))
         });
-        eventually("/readyz says so", || shortage(&operator.ready()).is_some());
-        let reason = shortage(&operator.ready()).unwrap();
+        let reason = || shortage(&operator.ready());
+        let reason = wait_for("/readyz says so", reason, Option::is_some).unwrap();
         assert!(reason.contains("no file descriptor is free"), "{reason}");
         assert_eq!(ask(&mut open, &message("DEVICE", "3")), "CA");
         let load = load(&platform);

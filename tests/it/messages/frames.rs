@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{NAME, Scene, codes, text};
-use crate::harness::{Site, eventually, field, framed};
+use crate::harness::{Site, eventually, field, framed, has_read_everything, has_unread_answers, wait_for};
 
 #[test]
 fn what_is_no_message_is_refused_without_a_control_id_and_kept() {
@@ -163,18 +163,14 @@ fn what_is_not_mllp_ends_the_connection() {
 
 #[test]
 fn who_stops_in_the_middle_or_says_nothing_has_only_so_much_time() {
-    let site = || {
-        Site::new()
-            .with("interface-a", "frame-timeout = \"300ms\"")
-            .with("interface-a", "idle-timeout = \"400ms\"")
-    };
-    let mut scene = Scene::new(site());
+    // The other limit does not end the session before the test has sent anything.
+    let mut scene = Scene::new(Site::new().with("interface-a", "frame-timeout = \"300ms\""));
     scene.wire.write(b"\x0BMSH|^~\\&|");
     assert_eq!(scene.wire.answer(), None);
     assert_eq!(scene.end(), "frame-timeout");
     assert_eq!(scene.listed(&["--rejected"])[0]["rejection"], "frame-timeout");
 
-    let mut scene = Scene::new(site());
+    let mut scene = Scene::new(Site::new().with("interface-a", "idle-timeout = \"400ms\""));
     assert_eq!(scene.wire.answer(), None);
     assert_eq!(scene.end(), "idle-timeout");
 }
@@ -187,7 +183,9 @@ fn a_peer_that_leaves_gets_what_it_is_owed() {
     let Scene { wire, platform, site: _site } = scene;
     let answers = wire.close();
     assert_eq!(codes(&answers), ["CA"]);
-    let rejected = platform.cli().json(&["message", "list", "--rejected"]);
+    // It is stored after the close_notify.
+    let rejected = || platform.cli().json(&["message", "list", "--rejected"]);
+    let rejected = wait_for("the beginning is kept", rejected, |rows| !rows.is_empty());
     assert_eq!(rejected[0]["rejection"], "end-of-stream");
 }
 
@@ -196,8 +194,12 @@ fn a_peer_that_leaves_gets_what_it_is_owed() {
 fn a_frame_that_a_reset_cuts_off_is_kept_and_counted_like_one_before_the_end() {
     let mut scene = Scene::new(Site::new());
     let half = |scene: &mut Scene| scene.wire.write(b"\x0BMSH|^~\\&|half");
+    let address = scene.platform.address;
+    // Its session tickets come before it is active.
+    eventually("the session is open", || scene.platform.metric("pcd_connections_active") == 1.0);
     assert!(scene.wire.is_quiet(std::time::Duration::from_millis(100)), "nothing is unread");
     half(&mut scene);
+    eventually("the beginning is read", || has_read_everything(address));
     scene.reconnect();
     let rejected = |scene: &Scene| scene.listed(&["--rejected"]);
     eventually("it is kept", || rejected(&scene).len() == 1);
@@ -205,7 +207,10 @@ fn a_frame_that_a_reset_cuts_off_is_kept_and_counted_like_one_before_the_end() {
     scene.send(&text(NAME, "UNREAD"));
     eventually("the answer is under way", || scene.listed(&[]).len() == 2);
     half(&mut scene);
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    // A reset takes with it what the platform has not read.
+    eventually("the beginning is read, and the answer is there", || {
+        has_read_everything(address) && has_unread_answers(address)
+    });
     scene.reconnect();
     let ends = || scene.audited("session-ended");
     eventually("the session has ended", || ends().iter().any(|end| end["why"] == "connection-lost"));

@@ -183,3 +183,27 @@ fn a_message_that_names_no_device_is_taken_or_refused_as_configured() {
     assert_eq!(field(&answer, "MSA", 1), "CR");
     assert_eq!(field(&answer, "ERR", 5).split('^').next(), Some("missing-identity"));
 }
+
+#[test]
+fn a_list_that_names_another_entry_is_pointed_out() {
+    let site = Site::new();
+    let platform = site.start();
+    let cli = platform.cli();
+    cli.run(&["device", "add", OTHER]);
+    let warned = |line: &[&str]| {
+        let (status, _, error) = cli.try_run(line);
+        assert!(status.success(), "{line:?}: {error}");
+        error
+    };
+    let spelled = "00:a0:37:ff:fe:00:00:02";
+    let warning = format!("{spelled} in the list of {NAME}: it is device {OTHER} of the directory");
+    assert!(warned(&["device", "add", NAME, "--speaks-for", &format!("X1,{spelled}")]).contains(&warning));
+    assert!(warned(&["device", "change", NAME, "--note", "x"]).contains(&warning));
+    let standby = warned(&["device", "add", "GW-2", "--speaks-for", "X1"]);
+    assert!(standby.contains(&format!("X1 in the list of GW-2: device {NAME} speaks for it")), "{standby}");
+    assert_eq!(warned(&["device", "add", "GW-3", "--speaks-for", "X3,00A037*"]), "");
+    let file = site.path().join("devices.csv");
+    std::fs::write(&file, format!("cn,speaks-for\nGW-4,{OTHER}\n")).unwrap();
+    let imported = warned(&["device", "import", file.to_str().unwrap()]);
+    assert!(imported.contains(&format!("{OTHER} in the list of GW-4: it is device {OTHER}")), "{imported}");
+}

@@ -70,6 +70,7 @@ fn what_was_rejected_is_accepted_on(site: Site) {
     let row = rows.next().unwrap();
     assert_eq!((&row["original"], &row["actor"]), (&original["id"], actor));
     assert_eq!((&row["rejection"], &row["device"]), (&"identity-mismatch".into(), &NAME.into()));
+    assert_eq!(row["received-at"], original["received-at"], "both times: the row has the other");
 
     let checked = scene.platform.cli().run(&["store", "check"]);
     assert!(!checked.contains("not named by"), "each message has its row: {checked}");
@@ -101,6 +102,40 @@ fn rejected_messages_are_listed_by_reason_control_id_and_warning() {
     assert_eq!(ids(&["--warning", "line-feeds"]), ["V-3"]);
     assert_eq!(ids(&["--rejected", "--warning", "line-feeds"]), [""; 0]);
     assert_eq!(ids(&["--warning", "line-feed"]), [""; 0], "a whole code");
+}
+
+// Thousands of messages, one of which is gone, and a device that is suspended, removed, or there again.
+#[test]
+fn what_is_not_acceptable_any_more_leaves_the_others_undisturbed() {
+    let mut scene = Scene::new(Site::new());
+    for id in ["V-1", "V-2"] {
+        scene.ask(&text(OTHER, id));
+    }
+    let rejected = scene.listed(&["--rejected"]);
+    let ids: Vec<_> = rejected.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+    let cli = scene.platform.cli();
+    cli.run(&["device", "change", NAME, "--speaks-for", OTHER]);
+    let all = ["01900000-0000-7000-8000-000000000000", &ids[0], &ids[1], "--apply"];
+    for (verb, reason) in
+        [("suspend", "the device is suspended"), ("remove", "the device is not in the directory")]
+    {
+        cli.run(&["device", verb, NAME]);
+        let (views, exit) = reconsider(&scene, &all);
+        assert_eq!((outcomes(&views), exit), (vec!["rejected"; 2], Some(1)), "{verb}");
+        assert_eq!(views[0]["reason"], reason);
+    }
+    cli.run(&["device", "add", NAME, "--speaks-for", OTHER]);
+    // Two at once, as from two nodes: each message is accepted once.
+    let both = std::thread::scope(|scope| {
+        [scope.spawn(|| reconsider(&scene, &all)), scope.spawn(|| reconsider(&scene, &all))]
+            .map(|one| one.join().unwrap())
+    });
+    let mut found: Vec<_> = both.iter().flat_map(|(views, _)| outcomes(views)).collect();
+    found.sort_unstable();
+    assert_eq!(found, ["accepted", "accepted", "already-accepted", "already-accepted"]);
+    assert!(both.iter().all(|(_, exit)| *exit == Some(1)), "one id is wrong");
+    assert_eq!(scene.audited("message-reconsidered").len(), 2);
+    assert_eq!(scene.listed(&[]).len(), 4);
 }
 
 // The rest of a frame that broke off is not known.

@@ -48,6 +48,12 @@ fn a_message_is_evaluated_as_it_is_answered_and_nothing_is_stored() {
             assert_eq!(views[0][key], stored[key], "{key} of {message}");
         }
         assert_eq!(exit, Some(if stored["rejection"].is_null() { 0 } else { 1 }), "{message}");
+        let shown = scene.platform.cli().json(&["message", "show", stored["id"].as_str().unwrap()]);
+        let shown_alerts: Vec<_> =
+            shown[0]["alerts"].as_array().into_iter().flatten().map(|one| &one["sentence"]).collect();
+        let evaluated_alerts: Vec<_> = views[0]["alerts"].as_array().into_iter().flatten().collect();
+        assert_eq!(evaluated_alerts, shown_alerts, "an alarm in the same words: {message}");
+        assert_eq!(evaluated_alerts.len(), usize::from(message.contains("ORU^R40")));
     }
     assert_eq!(scene.listed(&[]).len(), cases.len(), "nothing is stored");
     assert_eq!(scene.audited("identity-violation").len(), 1, "and records nothing");
@@ -80,4 +86,8 @@ fn a_message_is_evaluated_for_another_sender_and_as_strictly_as_asked() {
     let shown =
         scene.platform.cli().try_run(&["message", "judge", file.to_str().unwrap(), "--device", NAME]).1;
     assert!(!shown.contains("Imaginary"), "no content: {shown}");
+    std::fs::write(&file, alert("ALERT", "A1", "", "start", 0)).unwrap();
+    let shown = scene.platform.cli().run(&["message", "judge", file.to_str().unwrap(), "--device", NAME]);
+    assert!(shown.contains("reports      value low, medium priority"), "{shown}");
+    assert!(!shown.contains("Imaginary"), "{shown}");
 }

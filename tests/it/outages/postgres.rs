@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::SHORT;
 use super::servers::Servers;
 use super::trial::Trial;
-use crate::harness::Site;
+use crate::harness::{Site, eventually};
 
 #[test]
 fn no_outage_of_a_postgresql_server_loses_an_acknowledged_message() {
@@ -52,9 +52,11 @@ fn restarts(trial: &mut Trial, servers: &mut Servers) {
     });
     trial.outage("backend killed", |_| {
         // The server ends all others, because their shared memory may be damaged, and recovers.
-        let backend = servers.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'pcd' LIMIT 1");
-        let backend = Pid::from_raw(backend.trim().parse().unwrap()).unwrap();
-        kill_process(backend, Signal::KILL).unwrap();
+        eventually("a backend is killed", || {
+            let backend = servers.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'pcd' LIMIT 1");
+            let backend = backend.trim().parse().ok().and_then(Pid::from_raw);
+            backend.is_some_and(|backend| kill_process(backend, Signal::KILL).is_ok())
+        });
         std::thread::sleep(SHORT);
     });
 }

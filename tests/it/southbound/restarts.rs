@@ -44,7 +44,8 @@ fn a_device_that_does_not_answer_an_order_does_not_hold_up_a_shutdown_beyond_its
     let stopped = scene.platform.stop();
     let took = began.elapsed();
     assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
-    assert!((Duration::from_millis(5900)..Duration::from_secs(13)).contains(&took), "{took:?}");
+    // The device has half a minute to answer.
+    assert!((Duration::from_millis(5900)..Duration::from_secs(25)).contains(&took), "{took:?}");
     assert!(!stopped.log.contains("drain timeout expired"), "the session is closed in time: {}", stopped.log);
     assert_eq!(wire.answer(), None, "with close_notify");
 }

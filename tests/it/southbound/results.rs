@@ -6,7 +6,7 @@ use pcd_platform::pki::KeyType;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{NAME, Scene, answer, order, outbox};
+use super::{NAME, Scene, answer, kill, order, outbox};
 use crate::harness::{Site, Wire, cluster, eventually, field};
 
 /// A short time to report a result, so that tests can wait for its end.
@@ -51,8 +51,10 @@ fn a_device_that_accepts_and_never_reports_does_not_hold_up_later_orders() {
         let scene = Scene::new(hasty(site, "2s"));
         let mut wire = scene.connect();
         let sending = scene.send(&order("FIRST", "AL", "AL"), &["--within", "7d"]);
+        let before = Instant::now();
         accept(&mut wire, "FIRST");
-        let accepted = Instant::now();
+        eventually("it is accepted", || listed(&scene, "FIRST")["result-until"].is_string());
+        let until = listed(&scene, "FIRST")["result-until"].clone();
         queue(&scene, "SECOND", ("AL", ""));
         // A device that repeats its acceptance gets no more time.
         for number in 0..6 {
@@ -60,14 +62,14 @@ fn a_device_that_accepts_and_never_reports_does_not_hold_up_later_orders() {
             wire.write(&answer("ACK^O15^ACK", "FIRST", "CA", &format!("AGAIN-{number}")));
         }
         accept(&mut wire, "SECOND");
-        let waited = accepted.elapsed();
-        assert!((Duration::from_millis(1900)..Duration::from_secs(6)).contains(&waited), "{waited:?}");
+        let waited = before.elapsed();
+        assert!((Duration::from_millis(1900)..Duration::from_secs(30)).contains(&waited), "{waited:?}");
         let (exit, printed, stderr) = sending.end();
         assert_eq!((exit, &printed["outcome"]), (69, &"unconfirmed".into()), "{stderr}");
         assert!(stderr.contains("look at the device"), "{stderr}");
         assert_eq!(known(&scene, "FIRST"), ["unconfirmed", "accepted", "CA"]);
         let first = listed(&scene, "FIRST");
-        assert_eq!(first["settled-at"], first["result-until"], "at its time: {first}");
+        assert_eq!((&first["settled-at"], &first["result-until"]), (&until, &until), "at its time: {first}");
         let shown = scene.platform.cli().run(&["order", "show", first["id"].as_str().unwrap()]);
         assert!(shown.contains("whether it was carried out is not known"), "{shown}");
         let (_, body) = scene.platform.get("/api/outbox");
@@ -87,7 +89,7 @@ fn a_device_that_accepts_and_never_reports_does_not_hold_up_later_orders() {
             (&details["outcome"], &details["replaced"]),
             (&"acknowledged".into(), &"unconfirmed".into())
         );
-        assert_eq!(counted(&scene, "corrections", "acknowledged"), 1.0);
+        eventually("it is counted", || counted(&scene, "corrections", "acknowledged") == 1.0);
         assert_eq!(scene.platform.cli().json(&["audit", "verify"])[0]["intact"], true);
     }
 }
@@ -100,9 +102,10 @@ fn the_time_to_report_a_result_is_not_begun_again_by_a_restart() {
         queue(&scene, "FIRST", ("AL", "AL"));
         queue(&scene, "SECOND", ("AL", ""));
         accept(&mut wire, "FIRST");
-        eventually("it is accepted", || known(&scene, "FIRST") == ["waiting", "accepted", "CA"]);
+        // Its time may be over already when the command says so, on a busy machine.
+        eventually("it is accepted", || known(&scene, "FIRST")[1..] == ["accepted", "CA"]);
         let until = listed(&scene, "FIRST")["result-until"].clone();
-        scene.platform.signal(Signal::KILL);
+        kill(&scene.platform);
         // Also while nothing runs, the state is that of the time.
         std::thread::sleep(Duration::from_secs(4));
         assert_eq!(known(&scene, "FIRST"), ["unconfirmed", "accepted", "CA"]);
@@ -118,7 +121,7 @@ fn the_time_to_report_a_result_is_not_begun_again_by_a_restart() {
 // HL7 2.6 ch. 2, table 0155
 #[test]
 fn where_only_errors_are_reported_an_order_is_settled_by_silence_and_not_by_its_acceptance() {
-    let scene = Scene::new(hasty(Site::new(), "2s"));
+    let scene = Scene::new(hasty(Site::new(), "8s"));
     let mut wire = scene.connect();
     let sending = scene.send(&order("WRONG", "AL", "ER"), &[]);
     accept(&mut wire, "WRONG");
@@ -132,11 +135,11 @@ fn where_only_errors_are_reported_an_order_is_settled_by_silence_and_not_by_its_
     );
 
     let sending = scene.send(&order("RIGHT", "AL", "ER"), &[]);
+    let before = Instant::now();
     accept(&mut wire, "RIGHT");
-    let accepted = Instant::now();
     let (exit, printed, stderr) = sending.end();
     assert_eq!((exit, &printed["outcome"]), (0, &"acknowledged".into()), "{stderr}");
-    assert!(accepted.elapsed() > Duration::from_millis(1800), "{:?}", accepted.elapsed());
+    assert!(before.elapsed() > Duration::from_millis(7800), "{:?}", before.elapsed());
     assert_eq!(known(&scene, "RIGHT"), ["acknowledged", "no-error-reported", "CA"]);
     // The error comes late.
     wire.write(&answer("ACK^O15^ACK", "RIGHT", "AE", "A-2"));
@@ -146,7 +149,7 @@ fn where_only_errors_are_reported_an_order_is_settled_by_silence_and_not_by_its_
         (&last["details"]["outcome"], &last["details"]["replaced"], &last["details"]["code"]),
         (&"refused".into(), &"acknowledged".into(), &"AE".into())
     );
-    assert_eq!(counted(&scene, "corrections", "refused"), 1.0);
+    eventually("it is counted", || counted(&scene, "corrections", "refused") == 1.0);
     // The answer itself is stored, and the order names it.
     let by = listed(&scene, "RIGHT")["answer"].clone();
     let shown = scene.platform.cli().json(&["message", "show", by.as_str().unwrap()]);
@@ -181,7 +184,8 @@ fn where_only_success_is_reported_silence_confirms_nothing_and_without_a_result_
     // An answer to nothing changes nothing.
     wire.write(&answer("ACK^O15^ACK", "UNKNOWN", "AE", "A-3"));
     eventually("it is stored", || {
-        scene.platform.cli().json(&["message", "list", "--rejected"])[0]["control-id"] == "A-3"
+        let rejected = scene.platform.cli().json(&["message", "list", "--rejected"]);
+        rejected.first().is_some_and(|row| row["control-id"] == "A-3")
     });
     assert_eq!(settled(&scene).len(), 4);
 }
@@ -225,7 +229,8 @@ fn a_waiting_order_expires_at_its_time_behind_another_one() {
     assert_eq!(expired["details"]["message"], behind["id"]);
     let time = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let late = time(&expired["at"]).duration_since(time(&behind["expires-at"]));
-    assert!(late.as_millis() < 500, "at its time, not at the next event: {late}");
+    // The next event of the platform would be the end of the other order's time, in minutes.
+    assert!(late.as_secs() < 30, "at its time, not at the next event: {late}");
     assert_eq!(listed(&scene, "BEHIND")["settled-at"], behind["expires-at"]);
     // The first one is settled, and nothing else is sent.
     wire.write(&answer("RRG^O16^RRG_O16", "FIRST", "AA", "A-1"));
@@ -237,7 +242,7 @@ fn a_waiting_order_expires_at_its_time_behind_another_one() {
 fn an_answer_on_another_node_counts_and_the_time_of_a_result_is_that_of_all_nodes() {
     let database = cluster::shared().database();
     let node =
-        |name: &str| hasty(Site::of_database(&database), "2s").with("store", &format!("node = \"{name}\""));
+        |name: &str| hasty(Site::of_database(&database), "8s").with("store", &format!("node = \"{name}\""));
     let (here, there) = (node("here"), node("there"));
     let (scene, other) = (Scene::new(here), there.start());
     let credential = there.certificate(NAME, KeyType::Ecc);

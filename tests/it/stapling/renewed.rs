@@ -90,7 +90,7 @@ fn a10_the_old_chain_is_served_until_the_responder_knows_the_new_certificate() {
 
 #[test]
 fn a10_a_new_certificate_waits_for_its_staple_no_longer_than_configured() {
-    let renewal = Renewal::new("RENEWED-BOUNDED", "3s").reload();
+    let renewal = Renewal::new("RENEWED-BOUNDED", "8s").reload();
     assert_eq!(known(&renewal.platform, Own::Ecc)["served"], false);
     eventually("the new chain is served", || known(&renewal.platform, Own::Ecc)["served"] == true);
     let output = renewal.status();

@@ -4,7 +4,6 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use pcd_platform::tls::provider::{Settings, Versions, provider};
 use pcd_platform::tls::{PlatformCertificates, PlatformIdentity};
@@ -66,7 +65,7 @@ impl Server {
 
 fn serve(listener: &TcpListener, config: Arc<ServerConfig>) -> Result<Session, String> {
     let (mut stream, _) = listener.accept().unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(crate::harness::SOON)).unwrap();
     let mut connection = ServerConnection::new(config).unwrap();
     let mut line = Vec::new();
     BufReader::new(rustls::Stream::new(&mut connection, &mut stream))

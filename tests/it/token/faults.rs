@@ -48,6 +48,9 @@ impl Scene {
         let site = settings(
             // The handshakes of one address take turns.
             site.with("interface-a", "shared-addresses = [\"127.0.0.1/32\"]")
+                // Clients are slow on a busy machine.
+                .with("interface-a", "hello-timeout = \"1m\"")
+                .with("interface-a", "handshake-timeout = \"2m\"")
                 .with_environment("FAULTY_TOKEN", faults)
                 .with_environment("FAULTY_TOKEN_LIBRARY", module().into()),
         );
@@ -70,6 +73,12 @@ impl Scene {
         s_client(&self.site, self.platform.address, Some(&self.own), more)
     }
 
+    /// How many slow signatures the token has begun.
+    fn signatures(&self) -> u64 {
+        let begun = self.site.path().join("faults/begun");
+        fs::metadata(begun).map_or(0, |begun| begun.len())
+    }
+
     fn is_acknowledged(&self, id: &str) -> bool {
         exchange(self.client(&["-tls1_3"]), id).is_ok()
     }
@@ -89,7 +98,7 @@ fn a11_slow_signatures_delay_no_handshake_that_needs_none() {
         site.with("tls", &line)
     });
     acknowledged(&scene.site, &scene.platform, &scene.own, &RSA_ONLY);
-    scene.fault("slow", "4000");
+    scene.fault("slow", "8000");
     // As many as the key has sessions. Of new handshakes, two for each processor compute at once.
     let slow: Vec<_> = (0..8).map(|_| scene.client(&["-tls1_3"])).collect();
     let fast = scene.client(&RSA_ONLY);
@@ -100,7 +109,8 @@ fn a11_slow_signatures_delay_no_handshake_that_needs_none() {
         let began = Instant::now();
         assert_eq!(exchange(fast, "FAST"), Ok(()));
         let took = began.elapsed();
-        assert!(took < Duration::from_millis(2500), "it waited for {took:?}");
+        // Behind a signature it would wait for the rest of the eight seconds. The platform awaits ten.
+        assert!(took < Duration::from_secs(6), "it waited for {took:?}");
         // They are made, in the end.
         slow.into_iter().for_each(|slow| assert_eq!(slow.join().unwrap(), Ok(())));
     });
@@ -179,14 +189,13 @@ fn a_handshake_that_asks_for_another_hello_waits_for_its_address_once_more() {
         for _ in 0..2 {
             second.sent.recv().unwrap();
         }
+        let began = Instant::now();
         let plain = scope.spawn(|| exchange(plain, "PLAIN"));
-        first.sent.recv().unwrap();
-        std::thread::sleep(Duration::from_millis(300));
-        let released = Instant::now();
+        eventually("the token signs for the other one", || scene.signatures() > 0);
         second.release.send(()).unwrap();
-        let took = second.answered.recv().unwrap() - released;
+        let took = second.answered.recv().unwrap() - began;
         // The signature of the other one of its address, and then its own.
-        assert!(took > Duration::from_secs(3), "{took:?}");
+        assert!(took > Duration::from_millis(3900), "{took:?}");
         assert_eq!([asked.join().unwrap(), plain.join().unwrap()], [Ok(()), Ok(())]);
     });
 }
@@ -209,12 +218,17 @@ fn a11_a_token_that_fails_for_a_while_is_used_again_without_a_reload() {
     assert!(scene.is_acknowledged("1"));
     scene.fault("lost", "");
     scene.fault("no-login", "");
-    for attempt in 0..5 {
+    assert!(!scene.is_acknowledged("F0"));
+    let failures = || scene.reported("PKCS#11 token failed to sign");
+    assert!(failures() >= 1, "{}", scene.platform.log());
+    // Not one line, and not one attempt at the token, for each handshake. The pauses begin with a second,
+    // which is less than a handshake may take on a busy machine, and double.
+    let (mut attempt, before) = (0, failures());
+    eventually("a handshake fails without an attempt at the token", || {
+        attempt += 1;
         assert!(!scene.is_acknowledged(&format!("F{attempt}")));
-    }
-    // Not one line, and not one attempt at the token, for each handshake.
-    let failures = scene.reported("PKCS#11 token failed to sign");
-    assert!((1..=4).contains(&failures), "{failures}: {}", scene.platform.log());
+        failures() - before < attempt
+    });
     scene.repair("lost");
     scene.repair("no-login");
     let mut attempt = 0;

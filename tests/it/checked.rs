@@ -1,0 +1,131 @@
+//! `check` and a refused start: every warning and every error has a code with a help page. And `config`.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+
+use crate::harness::{Cli, Site};
+
+/// What `check` finds beside what is well, in JSON, each with a code that has a help page; and its exit code.
+fn findings(site: &Site) -> (Option<i32>, Vec<Value>) {
+    let cli = Cli::without_store(site);
+    let (status, stdout, stderr) = cli.try_run(&["--json", "check"]);
+    let all: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(!all.is_empty(), "{stderr}");
+    let found: Vec<_> = all.into_iter().filter(|one| one["level"] != "ok").collect();
+    for one in &found {
+        let code = one["code"].as_str().unwrap_or_else(|| panic!("no code: {one}"));
+        let help = cli.run(&["help", code]);
+        assert!(help.starts_with(&format!("# {code}\n")) && help.contains("## What to do"), "{help}");
+    }
+    (status.code(), found)
+}
+
+/// `check` has an error with this code, and a start is refused with it.
+fn assert_refused(site: &Site, code: &str) {
+    let (exit, found) = findings(site);
+    assert!(matches!(exit, Some(1 | 78)), "{code}: {exit:?} {found:?}");
+    let is_error = |one: &&Value| one["level"] == "error" && one["code"] == code;
+    assert!(found.iter().any(|one| is_error(&one)), "{code}: {found:?}");
+    let (status, _, stderr) = Cli::without_store(site).try_run(&["serve"]);
+    assert!(matches!(status.code(), Some(69 | 78)), "{code}: {stderr}");
+    assert!(stderr.contains(&format!("help: pcd-platform help {code}\n")), "{code}: {stderr}");
+}
+
+#[test]
+fn what_a_start_refuses_is_an_error_of_check_with_the_same_code() {
+    assert_refused(&Site::new().with("interface-a", "idle-timeout = 15"), "config-syntax");
+    assert_refused(&Site::new().with("interface-a", "max-frame = \"1 B\""), "config-value");
+    let missing = "client-trust-anchors = [\"missing.pem\"]";
+    assert_refused(&Site::new().with("tls", missing), "identity-unusable");
+    assert_refused(&Site::new().with("admin", "trust-anchors = [\"missing.pem\"]"), "people-unusable");
+    let crls = "installed-crls = [\"missing\"]";
+    assert_refused(&Site::new().with("revocation", crls), "revocation-data-unusable");
+    let twice = Site::new()
+        .with("admin", "listen = \"127.0.0.1:45751\"")
+        .with("admin", "health-listen = \"127.0.0.1:45751\"");
+    assert_refused(&twice, "address-in-use");
+    let site = Site::new();
+    let open = site.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+    let socket = format!("socket = \"{}\"", open.join("admin.sock").display());
+    assert_refused(&site.with("admin", &socket), "socket-unusable");
+    let secret = "[[notify]]\nname = \"x\"\nwebhook = \"http://127.0.0.1:9/\"\nsecret-file = \"missing\"\n";
+    // A start goes without the receiver; `check` has an error, and a reload is refused.
+    let (exit, found) = findings(&Site::new().with_text(secret));
+    let is_unusable = |one: &Value| one["level"] == "error" && one["code"] == "receiver-unusable";
+    assert!(exit == Some(1) && found.iter().any(is_unusable), "{found:?}");
+    let repository = "address = \"arr.example:6514\"\ntrust-anchors = [\"missing.pem\"]";
+    let site = Site::new().with_text(&format!("[audit.repository]\n{repository}\n"));
+    assert_refused(&site, "repository-unusable");
+    let unreadable = Site::new();
+    let cli = Cli::without_store(&unreadable);
+    std::fs::remove_file(unreadable.path().join("platform.toml")).unwrap();
+    let (status, _, stderr) = cli.try_run(&["serve"]);
+    assert!(status.code() == Some(78) && stderr.contains("help config-unreadable\n"), "{stderr}");
+}
+
+#[test]
+fn what_an_operator_should_look_at_is_a_warning_with_a_code() {
+    let site = Site::new();
+    let data = site.path().join("closed");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, Permissions::from_mode(0o700)).unwrap();
+    let own = rustix::process::getegid().as_raw();
+    let site = site
+        .without("tls", "rsa")
+        .without("revocation", "installed-crls")
+        .with("admin", &format!("socket = \"{}\"", data.join("admin.sock").display()))
+        .with("admin.roles", "viewer = [\"user:no-such-account\", \"group:no-such-group\"]");
+    let group = if own == 0 { 33 } else { own };
+    let site = site.with("admin", &format!("socket-group = \"{group}\""));
+    let (exit, found) = findings(&site);
+    let codes: Vec<_> = found.iter().map(|one| (one["level"].as_str().unwrap(), &one["code"])).collect();
+    for code in ["identity-one-kind", "no-installed-crl", "account-unknown", "store-missing"] {
+        assert!(codes.contains(&("warning", &code.into())), "{code}: {found:?}");
+    }
+    assert!(own != 0 || codes.contains(&("warning", &"socket-unreachable".into())), "{found:?}");
+    assert_eq!(exit, Some(0), "{found:?}");
+}
+
+#[test]
+fn the_log_of_the_start_names_a_socket_that_its_group_cannot_reach() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let site = Site::new();
+    let socket = site.path().join("run/admin.sock").display().to_string();
+    let site =
+        site.with("admin", &format!("socket = \"{socket}\"")).with("admin", "socket-group = \"www-data\"");
+    let platform = site.start();
+    let log = platform.stop().log;
+    assert!(log.contains("not reachable for all who may connect") && log.contains("www-data"), "{log}");
+}
+
+#[test]
+fn the_values_that_count_are_shown_with_their_origin_and_explained() {
+    let site = Site::new().with("interface-a", "max-connections = 7");
+    let site = site.with_environment("PCD_LOG", "warn".into());
+    let cli = Cli::without_store(&site);
+    let all = cli.json(&["config", "show"]);
+    let of = |key: &str| all.iter().find(|one| one["key"] == key).unwrap_or_else(|| panic!("{key}: {all:?}"));
+    let limit = of("interface-a.max-connections");
+    assert_eq!((&limit["value"], &limit["from"]), (&7.into(), &"file".into()));
+    assert_eq!(of("interface-a.max-frame")["from"], "default");
+    let level = of("log.level");
+    assert_eq!((&level["value"], &level["variable"]), (&"warn".into(), &"PCD_LOG".into()), "{level}");
+    let changed = cli.run(&["config", "show", "--changed"]);
+    let has = |key: &str| changed.lines().any(|line| line.starts_with(&format!("{key} ")));
+    assert!(has("interface-a.max-connections") && !has("interface-a.max-frame"), "{changed}");
+    let explained = cli.run(&["config", "explain", "max-frame"]);
+    for part in ["interface-a.max-frame", "default  \"16 MiB\"", "now      \"16 MiB\" (default)", "1 KiB"] {
+        assert!(explained.contains(part), "{part}: {explained}");
+    }
+    let (status, _, stderr) = cli.try_run(&["config", "explain", "max-conections"]);
+    assert!(status.code() == Some(64) && stderr.contains("did you mean"), "{stderr}");
+    let schema: Value = serde_json::from_str(&cli.run(&["config", "schema"])).unwrap();
+    let property = &schema["properties"]["interface-a"]["properties"]["max-connections"];
+    assert_eq!((&property["type"], &property["default"]), (&"integer".into(), &20_000.into()));
+}
