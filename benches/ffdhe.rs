@@ -1,4 +1,5 @@
-//! What a key exchange costs one side: a key pair and the shared secret. Figures for `docs/ffdhe.md`.
+//! What a key exchange costs one side: a key pair and the shared secret. Figures for
+//! `docs/explanation/ffdhe.md`.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use pcd_platform::tls::provider::{Settings, provider};

@@ -1,5 +1,6 @@
 //! What a full mutual handshake costs the server: processor time and memory, for each suite, beside rustls
-//! with its own provider and beside nginx. Figures and how to read them are in `docs/benchmarks.md`.
+//! with its own provider and beside nginx. Figures and how to read them are in
+//! `docs/explanation/benchmarks.md`.
 //!
 //! Wall-clock time says little on a machine that others use as well; so the processor time of the server's
 //! thread (of the worker process, for nginx) is measured, and the variants take turns, round by round.

@@ -190,7 +190,7 @@ fn ahead_of(ahead: SignedDuration) -> String {
 
 fn clock_finding(text: String, is_large: bool) -> Finding {
     if is_large {
-        let text = format!("{text}: synchronise both (docs/operations.md, \"Clocks\")");
+        let text = format!("{text}: synchronise both (docs/reference/operations.md, \"Clocks\")");
         Finding::warning("clock", Code::ClockDifference.code(), text)
     } else {
         Finding::ok("clock", text)

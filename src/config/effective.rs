@@ -101,7 +101,7 @@ fn masked(text: &str) -> Option<String> {
     Some(format!("{}pin-value=***", text.get(..at)?))
 }
 
-/// As `docs/configuration.md` has it.
+/// As `docs/reference/configuration.md` has it.
 const DEFAULT_STORE: &str = "sqlite:data/platform.db";
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ impl ReloadClass {
 }
 
 /// One key of the file. Each section lists its keys beside its struct; the tests in `reference` compare the
-/// lists with the structs, with `config/platform.toml` and with `docs/configuration.md`.
+/// lists with the structs, with `config/platform.toml` and with `docs/reference/configuration.md`.
 #[derive(Debug)]
 pub(super) struct Key {
     /// The full name: `interface-a.max-frame`. An array of tables is one key.

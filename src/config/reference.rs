@@ -1,4 +1,5 @@
-//! What each key is, in words: the tables of `docs/configuration.md`, which are part of the program.
+//! What each key is, in words: the tables of `docs/reference/configuration.md`, which are part of the
+//! program.
 //!
 //! The tests compare them with the structs, with the lists of keys and with `config/platform.toml`, so that a
 //! key has one text wherever it is explained.
@@ -46,7 +47,7 @@ pub(super) fn rows(text: &'static str) -> impl Iterator<Item = (String, Vec<&'st
     })
 }
 
-/// The text without the marks of Markdown; a link is its text, and a page of `docs` its name.
+/// The text without the marks of Markdown; a link is its text, and a page of `docs` its path.
 fn plain(text: &str) -> String {
     let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
     while let Some((before, behind)) = rest.split_once("](") {
@@ -55,7 +56,9 @@ fn plain(text: &str) -> String {
         shown.push_str(before);
         shown.push_str(name);
         if !name.ends_with(".md") && target.contains(".md") {
-            shown.push_str(&format!(" ({})", target.split('#').next().unwrap_or_default()));
+            let page = target.split('#').next().unwrap_or_default();
+            let page = page.strip_prefix("../").map_or_else(|| format!("reference/{page}"), str::to_owned);
+            shown.push_str(&format!(" (docs/{page})"));
         }
         rest = after;
     }
@@ -63,7 +66,7 @@ fn plain(text: &str) -> String {
     shown.replace('`', "")
 }
 
-pub(super) const TEXT: &str = include_str!("../../docs/configuration.md");
+pub(super) const TEXT: &str = include_str!("../../docs/reference/configuration.md");
 
 #[cfg(test)]
 mod tests {
@@ -80,6 +83,7 @@ mod tests {
         let limit = all.iter().find(|of| of.key == "interface-a.max-frame").unwrap();
         assert_eq!((limit.default.as_str(), limit.reload), ("\"16 MiB\"", "applied"));
         assert_eq!(plain("see [store.md](store.md#rights), `x`"), "see store.md, x");
-        assert_eq!(plain("[the fields](notifications.md)"), "the fields (notifications.md)");
+        assert_eq!(plain("[the fields](notifications.md)"), "the fields (docs/reference/notifications.md)");
+        assert_eq!(plain("[`x`](../help/expired.md#y)"), "x (docs/help/expired.md)");
     }
 }

@@ -55,7 +55,7 @@ impl Default for Tls {
             max_chain_certificates: 6,
             max_certificate: 16 << 10,
             key_usage_exceptions: Vec::new(),
-            // 1.4 KB each with ECC, 2.2 KB with RSA (docs/benchmarks.md).
+            // 1.4 KB each with ECC, 2.2 KB with RSA (docs/explanation/benchmarks.md).
             session_cache: 4096,
         }
     }

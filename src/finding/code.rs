@@ -110,7 +110,7 @@ codes! {
         "remove the cause that is named; senders keep their messages, and the platform recovers by itself";
     /// The role of the platform lacks a right in the store.
     StoreRightMissing, "store-right-missing", Urgent,
-        "grant the right that is named (docs/store.md)";
+        "grant the right that is named (docs/explanation/store.md)";
     /// The store can lose, hide or change messages.
     StoreRisk, "store-risk", Urgent,
         "remove the risk; until then nothing is acknowledged, unless `store.accepted-risks` accepts it";
@@ -131,7 +131,7 @@ codes! {
         "correct the clock; if it is right, confirm it: `pcd-platform store retention --force`";
     /// Clocks of nodes, or of the store's server, differ.
     ClockDifference, "clock-difference", Attention,
-        "synchronise the clocks of all nodes and of the server (docs/operations.md)";
+        "synchronise the clocks of all nodes and of the server (docs/reference/operations.md)";
     /// The disk of the store will be full soon.
     DiskFilling, "disk-filling", Urgent,
         "give the store more space, or shorten `store.retain-messages`";

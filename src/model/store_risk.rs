@@ -8,8 +8,8 @@ use std::fmt;
 /// with which they can leave out, hide or change rows. The platform acknowledges nothing while there is one
 /// that the operator has not accepted (`store.accepted-risks`).
 ///
-/// Closed on purpose: the configuration, the label of `pcd_store_risks` and the table in `docs/store.md`
-/// derive from the variant.
+/// Closed on purpose: the configuration, the label of `pcd_store_risks` and the table in
+/// `docs/explanation/store.md` derive from the variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
 pub enum StoreRisk {

@@ -5,7 +5,7 @@ use std::fmt;
 /// A part of the platform that runs from its start to its shutdown: a task or a thread.
 ///
 /// The metric label, the field of the log line and the readiness check derive from the variant. `app` decides
-/// what the end of each means; `docs/operations.md` has the table.
+/// what the end of each means; `docs/reference/operations.md` has the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Task {
     /// Accepts connections on Interface A.

@@ -119,7 +119,7 @@ fn link(name: &str, target: &str) -> Html {
     match file.strip_suffix(".md") {
         Some(code) if !code.contains('/') => Html::link(&format!("/help/{code}"), name.trim_matches('`')),
         Some(page) => {
-            let page = page.rsplit('/').next().unwrap_or(page);
+            let page = page.trim_start_matches("../");
             Html::joined([spans_of_name(name), Html::muted(&format!("(docs/{page}.md)"))])
         }
         None => spans_of_name(name),
@@ -136,12 +136,12 @@ mod tests {
 
     #[test]
     fn a_help_page_becomes_paragraphs_lists_code_and_links() {
-        let text = "# code\n\nOne <b> line\nand `a < b` **two**.\n\n## What to do\n\n1. First,\n   wrapped.\n2. See [other](other.md), [docs](../audit.md).\n\n- x\n\n    run `this`\n";
+        let text = "# code\n\nOne <b> line\nand `a < b` **two**.\n\n## What to do\n\n1. First,\n   wrapped.\n2. See [other](other.md), [docs](../explanation/audit.md).\n\n- x\n\n    run `this`\n";
         assert_eq!(
             markdown(text).to_string(),
             "<p>One &lt;b&gt; line and <code>a &lt; b</code> <strong>two</strong>.</p><h2>What to do</h2>\
              <ol><li>First, wrapped.</li><li>See <a href=\"/help/other\">other</a>, docs \
-             <span class=\"sub\">(docs/audit.md)</span>.</li></ol><ul><li>x</li></ul>\
+             <span class=\"sub\">(docs/explanation/audit.md)</span>.</li></ol><ul><li>x</li></ul>\
              <pre tabindex=\"0\"><code>run `this`</code></pre>"
         );
     }

@@ -117,7 +117,7 @@ const CRITICAL_EXTENSION: &str = "critical-extension";
 /// another limit.
 const LIMIT_EXCEEDED: &str = "limit-exceeded";
 const EVICTED: &str = "evicted";
-/// Every value of the label `reason`. `docs/revocation.md` lists them.
+/// Every value of the label `reason`. `docs/explanation/revocation.md` lists them.
 const REASONS: [&str; 21] = [
     BAD_SIGNATURE,
     "busy",
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn every_reason_is_documented() {
-        let page = include_str!("../../docs/revocation.md");
+        let page = include_str!("../../docs/explanation/revocation.md");
         for reason in REASONS {
             assert!(page.contains(&format!("`{reason}`")), "{reason}");
         }

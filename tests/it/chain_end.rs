@@ -275,7 +275,7 @@ fn a_restored_backup_is_served_at_once_and_loudly_where_that_is_configured() {
         platform.cli().json(&["audit", "list", "--event", "audit-diverged"]).len() == 1
     });
     let stopped = platform.stop();
-    assert!(stopped.log.contains("docs/store.md#when-the-store-went-back"), "{}", stopped.log);
+    assert!(stopped.log.contains("docs/explanation/store.md#when-the-store-went-back"), "{}", stopped.log);
 }
 
 // What an asynchronous failover does to nodes that stay connected.

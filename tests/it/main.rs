@@ -32,6 +32,7 @@ mod connections;
 mod content_search;
 mod corpus;
 mod demo;
+mod documentation;
 mod durability;
 mod ended_identities;
 mod explained;

@@ -26,7 +26,8 @@ fn the_limits_of_the_page_are_those_of_the_metrics_with_keys_that_exist() {
         row.to_owned()
     };
     let documented =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md")).unwrap();
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/configuration.md"))
+            .unwrap();
     for (what, name, key) in [
         ("connections", "Connections", "interface-a.max-connections"),
         ("handshakes", "Connections without a complete handshake", "interface-a.max-incomplete-connections"),

@@ -237,7 +237,7 @@ fn strict_requires_what_nist_and_the_technical_framework_require() {
 #[test]
 fn the_documentation_lists_every_rule() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let docs = std::fs::read_to_string(root.join("docs/profiles.md")).unwrap();
+    let docs = std::fs::read_to_string(root.join("docs/reference/profiles.md")).unwrap();
     let mut rules = BTreeSet::new();
     let files = std::fs::read_dir(root.join("src/pcd/profile")).unwrap().map(|file| file.unwrap().path());
     for file in files.filter(|file| !file.ends_with("tests.rs")) {

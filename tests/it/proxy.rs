@@ -15,7 +15,7 @@ use crate::harness::{Platform, Site, eventually, tool};
 const NAME: &str = "pcd.hospital.example";
 const DEVICE: &str = "00A037FFFE000001";
 
-/// nginx with the server of `docs/admin.md`.
+/// nginx with the server of `docs/reference/admin.md`.
 struct Nginx {
     child: Child,
     port: u16,
@@ -85,7 +85,7 @@ impl Drop for Nginx {
 
 /// The block of nginx in the documentation that begins so.
 fn documented(begin: &str) -> String {
-    let page = include_str!("../../docs/admin.md");
+    let page = include_str!("../../docs/reference/admin.md");
     let blocks = page.split("```nginx\n").skip(1).map(|block| block.split("```").next().unwrap());
     blocks.into_iter().find(|block| block.trim_start().starts_with(begin)).unwrap().to_owned()
 }

@@ -56,7 +56,7 @@ fn a_python_client_is_acknowledged_in_both_versions() {
     assert_eq!(platform.cli().json(&["message", "list"]).len(), 12);
 }
 
-// docs/audit.md: the hash of a row can be computed from the export without the platform.
+// docs/explanation/audit.md: the hash of a row can be computed from the export without the platform.
 #[test]
 fn every_hash_of_the_trail_is_the_one_that_the_documentation_describes() {
     let site = Site::new().with("audit", "sign-every = \"100ms\"");

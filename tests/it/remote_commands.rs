@@ -245,13 +245,13 @@ fn the_description_of_the_api_is_the_one_of_the_documentation() {
     assert_eq!(status, 200, "{body}");
     let served: serde_json::Value = serde_json::from_str(&body).unwrap();
     let text = serde_json::to_string_pretty(&served).unwrap() + "\n";
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/openapi.json");
     if std::env::var_os("PCD_WRITE_OPENAPI").is_some() {
         std::fs::write(&file, &text).unwrap();
     }
     assert!(
         std::fs::read_to_string(&file).is_ok_and(|committed| committed == text),
-        "docs/openapi.json is another one: run this test with PCD_WRITE_OPENAPI=1"
+        "docs/reference/openapi.json is another one: run this test with PCD_WRITE_OPENAPI=1"
     );
     platform.stop();
 }

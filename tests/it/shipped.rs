@@ -77,19 +77,23 @@ fn the_documentation_lists_every_audit_event_every_refusal_and_every_risk() {
     let page = |name: &str| {
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
     };
-    let (audit, interface_a, store) = (page("audit.md"), page("interface-a.md"), page("store.md"));
+    let (audit, interface_a, store) =
+        (page("explanation/audit.md"), page("reference/interface-a.md"), page("explanation/store.md"));
     for risk in StoreRisk::ALL {
-        assert!(store.contains(&format!("| `{}` |", risk.code())), "docs/store.md lacks {risk:?}");
+        assert!(
+            store.contains(&format!("| `{}` |", risk.code())),
+            "docs/explanation/store.md lacks {risk:?}"
+        );
     }
     for event in Event::NAMES {
         // A row lists related events as `device-added`, `-changed`.
         let listed = event.match_indices('-').any(|(at, _)| audit.contains(&format!("`{}`", &event[at..])));
-        assert!(listed || audit.contains(&format!("`{event}`")), "docs/audit.md lacks {event}");
+        assert!(listed || audit.contains(&format!("`{event}`")), "docs/explanation/audit.md lacks {event}");
     }
     for refusal in Refusal::ALL {
         assert!(
             interface_a.contains(&format!("`{}`", refusal.code())),
-            "docs/interface-a.md lacks {refusal:?}"
+            "docs/reference/interface-a.md lacks {refusal:?}"
         );
     }
 }

@@ -4,7 +4,7 @@ usage: atna_reader.py FILE...
 
 Prints one line for each fault and ends with status 1 if there is one. The tables of A.5.3 are written down as rules
 for each event. One element is left out on purpose: Import, Export and Patient Record have the platform's id of the
-message in place of the patient (docs/audit.md).
+message in place of the patient (docs/explanation/audit.md).
 """
 
 import base64

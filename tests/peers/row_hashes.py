@@ -1,4 +1,4 @@
-"""Computes the hash of every row of an audit trail by docs/audit.md ("What is guaranteed, and what is not").
+"""Computes the hash of every row of an audit trail by docs/explanation/audit.md ("What is guaranteed, and what is not").
 
 usage: row_hashes.py FILE
 

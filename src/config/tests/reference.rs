@@ -1,5 +1,5 @@
 //! Each key stands in its struct, in the list of its section, in `config/platform.toml` and in
-//! `docs/configuration.md`. These tests compare the four.
+//! `docs/reference/configuration.md`. These tests compare the four.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -57,7 +57,10 @@ fn structs_lists_example_and_reference_have_the_same_keys() {
     let documented = documented_rows();
     for (place, keys) in [
         ("in the list of its section, with its class", listed.into_iter().collect()),
-        ("in docs/configuration.md", documented.keys().map(String::as_str).collect::<BTreeSet<_>>()),
+        (
+            "in docs/reference/configuration.md",
+            documented.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        ),
     ] {
         let missing: Vec<_> = structs.difference(&keys).collect();
         assert!(missing.is_empty(), "{missing:?} is not {place}");
@@ -134,7 +137,7 @@ fn the_reference_says_default_range_and_reload_class_of_each_key() {
             wrong.push(format!("{}: the reference does not say what it is", key.name));
         }
     }
-    assert!(wrong.is_empty(), "docs/configuration.md:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "docs/reference/configuration.md:\n{}", wrong.join("\n"));
 }
 
 #[test]

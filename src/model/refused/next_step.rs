@@ -108,7 +108,7 @@ impl Refusal {
                 "take the firewall or proxy that inspects TLS out of the path of the device"
             }
             Self::NothingInCommon => {
-                "enable one of the platform's suites on the device (docs/interface-a.md), or give the \
+                "enable one of the platform's suites on the device (docs/reference/interface-a.md), or give the \
                  platform the other kind of key (`tls.rsa`, `tls.ecc`)"
             }
             Self::ProtocolViolation => {

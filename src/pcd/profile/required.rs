@@ -1,8 +1,8 @@
 //! The fields that a transaction requires.
 //!
 //! A field is required where both the IHE PCD Technical Framework (vol. 2, tables B.1-1, B.5-1, B.6-1, B.7-1,
-//! B.8-1 and those of section 3) and NIST's conformance profiles require it; `docs/profiles.md` lists the
-//! differences.
+//! B.8-1 and those of section 3) and NIST's conformance profiles require it; `docs/reference/profiles.md`
+//! lists the differences.
 
 use crate::pcd::Transaction;
 

@@ -40,7 +40,7 @@ impl Store {
                 tracing::error!(
                     message = %id, %copy,
                     "a copy of a message was in the store that no row of the audit trail names: another program has \
-                     put it there; the message is stored in its place (docs/store.md, \"Resends\")"
+                     put it there; the message is stored in its place (docs/explanation/store.md, \"Resends\")"
                 );
                 Ok(RecordOutcome::Stored(id))
             }

@@ -38,7 +38,7 @@ fn bytes(place: &TestStore, digits: &str) -> String {
     if place.is_postgres() { format!("'\\x{digits}'") } else { format!("x'{digits}'") }
 }
 
-/// Appends a row to the chain of `node`, as docs/audit.md says how its hash is made.
+/// Appends a row to the chain of `node`, as docs/explanation/audit.md says how its hash is made.
 async fn append(place: &TestStore, store: &Store, node: &str, event: &str, details: &str) {
     let (node, at): (NodeName, _) = (node.parse().unwrap(), place.clock.now());
     let link = store.reader().audit_end(&node).await.unwrap().next(&node, at, event, details);

@@ -1,7 +1,7 @@
 //! The rewritten messages: from the form of rustls to the form for the client. Lengths never change.
 //!
 //! Each function takes a whole handshake message. It returns `None` for all messages but the one that rustls
-//! builds from the response that it got. `docs/stapling.md` shows the bytes.
+//! builds from the response that it got. `docs/explanation/stapling.md` shows the bytes.
 
 use bytes::Bytes;
 

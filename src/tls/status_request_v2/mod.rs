@@ -7,7 +7,7 @@
 //! rewritten where they leave rustls: on the wire ([`RewritingStream`]; in TLS 1.3 the record protection), in
 //! the transcript hash, and in the messages whose signature by the client is verified.
 //!
-//! `docs/stapling.md` describes the bytes, why this is safe, and the tests.
+//! `docs/explanation/stapling.md` describes the bytes, why this is safe, and the tests.
 //!
 //! The same layer keeps the limit of a client on the size of records (`record_limit`), which rustls does
 //! not know.

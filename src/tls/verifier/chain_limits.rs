@@ -3,7 +3,7 @@
 //! webpki tries every order of intermediates that share a name, and decodes the extensions of a certificate
 //! at each visit. Its own budgets count calls, not work. A stranger could therefore occupy a processor for
 //! minutes with one chain of 64 KB. Within these limits the worst chain costs less than three genuine
-//! handshakes (`docs/threat-model.md`, and the test `worst_accepted_chain_costs_little`).
+//! handshakes (`docs/explanation/threat-model.md`, and the test `worst_accepted_chain_costs_little`).
 
 use rustls::pki_types::CertificateDer;
 

@@ -79,7 +79,7 @@ fn honest_devices_lose_nothing_beside_all_attacks_at_once() {
         // The honest devices have one address. The attackers have 20 others.
         .with("interface-a", "shared-addresses = [\"127.0.0.1/32\"]")
         .with("log", "level = \"info\"")
-        // As docs/operations.md recommends.
+        // As docs/reference/operations.md recommends.
         .with_environment("MALLOC_ARENA_MAX", "2".into());
     let prompt = prompt_responder();
     // Requests by POST: what a test's server reads most easily.

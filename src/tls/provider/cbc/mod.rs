@@ -3,7 +3,8 @@
 //!
 //! MAC-then-encrypt is the target of the padding-oracle attacks (Vaudenay 2002, Lucky Thirteen 2013). The
 //! receiving side therefore takes the same steps for every record of a given length, whatever its content,
-//! and returns the same error for every fault. `docs/cbc.md` gives the full argument and the tests.
+//! and returns the same error for every fault. `docs/explanation/cbc.md` gives the full argument and the
+//! tests.
 //!
 //! The statics are for the `aead_alg` of a [`rustls::Tls12CipherSuite`]. rustls has no notion of MAC keys,
 //! but its [`KeyBlockShape`] can describe the key block of these suites (RFC 5246 6.3), `client MAC key |

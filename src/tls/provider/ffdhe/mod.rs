@@ -1,6 +1,7 @@
 //! Ephemeral Diffie-Hellman in the finite fields of RFC 7919. `// A0, A3`
 //!
-//! `docs/ffdhe.md` explains the constant time, the length of the exponents and the choice of the groups.
+//! `docs/explanation/ffdhe.md` explains the constant time, the length of the exponents and the choice of the
+//! groups.
 
 use std::fmt;
 use std::sync::LazyLock;

@@ -1,0 +1,4 @@
+//! The documentation: its links, its map, and what it says about the program.
+
+mod links;
+mod pages;
