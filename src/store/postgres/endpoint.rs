@@ -18,6 +18,11 @@ impl Endpoint {
         self.host.starts_with('/').then(|| Path::new(&self.host))
     }
 
+    /// The host and the port, if it is reached by TCP.
+    pub(super) fn tcp(&self) -> Option<(&str, u16)> {
+        self.socket().is_none().then_some((self.host.as_str(), self.port))
+    }
+
     /// The name that the certificate of the server has to show.
     pub(super) fn tls_name(&self) -> &str {
         if self.socket().is_some() { "localhost" } else { &self.host }

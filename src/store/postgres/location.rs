@@ -19,6 +19,7 @@ use super::endpoint::Endpoint;
 use super::failure::classify;
 use super::integrity::Expected;
 use super::password::{Password, require_private};
+use super::relay::Relay;
 use crate::model::{Clock, SchemaName, StoreUrl, explained};
 use crate::store::error::StoreError;
 use crate::store::instance::process::ProcessId;
@@ -215,10 +216,16 @@ impl Location {
     async fn connect_to(&self, endpoint: &Endpoint) -> Result<PgConnection, StoreError> {
         let Servers { address, url, .. } = &*self.servers;
         // The password is not locked while this waits.
-        let options = address.options(endpoint, self.password().secret(), self.schema());
-        let mut connection = PgConnection::connect_with(&options)
-            .await
-            .map_err(|source| StoreError::Connect { place: url.clone(), source: Arc::new(source) })?;
+        let mut options = address.options(endpoint, self.password().secret(), self.schema());
+        let failed = |source| StoreError::Connect { place: url.clone(), source: Arc::new(source) };
+        if let Some((host, port)) = endpoint.tcp() {
+            let relay = Relay::connect(host, port).await.map_err(|error| failed(error.into()))?;
+            if let Some(relay) = relay {
+                options = options.socket(relay.folder());
+                tokio::spawn(relay.carry(CONNECT_TIMEOUT));
+            }
+        }
+        let mut connection = PgConnection::connect_with(&options).await.map_err(failed)?;
         self.examine(&mut connection).await?;
         Ok(connection)
     }

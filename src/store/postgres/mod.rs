@@ -12,6 +12,7 @@ pub(in crate::store) mod location;
 pub(in crate::store) mod open;
 mod password;
 pub(in crate::store) mod pool;
+mod relay;
 pub(in crate::store) mod report;
 mod rereader;
 pub(in crate::store) mod rights;
