@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_refuses_is_told_as_by_the_driver() {
+    async fn a_server_that_refuses_is_the_error_of_the_driver() {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let refused = Relay::connect("127.0.0.1", port).await.err().unwrap();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
