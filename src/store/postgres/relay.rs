@@ -3,8 +3,8 @@
 //! A batch of messages over TLS is several records. The driver sets no TCP_NODELAY and gives no access to its
 //! socket, so the kernel holds the last record back until the server acknowledges those before it (RFC 9293
 //! 3.7.4), which the server delays in turn: up to 40 ms for each batch. Therefore the driver connects to a
-//! socket in a folder of this process, and a task carries the bytes, which stay encrypted, to a TCP connection
-//! with that option.
+//! socket in a folder of this process, and a task carries the bytes, which stay encrypted, to a TCP
+//! connection with that option.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -82,7 +82,7 @@ async fn carry(driver: UnixStream, server: TcpStream) {
     let (from_server, mut to_server) = server.into_split();
     let up = async {
         copy(from_driver, &mut to_server).await;
-        // The driver is gone: the server may take what it was sent, but a server that is frozen holds nothing.
+        // The driver is gone: the server may take what it was sent, but not hold a connection.
         tokio::time::sleep(LINGER).await;
     };
     let down = copy(from_server, &mut to_driver);
