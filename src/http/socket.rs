@@ -54,6 +54,11 @@ enum Fault {
          member: add it with `usermod --append --groups {group} {user}`, and start the platform again"
     )]
     NotMember { group: String, user: String },
+    #[error(
+        "it cannot be given to the group {group} (admin.socket-group), because this process may not change owners \
+         (SystemCallFilter= of systemd): give the folder to that group with mode 2755"
+    )]
+    NotGiven { group: String },
     #[error(transparent)]
     System(#[from] io::Error),
 }
@@ -90,7 +95,11 @@ impl SocketFile {
         // and root can replace what is in the folder, so that it is this file that they are set on.
         let mode = if group.is_some() { 0o660 } else { 0o600 };
         if let Some((name, id)) = group {
-            chown(path, None, Some(id)).map_err(|error| group_fault(error, name))?;
+            // A folder with the setgid bit has given it the group: a service that may not change owners
+            // (systemd's SystemCallFilter without @chown) relies on that.
+            if fs::symlink_metadata(path)?.gid() != id {
+                chown(path, None, Some(id)).map_err(|error| group_fault(error, name, id))?;
+            }
         }
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         socket.listen(BACKLOG)?;
@@ -127,10 +136,7 @@ fn look(path: &Path, group: Option<&str>) -> Result<(), Fault> {
     let own = rustix::process::geteuid();
     if let Some(name) = group {
         let id = accounts::group_id(name).ok_or_else(|| Fault::NoGroup(name.to_owned()))?;
-        let groups = rustix::process::getgroups().unwrap_or_default();
-        let is_member =
-            rustix::process::getegid().as_raw() == id || groups.iter().any(|one| one.as_raw() == id);
-        if !own.is_root() && !is_member {
+        if !own.is_root() && !is_member(id) {
             let user = accounts::actor(own.as_raw(), None);
             return Err(Fault::NotMember { group: name.to_owned(), user });
         }
@@ -153,9 +159,17 @@ fn look(path: &Path, group: Option<&str>) -> Result<(), Fault> {
     }
 }
 
+/// Whether this process is in the group.
+fn is_member(group: u32) -> bool {
+    let groups = rustix::process::getgroups().unwrap_or_default();
+    rustix::process::getegid().as_raw() == group || groups.iter().any(|one| one.as_raw() == group)
+}
+
 /// Only root can give a file to a group of which this user is no member.
-fn group_fault(error: io::Error, group: &str) -> Fault {
-    if error.kind() == io::ErrorKind::PermissionDenied {
+fn group_fault(error: io::Error, group: &str, id: u32) -> Fault {
+    if error.kind() == io::ErrorKind::PermissionDenied && is_member(id) {
+        Fault::NotGiven { group: group.to_owned() }
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
         let user = accounts::actor(rustix::process::geteuid().as_raw(), None);
         Fault::NotMember { group: group.to_owned(), user }
     } else {
@@ -293,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_group_without_the_platform_is_named_with_what_to_do() {
-        let fault = group_fault(io::ErrorKind::PermissionDenied.into(), "biomed").to_string();
+        let fault = group_fault(io::ErrorKind::PermissionDenied.into(), "biomed", 4_000_000_990).to_string();
         assert!(fault.contains("group biomed") && fault.contains("usermod"), "{fault}");
     }
 

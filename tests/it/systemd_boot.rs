@@ -40,6 +40,6 @@ fn the_units_serve_under_a_real_systemd_as_the_page_says() {
     let (log, platform) = (text("driver.log"), text("pcd-platform.log"));
     let held: Vec<_> = log.lines().filter(|line| line.starts_with("HOLDS ")).collect();
     let machine = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(held.len(), 12, "{log}\n{platform}\n{machine}");
+    assert_eq!(held.len(), 13, "{log}\n{platform}\n{machine}");
     println!("{}", held.join("\n"));
 }
