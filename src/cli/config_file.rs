@@ -44,9 +44,21 @@ impl ConfigFile {
         Config::load(self.path(), &overrides).map_err(|error| Failure::new(Exit::Config, error))
     }
 
+    /// Whether this is the configuration of an installed package, and this person may not read it. Operators
+    /// need only the socket: the configuration may hold secrets, such as addresses of webhooks.
+    fn is_closed_to_this_user(&self) -> bool {
+        let is_closed = || {
+            std::fs::File::open(INSTALLED).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        };
+        self.config.is_none() && is_closed() && Path::new(INSTALLED_SOCKET).exists()
+    }
+
     /// The socket of the running platform; `None` when the configuration has none. After a change of
     /// `admin.socket` the platform serves the former one until its next start: then it is that one.
     pub(super) fn configured_socket(&self) -> Result<Option<PathBuf>, Failure> {
+        if self.is_closed_to_this_user() {
+            return Ok(Some(PathBuf::from(INSTALLED_SOCKET)));
+        }
         let config = self.load()?;
         let (folder, node) = (&config.audit.state_directory, &config.store.node);
         let configured = config.admin.socket.path(folder, node);
@@ -101,6 +113,8 @@ impl ConfigFile {
 
 /// Where a package installs the configuration.
 const INSTALLED: &str = "/etc/pcd-platform/platform.toml";
+/// Where `init --system` has the socket for people.
+const INSTALLED_SOCKET: &str = "/run/pcd-platform/admin.sock";
 /// Where a checkout of the source has it.
 const IN_REPOSITORY: &str = "config/platform.toml";
 /// Where systemd has the credentials of the running platform, for root and the platform's user.
