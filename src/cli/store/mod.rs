@@ -4,7 +4,7 @@ mod check;
 mod migrate;
 mod retention;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -16,8 +16,8 @@ use super::remote::Call;
 use super::text::counted;
 use super::{Exit, Failure, Outcome, Output};
 use crate::audit::{Event, SigningRule};
-use crate::model::{Clock, explained, size_text};
-use crate::store::{EndFile, Milestone, Store};
+use crate::model::{Clock, LongWork, StoreUrl, explained, size_text};
+use crate::store::{EndFile, Milestone, Store, StoreError};
 use migrate::Owner;
 
 /// What to do with the store.
@@ -57,7 +57,12 @@ pub(super) async fn run(config: ConfigFile, command: Command, output: Output, cl
     if let Command::Retention { force } = command {
         return retention::run(&config, force, output, clock).await;
     }
-    let store = config.open_store(clock, output).await?;
+    let store = match (config.open_store(clock, output).await, &command) {
+        (Err(failure), Command::Backup { file }) if is_outdated(&failure) => {
+            return backup_outdated(file, &config.load()?.store.url, failure, output).await;
+        }
+        (opened, _) => opened?,
+    };
     let outcome = match command {
         Command::Backup { file } => backup(file, &store, output).await,
         Command::Check => {
@@ -78,6 +83,26 @@ struct Copied {
     bytes: u64,
     /// Messages whose bytes do not have their digest, in the store and in the copy.
     altered: u64,
+}
+
+fn is_outdated(failure: &Failure) -> bool {
+    matches!(failure.error.downcast_ref(), Some(StoreError::Outdated { .. }))
+}
+
+/// The copy that an upgrade begins with, when the new version is installed already.
+async fn backup_outdated(file: &Path, url: &StoreUrl, outdated: Failure, output: Output) -> Outcome {
+    if url.is_postgres() {
+        return Err(outdated);
+    }
+    let work = LongWork::default();
+    progress::shown(&work, Store::backup_outdated(url, file, &work)).await?.map_err(failed)?;
+    let bytes = std::fs::metadata(file)?.len();
+    let copied = Copied { file: file.to_owned(), bytes, altered: 0 };
+    output.print(&copied, |copied| {
+        let (file, size) = (copied.file.display(), size_text(copied.bytes));
+        format!("{file} holds everything, in {size}, with the schema of the earlier version")
+    })?;
+    Ok(Exit::Done)
 }
 
 pub(super) async fn backup(file: PathBuf, store: &Store, output: Output) -> Outcome {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::audit::SignatureVerifier;
+use crate::model::{LongWork, StoreUrl};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::read::comparison::{self, Contents, NamedMessages};
@@ -69,6 +70,18 @@ impl Store {
         let altered = comparison::altered(&copy, self.work()).await;
         copy.close().await;
         altered
+    }
+
+    /// Copies a store that an earlier version of this program wrote, before it is migrated: as it is, and
+    /// nothing is recorded in it. Of the copy the structure is checked; its schema is not known here.
+    ///
+    /// # Errors
+    /// As [`Store::backup`].
+    pub async fn backup_outdated(url: &StoreUrl, to: &Path, work: &LongWork) -> Result<(), StoreError> {
+        if url.is_postgres() {
+            return Err(StoreError::BackupOnServer);
+        }
+        sqlite::backup::backup(&sqlite::location::Location::parse(url)?, to, work).await
     }
 
     /// Reads every message: compares its bytes with its digest, and the messages with the audit trail.
