@@ -1,5 +1,7 @@
 //! The schema of the store on a server, and what a migration would do to it.
 
+use std::sync::LazyLock;
+
 use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -8,6 +10,7 @@ use super::failure::classify;
 use super::location::Location;
 use crate::store::error::StoreError;
 use crate::store::instance::process::Holder;
+use crate::store::migration::embedded::{POSTGRES, migrator};
 use crate::store::migration::pending::Pending;
 use crate::store::migration::plan::{MigrationPlan, Volume};
 use crate::store::migration::state::{Applied, Schema};
@@ -175,7 +178,7 @@ async fn serving(connection: &mut PgConnection) -> Result<Vec<Holder>, StoreErro
         .collect()
 }
 
-pub(in crate::store) static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
+pub(in crate::store) static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| migrator(POSTGRES));
 
 /// Whether the schema has tables, and none of this program. Tables of extensions do not count.
 const IS_FOREIGN: &str = "

@@ -1,5 +1,9 @@
 //! The migrations of a store in a file.
 
+use std::sync::LazyLock;
+
 use sqlx::migrate::Migrator;
 
-pub(in crate::store) static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+use crate::store::migration::embedded::{SQLITE, migrator};
+
+pub(in crate::store) static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| migrator(SQLITE));
