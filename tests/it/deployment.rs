@@ -1,0 +1,76 @@
+//! What is deployed in containers, by the programs and schemas that read it: kustomize builds each overlay,
+//! and every resource is valid; the compose file names what is there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{binary, command_at, finish, tool};
+
+const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn kubernetes(path: &str) -> PathBuf {
+    Path::new(PROJECT).join("deploy/kubernetes").join(path)
+}
+
+/// The resources of the overlay in `folder`, as YAML.
+fn built(folder: &Path) -> Vec<u8> {
+    let fetched = Path::new(PROJECT).join("target/peers/kubectl");
+    let mut kubectl = if fetched.is_file() { Command::new(fetched) } else { tool("kubectl", "tests/run") };
+    let output = kubectl.arg("kustomize").arg(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// What the schemas of `kind` say of it; every resource has to be valid.
+fn validated(kind: &str, input: &[u8]) -> String {
+    let python = Path::new(PROJECT).join("target/peers/python/bin/python");
+    let schemas = Path::new(PROJECT).join("target/peers/schemas");
+    assert!(schemas.is_dir() && python.is_file(), "the schemas are not installed: tests/run does it");
+    let mut validator = command_at(&python);
+    validator.arg(Path::new(PROJECT).join("tests/peers/deployment.py")).args([kind, PROJECT]).arg(schemas);
+    let finished = finish(validator, input, None);
+    assert!(finished.success, "{}", finished.text());
+    String::from_utf8(finished.stdout).unwrap()
+}
+
+#[test]
+fn kustomize_builds_each_overlay_and_every_resource_is_valid() {
+    let sqlite = validated("kubernetes", &built(&kubernetes("overlays/sqlite")));
+    assert!(sqlite.contains("1 replicas, budget: False"), "one process on a file: {sqlite}");
+    let postgres = validated("kubernetes", &built(&kubernetes("overlays/postgres")));
+    assert!(postgres.contains("2 replicas, budget: True"), "{postgres}");
+}
+
+#[test]
+fn the_monitoring_component_is_valid_and_has_the_alert_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    // kustomize takes relative paths only.
+    let up = "../".repeat(std::fs::canonicalize(folder.path()).unwrap().components().count() - 1);
+    let path = |of: &str| format!("{up}{}", kubernetes(of).display().to_string().trim_start_matches('/'));
+    let text = format!(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [{}]\ncomponents: [{}]\n",
+        path("overlays/postgres"),
+        path("components/monitoring")
+    );
+    std::fs::write(folder.path().join("kustomization.yaml"), text).unwrap();
+    let found = validated("kubernetes", &built(folder.path()));
+    assert!(found.contains("PodMonitor pcd-platform is valid"), "{found}");
+    assert!(found.contains("PrometheusRule pcd-platform is valid"), "{found}");
+}
+
+#[test]
+fn the_configurations_of_the_overlays_are_understood() {
+    for overlay in ["sqlite", "postgres"] {
+        let file = kubernetes("overlays").join(overlay).join("platform.toml");
+        let output = binary().args(["config", "show", "--config"]).arg(file).output().unwrap();
+        assert!(output.status.success(), "{overlay}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_compose_file_is_valid_and_names_files_that_are_there() {
+    let found = validated("compose", b"");
+    for service in ["platform", "device", "database", "prometheus", "grafana"] {
+        assert!(found.contains(&format!("service {service} is valid")), "{found}");
+    }
+}
