@@ -32,6 +32,7 @@ mod connections;
 mod content_search;
 mod corpus;
 mod demo;
+mod deployment;
 mod documentation;
 mod durability;
 mod ended_identities;
@@ -113,7 +114,9 @@ mod systemd_boot;
 mod tls_suites;
 #[cfg(feature = "pkcs11")]
 mod token;
+mod tutorial;
 mod unfit_certificates;
+mod upgrade;
 mod upkeep;
 mod views;
 mod why;
