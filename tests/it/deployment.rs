@@ -1,5 +1,5 @@
 //! What is deployed in containers, by the programs and schemas that read it: kustomize builds each overlay,
-//! and every resource is valid; the compose file names what is there.
+//! and every resource is valid; the compose file names what is there; the dashboards are Grafana's.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,6 +65,18 @@ fn the_configurations_of_the_overlays_are_understood() {
         let output = binary().args(["config", "show", "--config"]).arg(file).output().unwrap();
         assert!(output.status.success(), "{overlay}: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+#[test]
+fn the_dashboards_have_only_what_the_schema_of_grafana_knows() {
+    let schemas = Path::new(PROJECT).join("target/peers/schemas");
+    let mut validator = tool("node", "nodejs");
+    validator.arg(Path::new(PROJECT).join("tests/peers/schemas/dashboards.mjs")).arg(schemas);
+    for dashboard in ["pcd-overview.json", "pcd-trust.json", "pcd-store.json"] {
+        validator.arg(Path::new(PROJECT).join("deploy/grafana").join(dashboard));
+    }
+    let finished = finish(validator, b"", None);
+    assert!(finished.success, "{}", finished.text());
 }
 
 #[test]
