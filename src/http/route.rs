@@ -25,6 +25,7 @@ pub struct Route {
     path: &'static str,
     right: Option<Right>,
     takes_turn: bool,
+    takes_parameters: bool,
     handler: MethodRouter<AdminState>,
 }
 
@@ -35,7 +36,7 @@ impl Route {
         H: Handler<T, AdminState>,
         T: 'static,
     {
-        Self { method: Method::GET, path, right: Some(right), takes_turn: true, handler: get(handler) }
+        Self::new(Method::GET, path, Some(right), get(handler))
     }
 
     /// A POST for people with the right.
@@ -44,7 +45,7 @@ impl Route {
         H: Handler<T, AdminState>,
         T: 'static,
     {
-        Self { method: Method::POST, path, right: Some(right), takes_turn: true, handler: post(handler) }
+        Self::new(Method::POST, path, Some(right), post(handler))
     }
 
     /// A GET for every client: it must show neither devices nor messages.
@@ -53,7 +54,25 @@ impl Route {
         H: Handler<T, AdminState>,
         T: 'static,
     {
-        Self { method: Method::GET, path, right: None, takes_turn: false, handler: get(handler) }
+        Self::new(Method::GET, path, None, get(handler))
+    }
+
+    /// Without a right it is answered at once, and whatever the query string: checks of other systems may
+    /// have one.
+    fn new(
+        method: Method,
+        path: &'static str,
+        right: Option<Right>,
+        handler: MethodRouter<AdminState>,
+    ) -> Self {
+        Self { method, path, right, takes_turn: right.is_some(), takes_parameters: right.is_none(), handler }
+    }
+
+    /// The same route, whose handler reads the query string. Any other refuses one: a parameter that nothing
+    /// reads would be ignored silently.
+    #[must_use]
+    pub fn with_parameters(self) -> Self {
+        Self { takes_parameters: true, ..self }
     }
 
     /// The same route, which is answered whatever other requests are being answered.
@@ -87,7 +106,8 @@ impl Route {
             handler = handler.route_layer(from_fn_with_state(turns.clone(), api_turns::wait));
         }
         // Outermost: a client without the right waits for nothing, and holds up no other.
-        let entrance = Entrance { path: self.path, right: self.right };
+        let entrance =
+            Entrance { path: self.path, right: self.right, takes_parameters: self.takes_parameters };
         router.route(self.path, handler.route_layer(from_fn_with_state(entrance, enter)))
     }
 }
@@ -97,9 +117,12 @@ impl Route {
 struct Entrance {
     path: &'static str,
     right: Option<Right>,
+    takes_parameters: bool,
 }
 
-async fn enter(State(Entrance { path, right }): State<Entrance>, request: Request, next: Next) -> Response {
+async fn enter(State(entrance): State<Entrance>, request: Request, next: Next) -> Response {
+    let Entrance { path, right, takes_parameters } = entrance;
+    let has_parameters = request.uri().query().is_some_and(|query| !query.is_empty());
     let allowed = match (right, request.extensions().get::<Person>()) {
         (None, _) => Ok(()),
         (Some(_), None) => Err(match request.extensions().get::<NotAdmitted>() {
@@ -109,6 +132,7 @@ async fn enter(State(Entrance { path, right }): State<Entrance>, request: Reques
         (Some(right), Some(person)) => person.demand(right),
     };
     let mut response = match allowed {
+        Ok(()) if has_parameters && !takes_parameters => Problem::bad_request(NO_PARAMETERS).into_response(),
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
@@ -119,3 +143,8 @@ async fn enter(State(Entrance { path, right }): State<Entrance>, request: Reques
 /// The path of the route that answered, with the names of its parameters: an extension of the response.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RoutePath(pub(super) &'static str);
+
+/// The problem of a path without parameters. It does not repeat them: a number of a patient may be among
+/// them.
+const NO_PARAMETERS: &str =
+    "this address takes no parameters; leave out the question mark and what follows it";

@@ -100,6 +100,7 @@ pub(super) async fn resume(
 
 /// The identity that a device may speak for.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Allowed {
     identity: Option<String>,
 }

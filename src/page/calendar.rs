@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -127,6 +128,26 @@ pub(super) fn with_others(ends: Vec<End>, state: &AdminState, inventory: &Invent
 fn sorted(mut ends: Vec<End>) -> Vec<End> {
     ends.sort_by(|one, other| (one.at, one.name()).cmp(&(other.at, other.name())));
     ends
+}
+
+/// Whether a text is a month: `2026-12`.
+pub(super) fn is_month(text: &str) -> bool {
+    has_number_of_year(text, "-", 1..=12, 2)
+}
+
+/// Whether a text is a quarter: `2026-Q4`.
+pub(super) fn is_quarter(text: &str) -> bool {
+    has_number_of_year(text, "-Q", 1..=4, 1)
+}
+
+/// Whether a text is a year of four digits, and a number of so many digits behind a separator.
+fn has_number_of_year(text: &str, separator: &str, numbers: RangeInclusive<u8>, digits: usize) -> bool {
+    let is_number = |text: &str, digits| text.len() == digits && text.bytes().all(|it| it.is_ascii_digit());
+    text.split_once(separator).is_some_and(|(year, number)| {
+        is_number(year, 4)
+            && is_number(number, digits)
+            && number.parse().is_ok_and(|number| numbers.contains(&number))
+    })
 }
 
 /// How many certificates end in each month, each a link to them.

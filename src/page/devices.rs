@@ -77,13 +77,16 @@ pub(super) async fn show(
         let what = format!("There is no state {}", wanted.state);
         return Err(Failure::unusable(frame, what, "The list of states names what can be searched for."));
     }
+    if filters.page == Some(0) {
+        return Err(Failure::unusable(frame, "There is no such page", "The first page has the number 1."));
+    }
     let all = lines(&state, &frame).await?;
     let of_ward: Vec<&Line> = all.iter().filter(|line| wanted.has_ward(line)).collect();
     let mut found: Vec<&Line> = all.iter().filter(|line| wanted.fits(line)).collect();
     found.sort_by(|one, other| {
         (one.standing.state, &one.device.id).cmp(&(other.standing.state, &other.device.id))
     });
-    let number = filters.page.unwrap_or(1).max(1);
+    let number = filters.page.unwrap_or(1);
     let shown = found.iter().skip((number - 1).saturating_mul(ROWS)).take(ROWS);
     let wards: BTreeSet<&str> = all.iter().map(|line| line.device.about.ward.trim()).collect();
     let wards = wards.into_iter().filter(|ward| !ward.is_empty()).take(MAX_WARDS).map(|ward| (ward, ward));

@@ -75,6 +75,10 @@ pub(super) async fn show(
         let help = "The device must be a Common Name, and the position an id of an order.";
         return Err(Failure::unusable(frame, "This search cannot be made", help));
     };
+    if !matches!(waiting.as_str(), "" | "1") {
+        let help = "The parameter waiting is 1 for orders that wait, or is left out.";
+        return Err(Failure::unusable(frame, "This search cannot be made", help));
+    }
     let filter = OutboxFilter { device: parsed, waiting: waiting == "1", before, limit: ROWS };
     let entries = state.store().outbox(&filter).await.or_failure(&frame)?;
     let is_full = entries.len() >= ROWS as usize;

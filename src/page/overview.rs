@@ -43,7 +43,7 @@ struct Todo {
 /// A number that leads to its rows.
 struct Tile {
     href: String,
-    name: &'static str,
+    name: String,
     value: Html,
     beside: String,
     plot: Html,
@@ -103,7 +103,9 @@ pub(super) fn subject(subject: &Subject) -> Html {
 }
 
 async fn tiles(state: &AdminState, frame: &Frame) -> Result<Vec<Tile>, Failure> {
-    let since = frame.times.now() - DAY;
+    let [_, kept, _] = state.config().load().store.message_ages();
+    let span = kept.filter(|kept| *kept < DAY).unwrap_or(DAY);
+    let since = frame.times.now() - span;
     let rejections = state.store().rejections_since(since, MAX_COUNTED).await.or_failure(frame)?;
     let waiting = OutboxFilter { waiting: true, limit: MAX_COUNTED, ..OutboxFilter::default() };
     let waiting = state.store().outbox(&waiting).await.or_failure(frame)?.len();
@@ -111,12 +113,12 @@ async fn tiles(state: &AdminState, frame: &Frame) -> Result<Vec<Tile>, Failure> 
         state.store().latest_events(&["audit-signed", "audit-verified"], 1).await.or_failure(frame)?;
     let trend = state.live().trend();
     let mut tiles = device_tiles(state, &trend);
-    tiles.push(rejected_tile(&rejections));
+    tiles.push(rejected_tile(&rejections, span));
     let refused = state.store().refused().await.or_failure(frame)?;
     tiles.push(refused_tile(&refused, frame));
     tiles.push(Tile {
         href: address("/orders", &[("waiting", "1")]),
-        name: "Waiting for devices",
+        name: "Waiting for devices".to_owned(),
         value: Html::text(&grouped(u64::try_from(waiting).unwrap_or_default())),
         beside: String::new(),
         plot: Html::default(),
@@ -146,7 +148,7 @@ fn device_tiles(state: &AdminState, trend: &Trend) -> Vec<Tile> {
     vec![
         Tile {
             href: address("/devices", &[("state", devices::ANY_CONNECTED)]),
-            name: "Connected",
+            name: "Connected".to_owned(),
             value: Html::text(&grouped(u64::try_from(glance.connected).unwrap_or_default())),
             beside: format!("of {}", counted(u64::try_from(glance.devices).unwrap_or_default(), "device")),
             plot: plot::line(&connected, &format!("Open sessions, {}", range(&connected, &time))),
@@ -154,7 +156,7 @@ fn device_tiles(state: &AdminState, trend: &Trend) -> Vec<Tile> {
         },
         Tile {
             href: "/messages".to_owned(),
-            name: "Messages in the last minute",
+            name: "Messages in the last minute".to_owned(),
             value: Html::text(&trend.messages_last_minute().map_or_else(|| "–".to_owned(), grouped)),
             beside: String::new(),
             plot: plot::line(&messages, &format!("Messages a minute, {}", range(&with_last, &time))),
@@ -163,17 +165,31 @@ fn device_tiles(state: &AdminState, trend: &Trend) -> Vec<Tile> {
     ]
 }
 
-fn rejected_tile(rejections: &[(String, u64)]) -> Tile {
+/// The rejected messages of the last day, or of the `span` for which they are kept where that is shorter.
+fn rejected_tile(rejections: &[(String, u64)], span: SignedDuration) -> Tile {
     let total: u64 = rejections.iter().map(|(_, count)| count).sum();
     let reasons: Vec<_> = rejections.iter().take(3).map(|(code, count)| format!("{code} {count}")).collect();
     let at_least = if total >= u64::from(MAX_COUNTED) { "or more" } else { "" };
+    let is_day = span == DAY;
+    let kept = times::rounded(span);
+    let seconds = format!("{}s", span.as_secs());
+    let since = if is_day { "24h" } else { &seconds };
+    let none =
+        if is_day { "every message was accepted".to_owned() } else { format!("none in the last {kept}") };
+    let reasons = if reasons.is_empty() { none } else { reasons.join(" · ") };
+    let note =
+        if is_day { reasons } else { format!("{reasons}; older ones are removed (store.retain-rejected)") };
     Tile {
-        href: address("/messages", &[("verdict", "rejected"), ("since", "24h")]),
-        name: "Rejected messages, 24 h",
+        href: address("/messages", &[("verdict", "rejected"), ("since", since)]),
+        name: if is_day {
+            "Rejected messages, 24 h".to_owned()
+        } else {
+            format!("Rejected messages, in the last {kept} kept")
+        },
         value: Html::text(&grouped(total)),
         beside: at_least.to_owned(),
         plot: Html::default(),
-        note: if reasons.is_empty() { "every message was accepted".to_owned() } else { reasons.join(" · ") },
+        note,
     }
 }
 
@@ -190,7 +206,7 @@ fn refused_tile(refused: &[RefusedRow], frame: &Frame) -> Tile {
     let notes: Vec<_> = reasons.iter().take(3).map(|(code, count)| format!("{code} {count}")).collect();
     Tile {
         href: "/refusals".to_owned(),
-        name: "Refused, 24 h",
+        name: "Refused, 24 h".to_owned(),
         value: Html::text(&grouped(u64::try_from(names.len()).unwrap_or_default())),
         beside: String::new(),
         plot: Html::default(),
@@ -216,7 +232,7 @@ fn store_tile(state: &AdminState, frame: &Frame) -> Tile {
     let notes = [disk(state.live().glance().store.as_ref(), frame), commit];
     Tile {
         href: "/system#store".to_owned(),
-        name: "Store",
+        name: "Store".to_owned(),
         value,
         beside: String::new(),
         plot: Html::default(),
@@ -257,7 +273,7 @@ fn revocation_tile(state: &AdminState) -> Tile {
         if missing > 0 { Html::tag(Tone::Watch, "staple missing") } else { Html::tag(Tone::Good, "fresh") };
     Tile {
         href: "/trust".to_owned(),
-        name: "Revocation",
+        name: "Revocation".to_owned(),
         value,
         beside: String::new(),
         plot: Html::default(),
@@ -283,7 +299,7 @@ fn audit_tile(state: &AdminState, frame: &Frame, trail: &[AuditRow]) -> Tile {
     let notes: Vec<_> = signed.into_iter().chain(verified).collect();
     Tile {
         href: "/audit".to_owned(),
-        name: "Audit trail",
+        name: "Audit trail".to_owned(),
         value,
         beside: String::new(),
         plot: Html::default(),

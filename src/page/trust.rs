@@ -65,14 +65,18 @@ pub(super) async fn show(
     Query(filters): Query<Filters>,
 ) -> Result<Response, Failure> {
     let frame = Frame::new(&state, visitor, "/trust", "Certificates").live();
+    let chosen = given(filters.month).unwrap_or_default();
+    if !chosen.is_empty() && !calendar::is_month(&chosen) {
+        return Err(Failure::unusable(frame, "There is no such month", "A month is written as 2026-12."));
+    }
+    let quarter = known_quarter(filters.quarter, &frame)?;
     let inventory = state.revocation().inventory();
     let fleet = Fleet::read(state.store()).await.or_failure(&frame)?;
     let ends = calendar::ends(&state, &fleet, frame.times.now());
-    let chosen = given(filters.month).unwrap_or_default();
     let ending = calendar::of_month(&ends, &chosen, &frame);
     let months = calendar::months(&ends, &frame);
     let ends = calendar::with_others(ends, &state, &inventory);
-    let quarter = given(filters.quarter).unwrap_or_else(|| calendar::this_quarter(&frame));
+    let quarter = quarter.unwrap_or_else(|| calendar::this_quarter(&frame));
     let (of_quarter, more) = calendar::of_quarter(&ends, &quarter, &frame);
     Ok(page(&TrustPage {
         calendar: months,
@@ -98,10 +102,11 @@ pub(super) async fn csv(
     Query(filters): Query<CsvFilters>,
 ) -> Result<Response, Failure> {
     let frame = Frame::new(&state, visitor, "/trust", "Certificates");
+    let quarter = known_quarter(filters.quarter, &frame)?;
     let fleet = Fleet::read(state.store()).await.or_failure(&frame)?;
     let ends = calendar::ends(&state, &fleet, frame.times.now());
     let ends = calendar::with_others(ends, &state, &state.revocation().inventory());
-    let text = match given(filters.quarter) {
+    let text = match quarter {
         Some(quarter) => calendar::csv(calendar::in_quarter(&ends, &quarter, &frame)),
         None => calendar::csv(ends.iter()),
     };
@@ -110,6 +115,15 @@ pub(super) async fn csv(
         (header::CONTENT_DISPOSITION, "attachment; filename=\"certificates.csv\""),
     ];
     Ok((headers, text).into_response())
+}
+
+/// The quarter of the address, if it names one.
+fn known_quarter(quarter: Option<String>, frame: &Frame) -> Result<Option<String>, Failure> {
+    let quarter = given(quarter);
+    if quarter.as_deref().is_none_or(calendar::is_quarter) {
+        return Ok(quarter);
+    }
+    Err(Failure::unusable(frame.clone(), "There is no such quarter", "A quarter is written as 2026-Q4."))
 }
 
 fn certificates(state: &AdminState, frame: &Frame) -> Table {
