@@ -40,6 +40,7 @@ macro_rules! pages {
 /// Sorted by code.
 const PAGES: &[HelpPage] = pages![
     "account-unknown",
+    "acknowledgement-of-other-mode",
     "address-in-use",
     "admin-certificate-unfit",
     "alert-event-missing",
@@ -166,6 +167,7 @@ const PAGES: &[HelpPage] = pages![
     "not-yet-valid",
     "nothing-in-common",
     "notification-failing",
+    "numbers-not-indexed",
     "obr-filler-missing",
     "obr-number-missing",
     "obr-service-missing",

@@ -23,6 +23,12 @@ pub(super) fn shown(raw: &[u8], separators: Separators) -> Cow<'_, [u8]> {
     })
 }
 
+/// A text of a person with the sequences that stand for the usual separators decoded.
+#[must_use]
+pub fn with_separators(text: &[u8]) -> Cow<'_, [u8]> {
+    decode(text, Separators::STANDARD)
+}
+
 fn replace(
     raw: &[u8],
     separators: Separators,

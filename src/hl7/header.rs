@@ -115,6 +115,12 @@ impl<'m> Header<'m> {
         self.field(11)
     }
 
+    /// MSH-11.1 in upper case; empty without one.
+    #[must_use]
+    pub fn mode(&self) -> Vec<u8> {
+        self.processing_id().component(1).trimmed().to_ascii_uppercase()
+    }
+
     /// MSH-12, as `2.6`.
     #[must_use]
     pub fn version(&self) -> Field<'m> {
@@ -209,6 +215,13 @@ impl fmt::Debug for KeptHeader {
 
 /// The last field of MSH that this module reads.
 const LAST: usize = 21;
+
+/// Whether an acknowledgement with this MSH-11.1 can be the answer to a message with that one. Many devices
+/// leave it empty in acknowledgements, and some messages have none.
+#[must_use]
+pub fn answers_mode(mode: &[u8], message: &[u8]) -> bool {
+    mode.is_empty() || message.is_empty() || mode.eq_ignore_ascii_case(message)
+}
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ use super::segment_end::{
 };
 use super::separators::{CR, LF, Separators};
 use super::warning::{Warning, Warnings};
+use crate::model::work::count;
 
 /// A message: the header MSH and the segments that follow.
 ///
@@ -121,17 +122,10 @@ impl<'a> Message<'a> {
     /// that ignore MSH-18. Empty when every reader finds the same segments and fields.
     #[must_use]
     pub fn other_readings(&self) -> Vec<Self> {
-        const REPAIRED: [Warning; 4] = [
-            Warning::LineFeedInSegment,
-            Warning::WrappedHeader,
-            Warning::MissingCarriageReturnBeforePid,
-            Warning::AmbiguousStructure,
-        ];
-        let has_unknown_set = self.warnings.contains(Warning::UnknownCharacterSet);
-        let is_repaired = REPAIRED.iter().any(|warning| self.warnings.contains(*warning));
-        if !is_repaired && !has_unknown_set && self.separators.encoding == Encoding::AsciiSafe {
+        if !self.has_other_readings() {
             return Vec::new();
         }
+        let has_unknown_set = self.warnings.contains(Warning::UnknownCharacterSet);
         let mut encodings = vec![Encoding::AsciiSafe];
         if has_unknown_set {
             encodings.extend(Encoding::COLLIDING);
@@ -141,6 +135,20 @@ impl<'a> Message<'a> {
         let ends = [SegmentEnd::CarriageReturn, SegmentEnd::AnyLineBreak];
         let readings = encodings.into_iter().flat_map(|encoding| ends.map(|end| self.reading(encoding, end)));
         readings.collect()
+    }
+
+    /// Whether [`Message::other_readings`] has any.
+    #[must_use]
+    pub fn has_other_readings(&self) -> bool {
+        const REPAIRED: [Warning; 4] = [
+            Warning::LineFeedInSegment,
+            Warning::WrappedHeader,
+            Warning::MissingCarriageReturnBeforePid,
+            Warning::AmbiguousStructure,
+        ];
+        let has_unknown_set = self.warnings.contains(Warning::UnknownCharacterSet);
+        let is_repaired = REPAIRED.iter().any(|warning| self.warnings.contains(*warning));
+        is_repaired || has_unknown_set || self.separators.encoding != Encoding::AsciiSafe
     }
 
     /// The message without repairs.
@@ -183,25 +191,25 @@ impl<'a> Message<'a> {
         let text = self.bytes.get(start..).unwrap_or_default();
         let has_feeds = memchr(LF, text).is_some();
         self.warnings.insert_if(has_feeds, Warning::LineFeeds);
-        let mut line = start;
+        let (mut line, mut header) = (start, BegunHeader::default());
         while let Some(found) = self.bytes.get(line..).and_then(|rest| segment_end.find(rest)) {
             let end = line + found;
             let is_pair = found == 0
                 && self.bytes.get(end) == Some(&LF)
                 && end.checked_sub(1).is_some_and(|before| self.bytes.get(before) == Some(&CR));
             if !is_pair {
-                self.line(line..end, has_feeds);
+                self.line(line..end, has_feeds, &mut header);
             }
             line = end + 1;
         }
         // A line feed behind the last carriage return belongs to it.
         if !matches!(self.bytes.get(line..), None | Some([] | [LF])) {
             self.warnings.insert(Warning::MissingFinalCarriageReturn);
-            self.line(line..self.bytes.len(), has_feeds);
+            self.line(line..self.bytes.len(), has_feeds, &mut header);
         }
     }
 
-    fn line(&mut self, mut line: Range<usize>, has_feeds: bool) {
+    fn line(&mut self, mut line: Range<usize>, has_feeds: bool, header: &mut BegunHeader) {
         let mut raw = self.bytes.get(line.clone()).unwrap_or_default();
         if has_feeds
             && !self.segments.is_empty()
@@ -214,7 +222,7 @@ impl<'a> Message<'a> {
             self.warnings.insert(Warning::EmptyLines);
             return;
         }
-        let is_continuation = self.continues_header(text);
+        let is_continuation = self.continues_header(text, header);
         if let [header] = self.segments.as_mut_slice()
             && is_continuation
         {
@@ -230,17 +238,14 @@ impl<'a> Message<'a> {
     /// MSH-12, or was wrapped before and goes on with a field.
     ///
     /// A header that is complete in its first line is never changed by what follows.
-    fn continues_header(&self, line: &[u8]) -> bool {
+    fn continues_header(&self, line: &[u8], begun: &mut BegunHeader) -> bool {
         let separator = self.separators.field;
         let [header] = self.segments.as_slice() else { return false };
         if begins_segment(line, separator) || is_lower_case_segment(line, separator) {
             return false;
         }
-        let header = self.bytes.get(header.clone()).unwrap_or_default();
-        let mut fields = header.split(|byte| *byte == separator).skip(REQUIRED_HEADER_FIELDS - 1);
-        let is_complete = fields.next().is_some_and(|version| !version.trim_ascii().is_empty());
-        let was_wrapped = memchr2(CR, LF, header).is_some();
-        !is_complete || was_wrapped && line.first() == Some(&separator)
+        begun.read(self.bytes.get(header.clone()).unwrap_or_default(), separator);
+        !begun.has_version || begun.was_wrapped && line.first() == Some(&separator)
     }
 
     /// Joins the lines of a header that was wrapped, and looks for line feeds in the other segments.
@@ -332,6 +337,32 @@ impl<'a> Message<'a> {
             header.end = pid;
         }
         self.warnings.insert(Warning::MissingCarriageReturnBeforePid);
+    }
+}
+
+/// What is known of a header while lines are added to it. Each byte is read once, however many lines it has.
+#[derive(Default)]
+struct BegunHeader {
+    /// The bytes that are read.
+    read: usize,
+    separators: usize,
+    /// MSH-12 has a text.
+    has_version: bool,
+    was_wrapped: bool,
+}
+
+impl BegunHeader {
+    /// Reads what was added to the header since the last call.
+    fn read(&mut self, header: &[u8], separator: u8) {
+        let added = header.get(self.read..).unwrap_or_default();
+        count(added.len());
+        for byte in added {
+            self.separators += usize::from(*byte == separator);
+            let is_version = self.separators == REQUIRED_HEADER_FIELDS - 1 && *byte != separator;
+            self.has_version |= is_version && !byte.is_ascii_whitespace();
+            self.was_wrapped |= matches!(*byte, CR | LF);
+        }
+        self.read = header.len();
     }
 }
 

@@ -31,11 +31,12 @@ pub use acknowledgement::{
     Condition, ContentError, Location, Outcome, ReceivedAcknowledgement, Rejection, Sender,
 };
 pub use character_set::CharacterSet;
+pub use escape::with_separators;
 pub use escape_reading::EscapeReading;
 pub use every_set::by_every_set;
 pub(crate) use field::Indexed;
 pub use field::{Component, Field, Repetition, Segment};
-pub use header::{Header, KeptHeader, MessageType};
+pub use header::{Header, KeptHeader, MessageType, answers_mode};
 pub use iso_2022::eight_bit;
 pub use message::{Message, Unreadable};
 pub use segment_end::with_carriage_returns;

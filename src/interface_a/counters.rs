@@ -29,7 +29,7 @@ pub(super) fn start_at_zero(metrics: &Metrics) {
     for command in ["relayed", "local"] {
         metrics.proxy_headers_total.with_label_values(&[command]);
     }
-    for reason in Rejection::codes().chain(["unexpected-acknowledgement"]) {
+    for reason in Rejection::codes().chain(["unexpected-acknowledgement", "acknowledgement-of-other-mode"]) {
         metrics.rejections_total.with_label_values(&[reason]);
     }
     for reason in ["frame-memory", "message-rate"] {

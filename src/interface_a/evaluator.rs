@@ -99,7 +99,7 @@ impl Evaluator {
     }
 
     fn decided(&self, inbound: &Inbound, part: &Part, now: Timestamp) -> Judgement {
-        Judgement::of(inbound.read(part, &self.settings, now).decide(|_| false))
+        Judgement::of(inbound.read(part, &self.settings, now).decide(|_| None))
     }
 
     fn inbound(&self, sender: &AssumedSender) -> Inbound {

@@ -28,6 +28,8 @@ struct Waiting {
     session: Option<SessionId>,
     /// Whether the application acknowledgement follows an accept acknowledgement.
     application: bool,
+    /// MSH-11.1 of the message, which that of its answer has to be.
+    mode: Vec<u8>,
     answers: mpsc::UnboundedSender<Acknowledgement>,
 }
 
@@ -57,6 +59,7 @@ impl PendingReplies {
         control_id: &[u8],
         session: Option<SessionId>,
         application: bool,
+        mode: Vec<u8>,
     ) -> Option<Exchange> {
         let key = (device.clone(), control_id.to_vec());
         let mut waiting = self.lock();
@@ -64,13 +67,18 @@ impl PendingReplies {
             return None;
         }
         let (answer, answers) = mpsc::unbounded_channel();
-        waiting.insert(key.clone(), Waiting { session, application, answers: answer });
+        waiting.insert(key.clone(), Waiting { session, application, mode, answers: answer });
         Some(Exchange { pending_replies: self.clone(), key, answers })
     }
 
     /// Whether a message with this MSH-10 waits for the device's acknowledgement.
     pub(super) fn expects(&self, device: &DeviceId, control_id: &[u8]) -> bool {
         self.lock().contains_key(&(device.clone(), control_id.to_vec()))
+    }
+
+    /// MSH-11.1 of the message with this MSH-10 that waits for the device's acknowledgement, if one does.
+    pub(super) fn mode_of(&self, device: &DeviceId, control_id: &[u8]) -> Option<Vec<u8>> {
+        self.lock().get(&(device.clone(), control_id.to_vec())).map(|waiting| waiting.mode.clone())
     }
 
     /// Whether a message that was sent on this session waits for its acknowledgement.
@@ -135,9 +143,9 @@ mod tests {
     fn an_acknowledgement_counts_once_and_for_its_device_only() {
         let (pending_replies, session) = (PendingReplies::default(), Some(SessionId::at(clock().now())));
         let (device, other): (DeviceId, DeviceId) = (NAME.parse().unwrap(), "OTHER".parse().unwrap());
-        let mut exchange = pending_replies.expect(&device, b"1", session, false).unwrap();
+        let mut exchange = pending_replies.expect(&device, b"1", session, false, b"P".to_vec()).unwrap();
         assert!(
-            pending_replies.expect(&device, b"1", session, false).is_none(),
+            pending_replies.expect(&device, b"1", session, false, b"P".to_vec()).is_none(),
             "one with this control id is pending"
         );
         assert!(pending_replies.expects(&device, b"1") && !pending_replies.expects(&other, b"1"));
@@ -155,7 +163,7 @@ mod tests {
     fn an_accepted_message_is_still_answered_after_its_session_ended() {
         let (pending_replies, session) = (PendingReplies::default(), SessionId::at(clock().now()));
         let device = NAME.parse().unwrap();
-        let mut exchange = pending_replies.expect(&device, b"1", Some(session), true).unwrap();
+        let mut exchange = pending_replies.expect(&device, b"1", Some(session), true, b"P".to_vec()).unwrap();
         assert!(pending_replies.expects_on(session));
         let [taken, done] = [AcknowledgementCode::CA, AcknowledgementCode::AA].map(answer);
         pending_replies.settle(&device, b"1", taken);
@@ -172,7 +180,7 @@ mod tests {
     #[test]
     fn a_rejection_ends_the_exchange() {
         let (pending_replies, device) = (PendingReplies::default(), NAME.parse().unwrap());
-        let _exchange = pending_replies.expect(&device, b"1", None, true).unwrap();
+        let _exchange = pending_replies.expect(&device, b"1", None, true, b"P".to_vec()).unwrap();
         pending_replies.settle(&device, b"1", answer(AcknowledgementCode::CR));
         assert!(!pending_replies.expects(&device, b"1"));
     }
@@ -182,10 +190,10 @@ mod tests {
         let clock = clock();
         let (pending_replies, device) = (PendingReplies::default(), NAME.parse().unwrap());
         let [one, two] = [(); 2].map(|()| Some(SessionId::at(clock.now())));
-        drop(pending_replies.expect(&device, b"1", one, false).unwrap());
+        drop(pending_replies.expect(&device, b"1", one, false, b"P".to_vec()).unwrap());
         assert!(!pending_replies.expects(&device, b"1"));
-        let mut lost = pending_replies.expect(&device, b"2", one, false).unwrap();
-        let _kept = pending_replies.expect(&device, b"3", two, false).unwrap();
+        let mut lost = pending_replies.expect(&device, b"2", one, false, b"P".to_vec()).unwrap();
+        let _kept = pending_replies.expect(&device, b"3", two, false, b"P".to_vec()).unwrap();
         pending_replies.abandon(one.unwrap());
         assert!(lost.answers.try_recv().is_err() && !pending_replies.expects(&device, b"2"));
         assert!(pending_replies.expects(&device, b"3"));

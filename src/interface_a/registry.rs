@@ -61,6 +61,8 @@ pub struct Delivery {
     pub control_id: Vec<u8>,
     /// Whether a CA is followed by an application acknowledgement.
     pub application: bool,
+    /// Its MSH-11.1, which that of its acknowledgements has to be.
+    pub mode: Vec<u8>,
     /// From when it is no longer sent.
     pub deadline: Deadline,
     /// The message in its frame.
@@ -266,9 +268,9 @@ impl Registry {
     pub fn deliver(
         &self,
         Recipient { device, session, deliveries }: &Recipient,
-        Delivery { control_id, application, deadline, frame }: Delivery,
+        Delivery { control_id, application, mode, deadline, frame }: Delivery,
     ) -> Result<Exchange, DeliverError> {
-        let exchange = self.pending_replies.expect(device, &control_id, Some(*session), application);
+        let exchange = self.pending_replies.expect(device, &control_id, Some(*session), application, mode);
         let exchange = exchange.ok_or(DeliverError::AlreadyPending)?;
         deliveries.try_send(Outgoing { control_id, deadline, frame }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
@@ -281,8 +283,14 @@ impl Registry {
     ///
     /// # Errors
     /// When a message with this MSH-10 is pending.
-    pub fn await_application(&self, device: &DeviceId, control_id: &[u8]) -> Result<Exchange, DeliverError> {
-        self.pending_replies.expect(device, control_id, None, true).ok_or(DeliverError::AlreadyPending)
+    pub fn await_application(
+        &self,
+        device: &DeviceId,
+        control_id: &[u8],
+        mode: Vec<u8>,
+    ) -> Result<Exchange, DeliverError> {
+        let exchange = self.pending_replies.expect(device, control_id, None, true, mode);
+        exchange.ok_or(DeliverError::AlreadyPending)
     }
 
     /// The next acknowledgement that no message of this node waits for.
@@ -495,8 +503,13 @@ mod tests {
         // An order on its way keeps a session.
         let [device, id] = [NAME, "1"];
         let third = registry.entries().of_device(&device.parse().unwrap()).nth(2).unwrap().info.id;
-        let pending =
-            registry.pending_replies().expect(&device.parse().unwrap(), id.as_bytes(), Some(third), false);
+        let pending = registry.pending_replies().expect(
+            &device.parse().unwrap(),
+            id.as_bytes(),
+            Some(third),
+            false,
+            Vec::new(),
+        );
         assert_eq!(open().unwrap_err(), Refusal::TooManySessions);
         drop(pending);
         let _fifth = open().unwrap();
@@ -514,6 +527,7 @@ mod tests {
         let delivery = Delivery {
             control_id: b"1".to_vec(),
             application: false,
+            mode: Vec::new(),
             deadline: Deadline::after(&clock, jiff::SignedDuration::MAX),
             frame: Bytes::from_static(b"frame"),
         };

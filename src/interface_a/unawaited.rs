@@ -17,6 +17,8 @@ pub struct UnawaitedAnswer {
     pub control_id: String,
     /// The answer.
     pub acknowledgement: Acknowledgement,
+    /// MSH-11.1 of the answer.
+    pub mode: Vec<u8>,
 }
 
 /// Passes such acknowledgements from the sessions to the dispatcher. Clones share it.
@@ -32,11 +34,12 @@ impl UnawaitedAnswer {
         device: &DeviceId,
         control_id: Vec<u8>,
         acknowledgement: Acknowledgement,
+        mode: Vec<u8>,
     ) -> Option<Self> {
         let control_id = String::from_utf8(control_id).ok()?;
         let is_possible = (1..=MAX_CONTROL_ID_BYTES).contains(&control_id.len())
             && control_id.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        is_possible.then(|| Self { device: device.clone(), control_id, acknowledgement })
+        is_possible.then(|| Self { device: device.clone(), control_id, acknowledgement, mode })
     }
 }
 
@@ -85,7 +88,8 @@ mod tests {
     fn only_what_may_be_a_control_id_of_ours_is_passed_on() {
         let acknowledgement = Acknowledgement { code: None, message: MessageId::at(clock().now()) };
         let device = NAME.parse().unwrap();
-        let passes = |id: &[u8]| UnawaitedAnswer::new(&device, id.to_vec(), acknowledgement).is_some();
+        let passes =
+            |id: &[u8]| UnawaitedAnswer::new(&device, id.to_vec(), acknowledgement, Vec::new()).is_some();
         assert!(passes(b"ORDER-1") && passes(&[b'7'; 199]));
         assert!(!passes(b"") && !passes(&[b'7'; 200]) && !passes(b"a\tb") && !passes("\u{e9}".as_bytes()));
     }
@@ -94,7 +98,8 @@ mod tests {
     async fn an_answer_reaches_the_next_receiver() {
         let unawaited = Unawaited::default();
         let acknowledgement = Acknowledgement { code: None, message: MessageId::at(clock().now()) };
-        let answer = UnawaitedAnswer::new(&NAME.parse().unwrap(), b"1".to_vec(), acknowledgement).unwrap();
+        let answer =
+            UnawaitedAnswer::new(&NAME.parse().unwrap(), b"1".to_vec(), acknowledgement, Vec::new()).unwrap();
         assert_eq!(unawaited.try_next(), None);
         unawaited.clone().pass_on(answer.clone()).await;
         assert_eq!(unawaited.next().await, answer);

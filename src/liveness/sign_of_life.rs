@@ -28,15 +28,17 @@ impl SignOfLife {
         let mut names = Reader { characters: message.header().text_encoding(), sender }.names(message);
         // Some senders write the patient into a field for a device.
         let characters = message.text_encoding();
+        names.sort();
+        names.dedup();
         if !names.is_empty() {
             let patient = KnownPatient::of(message, characters);
             names = names
                 .into_iter()
                 .map(|name| patient.without_patient(name, |text| key.digits(text)))
                 .collect();
+            names.sort();
+            names.dedup();
         }
-        names.sort();
-        names.dedup();
         names.truncate(Self::MAX_DEVICES);
         Self { heartbeat, devices: names }
     }

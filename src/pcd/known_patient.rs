@@ -3,7 +3,7 @@
 //! Free text has no field for the patient: a note may say `Smith is restless`. What the message itself gives
 //! as names, numbers and addresses of the patient is replaced wherever free text repeats it.
 
-use super::identity::{ascii, decomposed, has_no_glyph};
+use super::looks::{Known, Looks, Marks, looks};
 use super::observation::Observation;
 use super::patient::{is_about_patient, patient_term};
 use crate::hl7::{CharacterSet, Component, Message, Repetition, Segment};
@@ -11,9 +11,9 @@ use crate::hl7::{CharacterSet, Component, Message, Repetition, Segment};
 /// Texts that identify the patient of a message, as they look (`looks`).
 #[derive(Debug, Default)]
 pub struct KnownPatient {
-    texts: Vec<Vec<char>>,
+    texts: Vec<Known>,
     /// The letters and digits of those with a digit, without the zeros before them.
-    numbers: Vec<Vec<char>>,
+    numbers: Vec<Known>,
 }
 
 /// Whether the message says anything about a patient, in a segment or in an observation.
@@ -83,20 +83,25 @@ impl KnownPatient {
     }
 
     fn add_text(&mut self, known: &str) {
+        if self.texts.len() >= MAX_TEXTS {
+            return;
+        }
         let known: Vec<char> = known.chars().flat_map(looks).collect();
-        let is_new = !self.texts.contains(&known);
         let length: usize = known.iter().map(|character| character.len_utf8()).sum();
-        if is_new && length >= MIN_BYTES && self.texts.len() < MAX_TEXTS {
-            self.texts.push(known);
+        if length >= MIN_BYTES && !self.texts.iter().any(|text| text.characters() == known) {
+            self.texts.push(Known::new(known));
         }
     }
 
     fn add_number(&mut self, known: &str) {
+        if self.numbers.len() >= MAX_TEXTS {
+            return;
+        }
         let known = known.chars().flat_map(looks).filter(|character| character.is_alphanumeric());
         let known: Vec<char> = known.skip_while(|character| *character == '0').collect();
         let is_number = known.iter().any(char::is_ascii_digit) && known.len() >= MIN_NUMBER;
-        if is_number && !self.numbers.contains(&known) && self.numbers.len() < MAX_TEXTS {
-            self.numbers.push(known);
+        if is_number && !self.numbers.iter().any(|number| number.characters() == known) {
+            self.numbers.push(Known::new(known));
         }
     }
 
@@ -110,35 +115,38 @@ impl KnownPatient {
         let as_written = Looks::of(&characters, |_| true);
         // `S m i t h` and `Smi.th`: a name of some length is one whatever stands between its letters.
         let letters = Looks::of(&characters, char::is_alphabetic);
-        let mut hidden = vec![false; characters.len()];
+        let mut marks = Marks::new(&characters);
         if !self.numbers.is_empty() {
             // `123-456-789`, `00123456789` and `MRN123456789` are the number 123456789.
             let both = Looks::of(&characters, char::is_alphanumeric);
-            let numbers = self.numbers.iter();
-            numbers.for_each(|known| {
-                both.find_number(known, &characters, &mut |at| hide_range(&mut hidden, at))
-            });
+            self.numbers.iter().for_each(|known| marks.number(known, &both));
         }
         for known in &self.texts {
-            as_written.find(known, &mut |at| hide_at(&mut hidden, &characters, at));
-            if known.len() >= LONG_NAME && known.iter().all(|letter| letter.is_alphabetic()) {
-                letters.find(known, &mut |at| hide_at(&mut hidden, &characters, at));
+            marks.words(known, &as_written);
+            if known.is_long_name() {
+                marks.words(known, &letters);
             }
         }
-        if !hidden.contains(&true) {
+        if marks.are_none() {
             return text;
         }
         let mut shown = String::with_capacity(text.len());
         let mut was_hidden = false;
-        for (character, is_hidden) in characters.iter().zip(hidden) {
+        for (character, is_hidden) in marks.each() {
             match (is_hidden, was_hidden) {
                 (true, false) => shown.push_str(HIDDEN),
                 (true, true) => {}
-                (false, _) => shown.push(*character),
+                (false, _) => shown.push(character),
             }
             was_hidden = is_hidden;
         }
         shown
+    }
+
+    /// Steps that [`KnownPatient::hide`] takes for a text of so many bytes.
+    #[must_use]
+    pub fn steps(&self, bytes: usize) -> usize {
+        bytes.saturating_mul(2 * self.texts.len() + self.numbers.len())
     }
 
     /// The identity of a device, for lists, logs and the audit trail: where it has a text that identifies the
@@ -157,89 +165,6 @@ impl KnownPatient {
     fn is_in(&self, identity: &str) -> bool {
         !self.texts.is_empty() && self.hide(identity.to_owned()) != identity
     }
-}
-
-/// Marks the characters of a find, if it is whole words.
-fn hide_at(hidden: &mut [bool], text: &[char], found: std::ops::Range<usize>) {
-    // Chinese, Japanese and Korean have no blanks between words.
-    let is_word = |character: Option<&char>| character.is_some_and(|character| character.is_alphanumeric());
-    let is_ideographic = || text.get(found.clone()).is_some_and(|it| it.iter().any(|one| *one >= '\u{2E80}'));
-    let before = found.start.checked_sub(1).and_then(|before| text.get(before));
-    let mut behind = text.iter().skip(found.end).filter(|character| !has_no_glyph(**character));
-    if is_ideographic() || !is_word(before) && !is_word(behind.next()) {
-        hide_range(hidden, found);
-    }
-}
-
-fn hide_range(hidden: &mut [bool], found: std::ops::Range<usize>) {
-    hidden.get_mut(found).into_iter().flatten().for_each(|hidden| *hidden = true);
-}
-
-/// Some of the characters of a text as they look, and where each stands in it.
-struct Looks(Vec<(char, usize)>);
-
-impl Looks {
-    fn of(text: &[char], is_taken: impl Fn(char) -> bool) -> Self {
-        let looks =
-            text.iter().enumerate().flat_map(|(at, character)| looks(*character).map(move |it| (it, at)));
-        Self(looks.filter(|(look, _)| is_taken(*look)).collect())
-    }
-
-    /// Calls `found` with the places of a known text.
-    fn find(&self, known: &[char], found: &mut impl FnMut(std::ops::Range<usize>)) {
-        self.find_parts(known, &mut |part| {
-            if let (Some((_, start)), Some((_, end))) = (part.first(), part.last()) {
-                found(*start..end + 1);
-            }
-        });
-    }
-
-    /// Calls `found` with the places of a known number: a long one wherever it is, a shorter one only at the
-    /// beginning or the end of a word, apart from zeros before it, and beside no other digit. A few digits
-    /// are in many numbers of devices.
-    fn find_number(&self, known: &[char], text: &[char], found: &mut impl FnMut(std::ops::Range<usize>)) {
-        self.find_parts(known, &mut |part| {
-            let (Some((_, start)), Some((_, end))) = (part.first(), part.last()) else { return };
-            let is_apart = |[(_, one), (_, next)]: &[(char, usize); 2]| next - one > MAX_MARKS + 1;
-            if part.array_windows().any(is_apart) {
-                return;
-            }
-            let before = text.get(..*start).unwrap_or_default().iter().rev();
-            let before = before.copied().find(|character| *character != '0');
-            let neighbours =
-                [before, text.get(end + 1).copied()].map(|one| one.filter(|one| one.is_alphanumeric()));
-            let is_digit = |one: &Option<char>| one.is_some_and(char::is_numeric);
-            let is_word_alone = neighbours.iter().any(Option::is_none) && !neighbours.iter().any(is_digit);
-            if known.len() >= LONG_NUMBER || is_word_alone {
-                found(*start..end + 1);
-            }
-        });
-    }
-
-    fn find_parts(&self, known: &[char], found: &mut impl FnMut(&[(char, usize)])) {
-        let Some(first) = known.first() else { return };
-        for (at, _) in self.0.iter().enumerate().filter(|(_, (look, _))| look == first) {
-            let Some(part) = self.0.get(at..at + known.len()) else { return };
-            if part.iter().map(|(look, _)| look).eq(known) {
-                found(part);
-            }
-        }
-    }
-}
-
-/// What a character looks like, in upper case: a letter and its marks; nothing where it has no glyph.
-fn looks(character: char) -> impl Iterator<Item = char> {
-    let upper = (!has_no_glyph(character)).then(|| character.to_uppercase());
-    upper.into_iter().flatten().flat_map(|upper| {
-        let (mut base, mut marks) = (upper, Vec::new());
-        while let Some((letter, mark)) = decomposed(base) {
-            base = letter;
-            marks.insert(0, mark);
-        }
-        // A letter that looks like a dash is a letter of a name.
-        let alike = ascii(base).filter(|alike| !base.is_alphabetic() || alike.is_ascii_alphanumeric());
-        std::iter::once(alike.map_or(base, |alike| alike.to_ascii_uppercase())).chain(marks)
-    })
 }
 
 /// Fields that identify the patient or a relative: segment, field, how many components of each repetition.
@@ -276,14 +201,8 @@ const HIDDEN: &str = "[patient]";
 const MIN_BYTES: usize = 4;
 /// A message has one patient; more texts are an attack on the time of the reader.
 const MAX_TEXTS: usize = 200;
-/// Letters of a name that is found whatever stands between them.
-const LONG_NAME: usize = 5;
 /// Letters and digits of a number that is found in other spellings. A shorter one is only found as it is.
 const MIN_NUMBER: usize = 6;
-/// Those of one that is found anywhere in a text: by chance it is in one EUI-64 of hundreds of millions.
-const LONG_NUMBER: usize = 8;
-/// Marks and blanks between two digits of a number.
-const MAX_MARKS: usize = 3;
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,11 @@
 mod alert;
 mod code;
 mod containment;
+#[cfg(test)]
+pub(crate) mod growing;
 mod identity;
 mod known_patient;
+mod looks;
 pub mod nomenclature;
 mod observation;
 mod patient;

@@ -1,15 +1,23 @@
 //! The numbers of patients and orders in a message by which people search for it.
 
 use super::patient::patient_term;
-use crate::hl7::{CharacterSet, Component, Field, Message, Segment};
+use crate::hl7::{CharacterSet, Component, Field, Message, Segment, with_separators};
 use crate::model::{PatientKey, SearchKey, Searched};
 
 /// The numbers by which a message is found. At most [`SearchTerms::MAX_EACH`] of patients and as many of
 /// orders: each is a row of an index, and a sender decides how many it writes.
 #[derive(Default, Clone, PartialEq, Eq)]
 pub struct SearchTerms {
-    patients: Vec<String>,
-    orders: Vec<String>,
+    patients: Terms,
+    orders: Terms,
+}
+
+/// Different numbers of one kind.
+#[derive(Default, Clone, PartialEq, Eq)]
+struct Terms {
+    found: Vec<String>,
+    /// Whether there are more.
+    has_more: bool,
 }
 
 impl SearchTerms {
@@ -39,21 +47,27 @@ impl SearchTerms {
     /// The keys under which the message is found, sorted, without duplicates.
     #[must_use]
     pub fn keys(&self, key: &PatientKey) -> Vec<SearchKey> {
-        let patients = self.patients.iter().filter_map(|text| key.search_key(Searched::Patient, text));
-        let orders = self.orders.iter().filter_map(|text| key.search_key(Searched::Order, text));
+        let patients = self.patients.found.iter().filter_map(|text| key.search_key(Searched::Patient, text));
+        let orders = self.orders.found.iter().filter_map(|text| key.search_key(Searched::Order, text));
         let mut keys: Vec<_> = patients.chain(orders).collect();
         keys.sort_unstable();
         keys.dedup();
         keys
     }
 
-    /// A number as it is compared: its first component, without surrounding blanks, in upper case. `None`
-    /// for one that is empty or longer than any number.
+    /// Whether the message has more numbers of patients or orders than are found.
+    #[must_use]
+    pub const fn are_incomplete(&self) -> bool {
+        self.patients.has_more || self.orders.has_more
+    }
+
+    /// A number as a person writes it, for comparison: its first component, without surrounding blanks, in
+    /// upper case. Escape sequences of separators (`\S\` for `^`) are decoded, as in a message. `None` for
+    /// one that is empty or longer than any number.
     #[must_use]
     pub fn normalized(text: &str) -> Option<String> {
-        let number = text.split('^').next().unwrap_or_default().trim();
-        let is_number = !number.is_empty() && number != "\"\"" && number.len() <= MAX_BYTES;
-        is_number.then(|| number.to_uppercase())
+        let number = text.split('^').next().unwrap_or_default();
+        normal(&String::from_utf8_lossy(&with_separators(number.as_bytes())))
     }
 }
 
@@ -61,26 +75,39 @@ impl SearchTerms {
 impl std::fmt::Debug for SearchTerms {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SearchTerms")
-            .field("patients", &self.patients.len())
-            .field("orders", &self.orders.len())
+            .field("patients", &self.patients.found.len())
+            .field("orders", &self.orders.found.len())
             .finish()
     }
 }
 
-fn add(terms: &mut Vec<String>, field: Field<'_>, characters: CharacterSet) {
-    if field.is_empty() || terms.len() >= SearchTerms::MAX_EACH {
+fn add(terms: &mut Terms, field: Field<'_>, characters: CharacterSet) {
+    if field.is_empty() {
         return;
     }
-    for repetition in field.repetitions().take(SearchTerms::MAX_EACH) {
+    for repetition in field.repetitions() {
+        if terms.has_more {
+            return;
+        }
         let term = number(repetition.component(1), characters);
-        if let Some(term) = term.filter(|term| terms.len() < SearchTerms::MAX_EACH && !terms.contains(term)) {
-            terms.push(term);
+        let Some(term) = term.filter(|term| !terms.found.contains(term)) else { continue };
+        if terms.found.len() < SearchTerms::MAX_EACH {
+            terms.found.push(term);
+        } else {
+            terms.has_more = true;
         }
     }
 }
 
 fn number(component: Component<'_>, characters: CharacterSet) -> Option<String> {
-    SearchTerms::normalized(&characters.decode(&component.shown_text()))
+    normal(&characters.decode(&component.shown_text()))
+}
+
+/// A number without surrounding blanks, in upper case.
+fn normal(number: &str) -> Option<String> {
+    let number = number.trim();
+    let is_number = !number.is_empty() && number != "\"\"" && number.len() <= MAX_BYTES;
+    is_number.then(|| number.to_uppercase())
 }
 
 /// Whether an observation is the number of a patient. Most are not, and the first look is cheap.
@@ -121,8 +148,8 @@ mod tests {
              OBR|1|PL\\T\\1^EHR|f2^PUMP^00A037FFFE000001^EUI-64\rORC|RE|PL&1|f2\r\
              OBX|1|ST|67930^MDC_ATTR_PT_ID^MDC|1.0.0.1|77-X\rOBX|2|ST|67931^MDC_ATTR_PT_NAME^MDC|1.0.0.2|Smith\r",
         ));
-        assert_eq!(found.patients, ["A-4711", "0815", "P2", "P4", "ACC", "V9", "77-X"]);
-        assert_eq!(found.orders, ["PL&1", "F2"]);
+        assert_eq!(found.patients.found, ["A-4711", "0815", "P2", "P4", "ACC", "V9", "77-X"]);
+        assert_eq!(found.orders.found, ["PL&1", "F2"]);
     }
 
     #[test]
@@ -131,13 +158,28 @@ mod tests {
         let orders: String = (0..100).map(|n| format!("OBR|{n}|P{n}|F{n}\r")).collect();
         let found = terms(&format!("PID|1||{}\r{orders}", ids.join("~")));
         assert_eq!(
-            (found.patients.len(), found.orders.len()),
+            (found.patients.found.len(), found.orders.found.len()),
             (SearchTerms::MAX_EACH, SearchTerms::MAX_EACH)
         );
+        assert!(found.are_incomplete());
+        let few = terms(&format!("PID|1||{}\r", vec!["4711^^^H"; 20].join("~")));
+        assert_eq!((few.patients.found.len(), few.are_incomplete()), (1, false), "the same one");
+        let eight: Vec<_> = (0..8).map(|n| format!("{n}")).collect();
+        assert!(!terms(&format!("PID|1||{}\r", eight.join("~"))).are_incomplete());
+        assert!(terms(&format!("PID|1||{}~8\r", eight.join("~"))).are_incomplete());
         let keys = found.keys(&PatientKey::new(b"key"));
         assert_eq!(keys.len(), 2 * SearchTerms::MAX_EACH);
         assert!(keys.is_sorted());
         assert!(found.keys(&PatientKey::random()).is_empty(), "nothing would be found by them");
+    }
+
+    // HL7 2.6 ch. 2, 2.7: an escaped separator is a character of the number.
+    #[test]
+    fn a_number_with_an_escaped_separator_is_another_one_than_its_beginning() {
+        let found = terms("PID|1||1\\S\\2^^^H~1^2^^H\r");
+        assert_eq!(found.patients.found, ["1^2", "1"]);
+        assert_eq!(SearchTerms::normalized("1\\S\\2^^^H").as_deref(), Some("1^2"));
+        assert_eq!(SearchTerms::normalized("1^2").as_deref(), Some("1"));
     }
 
     #[test]

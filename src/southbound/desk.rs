@@ -9,7 +9,7 @@ use super::sendable::{OwedResult, Sendable};
 use super::verdict::{Heard, after_late_answer, awaited};
 use crate::audit::Settlement;
 use crate::config::ConfigHandle;
-use crate::hl7::AcknowledgementCode;
+use crate::hl7::{AcknowledgementCode, answers_mode};
 use crate::interface_a::{Acknowledgement, Registry, UnawaitedAnswer};
 use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId, MessageId, explained};
@@ -115,11 +115,19 @@ impl Desk {
 
     async fn take_unawaited(
         &self,
-        UnawaitedAnswer { device, control_id, acknowledgement }: &UnawaitedAnswer,
+        UnawaitedAnswer { device, control_id, acknowledgement, mode }: &UnawaitedAnswer,
         over: &CancellationToken,
     ) -> Result<(), StoreError> {
         let Some((entry, raw)) = self.store.latest_sent(device, control_id).await? else { return Ok(()) };
-        let Ok(Sendable { result: owed, .. }) = Sendable::read(&raw) else { return Ok(()) };
+        let Ok(Sendable { result: owed, mode: own, .. }) = Sendable::read(&raw) else { return Ok(()) };
+        if !answers_mode(mode, &own) {
+            tracing::warn!(
+                message = %entry.id,
+                answer = %acknowledgement.message,
+                "a late answer has another MSH-11 than its order; the outcome of the order stays"
+            );
+            return Ok(());
+        }
         let (subject, heard) =
             (Subject { id: entry.id, device, owed }, Heard::new(acknowledgement.code, owed));
         self.write_down(subject, heard, *acknowledgement, over).await.map(drop)

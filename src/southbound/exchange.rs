@@ -88,7 +88,7 @@ async fn begin(
     let WaitingMessage { id, device, result, expires_at, .. } = message;
     let control_id = sendable.control_id.as_bytes();
     if result.is_some() {
-        return Ok(desk.registry.await_application(device, control_id).ok());
+        return Ok(desk.registry.await_application(device, control_id, sendable.mode.clone()).ok());
     }
     let Ok(recipient) = desk.registry.recipient(device) else { return Ok(None) };
     if !desk.store.claim(*id, device, until).await? {
@@ -97,6 +97,7 @@ async fn begin(
     let delivery = Delivery {
         control_id: control_id.to_vec(),
         application: sendable.owes_result(),
+        mode: sendable.mode.clone(),
         // The session looks at the time again: the claim, or a peer that takes no bytes, may have taken long.
         deadline: Deadline::after(&desk.clock, expires_at.duration_since(desk.store.now())),
         frame: sendable.frame(),

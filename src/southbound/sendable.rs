@@ -17,6 +17,8 @@ pub struct Sendable {
     pub message_type: String,
     /// MSH-10, which the device returns in its answer.
     pub control_id: String,
+    /// MSH-11.1 in upper case, which that of the answer has to be.
+    pub mode: Vec<u8>,
     /// The result that the device owes after it has accepted the order (MSH-16).
     pub result: OwedResult,
     /// The message; each segment ends with a carriage return.
@@ -103,6 +105,7 @@ impl Sendable {
         Ok(Self {
             message_type: String::from_utf8_lossy(header.message_type_field().raw()).into_owned(),
             control_id: String::from_utf8_lossy(control_id).into_owned(),
+            mode: header.mode(),
             result: OwedResult::of(request),
             bytes: Bytes::copy_from_slice(&bytes),
         })

@@ -1,8 +1,11 @@
 //! The alerts that a message reports, and the message that reported each of them first.
 
+use std::collections::HashSet;
+
 use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
 
+use super::alarm_device::AlarmDevices;
 use super::sentence::sentence;
 use crate::hl7::{Message, MessageTime};
 use crate::pcd::{Alert, AlertReport, Filler, KnownPatient, Transaction};
@@ -12,8 +15,12 @@ use crate::store::{Store, StoreError, StoredMessage};
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ReportedAlert {
-    /// The alert in words: event, value, limits, priority, type, phase, state.
+    /// The alert in words: event, value, limits, priority, type, phase, state; before them the device, where
+    /// the message has alerts of several.
     pub sentence: String,
+    /// The device that the alert is of, as the message names it, without the patient; null where it names
+    /// none.
+    pub equipment: Option<String>,
     /// OBR-3; empty when the alert cannot be identified.
     pub filler: String,
     /// The event phase.
@@ -66,9 +73,22 @@ impl ReportedAlert {
         let zone = parsed.header().zone().map_or_else(|| zone.clone(), Offset::to_time_zone);
         let instant = |time: &[u8]| MessageTime::parse(time).ok()?.instant(&zone);
         let mut alerts = Vec::new();
-        for alert in Alert::all_of(&parsed).iter().take(AlertReport::MAX_PER_MESSAGE) {
+        let all = Alert::all_of(&parsed);
+        let devices = AlarmDevices::of(&all, characters, &known_patient);
+        let onsets: HashSet<_> = all
+            .iter()
+            .filter_map(Alert::report)
+            .filter(|report| report.continues.is_none())
+            .map(|report| (report.key.filler, report.device))
+            .collect();
+        for alert in all.iter().take(AlertReport::MAX_PER_MESSAGE) {
             let report = alert.report();
             let parent = report.as_ref().and_then(|report| report.continues.clone());
+            // The message may have the beginning and the end of an alert.
+            let begins_here = report
+                .as_ref()
+                .zip(parent.clone())
+                .is_some_and(|(report, parent)| onsets.contains(&(parent, report.device.clone())));
             let key = report.map(|report| report.key);
             let is_recorded = summary.verdict.rejection().is_none();
             let origin = match &key {
@@ -79,8 +99,9 @@ impl ReportedAlert {
             let is_first = origin.as_ref().is_some_and(|origin| origin.message == summary.id);
             let own = key.as_ref().map(|key| &key.filler);
             alerts.push(Self {
-                sentence: sentence(alert, &parsed.header()),
-                onset_missing: is_first && parent.is_some(),
+                sentence: devices.sentence(alert, sentence(alert, &parsed.header())),
+                equipment: devices.name(alert),
+                onset_missing: is_first && parent.is_some() && !begins_here,
                 continues: parent.as_ref().filter(|parent| Some(*parent) != own).map(number),
                 filler: own.map(number).unwrap_or_default(),
                 phase: key.as_ref().map(|key| known_patient.hide(text(&key.phase))).unwrap_or_default(),
@@ -102,7 +123,11 @@ pub(super) fn sentences(transaction: Option<&str>, raw: &[u8]) -> Vec<String> {
     let Some(parsed) = parsed else { return Vec::new() };
     let (alerts, count) = Alert::counted(&parsed);
     let shown = alerts.iter().take(AlertReport::MAX_PER_MESSAGE);
-    let mut sentences: Vec<_> = shown.map(|alert| sentence(alert, &parsed.header())).collect();
+    let characters = parsed.text_encoding();
+    let known_patient = KnownPatient::of(&parsed, characters);
+    let devices = AlarmDevices::of(&alerts, characters, &known_patient);
+    let in_words = |alert| devices.sentence(alert, sentence(alert, &parsed.header()));
+    let mut sentences: Vec<_> = shown.map(in_words).collect();
     sentences.extend(not_shown_in_words(count.saturating_sub(sentences.len())));
     sentences
 }
@@ -135,4 +160,82 @@ fn shown_number(filler: &Filler) -> String {
         return filler.to_string();
     }
     Filler { assigner: filler.namespace.clone(), ..filler.clone() }.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MessageRecord;
+    use crate::store::fixtures::TestStore;
+
+    const HEAD: &str = "MSH|^~\\&|A||||20260101120000+0000||ORU^R40^ORU_R40|1|P|2.6\r\
+        PID|1||4711||Quackenbush^Zebulon\r";
+
+    /// An alert of HR with this number in this phase. `device` is OBX-18 of the event.
+    fn alert(number: &str, phase: &str, mds: usize, device: &str) -> String {
+        format!(
+            "OBR|1||{number}^GW|196616^MDC_EVT_ALARM^MDC|||20260101120000+0000\r\
+             OBX|1|CWE|196648^MDC_EVT_HI^MDC|{mds}.1.1.1.1|HR|||PH|||F|||20260101120000+0000||||{device}\r\
+             OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|{mds}.1.1.1.3|{phase}||||||F\r"
+        )
+    }
+
+    fn in_words(alerts: &str) -> Vec<String> {
+        sentences(Some("PCD-04"), format!("{HEAD}{alerts}").as_bytes())
+    }
+
+    #[test]
+    fn alarms_of_several_devices_name_their_device_and_never_the_patient() {
+        let two = |one: &str, other: &str| {
+            let both = alert("1", "start", 1, one) + &alert("2", "start", 1, other);
+            in_words(&both).iter().map(|it| it.split_once(": ").map(|it| it.0.to_owned())).collect::<Vec<_>>()
+        };
+        let some = |name: &str| Some(name.to_owned());
+        assert_eq!(
+            two("BED-1", "BED-2^^00A037FFFE000001^EUI-64"),
+            [some("BED-1"), some("BED-2 of 00A037FFFE000001")]
+        );
+        assert_eq!(two("BED-1", "Zebulon"), [some("BED-1"), some("[patient]")]);
+        assert_eq!(two("BED-1", ""), [some("BED-1"), some("device not named")]);
+        assert_eq!(two("BED-1", "BED-1"), [None, None], "one device needs no name");
+        // Under one OBR, and named by the observation of the device itself.
+        let mds = |number: usize| {
+            format!(
+                "OBX|9||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|{number}|||||||X|||||||PUMP-{number}\r"
+            )
+        };
+        let event = |number: usize| {
+            alert("1", "start", number, "").split_inclusive('\r').skip(1).collect::<String>() + &mds(number)
+        };
+        let under_one = in_words(&format!("OBR|1||1^GW|196616^MDC_EVT_ALARM^MDC\r{}{}", event(1), event(2)));
+        assert!(
+            under_one[0].starts_with("PUMP-1: ") && under_one[1].starts_with("PUMP-2: "),
+            "{under_one:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_end_of_an_alert_that_begins_in_the_same_message_lacks_no_beginning() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let mut missing = Vec::new();
+        for (control_id, other) in [("A", "BED-1"), ("B", "BED-2")] {
+            // The end of BED-2 has the number of the alert that begins at BED-1.
+            let (start, end) = (alert(control_id, "start", 1, "BED-1"), alert(control_id, "end", 1, other));
+            let raw = format!("{HEAD}{end}{start}").replace("|1|P|", &format!("|{control_id}|P|"));
+            let parsed = Message::parse(raw.as_bytes()).unwrap();
+            let record = MessageRecord {
+                transaction: Some("PCD-04".to_owned()),
+                alerts: AlertReport::all_of(&parsed),
+                ..place.record(control_id, raw.clone().leak().as_bytes())
+            };
+            let id = record.id;
+            store.record(record).await.unwrap();
+            let stored = store.message(id).await.unwrap().unwrap();
+            let alerts = ReportedAlert::all_of(&stored, &TimeZone::UTC, &store).await.unwrap();
+            assert!(alerts.iter().all(|alert| alert.is_first) && alerts.len() == 2, "{alerts:?}");
+            missing.push(alerts.iter().any(|alert| alert.onset_missing));
+        }
+        assert_eq!(missing, [false, true]);
+    }
 }

@@ -4,6 +4,7 @@
 //! the keys. Keys are stable. Times are RFC 3339 in UTC. Nothing here holds the content of a message, except
 //! [`Tree`] and the exports, which say so.
 
+mod alarm_device;
 mod alert;
 mod audit;
 mod certificate;
@@ -48,3 +49,6 @@ pub use tree::{
 };
 pub use trend::{Minute, Trend};
 pub use value::Term;
+
+#[cfg(test)]
+mod cost;

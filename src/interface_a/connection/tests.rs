@@ -20,7 +20,7 @@ use crate::store::fixtures::TestStore;
 
 fn delivery(control_id: &[u8], frame: Bytes) -> Delivery {
     let deadline = Deadline::after(&crate::model::Clock::system(), jiff::SignedDuration::MAX);
-    Delivery { control_id: control_id.to_vec(), application: false, deadline, frame }
+    Delivery { control_id: control_id.to_vec(), application: false, mode: Vec::new(), deadline, frame }
 }
 
 /// A running connection, and the device's end of it.

@@ -6,6 +6,7 @@
 mod answer;
 mod bounded;
 mod checks;
+mod costs;
 mod outcome;
 mod reading;
 mod record;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 
 use self::answer::Answering;
 use self::checks::{CheckResult, Checked, check, check_reply};
+use self::costs::Costs;
 use self::outcome::NO_ANSWER;
 pub(super) use self::outcome::{Decision, Label, Outcome, Reply, StoreFailure};
 pub(super) use self::reading::{Part, is_large};
@@ -27,7 +29,9 @@ use super::settings::Settings;
 use crate::audit;
 use crate::authz::{ComparedNames, Device, Directory, DirectoryHandle, rules};
 use crate::config::UnreadableMessage;
-use crate::hl7::{AcknowledgementRequest, KeptHeader, ReceivedAcknowledgement, Rejection, Unreadable};
+use crate::hl7::{
+    AcknowledgementRequest, KeptHeader, ReceivedAcknowledgement, Rejection, Unreadable, answers_mode,
+};
 use crate::liveness::SignOfLife;
 use crate::mllp::{Broken, BrokenReason, Frame};
 use crate::model::{DeviceId, MessageId, PatientKey, SearchKey, SessionId, content_fault_point};
@@ -52,8 +56,7 @@ pub(super) struct Unevaluated<'p> {
     part: &'p Part,
     reading: Result<Reading<'p>, Unreadable>,
     directory: Arc<Directory>,
-    /// Bytes of names that have to be compared with the directory by every character set.
-    uncompared: usize,
+    costs: Costs,
 }
 
 /// One moment of a session, with the configuration that applies to it.
@@ -110,9 +113,14 @@ impl Inbound {
         }
         let reading = Reading::new(frame, settings.policy().max_identities, &self.patient_key);
         let directory = self.directory.load_full();
-        let claims = reading.as_ref().ok().map(|reading| &reading.claims);
-        let uncompared = claims.map_or(0, |claims| evaluation.compared().missing(&directory, claims));
-        Unevaluated { evaluation, part, reading, directory, uncompared }
+        let costs = reading.as_ref().map_or_else(
+            |_| Costs::default(),
+            |reading| {
+                let uncompared = evaluation.compared().missing(&directory, &reading.claims);
+                Costs::of(reading, part, uncompared)
+            },
+        );
+        Unevaluated { evaluation, part, reading, directory, costs }
     }
 
     /// Decides about bytes that are no frame.
@@ -159,23 +167,22 @@ impl Inbound {
 impl Unevaluated<'_> {
     /// Whether to decide takes so long that others must not wait for it.
     pub(super) const fn takes_long(&self) -> bool {
-        self.uncompared > MAX_QUICKLY_COMPARED
+        self.costs.take_long()
     }
 
-    /// Decides about it. `expects` says whether a message of ours with this MSH-10 waits for its
-    /// acknowledgement.
-    pub(super) fn decide(self, expects: impl Fn(&[u8]) -> bool) -> Decision {
-        let Self { evaluation, part, reading, directory, uncompared } = self;
+    /// Decides about it. `expected` has the MSH-11.1 of the message of ours with this MSH-10, if one waits
+    /// for its acknowledgement.
+    pub(super) fn decide(self, expected: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Decision {
+        let Self { evaluation, part, reading, directory, costs } = self;
         let (Part::Message { frame, .. } | Part::Stray(frame)) = part;
         let mut decision = match reading {
             Ok(mut reading) => {
                 evaluation.compared().compare(&directory, &mut reading.claims);
-                let effort = effort_of(uncompared, reading.claims.names.len());
                 let decision = match reading.message.acknowledgement() {
-                    Some(reply) => evaluation.reply(&reading, &reply, frame, &directory, expects),
+                    Some(reply) => evaluation.reply(&reading, &reply, frame, &directory, expected),
                     None => evaluation.message(reading, frame, &directory),
                 };
-                Decision { effort, ..decision }
+                Decision { effort: costs.effort(), ..decision }
             }
             Err(unreadable) => {
                 let warnings = framing_warnings(frame).collect();
@@ -357,7 +364,7 @@ impl Evaluation<'_> {
         reply: &ReceivedAcknowledgement<'_>,
         frame: &Frame,
         directory: &Directory,
-        expects: impl Fn(&[u8]) -> bool,
+        expected: impl Fn(&[u8]) -> Option<Vec<u8>>,
     ) -> Decision {
         let device = self.device();
         let Checked { result, foreign_identity } =
@@ -367,11 +374,17 @@ impl Evaluation<'_> {
             CheckResult::Violation(rejection) => (rejected(rejection.code()), Outcome::Violation),
             CheckResult::Failed(rejection) => (rejected(rejection.code()), Outcome::Rejected),
             CheckResult::Passed => {
-                let is_expected = expects(reply.control_id);
-                let reply = Reply { control_id: reply.control_id.to_vec(), code: reply.code };
-                let verdict =
-                    if is_expected { Verdict::Accepted } else { rejected(UNEXPECTED_ACKNOWLEDGEMENT) };
-                (verdict, Outcome::Reply(reply))
+                let (expected, mode) = (expected(reply.control_id), reading.message.header().mode());
+                // What a training system answers says nothing of an order of production.
+                if expected.as_ref().is_some_and(|own| !answers_mode(&mode, own)) {
+                    (rejected(ACKNOWLEDGEMENT_OF_OTHER_MODE), Outcome::Rejected)
+                } else {
+                    let is_expected = expected.is_some();
+                    let verdict =
+                        if is_expected { Verdict::Accepted } else { rejected(UNEXPECTED_ACKNOWLEDGEMENT) };
+                    let reply = Reply { control_id: reply.control_id.to_vec(), code: reply.code, mode };
+                    (verdict, Outcome::Reply(reply))
+                }
             }
         };
         let record = MessageRecord {
@@ -464,19 +477,6 @@ fn label(reading: Option<&Reading<'_>>, acknowledgement: &'static str) -> Label 
     Label { transaction: transaction.map_or("other", Transaction::label), acknowledgement }
 }
 
-/// As how many messages a message counts besides, of which so many bytes of names were compared by every
-/// character set, and so many names with the directory.
-const fn effort_of(uncompared: usize, names: usize) -> usize {
-    uncompared / COMPARED_BYTES_PER_MESSAGE + names / NAMES_PER_MESSAGE
-}
-
-/// Bytes of names that are compared by every character set while other sessions wait: some names that are
-/// new. It takes about as long as a message of 64 KiB.
-const MAX_QUICKLY_COMPARED: usize = 256;
-/// Bytes of names whose comparison by every character set takes as long as a message.
-const COMPARED_BYTES_PER_MESSAGE: usize = 4;
-/// Names whose comparison takes as long as a message.
-const NAMES_PER_MESSAGE: usize = 16;
 /// What the answer to a rejected message says when the message is not stored.
 const NOT_STORED: &str = "the device has too many rejected messages, this one is not stored";
 /// The most of a frame that is not kept whole.
@@ -485,10 +485,14 @@ const MAX_CUT_COPY: usize = 1 << 20;
 const CUT_COPIES_PER_HOUR: usize = 4;
 /// Bytes that a row in the index of identities takes.
 const IDENTITY_BYTES: usize = 64;
+/// The rejection code of an acknowledgement whose MSH-11 is not that of the message that it names.
+const ACKNOWLEDGEMENT_OF_OTHER_MODE: &str = "acknowledgement-of-other-mode";
 /// The rejection code of an acknowledgement that no message of ours waits for.
 const UNEXPECTED_ACKNOWLEDGEMENT: &str = "unexpected-acknowledgement";
 /// The warning of a message whose batch trailer states another number of messages than the batch holds.
 const BATCH_MISCOUNTED: &str = "batch-miscounted";
 
+#[cfg(test)]
+mod cost;
 #[cfg(test)]
 mod tests;

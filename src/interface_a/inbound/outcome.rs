@@ -60,6 +60,8 @@ pub(crate) struct Reply {
     pub(crate) control_id: Vec<u8>,
     /// MSA-1; `None` when it is not in HL7 table 0008.
     pub(crate) code: Option<AcknowledgementCode>,
+    /// MSH-11.1.
+    pub(crate) mode: Vec<u8>,
 }
 
 /// The metric labels of a message. The words come from short lists.

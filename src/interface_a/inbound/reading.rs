@@ -32,6 +32,8 @@ pub(super) struct Reading<'m> {
     pub(super) claims: Claims,
     /// What the message says of its patient: a sender may write that into a field for a device.
     pub(super) patient: KnownPatient,
+    /// The numbers by which a search finds it.
+    terms: SearchTerms,
     /// Names the patient there.
     patient_key: &'m PatientKey,
     /// Stable words for what is unusual about the message; the checks add theirs.
@@ -66,11 +68,19 @@ impl Part {
 }
 
 impl Part {
-    /// Whether it takes long to read: it is large, or has many escape sequences, each of which some readers
-    /// see in another way.
+    /// Whether it takes long to read: it is large, or has many segments, or many escape sequences, each of
+    /// which some readers see in another way.
     pub(in crate::interface_a) fn takes_long(&self) -> bool {
         let (Self::Message { frame, .. } | Self::Stray(frame)) = self;
-        is_large(self.len()) || escape_characters(&frame.payload) > MAX_QUICKLY_READ_ESCAPES
+        is_large(self.len())
+            || segments(&frame.payload) > MAX_QUICKLY_READ_SEGMENTS
+            || escape_characters(&frame.payload) > MAX_QUICKLY_READ_ESCAPES
+    }
+
+    /// Its segments, about.
+    pub(super) fn segments(&self) -> usize {
+        let (Self::Message { frame, .. } | Self::Stray(frame)) = self;
+        segments(&frame.payload)
     }
 
     /// Its bytes.
@@ -98,10 +108,12 @@ impl<'m> Reading<'m> {
         let message = Message::parse(&frame.payload)?;
         let transaction = Transaction::of(&message);
         let parsing = message.warnings().iter().map(|warning| warning.code().to_owned());
-        let warnings = framing_warnings(frame).chain(parsing).collect();
+        let terms = SearchTerms::read(&message, message.text_encoding());
+        let incomplete = terms.are_incomplete().then(|| NUMBERS_NOT_INDEXED.to_owned());
+        let warnings = framing_warnings(frame).chain(parsing).chain(incomplete).collect();
         let claims = Claims::read(&message, transaction, max_identities);
         let patient = KnownPatient::of(&message, message.text_encoding());
-        Ok(Self { claims, patient, patient_key, transaction, warnings, message })
+        Ok(Self { claims, patient, terms, patient_key, transaction, warnings, message })
     }
 
     /// Reads the header of bytes that are no frame; `None` when they hold none.
@@ -109,7 +121,8 @@ impl<'m> Reading<'m> {
         let message = Message::parse(bytes).ok()?;
         let transaction = Transaction::of(&message);
         let (claims, patient) = (Claims::default(), KnownPatient::default());
-        Some(Self { transaction, claims, patient, patient_key, warnings: Vec::new(), message })
+        let terms = SearchTerms::read(&message, message.text_encoding());
+        Some(Self { transaction, claims, patient, terms, patient_key, warnings: Vec::new(), message })
     }
 
     /// The identities of these claims as they are stored and shown: sorted, without duplicates, and without
@@ -130,7 +143,7 @@ impl<'m> Reading<'m> {
 
     /// The keys under which a search by patient or order finds the message.
     pub(super) fn keys(&self) -> Vec<SearchKey> {
-        SearchTerms::read(&self.message, self.message.text_encoding()).keys(self.patient_key)
+        self.terms.keys(self.patient_key)
     }
 
     /// Adds a warning, once.
@@ -163,6 +176,18 @@ fn escape_characters(payload: &[u8]) -> usize {
     escape.map_or(0, |escape| memchr::memchr_iter(*escape, payload).count())
 }
 
+/// The warning of a message with more numbers of patients or orders than a search finds it by.
+const NUMBERS_NOT_INDEXED: &str = "numbers-not-indexed";
+/// How many segments a message has: whichever line break ends them.
+fn segments(payload: &[u8]) -> usize {
+    let count = |byte| memchr::memchr_iter(byte, payload).count();
+    count(CR).max(count(LF))
+}
+
+/// Segments of a message that is read while other sessions wait.
+const MAX_QUICKLY_READ_SEGMENTS: usize = 256;
+/// Some senders end segments with it.
+const LF: u8 = b'\n';
 /// Where MSH-2.3 is, the escape character.
 const ESCAPE_IN_HEADER: usize = 6;
 /// Escape characters in a message that is read while other sessions wait.

@@ -20,11 +20,17 @@ fn settings(config: Config) -> Settings {
 }
 
 fn evaluate_with(config: Config, devices: Vec<Device>, frame: Frame) -> Decision {
-    inbound(devices).read(&only(frame), &settings(config), clock().now()).decide(|_| false)
+    inbound(devices).read(&only(frame), &settings(config), clock().now()).decide(|_| None)
 }
 
 fn evaluate(frame: Frame) -> Decision {
     evaluate_with(config(), vec![device()], frame)
+}
+
+/// Evaluates a message.
+pub(super) fn evaluate_text(text: &str) -> Decision {
+    let payload = Bytes::copy_from_slice(text.as_bytes());
+    evaluate(Frame { payload, deviations: std::iter::empty().collect() })
 }
 
 fn only(frame: Frame) -> Part {
@@ -185,10 +191,11 @@ fn identity_rules_use_the_current_directory() {
 #[test]
 fn an_awaited_acknowledgement_is_accepted_and_never_answered() {
     let part = only(whole(&super::super::fixtures::acknowledgement("OURS")));
-    let expects = |control_id: &[u8]| control_id == b"OURS";
+    let expects = |control_id: &[u8]| (control_id == b"OURS").then(|| b"P".to_vec());
     let decision = inbound(vec![device()]).read(&part, &settings(config()), clock().now()).decide(expects);
     let Outcome::Reply(reply) = &decision.outcome else { panic!("{decision:?}") };
-    let expected = Reply { control_id: b"OURS".to_vec(), code: Some(AcknowledgementCode::CA) };
+    let expected =
+        Reply { control_id: b"OURS".to_vec(), code: Some(AcknowledgementCode::CA), mode: b"P".to_vec() };
     assert_eq!((reply, &decision.record.verdict), (&expected, &Verdict::Accepted));
     assert!(decision.record.acknowledgement.is_empty() && store_failure(&decision).is_none());
 }

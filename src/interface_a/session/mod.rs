@@ -206,12 +206,12 @@ impl Session {
         let Some((message, pending, since)) = take_pending(&mut self.in_flight, ticket) else { return };
         let PendingAnswer { frames, label, on_store_failure, settles } = pending;
         // An answer that was not stored leaves its order in doubt: the device gets it again.
-        if let (Ok(recorded), Some(Reply { control_id, code })) = (outcome, settles) {
+        if let (Ok(recorded), Some(Reply { control_id, code, mode })) = (outcome, settles) {
             let (RecordOutcome::Stored(message) | RecordOutcome::Resend { original: message, .. }) = recorded;
             let acknowledgement = Acknowledgement { code, message: *message };
             let device = self.inbound.device();
             if !self.pending_replies.settle(device, &control_id, acknowledgement) {
-                let unawaited = UnawaitedAnswer::new(device, control_id, acknowledgement);
+                let unawaited = UnawaitedAnswer::new(device, control_id, acknowledgement, mode);
                 self.effects.extend(unawaited.map(Effect::PassOn));
             }
         }
@@ -342,9 +342,9 @@ impl Session {
                     self.backlog.push_front(part);
                     break;
                 }
-                let expects =
-                    |control_id: &[u8]| self.pending_replies.expects(self.inbound.device(), control_id);
-                let decision = unevaluated.decide(expects);
+                let expected =
+                    |control_id: &[u8]| self.pending_replies.mode_of(self.inbound.device(), control_id);
+                let decision = unevaluated.decide(expected);
                 self.apply(decision, now);
                 continue;
             }

@@ -3,7 +3,7 @@
 use crate::pcd::Observation;
 
 /// A facet that has a term of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Facet {
     Source,
     Phase,

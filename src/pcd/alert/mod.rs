@@ -2,13 +2,19 @@
 //! B.8).
 
 mod danger;
+mod devices;
+mod draft;
 mod event;
+mod event_index;
 mod facet;
 mod filler;
 mod message_alerts;
 mod of_message;
 mod report;
+mod request;
+mod requests;
 mod same_report;
+mod statement;
 mod terms;
 
 pub use filler::Filler;

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::danger::danger;
-use super::filler::Filler;
+use super::draft::Draft;
 use super::message_alerts::Alert;
 use super::report::AlertReport;
-use super::same_report;
+use super::requests::Requests;
+use super::same_report::without_repetitions;
 use crate::hl7::Message;
 
 impl<'m> Alert<'m> {
@@ -24,47 +25,48 @@ impl<'m> Alert<'m> {
     /// segments. What has the same key and other contents is another report.
     #[must_use]
     pub fn counted(message: &'m Message<'_>) -> (Vec<Self>, usize) {
-        let mut alerts = Self::requests(message);
-        if alerts.iter().any(|alert| alert.event.is_some() || alert.has_facets()) {
-            alerts.retain(|alert| alert.event.is_some() || alert.has_facets());
+        let mut drafts = Requests::read(message);
+        if drafts.iter().any(|draft| draft.event.is_some() || draft.has_facets()) {
+            drafts.retain(|draft| draft.event.is_some() || draft.has_facets());
         } else {
             // An alert without content; it is shown as such.
-            alerts.truncate(1);
+            drafts.truncate(1);
         }
-        alerts = Self::with_parts(alerts);
-        same_report::remove_repetitions(&mut alerts, message);
+        let alerts = with_parts(drafts).into_iter().map(Draft::finish).collect();
+        let mut alerts = without_repetitions(alerts, message);
         let count = alerts.len();
         alerts.sort_by_cached_key(danger);
         alerts.truncate(Self::MAX);
         (alerts, count)
     }
+}
 
-    /// Adds OBRs without an event of their own to the alert with the same number: they are its evidence, but
-    /// what their facets say counts as under one OBR.
-    fn with_parts(alerts: Vec<Self>) -> Vec<Self> {
-        let complete: HashSet<_> =
-            alerts.iter().filter(|alert| alert.event.is_some()).filter_map(Self::filler).collect();
-        let is_part = |alert: &Self| {
-            alert.event.is_none() && alert.filler().is_some_and(|number| complete.contains(&number))
-        };
-        let (parts, mut alerts): (Vec<_>, Vec<_>) = alerts.into_iter().partition(is_part);
-        let mut by_number: HashMap<Filler, Vec<usize>> = HashMap::new();
-        for (at, number) in alerts.iter().enumerate().filter_map(|(at, alert)| Some((at, alert.filler()?))) {
-            let places = by_number.entry(number).or_default();
-            if places.len() < Self::MAX {
-                places.push(at);
-            }
+/// Adds OBRs without an event of their own to the alert with the same number: they are its evidence, but
+/// what their facets say counts as under one OBR.
+fn with_parts(drafts: Vec<Draft<'_>>) -> Vec<Draft<'_>> {
+    let complete: HashSet<_> =
+        drafts.iter().filter(|draft| draft.event.is_some()).filter_map(Draft::filler_number).collect();
+    let is_part = |draft: &Draft<'_>| {
+        draft.event.is_none() && draft.filler_number().is_some_and(|number| complete.contains(&number))
+    };
+    let (parts, mut drafts): (Vec<_>, Vec<_>) = drafts.into_iter().partition(is_part);
+    let mut by_number: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (at, draft) in drafts.iter().enumerate() {
+        let Some(number) = draft.filler_number() else { continue };
+        let places = by_number.entry(number).or_default();
+        if places.len() < Alert::MAX {
+            places.push(at);
         }
-        for part in parts {
-            let places = part.filler().and_then(|number| by_number.get(&number));
-            for at in places.into_iter().flatten() {
-                let Some(alert) = alerts.get_mut(*at) else { continue };
-                part.statements().for_each(|statement| alert.add(statement));
-                alert.keep_own_value();
-            }
-        }
-        alerts
     }
+    for part in parts {
+        let places = part.filler_number().and_then(|number| by_number.get(&number));
+        for at in places.into_iter().flatten() {
+            let Some(draft) = drafts.get_mut(*at) else { continue };
+            part.statements().for_each(|statement| draft.add(statement));
+            draft.keep_own_value();
+        }
+    }
+    drafts
 }
 
 impl AlertReport {
@@ -78,6 +80,9 @@ impl AlertReport {
         let alerts = Alert::all_of(message);
         let reports =
             alerts.iter().filter_map(Alert::report).filter(|report| known.insert(report.key.clone()));
-        reports.take(Self::MAX_PER_MESSAGE).collect()
+        let mut reports: Vec<_> = reports.take(Self::MAX_PER_MESSAGE).collect();
+        // A message may have the beginning of an alert and its end: the beginning is recorded first.
+        reports.sort_by_key(|report| report.continues.is_some());
+        reports
     }
 }

@@ -1,9 +1,9 @@
 //! The identity of an alert, and of a report of it.
 
-use super::event::event_term;
 use super::filler::Filler;
+use super::message_alerts::Alert;
 use super::terms::{ONSETS, PHASES, word};
-use crate::hl7::{Field, Segment};
+use crate::hl7::Field;
 use crate::pcd::Observation;
 
 /// Identifies a report of an alert, also when the device sends it again with a new MSH-7, MSH-10 and OBR-7.
@@ -32,31 +32,45 @@ pub struct AlertReport {
     /// The filler number of the report that this one continues: OBR-29.2, or its own number; `None` when an
     /// alert begins with it.
     pub continues: Option<Filler>,
+    /// The device that the alert is of, as sent: a number counts within it. Empty where the message names
+    /// none.
+    pub device: Vec<u8>,
 }
 
 impl AlertReport {
-    /// The report of an alert with this OBR; `None` when it cannot be identified.
-    pub(super) fn read(
-        request: Segment<'_>,
-        event: Option<Observation<'_>>,
-        participants: &[Field<'_>],
-        phase: Option<Observation<'_>>,
-    ) -> Option<Self> {
-        let filler = Filler::of_request(request)?;
-        let phase = phase.map(|phase| phase_word(phase.value())).unwrap_or_default();
-        let times = [event.map(|event| event.time()), Some(request.field(7))];
-        let time = times.into_iter().flatten().find(|time| !time.is_empty())?.trimmed().to_vec();
-        let continues = (!ONSETS.contains(&phase.as_slice())).then(|| {
-            let parent = request.field(29).component(2);
-            Filler::read(parent.subcomponents()).unwrap_or_else(|| filler.clone())
-        });
-        let equipment = event.map(|event| equipment_of(&event, participants)).unwrap_or_default();
-        let event = event.map(|event| event_code(event_term(&event))).unwrap_or_default();
-        Some(Self { key: AlertKey { filler, event, phase, time, equipment }, continues })
+    /// The report of an alert; `None` when it cannot be identified.
+    pub(super) fn of(alert: &Alert<'_>) -> Option<Self> {
+        let request = alert.request.as_ref()?;
+        let filler = request.filler.clone()?;
+        let phase = phase_of(alert);
+        let time = own_time(alert).unwrap_or(request.time);
+        if time.is_empty() {
+            return None;
+        }
+        let is_onset = ONSETS.contains(&phase.as_slice());
+        let continues = (!is_onset).then(|| request.parent.clone().unwrap_or_else(|| filler.clone()));
+        let (event, equipment, time) = (event_of(alert), alert.equipment(), time.trimmed().to_vec());
+        let device = alert.device().map(|device| device.trimmed().to_vec()).unwrap_or_default();
+        Some(Self { key: AlertKey { filler, event, phase, time, equipment }, continues, device })
     }
 
     /// Reports of one message that are read.
     pub const MAX_PER_MESSAGE: usize = 16;
+}
+
+/// The phase in one spelling; empty when there is none.
+pub(super) fn phase_of(alert: &Alert<'_>) -> Vec<u8> {
+    alert.phase.map(|phase| phase_word(phase.value())).unwrap_or_default()
+}
+
+/// The event as the key has it; empty when there is none.
+pub(super) fn event_of(alert: &Alert<'_>) -> Vec<u8> {
+    alert.event_term().map(event_code).unwrap_or_default()
+}
+
+/// OBX-14 of the event.
+pub(super) fn own_time<'m>(alert: &Alert<'m>) -> Option<Field<'m>> {
+    alert.event.map(|event| event.time()).filter(|time| !time.is_empty())
 }
 
 /// The equipment of an event: OBX-18, or the devices that participate in it.

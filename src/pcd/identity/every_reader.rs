@@ -9,6 +9,7 @@ use super::name_bytes::{NameBytes, name_bytes};
 use super::terms::{is_network_type, is_oid, is_system_id, is_udi};
 use super::visible::{before_escape, visible};
 use crate::hl7::{CharacterSet, EscapeReading, Follows, Location, Message, Naming, PossibleText};
+use crate::model::work::count;
 use crate::pcd::Transaction;
 
 /// Reads [`Message::every_reading`].
@@ -30,6 +31,8 @@ pub(super) struct EveryReader<'m> {
 #[derive(Default)]
 struct Value<'m> {
     first: &'m [u8],
+    /// Whether the first component has an escape character, once that was asked: a value has many components.
+    first_has_escape: Option<bool>,
     /// What is seen of the first component, once that was asked: one text, or one for each way of reading
     /// escape sequences.
     first_seen: Option<Vec<String>>,
@@ -174,9 +177,10 @@ impl<'m> EveryReader<'m> {
         if text.bytes.len() > LONGEST_TYPE && !self.has_escape(text.bytes) {
             return;
         }
-        let has_escapes = self.has_escape(text.bytes)
-            || self.has_escape(self.value.previous)
-            || self.has_escape(self.value.first);
+        let first = self.value.first;
+        let first_has_escape = *self.value.first_has_escape.get_or_insert_with(|| has(self.escape, first));
+        let has_escapes =
+            self.has_escape(text.bytes) || self.has_escape(self.value.previous) || first_has_escape;
         // A value has many components: its first one is read once.
         let first = self.value.first_seen.take().unwrap_or_else(|| self.readings(text, self.value.first));
         for (n, how) in escape_readings(has_escapes).enumerate() {
@@ -255,7 +259,7 @@ impl<'m> EveryReader<'m> {
     }
 
     fn has_escape(&self, bytes: &[u8]) -> bool {
-        self.escape.is_some_and(|escape| bytes.contains(&escape))
+        has(self.escape, bytes)
     }
 
     fn decoded(&self, bytes: &[u8]) -> String {
@@ -268,6 +272,12 @@ impl<'m> EveryReader<'m> {
     fn found(&mut self, claim: Claim) {
         self.exceeds_limit |= self.found.push(claim);
     }
+}
+
+/// Whether the bytes have the escape character.
+fn has(escape: Option<u8>, bytes: &[u8]) -> bool {
+    count(bytes.len());
+    escape.is_some_and(|escape| bytes.contains(&escape))
 }
 
 /// How escape sequences may be read; in one way where there are none.

@@ -1,6 +1,6 @@
 //! Whether the alert of a PCD-04 has its facets (IHE PCD TF vol. 2, 3.4 and tables B.8.5-1 to B.8.5-4).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::finding::Finding;
 use crate::hl7::{ContentError, Location, Message, Repetition};
@@ -32,6 +32,7 @@ pub(super) fn check(message: &Message<'_>, mut push: impl FnMut(Finding)) {
         push(Finding::advice("alert-not-all-shown", ContentError::SegmentSequence, obr(last)));
     }
     let mut found = |rule, error, location| push(Finding::violation(rule, error, location));
+    let mut sequences = Sequences::default();
     for alert in &alerts {
         for (facet, missing) in [
             (alert.event, "alert-event-missing"),
@@ -53,7 +54,7 @@ pub(super) fn check(message: &Message<'_>, mut push: impl FnMut(Finding)) {
                 |value: Repetition<'_>| (may_be_empty && value.is_empty()) || in_table(value, table);
             let is_empty = facet.value().is_empty();
             if !(is_empty && may_be_empty) && (is_empty || !facet.value().repetitions().all(is_known)) {
-                let location = Location::field(*b"OBX", sequence_of(&facet, message), 5);
+                let location = Location::field(*b"OBX", sequences.of(&facet, message), 5);
                 found(unknown, ContentError::TableValue, location);
             }
         }
@@ -120,10 +121,18 @@ fn code_in(value: Repetition<'_>, table: &[&'static str]) -> Option<&'static str
     [1, 2].into_iter().find_map(|n| known(value.component(n).trimmed())).copied()
 }
 
-/// The number of an OBX in its message, from 1.
-fn sequence_of(observation: &Observation<'_>, message: &Message<'_>) -> u32 {
-    let before = message.segments().filter_map(Observation::of).position(|known| known == *observation);
-    before.and_then(|before| u32::try_from(before + 1).ok()).unwrap_or(1)
+/// The numbers of the OBX of a message, from 1. They are counted once, when the first is asked for.
+#[derive(Default)]
+struct Sequences(Option<HashMap<*const u8, u32>>);
+
+impl Sequences {
+    fn of(&mut self, observation: &Observation<'_>, message: &Message<'_>) -> u32 {
+        let place = |observation: &Observation<'_>| observation.segment().raw().as_ptr();
+        let all = self.0.get_or_insert_with(|| {
+            message.segments().filter_map(Observation::of).map(|one| place(&one)).zip(1..).collect()
+        });
+        all.get(&place(observation)).copied().unwrap_or(1)
+    }
 }
 
 /// OBX-8 of an event (table B.8.5-2).

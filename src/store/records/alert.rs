@@ -44,8 +44,13 @@ pub(in crate::store) fn former_report_digest(key: &AlertKey) -> [u8; 32] {
     digest(&[number, assigner, &key.phase, &key.time])
 }
 
-pub(in crate::store) fn filler_digest(Filler { number, namespace, assigner }: &Filler) -> [u8; 32] {
-    digest(&[number, namespace, assigner])
+/// The number of an alert of a device behind the sender: a gateway may number the alerts of each from 1.
+/// Without a device it is that of earlier versions.
+pub(in crate::store) fn filler_digest(filler: &Filler, device: &[u8]) -> [u8; 32] {
+    let Filler { number, namespace, assigner } = filler;
+    let all: [&[u8]; 4] = [number, namespace, assigner, device];
+    let parts = if device.is_empty() { all.get(..3) } else { None };
+    digest(parts.unwrap_or(&all))
 }
 
 /// See [`former_report_digest`].
@@ -54,9 +59,11 @@ pub(in crate::store) fn former_filler_digest(Filler { number, assigner, .. }: &F
 }
 
 /// The key of the row of an alert that reports with other numbers continue.
-pub(in crate::store) fn continued_digest(filler: &Filler) -> [u8; 32] {
+pub(in crate::store) fn continued_digest(filler: &Filler, device: &[u8]) -> [u8; 32] {
     let Filler { number, namespace, assigner } = filler;
-    digest(&[b"continued", number, namespace, assigner])
+    let all: [&[u8]; 5] = [b"continued", number, namespace, assigner, device];
+    let parts = if device.is_empty() { all.get(..4) } else { None };
+    digest(parts.unwrap_or(&all))
 }
 
 /// The SHA-256 of the parts, each with its length: a key of fixed size for an index.

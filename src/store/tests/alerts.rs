@@ -9,6 +9,7 @@ battery! {
     a_resent_report_keeps_the_control_id_of_its_first_message,
     every_phase_of_an_alert_refers_to_its_first_message,
     a_reused_number_is_another_alert,
+    an_alert_with_a_number_of_another_device_behind_the_gateway_is_another_one,
     the_same_alert_of_another_device_is_another_alert,
     the_first_report_of_a_batch_is_the_origin,
     a_rejected_message_is_not_the_origin_of_an_alert,
@@ -26,13 +27,13 @@ fn filler(number: &str) -> Filler {
 fn start(number: &str, time: &str) -> AlertReport {
     let (event, phase) = (b"196670".to_vec(), b"start".to_vec());
     let key = AlertKey { filler: filler(number), event, phase, time: time.into(), equipment: Vec::new() };
-    AlertReport { key, continues: None }
+    AlertReport { key, continues: None, device: Vec::new() }
 }
 
 /// A report with the number `number`, which continues the alert with the number `of`.
 fn later(phase: &str, number: &str, of: &str, time: &str) -> AlertReport {
     let key = AlertKey { phase: phase.into(), ..start(number, time).key };
-    AlertReport { key, continues: Some(filler(of)) }
+    AlertReport { key, continues: Some(filler(of)), device: Vec::new() }
 }
 
 /// A message with this report, whose bytes differ from those of any other message.
@@ -103,6 +104,32 @@ async fn a_reused_number_is_another_alert(place: TestStore) {
     assert_eq!(first(&store, &old).await.as_deref(), Some("OLD"));
     assert_eq!(first(&store, &new).await.as_deref(), Some("NEW"));
     assert_eq!(first(&store, &end).await.as_deref(), Some("NEW"));
+}
+
+async fn an_alert_with_a_number_of_another_device_behind_the_gateway_is_another_one(place: TestStore) {
+    let store = place.open().await;
+    let of = |bed: &str, report: AlertReport| AlertReport {
+        key: AlertKey { equipment: bed.into(), ..report.key },
+        device: bed.into(),
+        ..report
+    };
+    let [one, two] = ["BED-1", "BED-2"].map(|bed| of(bed, start("1", "t1")));
+    report(&store, &place, "ONE", &one).await;
+    report(&store, &place, "TWO", &two).await;
+    for (bed, first_of) in [("BED-1", "ONE"), ("BED-2", "TWO")] {
+        let end = of(bed, later("end", "1", "1", "t2"));
+        report(&store, &place, &format!("END-{bed}"), &end).await;
+        assert_eq!(first(&store, &end).await.as_deref(), Some(first_of), "{bed}");
+    }
+    // A beginning that names no device may be that of any.
+    report(&store, &place, "UNNAMED", &start("7", "t1")).await;
+    let end = of("BED-1", later("end", "7", "7", "t2"));
+    report(&store, &place, "END-7", &end).await;
+    assert_eq!(first(&store, &end).await.as_deref(), Some("UNNAMED"));
+    // One of another device is none.
+    let end = of("BED-3", later("end", "1", "1", "t2"));
+    report(&store, &place, "END-3", &end).await;
+    assert_eq!(first(&store, &end).await.as_deref(), Some("END-3"));
 }
 
 async fn the_same_alert_of_another_device_is_another_alert(place: TestStore) {

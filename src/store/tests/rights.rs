@@ -178,7 +178,7 @@ async fn use_everything(store: &Store, place: &TestStore) {
     let filler = Filler { number: b"1".to_vec(), namespace: Vec::new(), assigner: Vec::new() };
     let (event, phase) = (b"196670".to_vec(), b"start".to_vec());
     let key = AlertKey { filler, event, phase, time: b"2026".to_vec(), equipment: Vec::new() };
-    let alert = AlertReport { key, continues: None };
+    let alert = AlertReport { key, continues: None, device: Vec::new() };
     for id in ["4", "5"] {
         let raw = Bytes::copy_from_slice(id.as_bytes());
         let record = MessageRecord { alerts: vec![alert.clone()], raw, ..place.record(id, b"") };

@@ -26,7 +26,7 @@ async fn conflict(store: &Store, place: &TestStore) {
     let filler = Filler { number: b"1".to_vec(), namespace: Vec::new(), assigner: Vec::new() };
     let (event, phase) = (b"196670".to_vec(), b"start".to_vec());
     let key = AlertKey { filler, event, phase, time: b"2026".to_vec(), equipment: Vec::new() };
-    let alert = AlertReport { key, continues: None };
+    let alert = AlertReport { key, continues: None, device: Vec::new() };
     for id in ["alert 1", "alert 2", "alert 2"] {
         let raw = Bytes::copy_from_slice(id.as_bytes());
         let not_allowed = vec!["A".to_owned()];

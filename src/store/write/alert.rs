@@ -23,22 +23,27 @@ pub(in crate::store) async fn record_reports(
         return Ok(());
     }
     for report in &record.alerts {
+        let device = report.device.as_slice();
         let statement = |sql: &str, key: [u8; 32], filler: &Filler| {
             // Without a previous alert: the empty key, which no alert has.
-            let [continued, former] = report.continues.as_ref().map_or_else(Default::default, |filler| {
-                [filler_digest(filler).to_vec(), former_filler_digest(filler).to_vec()]
-            });
+            let [continued, unnamed, former] =
+                report.continues.as_ref().map_or_else(Default::default, |filler| {
+                    let digests = [filler_digest(filler, device), filler_digest(filler, b"")];
+                    let [continued, unnamed] = digests.map(|digest| digest.to_vec());
+                    [continued, unnamed, former_filler_digest(filler).to_vec()]
+                });
             Statement::new(sql)
                 .bind(record.device.as_str())
                 .bind(key.as_slice())
-                .bind(filler_digest(filler).as_slice())
+                .bind(filler_digest(filler, device).as_slice())
                 .bind(record.id.as_bytes().as_slice())
                 .bind(record.control_id.as_str())
                 .bind(continued.as_slice())
                 .bind(former.as_slice())
+                .bind(unnamed.as_slice())
         };
         if let Some(alert) = report.continues.as_ref().filter(|alert| **alert != report.key.filler) {
-            connection.execute(statement(UPSERT_ALERT, continued_digest(alert), alert)).await?;
+            connection.execute(statement(UPSERT_ALERT, continued_digest(alert, device), alert)).await?;
         }
         let (key, filler) = (report_digest(&report.key), &report.key.filler);
         connection.execute(statement(INSERT_REPORT, key, filler)).await?;
@@ -61,15 +66,21 @@ pub(in crate::store) async fn delete_reports(
 /// A device that resets its counters uses numbers again. A report therefore continues the alert that was
 /// first reported last under the number; a resent report does not count.
 ///
-/// $6 is the number of the alert that the report continues, $7 the same as earlier versions stored it.
+/// Of two devices behind a gateway with the same numbers, each continues its own alerts: $6 is the number
+/// that the report continues, with the device. $8 is the number alone, of a beginning that names no device,
+/// and $7 the number as earlier versions stored it.
 const INSERT_REPORT: &str = "
 INSERT INTO alert_report (device, report, filler, message, last_message, first_message, first_control_id)
-SELECT $1, $2, $3, $4, $4, coalesce(begun.first_message, former.first_message, $4),
-    coalesce(begun.first_control_id, former.first_control_id, $5)
+SELECT $1, $2, $3, $4, $4,
+    coalesce(begun.first_message, unnamed.first_message, former.first_message, $4),
+    coalesce(begun.first_control_id, unnamed.first_control_id, former.first_control_id, $5)
 FROM (SELECT 1 AS one) AS this LEFT JOIN (
     SELECT first_message, first_control_id FROM alert_report
     WHERE device = $1 AND filler = $6 ORDER BY message DESC LIMIT 1
 ) AS begun ON TRUE LEFT JOIN (
+    SELECT first_message, first_control_id FROM alert_report
+    WHERE device = $1 AND filler = $8 ORDER BY message DESC LIMIT 1
+) AS unnamed ON TRUE LEFT JOIN (
     SELECT first_message, first_control_id FROM alert_report
     WHERE device = $1 AND filler = $7 ORDER BY message DESC LIMIT 1
 ) AS former ON TRUE
@@ -84,12 +95,16 @@ END";
 /// belong to one alert. The row lives as long as such reports come, also when the onset is deleted.
 const UPSERT_ALERT: &str = "
 INSERT INTO alert_report (device, report, filler, message, last_message, first_message, first_control_id)
-SELECT $1, $2, $3, coalesce(begun.message, $4), $4, coalesce(begun.first_message, former.first_message, $4),
-    coalesce(begun.first_control_id, former.first_control_id, $5)
+SELECT $1, $2, $3, coalesce(begun.message, $4), $4,
+    coalesce(begun.first_message, unnamed.first_message, former.first_message, $4),
+    coalesce(begun.first_control_id, unnamed.first_control_id, former.first_control_id, $5)
 FROM (SELECT 1 AS one) AS this LEFT JOIN (
     SELECT message, first_message, first_control_id FROM alert_report
     WHERE device = $1 AND filler = $6 ORDER BY message DESC LIMIT 1
 ) AS begun ON TRUE LEFT JOIN (
+    SELECT first_message, first_control_id FROM alert_report
+    WHERE device = $1 AND filler = $8 ORDER BY message DESC LIMIT 1
+) AS unnamed ON TRUE LEFT JOIN (
     SELECT first_message, first_control_id FROM alert_report
     WHERE device = $1 AND filler = $7 ORDER BY message DESC LIMIT 1
 ) AS former ON TRUE

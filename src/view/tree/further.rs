@@ -1,6 +1,8 @@
 //! What a coded field has beside its term: readers that take an alternate one have another term, or another
 //! unit.
 
+use std::collections::HashSet;
+
 use super::model::OtherField;
 use super::reader::Reader;
 use crate::hl7::{Field, Repetition};
@@ -22,10 +24,10 @@ impl Reader<'_> {
         };
         let mut texts: Vec<String> = Vec::new();
         let own = value::term(coded, self.characters);
-        let mut known = vec![self.without_patient(own.clone()).text(), own.code, own.name, String::new()];
+        let shown = [self.without_patient(own.clone()).text(), own.code, own.name, String::new()];
+        let mut known = HashSet::from(shown);
         let mut add = |text: String| {
-            if !known.contains(&text) {
-                known.push(text.clone());
+            if known.insert(text.clone()) {
                 texts.push(text);
             }
         };

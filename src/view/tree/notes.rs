@@ -1,24 +1,24 @@
 //! The notes behind segments, and what continues them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::hl7::{Message, Segment};
 
 /// The NTE and ADD segments of a message by the position of the segment that they belong to.
 pub(super) struct Notes<'m> {
     notes: HashMap<usize, Vec<Segment<'m>>>,
-    continued: Vec<usize>,
+    continued: HashSet<usize>,
 }
 
 impl<'m> Notes<'m> {
     pub(super) fn of(message: &'m Message<'_>) -> Self {
-        let mut all = Self { notes: HashMap::new(), continued: Vec::new() };
+        let mut all = Self { notes: HashMap::new(), continued: HashSet::new() };
         let mut owner = 0;
         for (position, segment) in message.segments().enumerate() {
             if segment.is(b"NTE") {
                 all.notes.entry(owner).or_default().push(segment);
             } else if segment.is(b"ADD") {
-                all.continued.push(owner);
+                all.continued.insert(owner);
             } else {
                 owner = position;
             }

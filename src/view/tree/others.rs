@@ -4,6 +4,8 @@
 //! Each of these fields may name the patient. Without `--phi` only times, numbers, units and codes of tables
 //! are shown, where the field is one of those; of the others their names are given.
 
+use std::collections::HashSet;
+
 use super::model::{OtherField, OtherSegment};
 use super::notes::Notes;
 use super::reader::Reader;
@@ -54,9 +56,9 @@ impl Reader<'_> {
 
     /// The names of segments whose content is not shown, each once.
     pub(super) fn not_shown(&self, message: &Message<'_>) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
+        let (mut names, mut known) = (Vec::new(), HashSet::new());
         let mut add = |name: String| {
-            if !names.contains(&name) {
+            if known.insert(name.clone()) {
                 names.push(name);
             }
         };

@@ -64,3 +64,55 @@ fn a_costly_message_counts_as_many() {
     plain.receive(&naming("1", &vec!["Station 7".to_owned(); 8]));
     assert_eq!((plain.storing.len(), plain.slowed), (1, 0));
 }
+
+// A gateway reports hundreds of alarms in one message; so may a device that does harm.
+#[test]
+fn many_segments_wait_for_the_turn_of_the_device_and_count_as_what_they_cost() {
+    let bench = || {
+        let mut config = LIMITS.applied_to(config());
+        config.devices.messages_per_second = 20;
+        Bench::with_config(handle(config), PendingReplies::default())
+    };
+    let message = |segments: usize, end: &str| {
+        let header = format!("MSH|^~\\&|{NAME}||||20260101120000+0000||ORU^R01^ORU_R01|1|P|2.6{end}");
+        framed(&(header + &format!("OBX|{end}").repeat(segments)))
+    };
+    for end in ["\r", "\n", "\r\n"] {
+        let (mut many, mut few) = (bench(), bench());
+        many.receive(&message(2600, end));
+        assert!(many.storing.is_empty() && many.session.waiting_large_message().is_some(), "{end:?}");
+        many.then(|session, now| session.evaluate(now));
+        assert_eq!((many.storing.len(), many.slowed), (1, 1), "{end:?}");
+        few.receive(&message(200, end));
+        assert_eq!((few.storing.len(), few.slowed), (1, 0), "{end:?}");
+    }
+}
+
+// ISO-2022-JP: each name is compared with the directory by every character set.
+#[test]
+fn each_new_name_in_iso_ir_87_counts_as_what_it_costs() {
+    let bench = || {
+        let mut config = LIMITS.applied_to(config());
+        config.devices.messages_per_second = 30;
+        Bench::with_config(handle(config), PendingReplies::default())
+    };
+    let message = |number: u32, facility: &str, set: &str| {
+        framed(&format!(
+            "MSH|^~\\&|{NAME}|{facility}|||20260101120000+0000||ORU^R01^ORU_R01|{number}|P|2.6||||||{set}\r"
+        ))
+    };
+    let japanese = |name: &str| format!("\u{1b}$B{name}\u{1b}(B");
+    let sent_until_slowed = |facility: &dyn Fn(u32) -> String, set: &str| {
+        let mut bench = bench();
+        let sent = (0..30).take_while(|number| {
+            bench.receive(&message(*number, &facility(*number), set));
+            bench.stored(0);
+            bench.slowed == 0
+        });
+        sent.count()
+    };
+    let plain = sent_until_slowed(&|number| format!("WARD {number}"), "");
+    let known = sent_until_slowed(&|_| japanese("#M#O#N#I#T#O#R") + " 7", "ISO IR87");
+    let new = sent_until_slowed(&|number| japanese("#M#O#N#I#T#O#R") + &format!(" {number}"), "ISO IR87");
+    assert!(plain > 2 * known && known > 2 * new, "{plain} {known} {new}");
+}

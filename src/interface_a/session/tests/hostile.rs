@@ -9,7 +9,8 @@ fn an_order_is_settled_when_the_answer_of_the_device_is_durable() {
     let mut bench = Bench::new(LIMITS);
     let device = NAME.parse().unwrap();
     let session = Some(SessionId::at(bench.clock.now()));
-    let mut exchange = bench.pending_replies.expect(&device, b"ORDER", session, false).unwrap();
+    let mut exchange =
+        bench.pending_replies.expect(&device, b"ORDER", session, false, b"P".to_vec()).unwrap();
     bench.receive(&acknowledgement("ORDER"));
     assert_eq!(bench.storing.len(), 1);
     assert_eq!(exchange.answer().now_or_never(), None, "the answer is not stored yet");

@@ -17,6 +17,7 @@ use crate::interface_a::Exchange;
 use crate::model::{Clock, Deadline, MessageId, SessionId};
 use crate::store::MessageRecord;
 
+mod answers;
 mod costly;
 mod hostile;
 mod model;
@@ -501,7 +502,7 @@ fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
     let expect = |id: &[u8]| {
         bench
             .pending_replies
-            .expect(&device, id, Some(elsewhere), false)
+            .expect(&device, id, Some(elsewhere), false, b"P".to_vec())
             .expect("no other message is pending")
     };
     let (mut seventh, mut eighth) = (expect(b"OURS-7"), expect(b"OURS-8"));
@@ -543,7 +544,7 @@ fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
 fn an_order_that_expired_on_its_way_into_the_session_is_not_sent() {
     let mut bench = Bench::new(LIMITS);
     let (device, clock) = (NAME.parse().unwrap(), bench.clock.clone());
-    let _exchange = bench.pending_replies.expect(&device, b"1", None, false).unwrap();
+    let _exchange = bench.pending_replies.expect(&device, b"1", None, false, b"P".to_vec()).unwrap();
     let outgoing = |millis| {
         let deadline = Deadline::after(&clock, jiff::SignedDuration::from_millis(millis));
         Outgoing { control_id: b"1".to_vec(), deadline, frame: Bytes::from("order") }
@@ -560,7 +561,10 @@ fn a_shutdown_waits_for_the_answer_to_an_order_that_was_sent_on_the_session() {
     let mut bench = Bench::new(LIMITS);
     let device = NAME.parse().unwrap();
     let expect = |bench: &Bench| {
-        bench.pending_replies.expect(&device, b"OURS-1", Some(bench.session.id), false).unwrap()
+        bench
+            .pending_replies
+            .expect(&device, b"OURS-1", Some(bench.session.id), false, b"P".to_vec())
+            .unwrap()
     };
     let _exchange = expect(&bench);
     shut_down(&mut bench);

@@ -1,0 +1,71 @@
+//! An observation with what is compared of it.
+
+use super::event::{self, Certainty, certainty, facet_number, names_part};
+use super::facet::{Facet, facet};
+use super::message_alerts::place_of;
+use super::terms::{is_correction, is_void};
+use crate::pcd::{Observation, ObservationPath};
+
+/// An observation with what decides which alert it belongs to and what it adds. Each part is read once: an
+/// observation is compared with many others, and its sender decides how long it is.
+#[derive(Clone, Copy)]
+pub(super) struct Statement<'m> {
+    pub(super) observation: Observation<'m>,
+    pub(super) facet: Option<Facet>,
+    pub(super) certainty: Option<Certainty>,
+    /// OBX-4.
+    pub(super) path: Option<ObservationPath>,
+    /// The place in the device that facets of one alert share.
+    pub(super) place: Option<[u32; 4]>,
+    /// OBX-18; empty where it names none.
+    pub(super) equipment: &'m [u8],
+    /// OBX-3.1.
+    pub(super) code: &'m [u8],
+    /// OBX-5.
+    pub(super) value: &'m [u8],
+    /// What the event is, for comparison.
+    pub(super) event_code: [&'m [u8]; 2],
+    pub(super) is_void: bool,
+    pub(super) is_correction: bool,
+    /// Some senders put the measured value into the source.
+    pub(super) is_number: bool,
+    /// Facet 2, which is no part of the device.
+    pub(super) is_second_facet: bool,
+    /// The repetitions of the value are different words.
+    pub(super) has_words: bool,
+}
+
+impl<'m> Statement<'m> {
+    pub(super) fn read(observation: Observation<'m>) -> Self {
+        let equipment = observation.equipment();
+        let term = event::event_term(&observation);
+        Self {
+            observation,
+            facet: facet(&observation),
+            certainty: certainty(&observation),
+            path: observation.path().ok(),
+            place: place_of(&observation),
+            equipment: if equipment.is_empty() { &[] } else { equipment.trimmed() },
+            code: observation.code().trimmed(),
+            value: observation.value().trimmed(),
+            event_code: [1, 2].map(|n| term.component(n).trimmed()),
+            is_void: is_void(&observation),
+            is_correction: is_correction(&observation),
+            is_number: matches!(observation.value_type().trimmed(), b"NM" | b"SN"),
+            is_second_facet: facet_number(&observation) == Some(2) && !names_part(&observation),
+            has_words: has_words(&observation),
+        }
+    }
+
+    /// Whether both name their equipment, and not the same.
+    pub(super) fn has_other_equipment(&self, other: &Self) -> bool {
+        !self.equipment.is_empty() && !other.equipment.is_empty() && self.equipment != other.equipment
+    }
+}
+
+/// Whether the repetitions of a value are different words.
+fn has_words(facet: &Observation<'_>) -> bool {
+    let mut words = facet.value().repetitions().map(|word| word.component(1).trimmed());
+    let first = words.find(|word| !word.is_empty());
+    first.is_some_and(|first| words.any(|word| !word.is_empty() && !word.eq_ignore_ascii_case(first)))
+}
