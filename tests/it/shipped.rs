@@ -44,35 +44,6 @@ fn the_commands_of_the_readme_lead_to_a_platform_that_checks_out() {
 }
 
 #[test]
-fn the_proofs_that_the_readme_names_exist() {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = std::fs::read_to_string(project.join("README.md")).unwrap();
-    let (mut folders, mut sources) = (vec![project.join("tests"), project.join("src")], String::new());
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.extension() {
-                _ if path.is_dir() => folders.push(path),
-                Some(extension) if extension == "rs" => sources += &std::fs::read_to_string(path).unwrap(),
-                _ => {}
-            }
-        }
-    }
-    let rows = readme.lines().filter(|line| line.starts_with("| A") || line.starts_with("| B"));
-    // A requirement's test is named after its id; an ellipsis stands for the rest of the name.
-    let is_test = |name: &&str| name.contains('_') && name.starts_with(['a', 'b']) && !name.contains("::");
-    let named: Vec<_> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).filter(is_test).collect();
-    assert!(named.len() > 15, "{named:?}");
-    for name in named {
-        let declaration = match name.strip_suffix('…') {
-            Some(beginning) => format!("fn {beginning}"),
-            None => format!("fn {name}("),
-        };
-        assert!(sources.contains(&declaration), "the README names {name}, which is no test");
-    }
-}
-
-#[test]
 fn the_documentation_lists_every_audit_event_every_refusal_and_every_risk() {
     let page = |name: &str| {
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
