@@ -9,7 +9,7 @@ use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::model::Clock;
 use crate::notify::Receiver;
-use crate::revocation::{self, Engine, InstalledCrl, KnownStaple};
+use crate::revocation::{self, Engine, InstalledCrl, KnownStaple, Probe};
 use crate::tls::{self, Acceptor, Authority, PeopleAcceptor, UnfitAnchor, UnusableIdentity};
 use crate::x509::CertificateFacts;
 
@@ -97,6 +97,19 @@ pub async fn examine(config: &Config, clock: &Clock) -> Examination {
         }
     }
     found
+}
+
+/// Asks the sources of revocation data that the configuration, the certificates that an examination found and
+/// the known CRLs name.
+pub async fn probe_sources(config: &Config, found: &Examination, clock: &Clock) -> Vec<Probe> {
+    let Ok(metrics) = Metrics::new() else { return Vec::new() };
+    // What is wrong with the settings is a finding already.
+    let Ok(engine) = Engine::open_to_read(&config.revocation, metrics, clock.clone()) else {
+        return Vec::new();
+    };
+    let authorities = found.authorities.iter().map(|known| &known.facts);
+    let certificates: Vec<_> = found.certificates.iter().chain(authorities).cloned().collect();
+    engine.probe(&config.revocation, &certificates).await
 }
 
 /// Fetches the OCSP responses of the platform's certificates into `revocation.directory`, as a start does.

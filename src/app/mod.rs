@@ -56,7 +56,7 @@ use crate::tls::{Acceptor, PeopleAcceptor};
 
 pub use chain::examine_chain;
 pub use error::PlatformError;
-pub use examine::{Examination, examine, fetch_staples};
+pub use examine::{Examination, examine, fetch_staples, probe_sources};
 use lifecycle::Ending;
 pub use lifecycle::Signals;
 pub use removals::removals;

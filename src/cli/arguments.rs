@@ -6,15 +6,17 @@ use std::sync::LazyLock;
 use clap::{Parser, Subcommand};
 
 use super::config_file::ConfigFile;
+use super::exit::exit_codes;
 use super::{
     audit, client, config, demo, device, help, init, manual, message, notify, order, page, pki, remote,
-    serve, status, store,
+    serve, status, store, support_bundle,
 };
 use crate::model::Right;
 
 /// The platform side of IHE PCD over mutual TLS.
 #[derive(Debug, Parser)]
 #[command(name = "pcd-platform", version = VERSION.as_str(), about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_long_help = exit_codes())]
 pub(super) struct Arguments {
     /// Print results as JSON, one object per line
     #[arg(long, global = true)]
@@ -47,6 +49,19 @@ pub(super) enum Command {
     Page(page::Arguments),
     /// Check everything that `serve` needs, without binding a port or changing anything
     Check(ConfigFile),
+    /// Look from outside as well: responders, CRLs, disk, database, clock, ports, limits, the running
+    /// platform
+    ///
+    /// Finds what `check` finds, asks every OCSP responder and CRL, connects to the ports, measures the disk
+    /// and the database, and adds the findings of the running platform, each with what to do. It changes
+    /// nothing but a file of 36 KiB beside the store, which it removes. Exits with 0 when all is well, 1 when
+    /// something needs attention, and 2 when something is urgent.
+    Doctor(ConfigFile),
+    /// Write one file for the support: versions, configuration without secrets, findings, metrics, log
+    ///
+    /// It holds no content of messages, no names of patients, no keys and no passwords, and lists what it
+    /// holds. Unpack it with tar and read it before you pass it on.
+    SupportBundle(support_bundle::Arguments),
     /// The configuration: effective values, explanations, a schema
     Config {
         #[command(flatten)]

@@ -12,7 +12,7 @@ use crate::app::findings::{
     admin_certificate, authority, installed_crl, platform_certificate, staple, unfit_anchor,
     unfit_people_anchor,
 };
-use crate::app::{PlatformError, examine};
+use crate::app::{Examination, PlatformError, examine};
 use crate::config::{AdminSocket, Config, ConfigError, Undetermined};
 use crate::finding::SetupCode;
 use crate::model::{Clock, explained};
@@ -24,9 +24,22 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
         Err(error) if output.is_json() => return unusable(&error, output),
         Err(error) => return Err(Failure::new(Exit::Config, error)),
     };
+    let (findings, _) = look(&config, &clock).await;
+    let worst = findings.iter().map(|finding| finding.level).max();
+    for finding in &findings {
+        output.print(finding, |finding| {
+            let help = finding.code.map(|code| format!(" (help {code})")).unwrap_or_default();
+            format!("{:8} {}: {}{help}", finding.level.word(), finding.what, output.sentence(&finding.detail))
+        })?;
+    }
+    Ok(if worst == Some(Level::Error) { Exit::Failed } else { Exit::Done })
+}
+
+/// What a start would find, and the certificates that were looked at.
+pub(super) async fn look(config: &Config, clock: &Clock) -> (Vec<Finding>, Examination) {
     let mut findings = vec![Finding::ok("configuration", format!("{} is understood", config.file.display()))];
-    findings.extend(settings(&config));
-    let found = examine(&config, &clock).await;
+    findings.extend(settings(config));
+    let found = examine(config, clock).await;
     let now = clock.now();
     let certificate = |facts| Finding::of("certificate", platform_certificate(facts, now));
     findings.extend(found.certificates.iter().map(certificate));
@@ -43,22 +56,15 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     let crls = found.crls.iter().filter_map(|crl| installed_crl(crl, undetermined, now));
     findings.extend(crls.map(|ending| Finding::of("revocation", Err(ending))));
     findings.extend(found.problems.iter().map(problem));
-    let trail = contents(&config, &clock).await;
+    let trail = contents(config, clock).await;
     if trail.iter().any(|finding| finding.what == "clock") {
         findings.iter_mut().for_each(Finding::doubt_clock);
     }
-    findings.extend(store(&config).await);
+    findings.extend(store(config).await);
     findings.extend(trail);
-    findings.extend(server(&config, &clock).await);
-    findings.extend(directory(&config, &clock).await);
-    let worst = findings.iter().map(|finding| finding.level).max();
-    for finding in &findings {
-        output.print(finding, |finding| {
-            let help = finding.code.map(|code| format!(" (help {code})")).unwrap_or_default();
-            format!("{:8} {}: {}{help}", finding.level.word(), finding.what, output.sentence(&finding.detail))
-        })?;
-    }
-    Ok(if worst == Some(Level::Error) { Exit::Failed } else { Exit::Done })
+    findings.extend(server(config, clock).await);
+    findings.extend(directory(config, clock).await);
+    (findings, found)
 }
 
 /// The problems of a configuration that cannot be used, as JSON.

@@ -76,6 +76,16 @@ pub(super) fn run(file: &ConfigFile, command: &Command, output: Output) -> Outco
     Ok(Exit::Done)
 }
 
+/// The value of each key as `config show --json` has it, one object per line.
+///
+/// # Errors
+/// When the configuration cannot be used.
+pub(super) fn effective_lines(file: &ConfigFile) -> Result<String, Failure> {
+    let lines =
+        effective(file)?.iter().filter_map(|of| serde_json::to_string(&shown(of)).ok()).collect::<Vec<_>>();
+    Ok(lines.iter().map(|line| format!("{line}\n")).collect())
+}
+
 fn effective(file: &ConfigFile) -> Result<Vec<Effective>, Failure> {
     let config = file.load()?;
     // It was read a moment ago: what cannot be read again is shown as if all were defaults of the file.

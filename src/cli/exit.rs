@@ -34,7 +34,7 @@ impl Exit {
         Self::ALL.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Fault)
     }
 
-    const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Done,
         Self::Failed,
         Self::Urgent,
@@ -45,6 +45,35 @@ impl Exit {
         Self::Refused,
         Self::Config,
     ];
+
+    /// What it means, for the help and the reference.
+    pub(super) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "the command did what was asked",
+            Self::Failed => {
+                "it could not: a check found a fault, a peer rejected, an entry exists already or is missing; of \
+                 `status`: something needs attention"
+            }
+            Self::Urgent => "of `status` and `doctor`: something is urgent",
+            Self::Unknown => "of `status --format nagios`: the platform did not answer",
+            Self::Usage => "the command line is wrong",
+            Self::Unavailable => {
+                "something is unavailable: a store, a port, a peer, a node that another process serves; the same \
+                 command may succeed later"
+            }
+            Self::Fault => "a fault of the platform; `serve` also when a running part has ended",
+            Self::Refused => {
+                "the running platform does not let this person do it: no role, or one that does not allow it"
+            }
+            Self::Config => "the configuration, or the schema of the store, has to be changed first",
+        }
+    }
+}
+
+/// The codes with their meanings, for the end of `--help` and of the manual page.
+pub(super) fn exit_codes() -> String {
+    let lines = Exit::ALL.map(|exit| format!("  {:2}  {}", exit as u8, exit.meaning()));
+    format!("Exit codes:\n{}", lines.join("\n"))
 }
 
 /// The error of a command, and the exit code.

@@ -19,6 +19,7 @@ mod content;
 mod context;
 mod demo;
 mod device;
+mod doctor;
 mod environment;
 mod exit;
 mod export;
@@ -43,6 +44,7 @@ mod responder;
 mod serve;
 mod status;
 mod store;
+mod support_bundle;
 mod text;
 mod time;
 
@@ -136,6 +138,8 @@ async fn dispatch(
         Command::Page(arguments) => page::run(arguments, socket, output).await,
         Command::Config { config, command } => self::config::run(&config, &command, output),
         Command::Check(config) => Box::pin(check::run(config, output, clock)).await,
+        Command::Doctor(config) => Box::pin(doctor::run(config, socket, output, clock)).await,
+        Command::SupportBundle(of) => Box::pin(support_bundle::run(of, socket, output, clock)).await,
         Command::Pki(command) => Box::pin(pki::run(command, output, &clock)).await,
         Command::Device { config, command } => {
             let store = config.open_store(&clock, output).await?;
@@ -197,19 +201,4 @@ fn explain(failure: &Failure) -> Exit {
 const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn wrong_usage_exits_with_64_and_help_with_0() {
-        let run = |words: &[&str]| run(words.iter().map(OsString::from));
-        assert_eq!(run(&["pcd-platform", "levitate"]), Exit::Usage);
-        assert_eq!(run(&["pcd-platform"]), Exit::Usage);
-        assert_eq!(run(&["pcd-platform", "--version"]), Exit::Done);
-    }
-}
+mod tests;

@@ -2,6 +2,8 @@
 //!
 //! The files of `docs/help` are part of the program, so that they can be read where there is no network.
 
+use super::code::Code;
+
 /// A help page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HelpPage {
@@ -29,6 +31,18 @@ impl HelpPage {
     pub fn summary(&self) -> &'static str {
         self.text.split("\n\n").nth(1).unwrap_or_default().trim_end()
     }
+}
+
+/// What an operator does first about a code: one paragraph.
+#[must_use]
+pub fn next_step(code: &str) -> Option<String> {
+    if let Some(code) = Code::ALL.iter().find(|known| known.code() == code) {
+        return Some(code.what_to_do().to_owned());
+    }
+    let (_, steps) = help(code)?.text.split_once("\n## What to do\n\n")?;
+    let step = steps.split("\n\n").next()?.split("\n2. ").next()?;
+    let step = step.strip_prefix("1. ").unwrap_or(step);
+    Some(step.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 macro_rules! pages {
@@ -82,6 +96,7 @@ const PAGES: &[HelpPage] = pages![
     "charset-mismatch",
     "clock-difference",
     "clock-unconfirmed",
+    "clock-unsynchronised",
     "config-syntax",
     "config-unreadable",
     "config-value",
@@ -89,6 +104,7 @@ const PAGES: &[HelpPage] = pages![
     "control-id-reused",
     "copy-replaced",
     "crl-ending",
+    "crl-unreachable",
     "cut",
     "data-sync-retry-on",
     "device-certificate-ending",
@@ -201,6 +217,7 @@ const PAGES: &[HelpPage] = pages![
     "pid-name-missing",
     "platform-certificate-ending",
     "platform-certificate-revoked",
+    "port-unreachable",
     "profile-mismatch",
     "protocol-version",
     "protocol-violation",
@@ -211,6 +228,7 @@ const PAGES: &[HelpPage] = pages![
     "reconsidered",
     "reload-refused",
     "repository-unusable",
+    "responder-unreachable",
     "restart-pending",
     "results-withdrawn",
     "revocation-data-unusable",
@@ -223,6 +241,7 @@ const PAGES: &[HelpPage] = pages![
     "rxg-number-missing",
     "rxg-rate-missing",
     "rxr-route-missing",
+    "second-instance",
     "segment-missing",
     "segment-sequence",
     "shutting-down",
@@ -233,6 +252,7 @@ const PAGES: &[HelpPage] = pages![
     "store-missing",
     "store-right-missing",
     "store-risk",
+    "store-slow",
     "store-unavailable",
     "suspended-device",
     "task-failed",
@@ -294,6 +314,14 @@ mod tests {
         }
         assert_eq!(help("unknown-device").map(|page| page.code), Some("unknown-device"));
         assert_eq!(help("no-such-code"), None);
+    }
+
+    #[test]
+    fn the_next_step_is_one_sentence_of_the_code_or_of_its_page() {
+        assert_eq!(next_step("disk-filling").as_deref(), Some(Code::DiskFilling.what_to_do()));
+        let step = next_step("address-in-use").unwrap();
+        assert_eq!(step, "Compare `interface-a.listen`, `admin.listen` and `admin.health-listen`.");
+        assert_eq!(next_step("no-such-code"), None);
     }
 
     #[test]

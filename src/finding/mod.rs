@@ -14,6 +14,6 @@ mod setup_code;
 pub use alert_help::{alert_help, alert_help_pages};
 pub use board::{Board, Changes};
 pub use code::{Code, Severity};
-pub use help::{HelpPage, help, help_pages};
+pub use help::{HelpPage, help, help_pages, next_step};
 pub use item::{Finding, FindingView, Looked, Subject};
 pub use setup_code::SetupCode;

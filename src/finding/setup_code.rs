@@ -3,8 +3,8 @@
 /// Declares [`SetupCode`]: each line is a variant and its stable code.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident, $code:literal;)+) => {
-        /// What `check` finds, or a start is refused for, besides the findings of a running platform
-        /// ([`Code`](super::Code)). Each has a help page of the name of its code.
+        /// What `check` and `doctor` find, or a start is refused for, besides the findings of a running
+        /// platform ([`Code`](super::Code)). Each has a help page of the name of its code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum SetupCode {
             $($(#[doc = $doc])+ $variant,)+
@@ -66,6 +66,18 @@ codes! {
     StoreMissing, "store-missing";
     /// The schema of the store is that of an earlier version.
     StoreMigration, "store-migration";
+    /// An OCSP responder does not answer.
+    ResponderUnreachable, "responder-unreachable";
+    /// No CRL can be fetched from where one should be.
+    CrlUnreachable, "crl-unreachable";
+    /// The disk or the database takes long.
+    StoreSlow, "store-slow";
+    /// Nothing is known to synchronise the clock of this machine.
+    ClockUnsynchronised, "clock-unsynchronised";
+    /// Interface A accepts no connection, or could not be bound.
+    PortUnreachable, "port-unreachable";
+    /// Another process serves the node of this configuration.
+    SecondInstance, "second-instance";
     /// A fault of the program.
     Fault, "fault";
 }

@@ -10,7 +10,8 @@ use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntGauge, IntGaugeV
 
 use crate::model::{Clock, StoreRisk, Task};
 pub use operation::{Limit, Operation};
-use registrar::{CounterVec, Registrar};
+pub use registrar::DescribedMetric;
+use registrar::{CounterVec, PREFIX, Registrar};
 
 /// Every metric of the process. Clones share the values.
 ///
@@ -152,15 +153,25 @@ impl Metrics {
     /// # Errors
     /// When two metrics have one name: a fault of the platform.
     pub fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new_custom(Some("pcd".to_owned()), None)?;
-        Registrar(&registry).build_info()?;
-        let metrics = Self::create(registry)?;
+        let registry = Registry::new_custom(Some(PREFIX.to_owned()), None)?;
+        let metrics = Self::create(&Registrar::new(&registry), registry.clone())?;
         metrics.start_at_zero();
         Ok(metrics)
     }
 
-    fn create(registry: Registry) -> Result<Self, prometheus::Error> {
-        let r = Registrar(&registry);
+    /// Every metric of the platform by name, without those that each process has (`process_…`).
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn described() -> Result<Vec<DescribedMetric>, prometheus::Error> {
+        let registry = Registry::new();
+        let registrar = Registrar::new(&registry);
+        Self::create(&registrar, registry.clone())?;
+        Ok(registrar.into_described())
+    }
+
+    fn create(r: &Registrar<'_>, registry: Registry) -> Result<Self, prometheus::Error> {
+        r.build_info()?;
         let (reason, failure) = (&["reason"], &["source", "reason"]);
         Ok(Self {
             connections_active: r.gauge("connections_active", "Open sessions")?,
@@ -209,8 +220,8 @@ impl Metrics {
             southbound_pending: r.gauge("southbound_pending", PENDING_MESSAGES)?,
             southbound_messages_total: r.counters("southbound_messages_total", SOUTHBOUND, OUTCOME)?,
             southbound_corrections_total: r.counters("southbound_corrections_total", CORRECTED, OUTCOME)?,
-            housekeeping: Housekeeping::new(&r)?,
-            operation: Operation::new(&r)?,
+            housekeeping: Housekeeping::new(r)?,
+            operation: Operation::new(r)?,
             panics_total: r.counter("panics_total", "Connections that a fault of the platform ended")?,
             task_failures_total: r.counters("task_failures_total", TASK_FAILURES, &["task"])?,
             process: process()?,

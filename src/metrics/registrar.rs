@@ -1,6 +1,9 @@
 //! Creates metrics and registers them.
 
-use prometheus::core::{AtomicU64, Collector, GenericCounterVec};
+use std::cell::RefCell;
+
+use prometheus::core::{AtomicU64, Collector, Desc, GenericCounterVec};
+use prometheus::proto::MetricType;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
 };
@@ -9,11 +12,46 @@ use prometheus::{
 pub(super) type CounterVec = GenericCounterVec<AtomicU64>;
 
 /// Creates metrics and registers them.
-pub(super) struct Registrar<'a>(pub(super) &'a Registry);
+pub(super) struct Registrar<'a> {
+    registry: &'a Registry,
+    described: RefCell<Vec<DescribedMetric>>,
+}
 
-impl Registrar<'_> {
+/// What the documentation says about a metric.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DescribedMetric {
+    /// The name that `/metrics` has.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// The names of its labels.
+    pub labels: Vec<String>,
+    /// What it is.
+    pub help: String,
+}
+
+impl<'a> Registrar<'a> {
+    pub(super) const fn new(registry: &'a Registry) -> Self {
+        Self { registry, described: RefCell::new(Vec::new()) }
+    }
+
+    /// Every metric that was registered, by name.
+    pub(super) fn into_described(self) -> Vec<DescribedMetric> {
+        let mut described = self.described.into_inner();
+        described.sort();
+        described
+    }
+
     fn register<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
-        self.0.register(Box::new(metric.clone()))?;
+        let kind = metric.collect().first().map_or("", |family| kind(family.get_field_type()));
+        let described = metric.desc().into_iter().map(|of| DescribedMetric {
+            name: format!("{PREFIX}_{}", of.fq_name),
+            kind,
+            labels: labels(of),
+            help: of.help.clone(),
+        });
+        self.described.borrow_mut().extend(described);
+        self.registry.register(Box::new(metric.clone()))?;
         Ok(metric)
     }
 
@@ -78,6 +116,23 @@ impl Registrar<'_> {
         self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
     }
 }
+
+fn labels(of: &Desc) -> Vec<String> {
+    let constant = of.const_label_pairs.iter().map(|pair| pair.name().to_owned());
+    constant.chain(of.variable_labels.iter().cloned()).collect()
+}
+
+const fn kind(of: MetricType) -> &'static str {
+    match of {
+        MetricType::COUNTER => "counter",
+        MetricType::GAUGE => "gauge",
+        MetricType::HISTOGRAM => "histogram",
+        MetricType::SUMMARY | MetricType::UNTYPED => "other",
+    }
+}
+
+/// The registry puts it before each name.
+pub(super) const PREFIX: &str = "pcd";
 
 /// Buckets of the durations, in seconds: 100 µs to 10 s.
 const SECONDS: [f64; 16] =

@@ -1,5 +1,6 @@
 //! Opens a store: assembles the database, the queue in front of its writer, and the readers.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sqlx::Connection as _;
@@ -152,6 +153,15 @@ impl Store {
             report(&error, left);
             tokio::time::sleep(SERVER_RETRY_DELAY.min(left)).await;
         }
+    }
+
+    /// The file of the store at `url`; `None` for a server, or a URL that cannot be used.
+    #[must_use]
+    pub fn file_at(url: &StoreUrl) -> Option<PathBuf> {
+        if url.is_postgres() {
+            return None;
+        }
+        sqlite::location::Location::parse(url).ok().map(|location| location.path().to_owned())
     }
 
     /// What [`Store::migrate`] would do to the store at `url`. Changes nothing.

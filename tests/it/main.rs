@@ -33,6 +33,7 @@ mod content_search;
 mod corpus;
 mod demo;
 mod deployment;
+mod doctor;
 mod documentation;
 mod durability;
 mod ended_identities;
@@ -110,6 +111,7 @@ mod store_setup;
 mod storm;
 mod strangers;
 mod supervision;
+mod support_bundle;
 mod systemd_boot;
 mod tls_suites;
 #[cfg(feature = "pkcs11")]

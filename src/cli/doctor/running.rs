@@ -1,0 +1,118 @@
+//! The platform that runs: its process, its findings, and whether it is the only one.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::cli::admin_client;
+use crate::cli::check_finding::{Finding, Level};
+use crate::config::Config;
+use crate::finding::{Code, SetupCode};
+use crate::store::{Holder, Store};
+
+/// What is known about the platform that runs.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    pub(super) is_running: bool,
+    /// Its process, where this one sees it.
+    pub(super) pid: Option<u32>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// A finding as the API has it.
+#[derive(Debug, Deserialize)]
+struct Present {
+    code: String,
+    severity: String,
+    subject: String,
+    name: Option<String>,
+    what: String,
+}
+
+pub(super) async fn look(config: &Config, socket: Option<PathBuf>) -> Running {
+    let mut running = Running::default();
+    if let Some(socket) = socket {
+        match admin_client::connect(&socket).await {
+            Ok(stream) => {
+                running.is_running = true;
+                let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+                running.pid = pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0);
+                drop(stream);
+                running.findings = match admin_client::get(&socket, "/api/findings").await {
+                    Ok(body) => findings(&body),
+                    Err(failure) => vec![unreachable(failure.error.to_string())],
+                };
+            }
+            Err(failure) if socket.exists() => running.findings.push(unreachable(failure.error.to_string())),
+            Err(_) => {
+                let text = format!("none runs: nothing serves {}", socket.display());
+                running.findings.push(Finding::ok("platform", text));
+            }
+        }
+    }
+    let serving = Store::plan_migration(&config.store.url).await.map(|plan| plan.serving);
+    let own_host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let others = serving.unwrap_or_default().into_iter().filter(|holder| {
+        holder.node == config.store.node && holder.host == own_host && Some(holder.pid) != running.pid
+    });
+    running.findings.extend(others.filter_map(|holder| other(&holder, running.pid)).collect::<Vec<_>>());
+    running
+}
+
+/// A process that serves the node of this configuration and is not the one that answers on the socket.
+fn other(holder: &Holder, pid: Option<u32>) -> Option<Finding> {
+    let pid = pid?;
+    let text = format!(
+        "node {} is served by {holder}, and the platform that answers on the socket is pid {pid}",
+        holder.node
+    );
+    Some(Finding::error("platform", SetupCode::SecondInstance.code(), text))
+}
+
+fn unreachable(text: String) -> Finding {
+    Finding::warning("platform", SetupCode::SocketUnreachable.code(), text)
+}
+
+/// The findings of the running platform; those of a later version that are not known here have no code.
+fn findings(body: &[u8]) -> Vec<Finding> {
+    let Ok(present) = serde_json::from_slice::<Vec<Present>>(body) else {
+        return vec![unreachable("the answer of the platform cannot be read".to_owned())];
+    };
+    let mut findings = vec![Finding::ok("platform", format!("it runs, with {} findings", present.len()))];
+    findings.extend(present.into_iter().map(|of| {
+        let level = match of.severity.as_str() {
+            "urgent" => Level::Error,
+            "attention" => Level::Warning,
+            _ => Level::Ok,
+        };
+        let code = Code::ALL.iter().map(|code| code.code()).find(|code| *code == of.code);
+        let subject = of.subject.replace('-', " ");
+        let name = of.name.map(|name| format!(" {name}")).unwrap_or_default();
+        Finding { level, what: "platform", detail: format!("{subject}{name}: {}", of.what), code }
+    }));
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_process_that_serves_the_node_is_found() {
+        let holder = Holder { node: "ward-7".parse().unwrap(), host: "here".to_owned(), pid: 4711 };
+        let found = other(&holder, Some(4712)).unwrap();
+        assert_eq!((found.level, found.code), (Level::Error, Some("second-instance")));
+        assert!(other(&holder, None).is_none(), "a platform whose process is not seen");
+    }
+
+    #[test]
+    fn findings_of_the_platform_have_their_level_and_code() {
+        let body = br#"[{"code":"device-silent","severity":"urgent","subject":"device","name":"A","what":"it has stopped"},
+            {"code":"of-a-later-version","severity":"attention","subject":"audit-trail","what":"x"}]"#;
+        let found = findings(body);
+        assert_eq!((found[1].level, found[1].code), (Level::Error, Some("device-silent")));
+        assert_eq!(found[1].detail, "device A: it has stopped");
+        assert_eq!((found[2].level, found[2].code), (Level::Warning, None));
+        assert_eq!(findings(b"?").len(), 1);
+    }
+}

@@ -1,0 +1,75 @@
+//! Pseudonyms in the place of Common Names.
+
+use std::collections::HashMap;
+
+use crate::cli::config_file::ConfigFile;
+use crate::cli::{Failure, context};
+use crate::model::Clock;
+use crate::store::{OwnChain, Store};
+
+/// `device-1` for the first device of the directory, and so on.
+pub(super) struct Pseudonyms {
+    /// Names that are one word.
+    words: HashMap<String, String>,
+    /// All others, the longest first.
+    others: Vec<(String, String)>,
+}
+
+impl Pseudonyms {
+    /// Of the devices of the directory.
+    ///
+    /// # Errors
+    /// When the store cannot be read: without it no name is known.
+    pub(super) async fn of(file: &ConfigFile, clock: &Clock) -> Result<Self, Failure> {
+        let config = file.load()?;
+        let chain = OwnChain::containing(config.store.node, None);
+        let opened = Store::open_to_read(chain, &config.store.url, clock.clone()).await;
+        let store = opened.map_err(context::failed)?;
+        let devices = store.devices().await.map_err(context::failed);
+        store.close().await;
+        Ok(Self::new(devices?.iter().map(|device| device.id.as_str().to_owned())))
+    }
+
+    fn new(names: impl Iterator<Item = String>) -> Self {
+        let all = names.zip(1..).map(|(name, number)| (name, format!("device-{number}")));
+        let (words, mut others): (Vec<_>, Vec<_>) = all.partition(|(name, _)| name.chars().all(is_part));
+        others.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        Self { words: words.into_iter().collect(), others }
+    }
+
+    /// Replaces each name.
+    pub(super) fn apply(&self, text: &mut String) {
+        for (name, pseudonym) in &self.others {
+            *text = text.replace(name.as_str(), pseudonym);
+        }
+        let mut shown = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while let Some(start) = rest.find(is_part) {
+            let (before, word) = rest.split_at(start);
+            let (word, behind) = word.split_at(word.find(|letter| !is_part(letter)).unwrap_or(word.len()));
+            shown.push_str(before);
+            shown.push_str(self.words.get(word).map_or(word, String::as_str));
+            rest = behind;
+        }
+        shown.push_str(rest);
+        *text = shown;
+    }
+}
+
+/// Whether a letter can be part of a name of one word. What ends a sentence is none.
+fn is_part(letter: char) -> bool {
+    letter.is_alphanumeric() || "-_".contains(letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_devices_become_pseudonyms_and_other_words_stay() {
+        let names = ["GATEWAY-1", "00A037", "00:A0:37"].map(str::to_owned);
+        let mut text = r#"{"name":"GATEWAY-1"} GATEWAY-12 CN=00A037: é device:00A037. 00:A0:37"#.to_owned();
+        Pseudonyms::new(names.into_iter()).apply(&mut text);
+        assert_eq!(text, r#"{"name":"device-1"} GATEWAY-12 CN=device-2: é device:device-2. device-3"#);
+    }
+}
