@@ -14,7 +14,7 @@ pub(super) fn warn_of_risks(store: &Store, output: Output) -> io::Result<()> {
     risks.iter().try_for_each(|risk| {
         output.warn(&format!(
             "the store can lose, hide or change messages: {}; it is read as it is, and nothing is written \
-             (docs/explanation/store.md, \"Risks of the store\")",
+             (docs/reference/store.md, \"Risks of the store\")",
             risks.described(risk)
         ))
     })

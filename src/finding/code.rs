@@ -110,7 +110,7 @@ codes! {
         "remove the cause that is named; senders keep their messages, and the platform recovers by itself";
     /// The role of the platform lacks a right in the store.
     StoreRightMissing, "store-right-missing", Urgent,
-        "grant the right that is named (docs/explanation/store.md)";
+        "grant the right that is named (docs/howto/postgresql.md)";
     /// The store can lose, hide or change messages.
     StoreRisk, "store-risk", Urgent,
         "remove the risk; until then nothing is acknowledged, unless `store.accepted-risks` accepts it";

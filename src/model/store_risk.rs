@@ -9,7 +9,7 @@ use std::fmt;
 /// that the operator has not accepted (`store.accepted-risks`).
 ///
 /// Closed on purpose: the configuration, the label of `pcd_store_risks` and the table in
-/// `docs/explanation/store.md` derive from the variant.
+/// `docs/reference/store.md` derive from the variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
 pub enum StoreRisk {

@@ -69,7 +69,7 @@ pub enum StoreError {
     /// In this state the store can lose or hide what it has committed.
     #[error(
         "the store can lose or hide acknowledged messages: {0}; undo it, or accept the risk in \
-         store.accepted-risks (docs/explanation/store.md, \"Risks of the store\")"
+         store.accepted-risks (docs/reference/store.md, \"Risks of the store\")"
     )]
     Risky(FoundRisks),
     /// The tables are in another schema of the database than the configured one.
@@ -86,7 +86,7 @@ pub enum StoreError {
     /// A row was not stored as it was written, although the database reported no error.
     #[error(
         "the database reports success and has not stored a row of {0} as it was written: remove the trigger, rule or \
-         constraint that drops or changes it (docs/explanation/store.md, \"Risks of the store\")"
+         constraint that drops or changes it (docs/reference/store.md, \"Risks of the store\")"
     )]
     Dropped(&'static str),
     /// A message came again, and the platform has not stored the copy that is there.
@@ -98,14 +98,14 @@ pub enum StoreError {
     /// column, or a missing index.
     #[error(
         "a table of the store does not take rows: look for rules, views in the place of tables, changed columns and \
-         missing unique indexes (docs/explanation/store.md, \"Risks of the store\")"
+         missing unique indexes (docs/reference/store.md, \"Risks of the store\")"
     )]
     NoTable(#[source] Arc<sqlx::Error>),
     /// The server understands a statement of the platform in another way, or not at all: code of others that
     /// the statement runs fails, or stands for a name in it.
     #[error(
         "the store's server does not run a statement of the platform as it is meant: look for triggers, functions and \
-         operators of others that call or are called by a name that does not fit (docs/explanation/store.md, \"Risks of the store\")"
+         operators of others that call or are called by a name that does not fit (docs/reference/store.md, \"Risks of the store\")"
     )]
     NotUnderstood(#[source] Arc<sqlx::Error>),
     /// The server cannot store all messages.
@@ -122,13 +122,13 @@ pub enum StoreError {
     Environment(&'static str),
     /// The role of the platform lacks a privilege in the database.
     #[error(
-        "the store's role lacks a privilege: grant the privileges that docs/explanation/store.md lists; `check` names those \
+        "the store's role lacks a privilege: grant the privileges that docs/howto/postgresql.md lists; `check` names those \
          that are missing"
     )]
     Denied(#[source] Arc<sqlx::Error>),
     /// The role lacks this privilege, as found before it is used.
     #[error(
-        "the store's role lacks a privilege: {0}; grant the privileges that docs/explanation/store.md lists; migrations are for \
+        "the store's role lacks a privilege: {0}; grant the privileges that docs/howto/postgresql.md lists; migrations are for \
          the role that owns the tables (`store migrate --as-owner`)"
     )]
     NotGranted(String),
@@ -184,7 +184,7 @@ pub enum StoreError {
     #[error(
         "the store does not record that migration {migration} was applied, but {evidence}: a row was removed from its table \
          _sqlx_migrations. Nothing was changed, because the migration could make the store unusable: put the row back, or \
-         restore the store from a backup (docs/explanation/store.md, \"A migration that is not recorded\")"
+         restore the store from a backup (docs/reference/store.md, \"A migration that is not recorded\")"
     )]
     Unrecorded {
         /// The first such migration.
@@ -240,7 +240,7 @@ pub enum StoreError {
     /// The store does not contain the end of the audit chain that this node remembers. Nothing is written to
     /// it until it does, or an operator accepts its end.
     #[error(
-        "{0}; find out why (docs/explanation/store.md, \"When the store went back\"), then accept the end of the store's chain \
+        "{0}; find out why (docs/howto/incidents.md, \"When the store went back\"), then accept the end of the store's chain \
          with `pcd-platform audit accept-end`"
     )]
     Diverged(Box<Divergence>),
@@ -294,7 +294,7 @@ pub enum StoreError {
     /// SQLite refuses to read a row of the schema of the file, which it has not written.
     #[error(
         "SQLite cannot read the schema of the store's file, in which a row was changed or added: remove that row \
-         (docs/explanation/store.md, \"A row of the schema of a file\"); a backup has to be restored only where the row was that of \
+         (docs/reference/store.md, \"A row of the schema of a file\"); a backup has to be restored only where the row was that of \
          a table of the platform"
     )]
     Malformed(#[source] Arc<DatabaseError>),

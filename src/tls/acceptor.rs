@@ -333,7 +333,7 @@ fn log_unusable(identities: &[UnusableIdentity]) {
         tracing::error!(
             key,
             reason = %explained(reason),
-            help = "docs/reference/operations.md#a-certificate-of-the-platform-has-ended",
+            help = "docs/howto/incidents.md#a-certificate-of-the-platform-has-ended",
             "an identity of the platform is not used; devices that need a certificate of its kind cannot connect, \
              and the others can"
         );

@@ -26,7 +26,7 @@ pub struct ServerView {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RiskView {
-    /// Its code in `docs/explanation/store.md`.
+    /// Its code in `docs/reference/store.md`.
     pub code: &'static str,
     /// Whether `store.accepted-risks` names it.
     pub accepted: bool,

@@ -114,7 +114,7 @@ fn a_trail_that_is_rewritten_while_the_platform_runs_is_neither_signed_nor_conti
     let (status, check) = readiness(&platform);
     let reason = check["reason"].as_str().unwrap();
     assert_eq!((status, &check["ok"]), (503, &false.into()), "{check}");
-    assert!(reason.contains("store.md") && reason.contains("audit accept-end"), "{reason}");
+    assert!(reason.contains("incidents.md") && reason.contains("audit accept-end"), "{reason}");
     eventually("it is a metric", || platform.metric("pcd_audit_chain_refused") == 1.0);
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert_eq!(signatures(platform.cli()), 0, "the forgery is not signed");
@@ -153,7 +153,7 @@ fn a_trail_that_is_rewritten_while_no_platform_runs_is_not_continued() {
     assert!(status.code() == Some(1) && stdout.contains("audit trail: "), "{stdout}");
     let (status, _, stderr) = cli.try_run(&["serve"]);
     assert_eq!(status.code(), Some(78), "{stderr}");
-    assert!(stderr.contains("audit accept-end") && stderr.contains("store.md"), "{stderr}");
+    assert!(stderr.contains("audit accept-end") && stderr.contains("incidents.md"), "{stderr}");
     assert_eq!(signatures(&cli), 0);
 }
 
@@ -275,7 +275,7 @@ fn a_restored_backup_is_served_at_once_and_loudly_where_that_is_configured() {
         platform.cli().json(&["audit", "list", "--event", "audit-diverged"]).len() == 1
     });
     let stopped = platform.stop();
-    assert!(stopped.log.contains("docs/explanation/store.md#when-the-store-went-back"), "{}", stopped.log);
+    assert!(stopped.log.contains("docs/howto/incidents.md#when-the-store-went-back"), "{}", stopped.log);
 }
 
 // What an asynchronous failover does to nodes that stay connected.

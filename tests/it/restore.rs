@@ -1,5 +1,5 @@
 //! A restore drill on each store: devices send, the operator makes a backup, the store is destroyed, and the
-//! steps of `docs/reference/operations.md` bring it back, word by word.
+//! steps of `docs/howto/backup-and-restore.md` bring it back, word by word.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,10 +27,8 @@ struct Steps(Vec<String>);
 
 impl Steps {
     fn read() -> Self {
-        let page = include_str!("../../docs/reference/operations.md");
-        let section =
-            page.split("\n## ").find(|section| section.starts_with("Backup and restore\n")).unwrap();
-        let blocks = section.split("```sh\n").skip(1);
+        let page = include_str!("../../docs/howto/backup-and-restore.md");
+        let blocks = page.split("```sh\n").skip(1);
         Self(blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect())
     }
 
@@ -235,7 +233,7 @@ fn a_store_in_a_file_is_restored_from_store_backup() {
 #[test]
 fn a_store_on_postgresql_is_restored_from_pg_dump() {
     let servers = Servers::start();
-    // As docs/explanation/store.md has it: one role owns the tables, another one serves.
+    // As docs/howto/postgresql.md has it: one role owns the tables, another one serves.
     servers.sql("CREATE ROLE pcd_owner LOGIN");
     servers.sql("ALTER DATABASE pcd OWNER TO pcd_owner");
     let owner = Site::of_database(&servers.url_of("pcd_owner", "pcd"));

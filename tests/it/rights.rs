@@ -1,4 +1,4 @@
-//! The platform with the role that `docs/explanation/store.md` documents: what it does without one of its
+//! The platform with the role that `docs/howto/postgresql.md` documents: what it does without one of its
 //! rights.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ const NAME: &str = "00A037FFFE000001";
 
 /// The grants of the page, without those that only retention of the audit trail needs.
 fn grants() -> &'static str {
-    let text = include_str!("../../docs/explanation/store.md");
+    let text = include_str!("../../docs/howto/postgresql.md");
     let block = text.split("```sql\n-- as the owner, in the database\n").nth(1).unwrap();
     block.split("```").next().unwrap()
 }

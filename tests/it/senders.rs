@@ -1,4 +1,4 @@
-//! Which list suits which sender: the table of `docs/reference/interface-a.md`, against messages of such
+//! Which list suits which sender: the table of `docs/reference/identities.md`, against messages of such
 //! senders.
 //!
 //! The messages are those of the corpus (see `corpus`), and some of the form that public examples show, with
@@ -27,7 +27,7 @@ fn words(cell: &str) -> Vec<String> {
 }
 
 fn table() -> Vec<Sender> {
-    let text = include_str!("../../docs/reference/interface-a.md");
+    let text = include_str!("../../docs/reference/identities.md");
     let rows = text.split("| sender | messages |").nth(1).expect("the table").lines().skip(2);
     let rows = rows.take_while(|line| line.starts_with('|'));
     let sender = |line: &str| {

@@ -49,12 +49,9 @@ fn the_documentation_lists_every_audit_event_every_refusal_and_every_risk() {
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
     };
     let (audit, interface_a, store) =
-        (page("explanation/audit.md"), page("reference/interface-a.md"), page("explanation/store.md"));
+        (page("explanation/audit.md"), page("reference/interface-a.md"), page("reference/store.md"));
     for risk in StoreRisk::ALL {
-        assert!(
-            store.contains(&format!("| `{}` |", risk.code())),
-            "docs/explanation/store.md lacks {risk:?}"
-        );
+        assert!(store.contains(&format!("| `{}` |", risk.code())), "docs/reference/store.md lacks {risk:?}");
     }
     for event in Event::NAMES {
         // A row lists related events as `device-added`, `-changed`.

@@ -1,4 +1,4 @@
-//! The set-up of PostgreSQL as `docs/explanation/store.md` describes it, step by step, with a server that has
+//! The set-up of PostgreSQL as `docs/howto/postgresql.md` describes it, step by step, with a server that has
 //! a certificate. Only names differ: the server, the folder, and the passwords.
 
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use crate::harness::cluster::Cluster;
 use crate::harness::{Site, Wire, framed, message};
 
-const PAGE: &str = include_str!("../../docs/explanation/store.md");
+const PAGE: &str = include_str!("../../docs/howto/postgresql.md");
 const NAME: &str = "00A037FFFE000001";
 const PASSWORDS: [&str; 2] = ["owner-s3cret", "serving-s3cret"];
 

@@ -86,7 +86,7 @@ pub(super) async fn run(
     broken.extend(missing_heads(verifier, file, store, output).await?.iter().map(|head| {
         format!(
             "row {head}, which this node remembers, is not there: the store went back, or the chain was rewritten \
-             (docs/explanation/store.md, \"When the store went back\")"
+             (docs/howto/incidents.md, \"When the store went back\")"
         )
     }));
     let checked = Checked::new(inspection, &contents, broken, &store.unaccepted_risks());

@@ -55,8 +55,9 @@ impl Store {
         })
     }
 
-    /// Copies the store into a new file while it is in use; see `docs/reference/operations.md`. Returns the
-    /// messages of the copy whose bytes differ from their digest, as they do in the store: the copy stays.
+    /// Copies the store into a new file while it is in use; see `docs/howto/backup-and-restore.md`. Returns
+    /// the messages of the copy whose bytes differ from their digest, as they do in the store: the copy
+    /// stays.
     ///
     /// # Errors
     /// When the file exists, cannot be written, or fails the integrity check afterwards; and always for a

@@ -465,4 +465,4 @@ const MAX_NOTES: usize = 64;
 const OTHER_HELP: &str = "docs/help/other-chain-broken.md";
 
 /// The page about these findings.
-const HELP: &str = "docs/explanation/store.md#when-the-store-went-back";
+const HELP: &str = "docs/howto/incidents.md#when-the-store-went-back";

@@ -1,5 +1,5 @@
 //! The rights that the platform's role needs in the database: one table, from which `check` and `/readyz`
-//! learn what is missing, and with which a test compares the grants of `docs/explanation/store.md`.
+//! learn what is missing, and with which a test compares the grants of `docs/howto/postgresql.md`.
 
 use crate::store::records::removals::Removals;
 use crate::store::statement::Statement;

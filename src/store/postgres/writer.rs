@@ -139,7 +139,7 @@ impl Writer {
                 session.add(StoreRisk::ForeignCode, "in the session that writes");
                 tracing::error!(
                     "code in the database has changed the session that writes; it is closed, and another one \
-                     is opened: find out who created that code (docs/explanation/store.md, \"Risks of the store\")"
+                     is opened: find out who created that code (docs/reference/store.md, \"Risks of the store\")"
                 );
                 self.lose(StoreError::Risky(session)).await;
             }

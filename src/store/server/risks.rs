@@ -122,7 +122,7 @@ impl ObservedRisks {
                 tracing::error!(
                     risk = risk.code(),
                     "the store can lose or hide acknowledged messages: {described}; nothing is acknowledged until \
-                     that is changed back or accepted (docs/explanation/store.md, \"Risks of the store\")"
+                     that is changed back or accepted (docs/reference/store.md, \"Risks of the store\")"
                 );
             }
         }

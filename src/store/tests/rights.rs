@@ -15,7 +15,7 @@ use crate::store::write::entry::Write;
 
 /// A block of SQL in the documentation, by its first line.
 fn documented(first_line: &str) -> &'static str {
-    let text = include_str!("../../../docs/explanation/store.md");
+    let text = include_str!("../../../docs/howto/postgresql.md");
     let blocks = text.split("```sql\n").skip(1).filter_map(|block| block.split("```").next());
     let mut found = blocks.filter(|block| block.lines().next() == Some(first_line));
     let block = found.next().unwrap_or_else(|| panic!("no block begins with {first_line}"));

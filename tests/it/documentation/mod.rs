@@ -1,5 +1,6 @@
 //! The documentation: its links, its map, and what it says about the program.
 
 mod claims;
+mod commands;
 mod links;
 mod pages;
