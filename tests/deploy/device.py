@@ -1,10 +1,10 @@
 """A device that sends messages over mutual TLS, from outside of the project: Python's ssl, which is OpenSSL.
 
-    device.py FOLDER HOST COUNT [RATE [FIRST]]
+    device.py FOLDER HOST[:PORT] COUNT [RATE [FIRST]]
 
 FOLDER has chain.pem, key.pem, and roots.pem. It sends COUNT messages, numbered from FIRST (1), at most 32 of them unanswered,
 at most RATE a second (0: as fast as they are answered), connects again when the connection ends, and sends again what has not been acknowledged then, as devices do.
-FOLDER/acknowledged gets a line with the control id of each message that was acknowledged positively. The last line of its output
+FOLDER/acknowledged gets a further line with the control id of each message that was acknowledged positively. The last line of its output
 has the number of connections.
 """
 import os
@@ -35,8 +35,9 @@ def message(number):
 def connect(folder, host):
     context = ssl.create_default_context(cafile=os.path.join(folder, "roots.pem"))
     context.load_cert_chain(os.path.join(folder, "chain.pem"), os.path.join(folder, "key.pem"))
-    plain = socket.create_connection((host, 2575), timeout=10)
-    return context.wrap_socket(plain, server_hostname=host)
+    name, _, port = host.partition(":")
+    plain = socket.create_connection((name, int(port or 2575)), timeout=10)
+    return context.wrap_socket(plain, server_hostname=name)
 
 
 def answers(buffer):
@@ -89,7 +90,7 @@ def main():
     first = int(sys.argv[5]) if len(sys.argv) > 5 else 1
     waiting = dict.fromkeys(range(first, first + count))
     connections, end = 0, time.monotonic() + LIMIT_SECONDS
-    with open(os.path.join(folder, "acknowledged"), "w", encoding="ascii", buffering=1) as record:
+    with open(os.path.join(folder, "acknowledged"), "a", encoding="ascii", buffering=1) as record:
         while waiting:
             if time.monotonic() > end:
                 sys.exit(f"{len(waiting)} messages were not acknowledged")
