@@ -75,20 +75,12 @@ impl ReportedAlert {
         let mut alerts = Vec::new();
         let all = Alert::all_of(&parsed);
         let devices = AlarmDevices::of(&all, characters, &known_patient);
-        let onsets: HashSet<_> = all
-            .iter()
-            .filter_map(Alert::report)
-            .filter(|report| report.continues.is_none())
-            .map(|report| (report.key.filler, report.device))
-            .collect();
+        let onsets = onsets(&all);
         for alert in all.iter().take(AlertReport::MAX_PER_MESSAGE) {
             let report = alert.report();
             let parent = report.as_ref().and_then(|report| report.continues.clone());
-            // The message may have the beginning and the end of an alert.
-            let begins_here = report
-                .as_ref()
-                .zip(parent.clone())
-                .is_some_and(|(report, parent)| onsets.contains(&(parent, report.device.clone())));
+            let begun = parent.clone().zip(report.as_ref().map(|report| report.device.clone()));
+            let begins_here = begun.is_some_and(|begun| onsets.contains(&begun));
             let key = report.map(|report| report.key);
             let is_recorded = summary.verdict.rejection().is_none();
             let origin = match &key {
@@ -115,6 +107,13 @@ impl ReportedAlert {
         }
         Ok(alerts)
     }
+}
+
+/// The numbers and devices of the alerts that begin in a message: it may have their ends too.
+fn onsets(alerts: &[Alert<'_>]) -> HashSet<(Filler, Vec<u8>)> {
+    let reports = alerts.iter().filter_map(Alert::report);
+    let onsets = reports.filter(|report| report.continues.is_none());
+    onsets.map(|report| (report.key.filler, report.device)).collect()
 }
 
 /// The alerts of a message in words; none where `transaction` is not PCD-04.

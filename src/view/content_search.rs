@@ -19,6 +19,24 @@ pub struct ContentTerms<'a> {
     pub text: &'a str,
 }
 
+impl ContentTerms<'_> {
+    /// The reason of a person as the audit trail stores it. It stays in the trail when the messages are gone.
+    ///
+    /// # Errors
+    /// When it is missing or too long, or repeats what is searched for.
+    pub fn reason(&self, reason: &str) -> Result<String, &'static str> {
+        let reason = reason.trim();
+        if reason.is_empty() || reason.chars().count() > MAX_REASON {
+            return Err(NO_REASON);
+        }
+        let written = reason.to_lowercase();
+        let numbers = [self.patient, self.order].map(|number| number.split('^').next().unwrap_or_default());
+        let sought = numbers.into_iter().chain([self.text]).map(|text| text.trim().to_lowercase());
+        let is_repeated = |text: String| text.chars().count() >= MIN_REPEATED && written.contains(&text);
+        if sought.into_iter().any(is_repeated) { Err(TELLING_REASON) } else { Ok(reason.to_owned()) }
+    }
+}
+
 /// A search that can be made.
 pub struct ContentQuery {
     filter: MessageFilter,
@@ -98,6 +116,14 @@ impl ContentQuery {
     }
 }
 
+/// Characters of a reason.
+const MAX_REASON: usize = 200;
+/// Characters of a number or a text that a reason must not have: fewer are in many words.
+const MIN_REPEATED: usize = 3;
+const NO_REASON: &str = "a reason is missing, or has more than 200 characters: write in a few words why you search; \
+                         the audit trail records it with your name";
+const TELLING_REASON: &str = "the reason repeats what is searched for, and stays in the audit trail: write it without \
+                              names and numbers of patients";
 const NOTHING: &str = "a search needs a number of a patient, a number of an order, or a text";
 const BOTH: &str = "a search is by a patient or by an order, not by both";
 const NO_NUMBER: &str = "a number has at least one character before the first ^, and at most 200";
@@ -114,6 +140,21 @@ mod tests {
 
     fn made(terms: ContentTerms<'_>, filter: MessageFilter) -> Result<ContentQuery, &'static str> {
         ContentQuery::new(terms, filter, &PatientKey::new(b"key"))
+    }
+
+    #[test]
+    fn a_reason_is_bounded_and_does_not_repeat_what_is_searched_for() {
+        let terms =
+            ContentTerms { patient: "Gh-47^^^H", order: "12", text: "kinked", ..ContentTerms::default() };
+        assert_eq!(terms.reason(" transfer of 12 beds ").as_deref(), Ok("transfer of 12 beds"));
+        for (reason, expected) in [
+            (String::new(), NO_REASON),
+            ("x".repeat(201), NO_REASON),
+            ("transfer of GH-47".to_owned(), TELLING_REASON),
+            ("Kinked tubes".to_owned(), TELLING_REASON),
+        ] {
+            assert_eq!(terms.reason(&reason), Err(expected), "{reason}");
+        }
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::event::{self, Certainty, certainty};
 use super::facet::facet;
 use super::filler::Filler;
-use super::report::{AlertReport, equipment_of};
 use super::request::Request;
 use super::terms::names_nothing;
 use crate::hl7::{Field, Message};
@@ -94,18 +93,6 @@ impl<'m> Alert<'m> {
     #[must_use]
     pub fn filler(&self) -> Option<&Filler> {
         self.request.as_ref()?.filler.as_ref()
-    }
-
-    /// The key of the report; `None` when OBR-3, OBX-14 and OBR-7 do not identify it.
-    #[must_use]
-    pub fn report(&self) -> Option<AlertReport> {
-        AlertReport::of(self)
-    }
-
-    /// The equipment that the event names, as the key of the report has it; empty where it names none.
-    #[must_use]
-    pub fn equipment(&self) -> Vec<u8> {
-        self.event.map(|event| equipment_of(&event, &self.participants)).unwrap_or_default()
     }
 
     /// The field that names its device: OBX-18 of the event, PRT-10, 16 or 20 behind it, or OBX-18 of the

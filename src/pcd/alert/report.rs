@@ -37,6 +37,20 @@ pub struct AlertReport {
     pub device: Vec<u8>,
 }
 
+impl Alert<'_> {
+    /// The key of the report; `None` when OBR-3, OBX-14 and OBR-7 do not identify it.
+    #[must_use]
+    pub fn report(&self) -> Option<AlertReport> {
+        AlertReport::of(self)
+    }
+
+    /// The equipment that the event names, as the key of the report has it; empty where it names none.
+    #[must_use]
+    pub fn equipment(&self) -> Vec<u8> {
+        self.event.map(|event| equipment_of(&event, &self.participants)).unwrap_or_default()
+    }
+}
+
 impl AlertReport {
     /// The report of an alert; `None` when it cannot be identified.
     pub(super) fn of(alert: &Alert<'_>) -> Option<Self> {

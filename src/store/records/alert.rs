@@ -53,6 +53,12 @@ pub(in crate::store) fn filler_digest(filler: &Filler, device: &[u8]) -> [u8; 32
     digest(parts.unwrap_or(&all))
 }
 
+/// The key, and the number, of the row of the latest alert with a number, of whichever device: reports that
+/// name no device continue it.
+pub(in crate::store) fn latest_digest(Filler { number, namespace, assigner }: &Filler) -> [u8; 32] {
+    digest(&[b"latest", number, namespace, assigner])
+}
+
 /// See [`former_report_digest`].
 pub(in crate::store) fn former_filler_digest(Filler { number, assigner, .. }: &Filler) -> [u8; 32] {
     digest(&[number, assigner])

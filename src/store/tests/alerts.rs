@@ -121,15 +121,24 @@ async fn an_alert_with_a_number_of_another_device_behind_the_gateway_is_another_
         report(&store, &place, &format!("END-{bed}"), &end).await;
         assert_eq!(first(&store, &end).await.as_deref(), Some(first_of), "{bed}");
     }
+    // A later phase that names no device is one of the latest alert.
+    let update = later("update", "1", "1", "t3");
+    report(&store, &place, "UPDATE", &update).await;
+    assert_eq!(first(&store, &update).await.as_deref(), Some("TWO"));
+    report(&store, &place, "ONE-AGAIN", &one).await;
+    let end = later("end", "1", "1", "t4");
+    report(&store, &place, "END-UNNAMED", &end).await;
+    assert_eq!(first(&store, &end).await.as_deref(), Some("TWO"), "sent again");
     // A beginning that names no device may be that of any.
     report(&store, &place, "UNNAMED", &start("7", "t1")).await;
     let end = of("BED-1", later("end", "7", "7", "t2"));
     report(&store, &place, "END-7", &end).await;
     assert_eq!(first(&store, &end).await.as_deref(), Some("UNNAMED"));
     // One of another device is none.
-    let end = of("BED-3", later("end", "1", "1", "t2"));
-    report(&store, &place, "END-3", &end).await;
-    assert_eq!(first(&store, &end).await.as_deref(), Some("END-3"));
+    report(&store, &place, "FIVE", &of("BED-1", start("5", "t1"))).await;
+    let end = of("BED-3", later("end", "5", "5", "t2"));
+    report(&store, &place, "END-5", &end).await;
+    assert_eq!(first(&store, &end).await.as_deref(), Some("END-5"));
 }
 
 async fn the_same_alert_of_another_device_is_another_alert(place: TestStore) {

@@ -20,7 +20,14 @@ fn connection(admitted: bool, unfit: Option<UnfitUses>) -> Event {
     let (peer, certificate) = ("192.0.2.7:50123".parse().unwrap(), Certificate { unfit, ..certificate() });
     if admitted {
         let (session, device) = (SessionId::at(Timestamp::UNIX_EPOCH), "PUMP-1".parse().unwrap());
-        return Event::ConnectionAccepted { session, peer, device, certificate, revocation: Vec::new() };
+        return Event::ConnectionAccepted {
+            session,
+            peer,
+            balancer: None,
+            device,
+            certificate,
+            revocation: Vec::new(),
+        };
     }
     Event::ConnectionRefused {
         peer,
