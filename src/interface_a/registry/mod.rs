@@ -1,0 +1,383 @@
+//! The open sessions.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::pending_replies::{Exchange, PendingReplies};
+use super::unawaited::{Unawaited, UnawaitedAnswer};
+use crate::authz::Directory;
+use crate::model::{Deadline, DeviceId, Refusal, SessionId};
+use crate::revocation::{Engine, IssuedCertificate, Status, Verdict, issuer_keys};
+
+/// The list of open sessions. The directory and revocation watches end sessions through it; the dispatcher
+/// sends messages to devices through it.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    sessions: Arc<Mutex<Sessions>>,
+    pending_replies: PendingReplies,
+}
+
+/// An open session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Its id.
+    pub id: SessionId,
+    /// The Common Name of the certificate.
+    pub device: DeviceId,
+    /// The address from which the device connected.
+    pub peer: SocketAddr,
+    /// When it was opened.
+    pub since: Timestamp,
+    /// The negotiated TLS version.
+    pub version: &'static str,
+    /// The negotiated cipher suite.
+    pub suite: &'static str,
+}
+
+/// Why a message cannot be delivered to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DeliverError {
+    /// The device is not connected.
+    #[error("the device is not connected")]
+    NotConnected,
+    /// A message with the same MSH-10 waits for its acknowledgement.
+    #[error("a message with this control id already waits for its acknowledgement")]
+    AlreadyPending,
+    /// The delivery queue of the session is full.
+    #[error("too many messages already wait for this device")]
+    Busy,
+}
+
+/// A message for a device.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Its MSH-10.
+    pub control_id: Vec<u8>,
+    /// Whether a CA is followed by an application acknowledgement.
+    pub application: bool,
+    /// Its MSH-11.1, which that of its acknowledgements has to be.
+    pub mode: Vec<u8>,
+    /// From when it is no longer sent.
+    pub deadline: Deadline,
+    /// The message in its frame.
+    pub frame: Bytes,
+}
+
+/// A session that takes a message. Chosen before the message is claimed: a device that is added under the
+/// name of a removed one connects later, and cannot get what was meant for the other.
+#[derive(Debug)]
+pub struct Recipient {
+    device: DeviceId,
+    session: SessionId,
+    deliveries: mpsc::Sender<Outgoing>,
+}
+
+/// A message for a device, on its way into the session.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// Its MSH-10.
+    pub(super) control_id: Vec<u8>,
+    /// From when it is no longer sent.
+    pub(super) deadline: Deadline,
+    pub(super) frame: Bytes,
+}
+
+/// What a session receives from the registry.
+#[derive(Debug)]
+pub(super) struct Channels {
+    pub(super) deliveries: mpsc::Receiver<Outgoing>,
+    pub(super) withdrawn: watch::Receiver<Option<Refusal>>,
+    idle_since: IdleSince,
+    pub(super) unawaited: Unawaited,
+    /// How many unawaited answers of the session may wait for the dispatcher.
+    pub(super) unawaited_permits: Arc<Semaphore>,
+    _registration: Registration,
+}
+
+/// How many sessions a device may have, and the time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SessionLimit {
+    pub(super) sessions: usize,
+    pub(super) now: Instant,
+}
+
+/// Since when a session has been idle; `None` while it is busy.
+type IdleSince = Arc<Mutex<Option<Instant>>>;
+
+#[derive(Debug, Default)]
+struct Sessions {
+    by_id: HashMap<SessionId, Entry>,
+    by_device: HashMap<DeviceId, BTreeSet<SessionId>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    info: SessionInfo,
+    path: Arc<[IssuedCertificate]>,
+    deliveries: mpsc::Sender<Outgoing>,
+    withdrawn: watch::Sender<Option<Refusal>>,
+    idle_since: IdleSince,
+}
+
+impl Entry {
+    /// Whether the session has not been asked to end.
+    fn stays(&self) -> bool {
+        self.withdrawn.borrow().is_none()
+    }
+
+    fn withdraw(&self, refusal: Refusal) {
+        // The session may have ended in this moment.
+        let _ = self.withdrawn.send(Some(refusal));
+    }
+}
+
+impl Sessions {
+    fn insert(&mut self, entry: Entry) {
+        self.by_device.entry(entry.info.device.clone()).or_default().insert(entry.info.id);
+        self.by_id.insert(entry.info.id, entry);
+    }
+
+    fn remove(&mut self, id: SessionId) {
+        let Some(entry) = self.by_id.remove(&id) else { return };
+        if let Some(sessions) = self.by_device.get_mut(&entry.info.device) {
+            sessions.remove(&id);
+            if sessions.is_empty() {
+                self.by_device.remove(&entry.info.device);
+            }
+        }
+    }
+
+    /// The sessions of a device, the oldest first.
+    fn of_device(&self, device: &DeviceId) -> impl DoubleEndedIterator<Item = &Entry> {
+        let ids = self.by_device.get(device).into_iter().flatten();
+        ids.filter_map(|id| self.by_id.get(id))
+    }
+
+    /// Makes room for one more session of the device: the one that has been idle longest makes way.
+    fn make_room(
+        &self,
+        device: &DeviceId,
+        limit: SessionLimit,
+        expects: impl Fn(SessionId) -> bool,
+    ) -> Result<(), Refusal> {
+        let own: Vec<_> = self.of_device(device).filter(|entry| entry.stays()).collect();
+        if own.len() < limit.sessions {
+            return Ok(());
+        }
+        let idle_since = |entry: &Entry| {
+            let since = *entry.idle_since.lock().unwrap_or_else(PoisonError::into_inner);
+            since.filter(|since| limit.now.saturating_duration_since(*since) >= IDLE_TIME)
+        };
+        let idle = own.iter().filter(|entry| !expects(entry.info.id));
+        let (_, idle) = idle
+            .filter_map(|entry| idle_since(entry).map(|since| (since, entry)))
+            .min_by_key(|(since, _)| *since)
+            .ok_or(Refusal::TooManySessions)?;
+        idle.withdraw(Refusal::TooManySessions);
+        Ok(())
+    }
+}
+
+impl Channels {
+    /// Reports since when the session has been idle; `None` while it is busy.
+    pub(super) fn set_idle_since(&self, since: Option<Instant>) {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+}
+
+/// Removes the session from the list when it is dropped, however the session ended.
+#[derive(Debug)]
+struct Registration {
+    registry: Registry,
+    id: SessionId,
+}
+
+impl Registry {
+    /// Every open session.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        self.entries().by_id.values().map(|entry| entry.info.clone()).collect()
+    }
+
+    /// Ends the sessions of devices that `directory` no longer admits: authorization is checked after the
+    /// handshake as well.
+    pub fn recheck(&self, directory: &Directory) {
+        for entry in self.entries().by_id.values() {
+            match directory.admit(&entry.info.device, issuer_keys(&entry.path)) {
+                Ok(device) if device.id == entry.info.device => {}
+                // The entry was merged into another spelling: what is stored belongs to that one from now on.
+                Ok(_) => entry.withdraw(Refusal::UnknownDevice),
+                Err(refusal) => entry.withdraw(refusal),
+            }
+        }
+    }
+
+    /// Ends the sessions whose path `lost_admission` refuses. A revocation status that has become
+    /// undetermined must not end a session.
+    pub fn recheck_certificates(
+        &self,
+        lost_admission: impl Fn(&Arc<[IssuedCertificate]>) -> Option<Refusal>,
+    ) {
+        let paths: Vec<_> =
+            self.entries().by_id.iter().map(|(id, entry)| (*id, Arc::clone(&entry.path))).collect();
+        // A lookup takes microseconds; the lock on the list is not held during lookups.
+        for (id, path) in paths {
+            if let Some(refusal) = lost_admission(&path)
+                && let Some(entry) = self.entries().by_id.get(&id)
+            {
+                entry.withdraw(refusal);
+            }
+        }
+    }
+
+    /// Whether the device has an open session on this node.
+    #[must_use]
+    pub fn is_connected(&self, device: &DeviceId) -> bool {
+        self.entries().by_device.contains_key(device)
+    }
+
+    /// How many open sessions the device has on this node.
+    #[must_use]
+    pub fn sessions_of(&self, device: &DeviceId) -> usize {
+        self.entries().by_device.get(device).map_or(0, BTreeSet::len)
+    }
+
+    /// The newest session of the device.
+    ///
+    /// # Errors
+    /// When the device is not connected.
+    pub fn recipient(&self, device: &DeviceId) -> Result<Recipient, DeliverError> {
+        let entries = self.entries();
+        // A device may reconnect before its old connection times out; the new one reaches it.
+        let newest = entries.of_device(device).next_back().ok_or(DeliverError::NotConnected)?;
+        let (device, session, deliveries) = (device.clone(), newest.info.id, newest.deliveries.clone());
+        Ok(Recipient { device, session, deliveries })
+    }
+
+    /// Sends a message on a session, unless it expires before the session takes it. Its acknowledgements may
+    /// come on any session of the device.
+    ///
+    /// # Errors
+    /// When the session has ended, its queue is full, or a message with this MSH-10 is pending.
+    pub fn deliver(
+        &self,
+        Recipient { device, session, deliveries }: &Recipient,
+        Delivery { control_id, application, mode, deadline, frame }: Delivery,
+    ) -> Result<Exchange, DeliverError> {
+        let exchange = self.pending_replies.expect(device, &control_id, Some(*session), application, mode);
+        let exchange = exchange.ok_or(DeliverError::AlreadyPending)?;
+        deliveries.try_send(Outgoing { control_id, deadline, frame }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
+            mpsc::error::TrySendError::Closed(_) => DeliverError::NotConnected,
+        })?;
+        Ok(exchange)
+    }
+
+    /// Waits for the application acknowledgement of a message that `device` has already accepted (CA).
+    ///
+    /// # Errors
+    /// When a message with this MSH-10 is pending.
+    pub fn await_application(
+        &self,
+        device: &DeviceId,
+        control_id: &[u8],
+        mode: Vec<u8>,
+    ) -> Result<Exchange, DeliverError> {
+        let exchange = self.pending_replies.expect(device, control_id, None, true, mode);
+        exchange.ok_or(DeliverError::AlreadyPending)
+    }
+
+    /// The next acknowledgement that no message of this node waits for.
+    pub async fn unawaited_answer(&self) -> UnawaitedAnswer {
+        self.pending_replies.unawaited().next().await
+    }
+
+    /// The same, if one is there.
+    #[must_use]
+    pub fn try_unawaited_answer(&self) -> Option<UnawaitedAnswer> {
+        self.pending_replies.unawaited().try_next()
+    }
+
+    /// The messages that wait for acknowledgements, shared by all sessions.
+    pub(super) fn pending_replies(&self) -> PendingReplies {
+        self.pending_replies.clone()
+    }
+
+    /// Lists a session, if `admit` still admits its peer and the device may have one more.
+    ///
+    /// The handshake decides when the certificate arrives; a peer may withhold its Finished until an operator
+    /// has suspended it. `admit` reads the current directory and revocation status while the list is locked.
+    /// [`Registry::recheck`] and [`Registry::recheck_certificates`] take the same lock after each change, so
+    /// a change is either seen by `admit` or ends the session: no order of events lets it pass (A8, A9.4).
+    ///
+    /// # Errors
+    /// Why `admit` refuses the peer, or that the device has too many sessions and none of them is idle.
+    pub(super) fn register(
+        &self,
+        info: SessionInfo,
+        path: Arc<[IssuedCertificate]>,
+        limit: SessionLimit,
+        admit: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<Channels, Refusal> {
+        let (deliver, deliveries) = mpsc::channel(MAX_QUEUED_DELIVERIES);
+        let (withdraw, withdrawn) = watch::channel(None);
+        let idle_since = IdleSince::default();
+        let registration = Registration { registry: self.clone(), id: info.id };
+        {
+            let mut entries = self.entries();
+            let expects = |session| self.pending_replies.expects_on(session);
+            let room = || entries.make_room(&info.device, limit, expects);
+            if let Err(refusal) = admit().and_then(|()| room()) {
+                // The registration takes the lock when it is dropped.
+                drop(entries);
+                return Err(refusal);
+            }
+            let idle_since = Arc::clone(&idle_since);
+            entries.insert(Entry { info, path, deliveries: deliver, withdrawn: withdraw, idle_since });
+        }
+        let unawaited = self.pending_replies.unawaited().clone();
+        let unawaited_permits = Arc::new(Semaphore::new(MAX_UNAWAITED));
+        Ok(Channels {
+            deliveries,
+            withdrawn,
+            unawaited,
+            unawaited_permits,
+            idle_since,
+            _registration: registration,
+        })
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a certificate of the path is known to be revoked. Does not wait.
+pub(super) fn is_revoked(revocation: &Engine, path: &Arc<[IssuedCertificate]>) -> bool {
+    let is_revoked = |status: &Status| matches!(status.verdict, Verdict::Revoked { .. });
+    revocation.peek(path).iter().any(is_revoked)
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.registry.entries().remove(self.id);
+        self.registry.pending_replies.abandon(self.id);
+    }
+}
+
+/// Unawaited answers of one session that may wait for the dispatcher.
+const MAX_UNAWAITED: usize = 64;
+
+/// A session without a byte and without a message in flight for this time may make way for a new one.
+const IDLE_TIME: Duration = Duration::from_mins(1);
+/// Messages that may wait in the queue of one session.
+const MAX_QUEUED_DELIVERIES: usize = 64;
+
+#[cfg(test)]
+mod tests;
