@@ -56,6 +56,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::ConnectionAccepted {
             session,
             peer: peer(),
+            balancer: Some("192.0.2.80".parse().unwrap()),
             device: id(),
             certificate: certificate(),
             revocation: vec![evidence()],
@@ -167,6 +168,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             reason: Some("transfer".to_owned()),
             ..ContentSearch::default()
         })),
+        Event::ContentRefused(RefusedLook { what: "/messages/search".to_owned(), actor: actor() }),
         Event::MessagesExported {
             selection: Selection { device: Some(id()), since: Some(at), ..Selection::default() },
             actor: actor(),
@@ -177,7 +179,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             permit: Box::new(Permit::sign(&Repeating, &node(), MessageKind::Accepted, at).unwrap()),
         },
         Event::PersonLoggedIn { actor: actor() },
-        Event::PersonLoggedOut { why: "idle".to_owned(), actor: actor() },
+        Event::PersonLoggedOut(Logout { why: "idle".to_owned(), actor: actor() }),
         Event::StoreCopied { actor: actor() },
         Event::AuditExported { format: ExportFormat::Jsonl, since: Some(at), actor: actor() },
         Event::AuditVerified {

@@ -4,6 +4,7 @@
 //! entry is refused as ever: the holder of one enrolled certificate must not learn another device. So is one
 //! in which readers may find different devices, or which looks like another one.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -44,8 +45,8 @@ pub fn is_learning(device: &Device, at: Timestamp) -> bool {
 /// # Errors
 /// With that claim.
 pub fn check(device: &Device, directory: &Directory, claims: &Claims) -> Result<(), Violation> {
-    let is_open =
-        |identity: &DeviceIdentity| claims.identities.iter().any(|claim| claim.identity == *identity);
+    let open: HashSet<_> = claims.identities.iter().map(|claim| &claim.identity).collect();
+    let is_open = |identity: &DeviceIdentity| open.contains(identity);
     let refused = rules::not_allowed(device, directory, claims)
         .find(|claim| !is_open(&claim.identity) || directory.learnable(&device.id, &claim.identity).is_err());
     match refused {

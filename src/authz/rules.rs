@@ -3,7 +3,7 @@
 use super::{Device, Directory};
 use crate::hl7::Rejection;
 use crate::model::DeviceId;
-use crate::pcd::{Claim, Claims, DeviceIdentity, IdentityPattern};
+use crate::pcd::{Claim, Claims, DeviceIdentity, IdentityPattern, Vendors};
 
 /// A message names a device that its certificate may not speak for.
 ///
@@ -48,10 +48,12 @@ pub fn not_allowed<'c>(
     };
     let names = claims.names.iter().filter(is_device);
     let all = claims.identities.iter().chain(&claims.hidden).chain(names);
+    let named = || claims.identities.iter().map(|claim| &claim.identity);
+    let listed = device.speaks_for.iter().map(|pattern| (pattern, pattern.vendors(named())));
+    let listed: Vec<_> = listed.collect();
     all.filter(move |claim| {
-        let named = || claims.identities.iter().map(|claim| &claim.identity);
-        let is_listed = |pattern: &IdentityPattern| {
-            pattern.allows_beside(&claim.identity, named())
+        let is_listed = |(pattern, vendors): &(&IdentityPattern, Vendors<'_>)| {
+            pattern.allows_beside(&claim.identity, vendors)
                 && !(pattern.is_wide()
                     && (directory.names_other(&device.id, &claim.identity) || is_alike(claim)))
         };
@@ -59,7 +61,7 @@ pub fn not_allowed<'c>(
         // Common Names are compared exactly: another device has the same name in another case.
         let is_written =
             || !is_exact || claim.written.as_deref().is_none_or(|written| written == device.id.as_str());
-        !(is_own() && is_written() || device.speaks_for.iter().any(is_listed))
+        !(is_own() && is_written() || listed.iter().any(is_listed))
     })
 }
 
@@ -135,6 +137,27 @@ mod tests {
     const OTHER_EUI64: &str = "00A0370000000042";
     const OTHER_UUID: &str = "46637152-3159-5f31-be9c-86e104aaf384";
     const EQUIPMENT: &str = "OBX|1|NM|1^X|1.0.0.1|5|||||||||||||A^^00A037EB21757810^EUI-64\r";
+
+    // Each UUID needs the vendor beside it, wherever that stands in the message.
+    #[test]
+    fn the_cost_of_many_uuids_of_a_vendor_is_linear() {
+        let patterns = ["uuid:*^001221*", "uuid:*^mindray.com^DNS"];
+        let patterns = patterns.map(|pattern| pattern.parse().unwrap()).to_vec();
+        let device = Device { speaks_for: patterns, ..crate::store::fixtures::gateway("GW") };
+        let directory: Directory = std::iter::once(device.clone()).collect();
+        crate::model::work::assert_linear("UUIDs", |parts| {
+            let mut text = String::from("MSH|^~\\&|A||||2026||ORU^R01^ORU_R01|1|P|2.6\r");
+            for n in 0..parts {
+                text += &format!("OBX|{n}|||||||||||||||||{n:08}-59d7-54b7-b500-8d716e5ca2cb\r");
+            }
+            let vendor = "OBX|0|||||||||||||||||F1^^0012210000000000^EUI-64\r";
+            for (text, refused) in [(format!("{text}{vendor}"), false), (text, true)] {
+                let message = Message::parse(text.as_bytes()).unwrap();
+                let claims = Claims::read(&message, None, usize::MAX);
+                assert_eq!(not_allowed(&device, &directory, &claims).count() >= parts, refused);
+            }
+        });
+    }
 
     #[test]
     fn a_device_speaks_for_itself() {

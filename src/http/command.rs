@@ -27,6 +27,10 @@ impl AdminState {
         let right = self.commands.right(&call);
         let right =
             right.ok_or_else(|| Problem::bad_request("the platform does not execute this command"))?;
+        if let (Right::Content, Err(problem)) = (right, person.demand(right)) {
+            self.refused_looks.record(&self.store, person, "command").await;
+            return Err(problem);
+        }
         person.demand(right)?;
         let stop = CancellationToken::new();
         // When the person waits no more, this future is dropped; the command learns that, and ends by itself.

@@ -17,6 +17,7 @@ mod openapi;
 mod person;
 mod places;
 mod problem;
+mod refused_looks;
 mod reload;
 mod request_id;
 mod route;

@@ -100,28 +100,38 @@ impl Route {
     }
 
     /// Adds the route to `router`.
-    pub(super) fn added_to(self, router: Router<AdminState>, turns: &ApiTurns) -> Router<AdminState> {
+    pub(super) fn added_to(
+        self,
+        router: Router<AdminState>,
+        state: &AdminState,
+        turns: &ApiTurns,
+    ) -> Router<AdminState> {
         let mut handler = self.handler;
         if self.takes_turn {
             handler = handler.route_layer(from_fn_with_state(turns.clone(), api_turns::wait));
         }
         // Outermost: a client without the right waits for nothing, and holds up no other.
-        let entrance =
-            Entrance { path: self.path, right: self.right, takes_parameters: self.takes_parameters };
+        let entrance = Entrance {
+            path: self.path,
+            right: self.right,
+            takes_parameters: self.takes_parameters,
+            state: state.clone(),
+        };
         router.route(self.path, handler.route_layer(from_fn_with_state(entrance, enter)))
     }
 }
 
 /// What stands before a handler.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Entrance {
     path: &'static str,
     right: Option<Right>,
     takes_parameters: bool,
+    state: AdminState,
 }
 
 async fn enter(State(entrance): State<Entrance>, request: Request, next: Next) -> Response {
-    let Entrance { path, right, takes_parameters } = entrance;
+    let Entrance { path, right, takes_parameters, state } = entrance;
     let has_parameters = request.uri().query().is_some_and(|query| !query.is_empty());
     let allowed = match (right, request.extensions().get::<Person>()) {
         (None, _) => Ok(()),
@@ -129,7 +139,13 @@ async fn enter(State(entrance): State<Entrance>, request: Request, next: Next) -
             Some(NotAdmitted(reason)) => Problem::not_admitted().because(reason),
             None => Problem::not_admitted(),
         }),
-        (Some(right), Some(person)) => person.demand(right),
+        (Some(right), Some(person)) => match person.demand(right) {
+            Err(problem) if right == Right::Content => {
+                state.refused_looks.record(&state.store, person, path).await;
+                Err(problem)
+            }
+            demanded => demanded,
+        },
     };
     let mut response = match allowed {
         Ok(()) if has_parameters && !takes_parameters => Problem::bad_request(NO_PARAMETERS).into_response(),

@@ -156,7 +156,7 @@ fn health_router(state: &AdminState) -> Router {
     let turns = ApiTurns::new(state.metrics.clone());
     let routes = routes().into_iter().filter(|route| HEALTH.contains(&route.path()));
     routes
-        .fold(Router::new(), |router, route| route.added_to(router, &turns))
+        .fold(Router::new(), |router, route| route.added_to(router, state, &turns))
         .fallback(async || Problem::not_found("only health and metrics are served here"))
         .layer(from_fn_with_state(request_id::plain_page(), request_id::assign))
         .with_state(state.clone())
@@ -170,7 +170,7 @@ fn router(door: Door, address: PageAddress, pages: Vec<Route>, problem_page: Pro
     let description = ApiDescription(Arc::new(describe(&routes)));
     routes
         .into_iter()
-        .fold(Router::new(), |router, route| route.added_to(router, &turns))
+        .fold(Router::new(), |router, route| route.added_to(router, state, &turns))
         .fallback(async || Problem::not_found("nothing is served here; /help lists what every code means"))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(state.clone(), cross_site::refuse))

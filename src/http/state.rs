@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::command_line::{CommandLine, NoCommands};
 use super::person::Person;
 use super::problem::Problem;
+use super::refused_looks::RefusedLooks;
 use super::reload::{Reloaded, Reloader};
 use crate::audit::{Event, ViewedAs};
 use crate::authz::Directory;
@@ -68,6 +69,7 @@ pub struct AdminState {
     pub(super) reloader: Reloader,
     pub(super) live: Arc<dyn Live>,
     pub(super) commands: Arc<dyn CommandLine>,
+    pub(super) refused_looks: RefusedLooks,
 }
 
 impl FromRef<AdminState> for Reloader {
@@ -163,7 +165,17 @@ impl AdminState {
         live: Arc<dyn Live>,
     ) -> Self {
         let commands = Arc::new(NoCommands);
-        Self { config, metrics, store, revocation, drain, reloader, live, commands }
+        Self {
+            config,
+            metrics,
+            store,
+            revocation,
+            drain,
+            reloader,
+            live,
+            commands,
+            refused_looks: RefusedLooks::default(),
+        }
     }
 
     /// The state of a platform that executes commands for people.

@@ -98,15 +98,21 @@ impl Handshakes {
             match self.arrivals.receive(&mut tcp, address, deadline).await {
                 Ok(origin) => origin,
                 // As a rule it checks whether the port is open.
-                Err(Unannounced::Silent) => return (Origin { address, is_probe: true }, Outcome::Silent),
+                Err(Unannounced::Silent) => {
+                    return (Origin { is_probe: true, ..Origin::direct(address) }, Outcome::Silent);
+                }
                 Err(Unannounced::Refused(refused)) => {
-                    return (Origin { address, is_probe: false }, Outcome::Refused(refused));
+                    return (Origin::direct(address), Outcome::Refused(refused));
                 }
             }
         } else {
-            Origin { address, is_probe: false }
+            Origin::direct(address)
         };
-        (origin, self.perform_from(origin, tcp, deadline).await)
+        let mut outcome = self.perform_from(origin, tcp, deadline).await;
+        if let Outcome::Secured(secured) = &mut outcome {
+            secured.set_balancer(origin.balancer);
+        }
+        (origin, outcome)
     }
 
     /// The same, when the origin is known. Until `deadline` the ClientHello has to be complete.

@@ -37,6 +37,7 @@ impl Opening {
         let event = audit::Event::ConnectionAccepted {
             session,
             peer: peer.address(),
+            balancer: peer.balancer(),
             device: peer.device().id.clone(),
             certificate: peer.certificate().clone(),
             revocation: tls::evidence(peer.revocation()),

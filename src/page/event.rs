@@ -175,6 +175,10 @@ impl Facts<'_> {
                     if reason.is_empty() { Html::default() } else { Html::text(&format!("“{reason}”")) };
                 (Tone::Quiet, "content read".to_owned(), Html::joined([message(), form, self.by(), reason]))
             }
+            "content-refused" => {
+                let what = Html::text(&format!("at {}", self.text("what")));
+                (Tone::Watch, "content refused".to_owned(), Html::joined([what, self.by()]))
+            }
             "messages-searched" => {
                 let sought =
                     ["patient", "order", "text"].into_iter().filter(|key| !self.text(key).is_empty());

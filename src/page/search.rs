@@ -3,20 +3,20 @@
 
 use askama::Template;
 use axum::extract::{Form, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
 use super::element::{Html, grouped, sentence};
 use super::frame::Frame;
 use super::layout::{Choice, Table, choices};
-use super::message::reason_of;
 use super::messages;
 use super::problem::{Failure, NotDone, OrFailure as _, Pages};
 use super::query::{SPANS, since};
-use super::response::page;
+use super::response::page_with;
 use super::visitor::Visitor;
 use crate::http::{AdminState, Person};
-use crate::model::MessageId;
+use crate::model::{MessageId, PatientKey};
 use crate::store::{MessageFilter, Scanned};
 use crate::view::{ContentQuery, ContentTerms};
 
@@ -25,6 +25,8 @@ use crate::view::{ContentQuery, ContentTerms};
 struct SearchPage {
     frame: Frame,
     asked: Asked,
+    /// Why the search cannot be made; possibly empty.
+    problem: String,
     spans: Vec<Choice>,
     /// Since when messages are found by patient and order.
     reach: Html,
@@ -38,6 +40,15 @@ struct Found {
     note: String,
     /// The last message that was read; the search goes on before it. Empty: there is nothing older.
     before: String,
+}
+
+/// What is shown below the form, or above it.
+enum Outcome {
+    /// Nothing was searched for.
+    None,
+    Found(Found),
+    /// Why the search cannot be made.
+    Unusable(&'static str),
 }
 
 /// The form.
@@ -57,7 +68,7 @@ pub(super) struct Asked {
 /// The empty form.
 pub(super) async fn form(State(state): Pages, visitor: Visitor) -> Result<Response, Failure> {
     let frame = Frame::new(&state, visitor, "/messages", TITLE);
-    show(&state, frame, Asked::default(), None).await
+    show(&state, frame, Asked::default(), Outcome::None).await
 }
 
 /// A page of what is found, once the audit trail says who searches and why.
@@ -67,28 +78,18 @@ pub(super) async fn results(
     Form(asked): Form<Asked>,
 ) -> Result<Response, NotDone> {
     let frame = Frame::new(&state, Visitor::from(&person), "/messages", TITLE);
-    let reason = reason_of(&frame, &asked.reason)?;
-    let unusable = |why: &str| Failure::unusable(frame.clone(), "This search cannot be made", sentence(why));
-    let filter = asked.filter(&frame).map_err(unusable)?;
-    let terms = ContentTerms {
-        patient: &asked.patient,
-        order: &asked.order,
-        segment: &asked.segment,
-        text: &asked.text,
-    };
     let key = state.store().patient_key().await;
-    let query = ContentQuery::new(terms, filter, &key).map_err(unusable)?;
+    let (query, reason) = match asked.query(&frame, &key) {
+        Ok(asked) => asked,
+        // With what the person has written: one field of several is to be changed.
+        Err(why) => return Ok(show(&state, frame, asked, Outcome::Unusable(why)).await?),
+    };
     let scanned = state.search_content(&person, &query, reason).await?;
     let found = Found::new(&scanned, &frame, !asked.text.trim().is_empty());
-    Ok(show(&state, frame, asked, Some(found)).await?)
+    Ok(show(&state, frame, asked, Outcome::Found(found)).await?)
 }
 
-async fn show(
-    state: &AdminState,
-    frame: Frame,
-    asked: Asked,
-    found: Option<Found>,
-) -> Result<Response, Failure> {
+async fn show(state: &AdminState, frame: Frame, asked: Asked, outcome: Outcome) -> Result<Response, Failure> {
     let reach = match state.store().searched_since().await.or_failure(&frame)? {
         Some(oldest) => Html::joined([
             Html::text("By patient and order, messages are found since"),
@@ -97,10 +98,25 @@ async fn show(
         None => Html::text("No message in the store has a number of a patient or an order that is indexed"),
     };
     let spans = choices(SPANS, &asked.since);
-    Ok(page(&SearchPage { frame, asked, spans, reach, found }))
+    let (status, problem, found) = match outcome {
+        Outcome::None => (StatusCode::OK, String::new(), None),
+        Outcome::Found(found) => (StatusCode::OK, String::new(), Some(found)),
+        Outcome::Unusable(why) => {
+            (StatusCode::BAD_REQUEST, format!("This search cannot be made. {}", sentence(why)), None)
+        }
+    };
+    Ok(page_with(status, &SearchPage { frame, asked, problem, spans, reach, found }))
 }
 
 impl Asked {
+    /// The search and its reason.
+    fn query(&self, frame: &Frame, key: &PatientKey) -> Result<(ContentQuery, String), &'static str> {
+        let Self { patient, order, segment, text, .. } = self;
+        let terms = ContentTerms { patient, order, segment, text };
+        let reason = terms.reason(&self.reason)?;
+        Ok((ContentQuery::new(terms, self.filter(frame)?, key)?, reason))
+    }
+
     fn filter(&self, frame: &Frame) -> Result<MessageFilter, &'static str> {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let device = given(&self.device).map(|name| name.parse()).transpose();

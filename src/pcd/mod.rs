@@ -22,7 +22,7 @@ pub use alert::{Alert, AlertKey, AlertReport, Filler, is_heartbeat};
 pub use containment::{Containment, Node};
 pub use identity::{
     Claim, Claims, DeviceIdentity, IdentityPattern, IdentityPatternError, NameBytes, PatternList, Place,
-    Skeleton, skeletons, text_skeletons,
+    Skeleton, Vendors, skeletons, text_skeletons,
 };
 pub use known_patient::{KnownPatient, names_patient};
 pub use observation::{Level, Observation, ObservationPath, ObservationPathError};

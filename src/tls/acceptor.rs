@@ -1,6 +1,6 @@
 //! The server side of the handshake on Interface A.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -356,6 +356,11 @@ impl Secured {
     #[must_use]
     pub const fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Notes the load balancer that relays the connection.
+    pub const fn set_balancer(&mut self, balancer: Option<IpAddr>) {
+        self.peer.set_balancer(balancer);
     }
 
     /// The stream and its peer. The memory of the box is free then.

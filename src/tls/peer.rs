@@ -1,6 +1,6 @@
 //! The peer of a completed handshake, as proof of its admission.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::{HandshakeKind, ServerConnection};
@@ -21,6 +21,7 @@ use crate::revocation::{IssuedCertificate, Status};
 pub struct Peer {
     device: Arc<Device>,
     address: SocketAddr,
+    balancer: Option<IpAddr>,
     certificate: Certificate,
     shown: ShownCertificate,
     version: &'static str,
@@ -36,6 +37,7 @@ impl Peer {
         Self {
             device: Arc::clone(&admission.device),
             address,
+            balancer: None,
             certificate: Certificate {
                 // Admitted all the same: an exception of the configuration.
                 unfit: unfit_uses(&admission.facts, &admission.device.id),
@@ -63,6 +65,7 @@ impl Peer {
         Self {
             device: Arc::new(device),
             address,
+            balancer: None,
             certificate,
             shown: crate::model::ShownCertificate {
                 fingerprint: crate::model::Fingerprint::sha256(b"certificate").to_string(),
@@ -90,6 +93,16 @@ impl Peer {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The load balancer that relays the connection, if one does.
+    #[must_use]
+    pub const fn balancer(&self) -> Option<IpAddr> {
+        self.balancer
+    }
+
+    pub(super) const fn set_balancer(&mut self, balancer: Option<IpAddr>) {
+        self.balancer = balancer;
     }
 
     /// Its certificate, as the audit trail records it.

@@ -90,6 +90,8 @@ fn devices_reach_the_platform_through_haproxy_and_nginx_under_their_own_addresse
         for peer in accepted(&platform) {
             assert!(peer.starts_with(&format!("{address}:")), "{kind:?}: {peer}");
         }
+        let row = platform.cli().json(&["audit", "list", "--event", "connection-accepted"]).remove(0);
+        assert_eq!(row["details"]["balancer"], "127.0.0.1", "{kind:?}: {row}");
         eventually("the device is shown with its address", || {
             platform.cli().run(&["device", "show", NAME]).contains(address)
         });

@@ -353,6 +353,8 @@ fn a_row_of_an_invented_node_is_a_finding_and_accepted_by_a_signed_decision() {
     assert_eq!(status.code(), Some(1), "{shown}{error}");
     assert!(shown.contains("n2: row 1") && error.contains("--despite-faults"), "{shown}{error}");
     assert_eq!(cli.try_run(&["audit", "verify"]).0.code(), Some(1), "nothing was accepted");
+    let (status, _, error) = cli.try_run(&["audit", "accept-end", "--node", "nosuch"]);
+    assert!(!status.success() && error.contains("no chain of node nosuch"), "{error}");
     cli.run(&["audit", "accept-end", "--node", "n2", "--despite-faults"]);
     let (status, shown, error) = cli.try_run(&["audit", "verify"]);
     assert!(status.success() && shown.contains("accepted n2: row 1"), "{shown}{error}");

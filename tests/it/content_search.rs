@@ -77,7 +77,18 @@ fn messages_of_a_patient_are_found_and_the_number_is_in_no_row_and_no_line() {
         let (status, _, page) = post(&platform, "/messages/search", form);
         let expected = page.to_lowercase().contains(&expected.to_lowercase());
         assert!(status == 400 && expected, "{form}: {status}: {page}");
+        // What the person has written is still there.
+        for (key, value) in form.split('&').filter_map(|field| field.split_once('=')) {
+            let field = format!("name=\"{key}\" value=\"{value}\"");
+            assert!(key == "since" || page.contains(&field), "{form}: {key}: {page}");
+        }
     }
+    let (status, _, page) =
+        post(&platform, "/messages/search", "patient=gh-xqz1&reason=transfer+of+GH-XQZ1+to+ICU");
+    assert!(status == 400 && page.contains("stays in the audit trail"), "{status}: {page}");
+    // A number of a patient in an address would be in logs and histories: nothing reads it there.
+    let (status, _, page) = open(&platform, "/messages/search?patient=gh-xqz1");
+    assert!(status == 400 && !page.contains("xqz1"), "{status}: {page}");
     assert!(searches(&platform).is_empty(), "what was not searched is not recorded");
 
     let (status, head, page) =

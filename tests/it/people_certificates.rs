@@ -98,6 +98,15 @@ fn people_come_in_over_tls_with_certificates_of_their_own_roots() {
         let (_, status, body) = ward.ask(&platform, Some(&other), "/api/devices", &version);
         assert!(status == 401 && body.contains("you are CN=o.ther,O="), "it has no role: {body}");
     }
+    // A look at content without the role is refused, and on record: once in a minute.
+    let sought = ["--json", "{\"patient\":\"4711\",\"reason\":\"curiosity\"}"];
+    for _ in 0..2 {
+        assert_eq!(ward.status(&platform, &viewer, "/api/messages/search", &sought), 403);
+    }
+    let rows = platform.cli().json(&["audit", "list", "--event", "content-refused"]);
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0]["details"]["what"], "/api/messages/search", "{rows:?}");
+    assert_eq!(rows[0]["details"]["actor"], "CN=v.iewer,O=pcd-platform test PKI", "{rows:?}");
     let suspend = format!("/api/devices/{DEVICE}/suspend");
     let json = ["--json", "{}"];
     assert_eq!(ward.status(&platform, &viewer, &suspend, &json), 403);

@@ -68,6 +68,7 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
         "person-logged-in" => row.authentication(kind::LOGIN),
         "person-logged-out" => row.authentication(kind::LOGOUT),
         "messages-searched" => row.search(),
+        "content-refused" => row.refused_look(),
         "messages-exported" | "store-copied" => row.export(),
         "audit-diverged" | "audit-end-accepted" | "audit-fault-accepted" => row.chain_end(),
         "audit-exported" => row.trail(Outcome::Success),
@@ -220,6 +221,17 @@ impl Row<'_> {
         object.details.push(("message", self.text("message").to_owned()));
         let mut message = self.alert(vec![kind::RESTRICTED_FUNCTION], Outcome::Serious, object);
         message.participants.push(participant(self.text("device"), false));
+        message
+    }
+
+    fn refused_look(&self) -> Message {
+        let mut object = self.resource("messages", "", "3");
+        object
+            .details
+            .push((ALERT, "a person without the role asked for the content of messages".to_owned()));
+        object.details.push(("what", self.text("what").to_owned()));
+        let mut message = self.alert(vec![kind::RESTRICTED_FUNCTION], Outcome::Serious, object);
+        message.participants.push(self.actor());
         message
     }
 

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::removed::RemovedMessages;
+use super::reason::{Logout, RefusedLook};
+use super::report::{acceptance_fields, pruned_fields, signature_fields};
 use super::{CertificateStatus, ChainVerdict, Event, Installed, ReloadedBy, SettledBy, refused_peers};
-use crate::audit::chain::{Acceptance, ChainHead, Permit, Signature};
-use crate::model::{DeviceId, NodeName, hexadecimal};
+use crate::audit::chain::ChainHead;
+use crate::model::{DeviceId, NodeName};
 
 impl Event {
     /// The device of a session that the event is about; `None` for other events.
@@ -69,8 +70,9 @@ impl Event {
             Self::MessageResent { .. } | Self::CopyReplaced { .. } | Self::CopyRenewed { .. } => {
                 self.copy_fields()
             }
+            Self::ContentRefused(RefusedLook { what, actor }) => json!({ "what": what, "actor": actor }),
             Self::PersonLoggedIn { actor } => json!({ "actor": actor }),
-            Self::PersonLoggedOut { why, actor } => json!({ "why": why, "actor": actor }),
+            Self::PersonLoggedOut(Logout { why, actor }) => json!({ "why": why, "actor": actor }),
             Self::DeviceAdded { .. }
             | Self::DeviceChanged { .. }
             | Self::DeviceSuspended { .. }
@@ -133,13 +135,19 @@ impl Event {
     /// Connections, sessions and the liveness of devices.
     fn connection_fields(&self) -> Value {
         match self {
-            Self::ConnectionAccepted { session, peer, device, certificate, revocation } => json!({
-                "session": session.to_string(),
-                "peer": peer.to_string(),
-                "device": device.as_str(),
-                "certificate": certificate.fields(),
-                "revocation": revocation.iter().map(CertificateStatus::fields).collect::<Vec<_>>(),
-            }),
+            Self::ConnectionAccepted { session, peer, balancer, device, certificate, revocation } => {
+                let mut fields = json!({
+                    "session": session.to_string(),
+                    "peer": peer.to_string(),
+                    "device": device.as_str(),
+                    "certificate": certificate.fields(),
+                    "revocation": revocation.iter().map(CertificateStatus::fields).collect::<Vec<_>>(),
+                });
+                if let (Some(fields), Some(balancer)) = (fields.as_object_mut(), balancer) {
+                    fields.insert("balancer".to_owned(), balancer.to_string().into());
+                }
+                fields
+            }
             Self::ConnectionRefused { peer, refusal, certificate, extension, revocation } => {
                 let mut fields = Map::new();
                 fields.insert("peer".to_owned(), peer.to_string().into());
@@ -441,38 +449,6 @@ fn with_person(mut fields: Value, by: &ReloadedBy) -> Value {
         fields.insert("person".to_owned(), person.into());
     }
     fields
-}
-
-/// What a retention pass removed.
-fn pruned_fields(removed: &RemovedMessages, orders: u64, permit: &Permit) -> Value {
-    let mut fields = removed.fields();
-    fields.insert("orders".to_owned(), orders.into());
-    fields.insert("kind".to_owned(), permit.kind.name().into());
-    fields.insert("before".to_owned(), permit.before.to_string().into());
-    fields.extend(signature_fields(&permit.signature));
-    fields.into()
-}
-
-/// What an operator accepted of a chain.
-fn acceptance_fields(acceptance: &Acceptance, actor: &str) -> Value {
-    let Acceptance { node, found, rows, until, signature } = acceptance;
-    let mut fields = signature_fields(signature);
-    fields.insert("node".to_owned(), node.as_str().into());
-    fields.insert("found".to_owned(), found.to_string().into());
-    fields.insert("rows".to_owned(), rows.as_slice().into());
-    fields.insert("until".to_owned(), until.to_string().into());
-    fields.insert("actor".to_owned(), actor.into());
-    fields.into()
-}
-
-/// The keys of a signature in a row.
-fn signature_fields(signature: &Signature) -> Map<String, Value> {
-    let field = |key: &str, value: String| (key.to_owned(), Value::String(value));
-    Map::from_iter([
-        field("scheme", signature.scheme.clone()),
-        field("certificate", hexadecimal::encode(&signature.certificate)),
-        field("signature", hexadecimal::encode(&signature.value)),
-    ])
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod removed;
 mod replaced_copy;
 mod report;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
 
@@ -24,7 +24,7 @@ use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, Refusal, SessionI
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole, UnfitUses, UsageField};
 pub use counted_sessions::CountedSessions;
 pub use feeds_behind::FeedsBehind;
-pub use reason::{ChainFinding, ConfigurationFault, ReloadedBy, SessionEnd, StopReason};
+pub use reason::{ChainFinding, ConfigurationFault, Logout, RefusedLook, ReloadedBy, SessionEnd, StopReason};
 pub use refused_peers::{RefusalCount, RefusedPeers};
 pub use removed::RemovedMessages;
 pub use replaced_copy::ReplacedCopy;
@@ -94,6 +94,8 @@ pub enum Event {
         session: SessionId,
         /// Its address.
         peer: SocketAddr,
+        /// The load balancer that relays the connection and has stated the address.
+        balancer: Option<IpAddr>,
         /// Its Common Name.
         device: DeviceId,
         /// Its certificate.
@@ -391,6 +393,8 @@ pub enum Event {
     },
     /// Messages were searched by what stands in them; written before what was found is shown.
     MessagesSearched(Box<ContentSearch>),
+    /// A person without the role asked for the content of messages.
+    ContentRefused(RefusedLook),
     /// Messages were exported with their content; written before the first one is printed.
     MessagesExported {
         /// Which.
@@ -413,12 +417,7 @@ pub enum Event {
         actor: String,
     },
     /// The session of a person's browser ended.
-    PersonLoggedOut {
-        /// `requested`, `idle`, `limit`, or `displaced` by another session.
-        why: String,
-        /// The actor.
-        actor: String,
-    },
+    PersonLoggedOut(Logout),
     /// The store was copied; written before the copy.
     StoreCopied {
         /// The actor.

@@ -4,7 +4,7 @@ use super::Event;
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 52] = [
+    pub const NAMES: [&'static str; 53] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -44,6 +44,7 @@ impl Event {
         "message-reconsidered",
         "message-viewed",
         "messages-searched",
+        "content-refused",
         "messages-exported",
         Self::MESSAGES_PRUNED,
         "person-logged-in",
@@ -135,6 +136,7 @@ impl Event {
             Self::MessageReconsidered { .. } => "message-reconsidered",
             Self::MessageViewed { .. } => "message-viewed",
             Self::MessagesSearched { .. } => "messages-searched",
+            Self::ContentRefused { .. } => "content-refused",
             Self::MessagesExported { .. } => "messages-exported",
             Self::MessagesPruned { .. } => Self::MESSAGES_PRUNED,
             Self::PersonLoggedIn { .. } => "person-logged-in",

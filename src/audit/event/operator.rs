@@ -25,6 +25,7 @@ impl Event {
                 | Self::MessageReconsidered { .. }
                 | Self::MessageViewed { .. }
                 | Self::MessagesSearched { .. }
+                | Self::ContentRefused { .. }
                 | Self::MessagesExported { .. }
                 | Self::PersonLoggedIn { .. }
                 | Self::PersonLoggedOut { .. }

@@ -195,3 +195,21 @@ impl SessionEnd {
         }
     }
 }
+
+/// A look at content that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedLook {
+    /// The path that was asked for, with the names of its parameters, or `command`.
+    pub what: String,
+    /// The actor.
+    pub actor: String,
+}
+
+/// The end of a person's session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logout {
+    /// `requested`, `idle`, `limit`, or `displaced` by another session.
+    pub why: String,
+    /// The actor.
+    pub actor: String,
+}

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::model::{DeviceId, NodeName, SearchKey};
+use super::removed::RemovedMessages;
+use crate::audit::chain::{Acceptance, Permit, Signature};
+use crate::model::{DeviceId, NodeName, SearchKey, hexadecimal};
 
 /// The form in which the content of a message was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -219,4 +221,36 @@ impl ChainVerdict {
             (rows, None) => json!({ "node": self.node.as_str(), "intact": true, "rows": rows }),
         }
     }
+}
+
+/// What a retention pass removed.
+pub(super) fn pruned_fields(removed: &RemovedMessages, orders: u64, permit: &Permit) -> Value {
+    let mut fields = removed.fields();
+    fields.insert("orders".to_owned(), orders.into());
+    fields.insert("kind".to_owned(), permit.kind.name().into());
+    fields.insert("before".to_owned(), permit.before.to_string().into());
+    fields.extend(signature_fields(&permit.signature));
+    fields.into()
+}
+
+/// What an operator accepted of a chain.
+pub(super) fn acceptance_fields(acceptance: &Acceptance, actor: &str) -> Value {
+    let Acceptance { node, found, rows, until, signature } = acceptance;
+    let mut fields = signature_fields(signature);
+    fields.insert("node".to_owned(), node.as_str().into());
+    fields.insert("found".to_owned(), found.to_string().into());
+    fields.insert("rows".to_owned(), rows.as_slice().into());
+    fields.insert("until".to_owned(), until.to_string().into());
+    fields.insert("actor".to_owned(), actor.into());
+    fields.into()
+}
+
+/// The keys of a signature in a row.
+pub(super) fn signature_fields(signature: &Signature) -> Map<String, Value> {
+    let field = |key: &str, value: String| (key.to_owned(), Value::String(value));
+    Map::from_iter([
+        field("scheme", signature.scheme.clone()),
+        field("certificate", hexadecimal::encode(&signature.certificate)),
+        field("signature", hexadecimal::encode(&signature.value)),
+    ])
 }

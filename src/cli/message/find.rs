@@ -33,7 +33,7 @@ pub(in crate::cli) struct Content {
     /// With --text: only in segments with this name (OBX)
     #[arg(long, value_name = "NAME", requires = "text")]
     segment: Option<String>,
-    /// Why you search, for the audit trail
+    /// Why you search, for the audit trail; without names and numbers of patients
     #[arg(long, value_name = "REASON")]
     why: Option<String>,
 }
@@ -49,9 +49,6 @@ impl Content {
 pub(super) async fn run(content: Content, filter: MessageFilter, store: &Store, output: Output) -> Outcome {
     let Content { patient, patient_from, order, text, segment, why } = content;
     let usage = |why: &'static str| Failure::new(Exit::Usage, anyhow!(why));
-    let is_reason = |why: &String| !why.trim().is_empty() && why.chars().count() <= MAX_REASON;
-    let why =
-        why.filter(is_reason).ok_or_else(|| usage("--why says in at most 200 characters why you search"))?;
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
     let patient = match patient_from {
         Some(file) => Some(first_line(&file)?),
@@ -63,6 +60,7 @@ pub(super) async fn run(content: Content, filter: MessageFilter, store: &Store, 
         segment: segment.as_deref().unwrap_or_default(),
         text: text.as_deref().unwrap_or_default(),
     };
+    let why = terms.reason(why.as_deref().unwrap_or_default()).map_err(usage)?;
     let query = ContentQuery::new(terms, filter, &store.patient_key().await).map_err(usage)?;
     let found = query.run(store, operator(), Some(why)).await.map_err(failed)?;
     for message in &found.messages {
@@ -79,9 +77,6 @@ fn first_line(file: &std::path::Path) -> Result<String, Failure> {
     let text = String::from_utf8(bytes).map_err(|_| anyhow!("{}: not UTF-8", file.display()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
-
-/// Characters of a reason.
-const MAX_REASON: usize = 200;
 
 /// Older messages were not searched.
 #[derive(Debug, thiserror::Error)]

@@ -34,6 +34,10 @@ struct Retention {
     rejected_before: Option<String>,
     /// The oldest of them.
     oldest_rejected: Option<String>,
+    /// The same of large messages (`store.large-from`).
+    large_before: Option<String>,
+    /// The oldest of them.
+    oldest_large: Option<String>,
     /// What is removed next, of each kind of messages.
     next: Vec<RemovalView>,
     audit_before: Option<String>,
@@ -63,6 +67,7 @@ async fn report(
     };
     let (messages_before, audit_before) = (before(config.retain_messages), before(config.retain_audit));
     let rejected_before = before(config.retain_rejected());
+    let large_before = before(config.retain_large());
     if force {
         // Never what has the age of rejected messages only: the limit of a day's worth goes on protecting
         // accepted ones, also when their age is shortened later.
@@ -70,14 +75,13 @@ async fn report(
         store.confirm_clock(now, release_before, operator()).await?;
     }
     let known = store.confirmed_clock().await?;
-    let oldest_message = match messages_before {
-        Some(before) => store.oldest_message_of(MessageKind::Accepted, before).await?,
-        None => None,
+    let oldest = async |kind, before| match before {
+        Some(before) => store.oldest_message_of(kind, before).await,
+        None => Ok(None),
     };
-    let oldest_rejected = match rejected_before {
-        Some(before) => store.oldest_message_of(MessageKind::Rejected, before).await?,
-        None => None,
-    };
+    let oldest_message = oldest(MessageKind::Accepted, messages_before).await?;
+    let oldest_rejected = oldest(MessageKind::Rejected, rejected_before).await?;
+    let oldest_large = oldest(MessageKind::Large, large_before).await?;
     let next = RemovalView::all(store, config.message_ages(), now).await?;
     let is_near = |at: Timestamp| now.duration_since(at).unsigned_abs() <= config.max_clock_difference;
     Ok(Retention {
@@ -89,6 +93,8 @@ async fn report(
         oldest_message: oldest_message.map(text),
         rejected_before: rejected_before.map(text),
         oldest_rejected: oldest_rejected.map(text),
+        large_before: large_before.map(text),
+        oldest_large: oldest_large.map(text),
         next,
         audit_before: audit_before.map(text),
         oldest_audit_row: store.oldest_audit_row().await?.map(text),
@@ -116,6 +122,8 @@ impl Retention {
             format!("oldest of them             {}", or(&self.oldest_message, "none")),
             format!("rejected removed before    {}", or(&self.rejected_before, forever)),
             format!("oldest of them             {}", or(&self.oldest_rejected, "none")),
+            format!("large removed before       {}", or(&self.large_before, forever)),
+            format!("oldest of them             {}", or(&self.oldest_large, "none")),
             format!("audit rows removed before  {}", or(&self.audit_before, forever)),
             format!("oldest audit row           {}", or(&self.oldest_audit_row, "none")),
         ]);

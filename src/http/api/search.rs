@@ -37,7 +37,7 @@ pub(in crate::http) struct SearchQuestion {
     /// Only messages older than this one: `stopped-at` of the previous page.
     before: Option<String>,
     limit: Option<u32>,
-    /// Why, for the audit trail.
+    /// Why, for the audit trail; without names and numbers of patients.
     reason: String,
 }
 
@@ -63,16 +63,13 @@ pub(in crate::http) async fn search(
     State(state): State<AdminState>,
     Json(question): Json<SearchQuestion>,
 ) -> Result<PlainJson<SearchResult>, Problem> {
-    let reason = question.reason.trim();
-    if reason.is_empty() || reason.chars().count() > MAX_REASON {
-        return Err(Problem::bad_request("reason says in at most 200 characters why you search"));
-    }
     let terms = ContentTerms {
         patient: &question.patient,
         order: &question.order,
         segment: &question.segment,
         text: &question.text,
     };
+    let reason = terms.reason(&question.reason).map_err(Problem::bad_request)?;
     let filter = question.filter().ok_or_else(|| {
         Problem::bad_request(
             "device must be a Common Name, since a time such as 2026-01-31T08:00:00Z, and before an id that \
@@ -81,7 +78,7 @@ pub(in crate::http) async fn search(
     })?;
     let key = state.store.patient_key().await;
     let query = ContentQuery::new(terms, filter, &key).map_err(Problem::bad_request)?;
-    let found = state.search_content(&person, &query, reason.to_owned()).await?;
+    let found = state.search_content(&person, &query, reason).await?;
     let since = state.store.searched_since().await?;
     let view = |message| serde_json::to_value(MessageView::from(message)).unwrap_or_default();
     Ok(PlainJson(SearchResult {
@@ -106,6 +103,3 @@ impl SearchQuestion {
         })
     }
 }
-
-/// Characters of a reason.
-const MAX_REASON: usize = 200;

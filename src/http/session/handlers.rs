@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::cookie;
 use super::owner::acts_for;
 use super::table::{Ended, Lifetime, Sessions};
-use crate::audit::Event;
+use crate::audit::{Event, Logout};
 use crate::http::AdminState;
 use crate::http::json::PlainJson;
 use crate::http::person::{Arrival, LocalUser, Person};
@@ -168,7 +168,7 @@ pub(in crate::http) fn lifetime(state: &AdminState) -> Lifetime {
 }
 
 async fn record_end(state: &AdminState, ended: Ended) {
-    let event = Event::PersonLoggedOut { actor: ended.user.actor(), why: ended.why.to_owned() };
+    let event = Event::PersonLoggedOut(Logout { actor: ended.user.actor(), why: ended.why.to_owned() });
     state.store.audit_or_defer(event).await;
 }
 

@@ -1,6 +1,6 @@
 //! The first stage of a connection: whose it is.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +21,17 @@ use crate::tls::{HandshakeError, hello_facts};
 pub(in crate::interface_a) struct Origin {
     /// The address for which the connection counts: of the socket, or the one that the header states.
     pub(in crate::interface_a) address: SocketAddr,
+    /// The load balancer that relays it.
+    pub(in crate::interface_a) balancer: Option<IpAddr>,
     /// Whether a load balancer has opened it for itself.
     pub(in crate::interface_a) is_probe: bool,
+}
+
+impl Origin {
+    /// A connection that no load balancer relays.
+    pub(in crate::interface_a) const fn direct(address: SocketAddr) -> Self {
+        Self { address, balancer: None, is_probe: false }
+    }
 }
 
 /// A connection of a load balancer that does not state its origin.
@@ -88,8 +97,10 @@ impl Arrivals {
             Err(Unreadable { error, bytes: Vec::new() })
         });
         let (origin, command) = match read {
-            Ok(Statement::Relayed(address)) => (Origin { address, is_probe: false }, "relayed"),
-            Ok(Statement::Local) => (Origin { address: balancer, is_probe: true }, "local"),
+            Ok(Statement::Relayed(address)) => {
+                (Origin { balancer: Some(balancer.ip()), ..Origin::direct(address) }, "relayed")
+            }
+            Ok(Statement::Local) => (Origin { is_probe: true, ..Origin::direct(balancer) }, "local"),
             Err(unreadable) => return Err(Unannounced::Refused(refused(&unreadable))),
         };
         self.metrics.proxy_headers_total.with_label_values(&[command]).inc();

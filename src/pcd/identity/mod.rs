@@ -22,7 +22,7 @@ pub use claims::Claims;
 pub(in crate::pcd) use confusables::{ascii, decomposed};
 pub use device_identity::DeviceIdentity;
 pub use name_bytes::NameBytes;
-pub use pattern::{IdentityPattern, IdentityPatternError};
+pub use pattern::{IdentityPattern, IdentityPatternError, Vendors};
 pub use pattern_list::PatternList;
 pub use skeleton::{Skeleton, skeletons, text_skeletons};
 pub(in crate::pcd) use visible::has_no_glyph;

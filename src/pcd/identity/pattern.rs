@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::device_identity::DeviceIdentity;
+use crate::model::work::count;
 
 /// A pattern of identities in a directory entry.
 ///
@@ -18,6 +19,11 @@ pub struct IdentityPattern {
     text: String,
     matches: Matches,
 }
+
+/// Identities of the vendor of a pattern that a message names: two different ones, if there are so many. More
+/// are not needed to know whether there is one beside any other identity.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Vendors<'i>([Option<&'i DeviceIdentity>; 2]);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Matches {
@@ -110,20 +116,25 @@ impl IdentityPattern {
         }
     }
 
-    /// Whether it allows `identity` beside the `others` that the message names.
-    #[must_use]
-    pub fn allows_beside<'i>(
-        &self,
-        identity: &DeviceIdentity,
-        mut others: impl Iterator<Item = &'i DeviceIdentity>,
-    ) -> bool {
-        let is_vendor = |vendor: &Matches, other: &DeviceIdentity| {
+    /// The identities of its vendor among all that a message names; none for a pattern without a vendor.
+    pub fn vendors<'i>(&self, all: impl Iterator<Item = &'i DeviceIdentity>) -> Vendors<'i> {
+        let Matches::Uuids(vendor) = &self.matches else { return Vendors::default() };
+        let is_vendor = |other: &&DeviceIdentity| {
+            count(1);
             vendor.has(other) || other.assigner().is_some_and(|assigner| vendor.has(&assigner))
         };
+        let mut found = all.filter(is_vendor);
+        let first = found.next();
+        Vendors([first, found.find(|other| Some(*other) != first)])
+    }
+
+    /// Whether it allows `identity` in a message with these identities of its vendor.
+    #[must_use]
+    pub fn allows_beside(&self, identity: &DeviceIdentity, vendors: &Vendors<'_>) -> bool {
         self.allows(identity)
             && match &self.matches {
-                Matches::Uuids(vendor) if identity.assigner().is_none() => {
-                    others.any(|other| other != identity && is_vendor(vendor, other))
+                Matches::Uuids(_) if identity.assigner().is_none() => {
+                    vendors.0.iter().flatten().any(|other| *other != identity)
                 }
                 _ => true,
             }
@@ -283,7 +294,7 @@ mod tests {
         let vendor = |id: &str, kind: &str| DeviceIdentity::new(id, kind).unwrap();
         let beside = |pattern: &str, uuid: &DeviceIdentity, other: &DeviceIdentity| {
             let pattern: IdentityPattern = pattern.parse().unwrap();
-            pattern.allows_beside(uuid, [uuid, other].into_iter())
+            pattern.allows_beside(uuid, &pattern.vendors([uuid, other].into_iter()))
         };
         let pumps = vendor("0012210000000000", "EUI-64");
         for uuid in [vendor(UUID, ""), vendor(UUID, "UUID"), vendor(&format!("urn:uuid:{UUID}"), "URN")] {
