@@ -115,6 +115,7 @@ async fn connect(site: &Site, own: &site::Credential, to: SocketAddr) -> Vec<Cli
         trust_anchors: site.anchors().to_vec(),
         versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
         suite: None,
+        status: None,
     };
     let connector = Connector::build(&settings, &Clock::system()).expect("a client");
     let mut clients = Vec::with_capacity(SESSIONS);

@@ -47,6 +47,7 @@ fn build(repository: &AuditRepository, clock: &Clock) -> Result<Connector, Conne
         // RFC 5425 4.2 and BCP 195: nothing below 1.2.
         versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
         suite: None,
+        status: None,
     };
     Connector::build(&settings, clock)
 }

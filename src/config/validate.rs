@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::TokenUri;
 use super::admin::{self, Admin, AdminSocket};
 use super::{
-    Audit, AuditRepository, Config, Credential, KeyLocation, Messages, Notify, Problem, Revocation, Store,
-    Tls, Values, keys, log_level, notify,
+    Audit, AuditRepository, Config, Credential, KeyLocation, Messages, Notify, Overrides, Problem,
+    Revocation, Store, Tls, Values, keys, log_level, notify,
 };
 use crate::model::{DeviceId, StoreUrl};
 
@@ -56,6 +56,20 @@ pub(super) fn sort(problems: &mut [Problem]) {
 struct CredentialKeys {
     key: &'static str,
     passphrase: &'static str,
+}
+
+impl Credential {
+    /// This credential with its places resolved, for a command without a configuration: the key may be a
+    /// `pkcs11:` URI, key and passphrase may be `credential:NAME`.
+    ///
+    /// # Errors
+    /// The first problem.
+    pub fn of_command_line(mut self, overrides: &Overrides) -> Result<Self, Problem> {
+        let credentials = overrides.credentials_directory.as_deref();
+        let mut checker = Checker { folder: PathBuf::new(), credentials, problems: Vec::new() };
+        checker.credential(&mut self, &COMMAND_LINE);
+        checker.problems.into_iter().next().map_or(Ok(self), Err)
+    }
 }
 
 struct Checker<'a> {
@@ -336,6 +350,7 @@ impl Checker<'_> {
 
 const ECC: CredentialKeys = CredentialKeys { key: "tls.ecc.key", passphrase: "tls.ecc.passphrase" };
 const RSA: CredentialKeys = CredentialKeys { key: "tls.rsa.key", passphrase: "tls.rsa.passphrase" };
+const COMMAND_LINE: CredentialKeys = CredentialKeys { key: "--key", passphrase: "--passphrase" };
 const ADMIN: CredentialKeys =
     CredentialKeys { key: "admin.certificate.key", passphrase: "admin.certificate.passphrase" };
 const REPOSITORY: CredentialKeys = CredentialKeys {

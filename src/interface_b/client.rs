@@ -1,84 +1,50 @@
-//! Connects to a platform, sends messages and reads the acknowledgements.
+//! Connects to a platform, sends messages, reads the acknowledgements, and takes its messages.
 
-use std::io;
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use jiff::tz::TimeZone;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_util::codec::Framed;
 
-use crate::hl7::{
-    AcknowledgeAs, Acknowledgement, AcknowledgementCode, AcknowledgementRequest, Field, Message, Outcome,
-    Rejection, Sender,
-};
-use crate::mllp::{Codec, FrameError, Received};
-use crate::model::{Clock, MessageId};
-use crate::tls::{ConnectError, Connector, SecuredStream};
+use super::answer::Awaited;
+use super::receiver::{Receiver, RefuseAll, answers};
+use super::{Answer, ClientError};
+use crate::hl7::Message;
+use crate::mllp::{Codec, Received};
+use crate::tls::{Connector, SecuredStream};
 
-/// A connection to a platform.
-#[derive(Debug)]
+/// A connection to a platform. It has no task of its own: it reads while [`send`](Self::send) waits for an
+/// acknowledgement, and in [`listen`](Self::listen).
 pub struct Client {
     frames: Framed<SecuredStream, Codec>,
     timeout: Duration,
+    receiver: Arc<dyn Receiver>,
+    /// Acknowledgements that no message waited for.
+    others: Vec<Answer>,
 }
 
-/// An acknowledgement of the platform.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// MSA-1.
-    pub code: AcknowledgementCode,
-    /// MSA-2: the MSH-10 of the acknowledged message.
-    pub control_id: String,
-    /// ERR-5.1: the platform's code of the reason, if there is one.
-    pub reason: Option<String>,
-    /// The acknowledgement, byte for byte.
-    pub raw: Bytes,
-}
-
-/// Why the client could not connect or got no acknowledgement.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The TCP connection failed.
-    #[error("cannot connect to {to}")]
-    Tcp {
-        /// Host and port.
-        to: String,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The TLS handshake failed, or the platform refused the client.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The message cannot be parsed.
-    #[error("the message cannot be read as HL7 v2: {0}")]
-    Message(#[from] crate::hl7::Unreadable),
-    /// The connection was lost, or the platform closed it with a TLS alert.
-    #[error("the connection failed")]
-    Frame(#[from] FrameError),
-    /// The platform closed the connection before it acknowledged the message.
-    #[error("the platform closed the connection before it acknowledged the message")]
-    Closed,
-    /// The platform sent no acknowledgement where one was expected.
-    #[error("the response of the platform is no acknowledgement")]
-    NoAcknowledgement,
-    /// The timeout expired.
-    #[error("the platform did not respond within {0:?}")]
-    Timeout(Duration),
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
 }
 
 impl Client {
-    /// Connects to `host`:`port` (B12). `timeout` limits the connection attempt and each wait for an
+    /// Connects to `host`:`port` (B12). `limit` bounds the connection attempt and each wait for an
     /// acknowledgement.
     ///
     /// # Errors
-    /// When the connection or the handshake fails, or `timeout` expires.
+    /// When the connection or the handshake fails, or `limit` expires.
     pub async fn connect(
         connector: &Connector,
         host: &str,
         port: u16,
-        timeout: Duration,
+        limit: Duration,
     ) -> Result<Self, ClientError> {
         let connecting = async {
             let tcp = TcpStream::connect((host, port))
@@ -87,30 +53,68 @@ impl Client {
                 .map_err(|source| ClientError::Tcp { to: format!("{host}:{port}"), source })?;
             Ok::<_, ClientError>(connector.connect(host, tcp).await?)
         };
-        let stream =
-            tokio::time::timeout(timeout, connecting).await.map_err(|_| ClientError::Timeout(timeout))??;
-        Ok(Self { frames: Framed::new(stream, Codec::new(MAX_FRAME_BYTES)), timeout })
+        let stream = timeout(limit, connecting).await.map_err(|_| ClientError::Timeout(limit))??;
+        Ok(Self {
+            frames: Framed::new(stream, Codec::new(MAX_FRAME_BYTES)),
+            timeout: limit,
+            receiver: Arc::new(RefuseAll),
+            others: Vec::new(),
+        })
     }
 
-    /// Sends one message and waits for every acknowledgement that it requests (MSH-15, MSH-16).
+    /// This client, which gives the messages of the platform to `receiver`. Without one it refuses them.
+    #[must_use]
+    pub fn with_receiver(self, receiver: Arc<dyn Receiver>) -> Self {
+        Self { receiver, ..self }
+    }
+
+    /// Sends one message and waits forevery acknowledgement that it requests (MSH-15, MSH-16). An
+    /// acknowledgement counts if its MSA-2 is the MSH-10 of the message; the rest is for
+    /// [`take_others`](Self::take_others).
     ///
     /// # Errors
     /// When the message cannot be sent, or an acknowledgement is missing.
     pub async fn send(&mut self, message: Bytes) -> Result<Vec<Answer>, ClientError> {
-        let requested = requested_acknowledgements(&message)?;
+        let mut awaited = Awaited::of(&message)?;
         self.frames.send(message).await?;
-        let mut answers = Vec::with_capacity(requested);
-        while answers.len() < requested {
-            let answer = self.answer().await?;
-            let negative = !answer.code.is_positive();
-            answers.push(answer);
-            // A rejected message is not processed, so no second acknowledgement follows (HL7 2.6 ch. 2,
-            // 2.9.3.1).
-            if negative {
-                break;
+        let mut taken = Vec::new();
+        while !awaited.is_over() {
+            let limit = self.timeout;
+            let waiting = self.answer_to(&mut awaited);
+            match timeout(limit, waiting).await.unwrap_or(Err(ClientError::Timeout(limit))) {
+                Ok(answer) => taken.push(answer),
+                Err(cause) if taken.is_empty() => return Err(cause),
+                Err(cause) => {
+                    let (answers, missing) = (taken, awaited.missing());
+                    return Err(ClientError::Incomplete { answers, missing, cause: Box::new(cause) });
+                }
             }
         }
-        Ok(answers)
+        Ok(taken)
+    }
+
+    /// Takes messages of the platform for so long; the connection is idle otherwise.
+    ///
+    /// # Errors
+    /// When the connection ends: [`ClientError::Closed`] if the platform has closed it.
+    pub async fn listen(&mut self, during: Duration) -> Result<(), ClientError> {
+        let mut end = pin!(tokio::time::sleep(during));
+        loop {
+            // Between two frames the wait can be given up; a message that has come is answered.
+            let received = tokio::select! {
+                received = self.frames.next() => received,
+                () = &mut end => return Ok(()),
+            };
+            if let Some(answer) = self.process(received).await? {
+                self.keep(answer);
+            }
+        }
+    }
+
+    /// The acknowledgements that came and belong to no message that waited for them: of another MSA-2, or
+    /// repeated. At most [`MAX_OTHERS`], the first ones.
+    pub fn take_others(&mut self) -> Vec<Answer> {
+        std::mem::take(&mut self.others)
     }
 
     /// Closes the connection with close_notify.
@@ -121,84 +125,46 @@ impl Client {
         Ok(self.frames.close().await?)
     }
 
-    /// Reads the next acknowledgement. The platform may send orders on the same connection; this client
-    /// cannot carry them out and refuses them, so that their senders know.
-    async fn answer(&mut self) -> Result<Answer, ClientError> {
-        let timeout = self.timeout;
-        let answering = async {
-            loop {
-                let Received::Frame(frame) = self.frames.next().await.ok_or(ClientError::Closed)?? else {
-                    return Err(ClientError::NoAcknowledgement);
-                };
-                let message = Message::parse(&frame.payload)?;
-                if message.acknowledgement().is_some() {
-                    return Answer::read(frame.payload);
-                }
-                for refusal in refusals(&message) {
-                    self.frames.send(refusal).await?;
-                }
+    /// Reads the next acknowledgement that the message waits for.
+    async fn answer_to(&mut self, awaited: &mut Awaited) -> Result<Answer, ClientError> {
+        loop {
+            let received = self.frames.next().await;
+            match self.process(received).await? {
+                Some(answer) if awaited.take(&answer) => return Ok(answer),
+                Some(answer) => self.keep(answer),
+                None => {}
             }
+        }
+    }
+
+    /// An acknowledgement; a message is answered.
+    async fn process(
+        &mut self,
+        received: Option<Result<Received, crate::mllp::FrameError>>,
+    ) -> Result<Option<Answer>, ClientError> {
+        let Received::Frame(frame) = received.ok_or(ClientError::Closed)?? else {
+            return Err(ClientError::NoAcknowledgement);
         };
-        tokio::time::timeout(timeout, answering).await.map_err(|_| ClientError::Timeout(timeout))?
+        let message = Message::parse(&frame.payload)?;
+        if message.acknowledgement().is_some() {
+            return Answer::read(frame.payload.clone())?.map(Some).ok_or(ClientError::NoAcknowledgement);
+        }
+        let reply = self.receiver.receive(frame.payload.clone()).await;
+        for answer in answers(&message, reply) {
+            self.frames.send(answer).await?;
+        }
+        Ok(None)
+    }
+
+    fn keep(&mut self, answer: Answer) {
+        if self.others.len() < MAX_OTHERS {
+            self.others.push(answer);
+        }
     }
 }
 
-/// The acknowledgements that an order requests when it is refused.
-fn refusals(message: &Message<'_>) -> Vec<Bytes> {
-    let header = message.header();
-    let text = |field: Field<'_>| String::from_utf8_lossy(field.raw()).into_owned();
-    let sender = Sender {
-        application: text(header.receiving_application()),
-        facility: text(header.receiving_facility()),
-    };
-    let now = Clock::system().now();
-    let request = AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked);
-    let refusal = |code| {
-        let acknowledgement = Acknowledgement {
-            sender: &sender,
-            control_id: &MessageId::at(now).to_string(),
-            at: &now.to_zoned_datetime(TimeZone::UTC),
-            code,
-            rejection: Some(&Rejection::UnsupportedType),
-            diagnostic: None,
-        };
-        acknowledgement.render(Some((&header, message.separators()))).into()
-    };
-    request.answers(Outcome::Rejected).iter().map(refusal).collect()
-}
+/// Acknowledgements that are kept for [`Client::take_others`].
+pub const MAX_OTHERS: usize = 64;
 
-/// The number of acknowledgements that the message requests if it is accepted.
-fn requested_acknowledgements(message: &[u8]) -> Result<usize, ClientError> {
-    let message = Message::parse(message)?;
-    // An acknowledgement is never acknowledged.
-    if message.acknowledgement().is_some() {
-        return Ok(0);
-    }
-    let request = AcknowledgementRequest::from_header(&message.header(), AcknowledgeAs::AsAsked);
-    Ok(request.answers(Outcome::Accepted).iter().count())
-}
-
-impl Answer {
-    fn read(raw: Bytes) -> Result<Self, ClientError> {
-        let message = Message::parse(&raw)?;
-        let acknowledgement = message.acknowledgement().ok_or(ClientError::NoAcknowledgement)?;
-        let code = acknowledgement.code.ok_or(ClientError::NoAcknowledgement)?;
-        let control_id = String::from_utf8_lossy(acknowledgement.control_id).into_owned();
-        let reason = message
-            .segment(b"ERR")
-            .map(|err| String::from_utf8_lossy(err.field(5).component(1).trimmed()).into_owned());
-        Ok(Self { code, control_id, reason, raw })
-    }
-}
-
-impl std::fmt::Debug for Answer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer")
-            .field("code", &self.code)
-            .field("reason", &self.reason)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Longer acknowledgements are an error.
+/// Longer frames are an error.
 const MAX_FRAME_BYTES: usize = 2 << 20;

@@ -92,7 +92,7 @@ impl Engine {
         Self::open_on(Disk::open_to_read(&config.directory), config, metrics, clock)
     }
 
-    fn open_on(
+    pub(super) fn open_on(
         disk: Disk,
         config: &config::Revocation,
         metrics: Metrics,

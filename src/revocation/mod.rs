@@ -26,6 +26,7 @@ mod refresh;
 pub(crate) mod settings;
 mod single_flight;
 mod staple;
+mod stapled;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -40,6 +41,7 @@ pub use issued::{CertIdHash, IssuedCertificate, Issuer, issuer_keys};
 pub use probe::{Answer, Probe, SourceKind};
 pub use settings::{RevocationError, require_directory};
 pub use staple::{KnownStaple, Staple};
+pub use stapled::StapleFault;
 pub use verdict::{CertStatus, Evidence, Report, Source, Status, UndeterminedReason, Verdict};
 
 /// The name of an issuer as text, for logs and metrics.

@@ -44,6 +44,9 @@ pub enum RevocationError {
         /// The fault.
         source: CrlParseError,
     },
+    /// The counters of an engine cannot be made.
+    #[error("cannot make the metrics of revocation")]
+    Metrics(#[source] prometheus::Error),
     /// This process cannot write to the folder for fetched data.
     #[error("revocation.directory cannot be used: {0}")]
     Access(AccessProblem),

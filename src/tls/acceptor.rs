@@ -366,7 +366,7 @@ impl Secured {
     /// The stream and its peer. The memory of the box is free then.
     #[must_use]
     pub fn into_parts(self: Box<Self>) -> (SecuredStream, Peer) {
-        (SecuredStream(self.stream.into()), self.peer)
+        (self.stream.into(), self.peer)
     }
 }
 

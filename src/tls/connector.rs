@@ -1,32 +1,38 @@
-//! The client side of the handshake on Interface B (B12 to B17).
+//! The client side of the handshake on Interface B (B12 to B18).
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
-};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use webpki::{EndEntityCert, KeyUsage};
 
 use super::credential::{CredentialError, read_pair};
+use super::platform_verifier::{PlatformRefusal, PlatformVerifier, REFUSED, StatusCheck};
 use super::provider::{Settings, provider};
-use super::refusal::{certificate_error, path_refusal};
+use super::received_alert::ReceivedAlert;
 use super::status_request_v2::RewritingStream;
+use super::status_request_v2::client::{self, WireKey};
 use super::stream::SecuredStream;
 use super::time::time_provider;
 use super::trust::{Trust, TrustError};
 use crate::config::{Credential, TlsVersion};
 use crate::model::Clock;
-use crate::x509::CertificateFacts;
 
 /// Opens TLS connections to a platform.
 #[derive(Debug, Clone)]
-pub struct Connector(Arc<ClientConfig>);
+pub struct Connector {
+    config: Arc<ClientConfig>,
+    /// Whether it asks for the status of every certificate (B18).
+    asks_status: bool,
+    /// Whether it offers TLS 1.2.
+    offers_tls12: bool,
+}
 
 /// The settings of a client.
 #[derive(Debug, Clone)]
@@ -39,6 +45,9 @@ pub struct ConnectorSettings {
     pub versions: Vec<TlsVersion>,
     /// The IANA name of the only cipher suite to offer. `None` offers all suites (B14).
     pub suite: Option<String>,
+    /// How the stapled status of the certificates is evaluated (B18). `None` asks for no status: for
+    /// peers that are no platforms.
+    pub status: Option<StatusCheck>,
 }
 
 /// A connection could not be set up.
@@ -64,6 +73,15 @@ pub enum ConnectError {
     /// rustls rejects the combination of settings.
     #[error("rustls rejects the TLS settings: {0}")]
     Settings(#[from] rustls::Error),
+    /// The client refuses the platform (B17, B18).
+    #[error("{0}")]
+    Platform(Box<PlatformRefusal>),
+    /// The platform refused the client with a TLS alert.
+    #[error("the platform refused the connection: {0}")]
+    Refused(ReceivedAlert),
+    /// The connection ended in the handshake: the other side speaks no TLS, or was killed.
+    #[error("the connection was cut in the TLS handshake")]
+    Cut,
     /// The handshake failed.
     #[error("TLS handshake failed: {0}")]
     Handshake(#[source] std::io::Error),
@@ -81,32 +99,62 @@ impl Connector {
             retain_suite(&mut provider, suite)?;
         }
         let provider = Arc::new(provider);
+        let own = read_pair(&settings.credential, &provider)?;
         let verifier = PlatformVerifier {
             trust: Trust::load(&settings.trust_anchors)?,
             algorithms: provider.signature_verification_algorithms,
+            status: settings.status.clone(),
         };
-        let own = read_pair(&settings.credential, &provider)?;
-        let config = ClientConfig::builder_with_details(Arc::clone(&provider), time_provider(clock))
+        let own = CertifiedKey::new(own.key.cert.clone(), Arc::new(WireKey(Arc::clone(&own.key.key))));
+        let mut config = ClientConfig::builder_with_details(Arc::clone(&provider), time_provider(clock))
             .with_protocol_versions(offered.versions.protocol_versions())?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(
-                own.key.as_ref().clone(),
-            )));
-        Ok(Self(Arc::new(config)))
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
+        let asks_status = settings.status.is_some();
+        if asks_status {
+            // A resumed session shows no certificate and no status.
+            config.resumption = Resumption::disabled();
+        }
+        let offers_tls12 = offered.versions.protocol_versions().contains(&&rustls::version::TLS12);
+        Ok(Self { config: Arc::new(config), asks_status, offers_tls12 })
     }
 
-    /// Performs the handshake with the platform at `host` (B12, B17).
+    /// Performs the handshake with the platform at `host` (B12, B17, B18).
     ///
     /// # Errors
-    /// When `host` is neither a name nor an address, or the handshake fails.
+    /// When `host` is neither a name nor an address, the client refuses the platform, or the handshake fails.
     pub async fn connect(&self, host: &str, tcp: TcpStream) -> Result<SecuredStream, ConnectError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Host(host.to_owned()))?;
-        TlsConnector::from(Arc::clone(&self.0))
-            .connect(name, RewritingStream::plain(tcp))
-            .await
-            .map(|stream| SecuredStream(stream.into()))
-            .map_err(ConnectError::Handshake)
+        let config = Arc::clone(&self.config);
+        let connecting = async {
+            if self.asks_status {
+                let stream = client::connect(config, name, self.offers_tls12, tcp).await?;
+                return Ok(stream.into());
+            }
+            let stream = TlsConnector::from(config).connect(name, RewritingStream::plain(tcp)).await?;
+            Ok(stream.into())
+        };
+        let connecting = async {
+            connecting.await.map_err(|error| match REFUSED.try_with(RefCell::take) {
+                Ok(Some(refusal)) => ConnectError::Platform(refusal),
+                _ => ConnectError::of(error),
+            })
+        };
+        REFUSED.scope(RefCell::default(), connecting).await
+    }
+}
+
+impl ConnectError {
+    fn of(error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match ReceivedAlert::of(&error) {
+            Some(alert) => Self::Refused(alert),
+            None if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
+                Self::Cut
+            }
+            None => Self::Handshake(error),
+        }
     }
 }
 
@@ -118,64 +166,4 @@ fn retain_suite(provider: &mut CryptoProvider, requested: &str) -> Result<(), Co
         return Err(ConnectError::NoSuchSuite { requested: requested.to_owned(), known });
     }
     Ok(())
-}
-
-/// Validates the path, and checks that the host is the Common Name or among the alternative names (B17).
-#[derive(Debug)]
-struct PlatformVerifier {
-    trust: Trust,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl ServerCertVerifier for PlatformVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let refused = |error| certificate_error(path_refusal(&error));
-        let certificate = EndEntityCert::try_from(end_entity).map_err(refused)?;
-        self.trust
-            .verify_path(&certificate, intermediates, now, KeyUsage::server_auth(), &self.algorithms)
-            .map_err(refused)?;
-        let named = certificate.verify_is_valid_for_subject_name(server_name).is_ok()
-            || common_name_is(end_entity, &server_name.to_str());
-        if named {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(Error::InvalidCertificate(CertificateError::NotValidForName))
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
-}
-
-fn common_name_is(certificate: &CertificateDer<'_>, host: &str) -> bool {
-    CertificateFacts::read(certificate)
-        .ok()
-        .and_then(|facts| facts.device_id().ok())
-        .is_some_and(|name| name.as_str().eq_ignore_ascii_case(host))
 }

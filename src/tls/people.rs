@@ -162,7 +162,7 @@ impl PeopleAcceptor {
                 Some(PersonCertificate { facts, path, refusal })
             }
         };
-        Ok((SecuredStream(stream.into()), certificate))
+        Ok((stream.into(), certificate))
     }
 
     /// Why the certificate is refused now, if it is: it is revoked, or that is not known; it has expired; or

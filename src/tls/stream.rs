@@ -6,13 +6,64 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsStream;
+use tokio_rustls::{TlsStream, client, server};
 
 use super::status_request_v2::RewritingStream;
+use super::status_request_v2::client::OfferingStream;
 
 /// A TLS connection after its handshake. It hides the types of the TLS library.
 #[derive(Debug)]
-pub struct SecuredStream(pub(super) TlsStream<RewritingStream<TcpStream>>);
+pub struct SecuredStream(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    /// That of a server, or of a client that asks for no status.
+    Plain(Box<TlsStream<RewritingStream<TcpStream>>>),
+    /// That of a client that asks for the status of a server.
+    Offering(Box<TlsStream<OfferingStream<TcpStream>>>),
+}
+
+impl From<server::TlsStream<RewritingStream<TcpStream>>> for SecuredStream {
+    fn from(stream: server::TlsStream<RewritingStream<TcpStream>>) -> Self {
+        Self(Inner::Plain(Box::new(stream.into())))
+    }
+}
+
+impl From<client::TlsStream<RewritingStream<TcpStream>>> for SecuredStream {
+    fn from(stream: client::TlsStream<RewritingStream<TcpStream>>) -> Self {
+        Self(Inner::Plain(Box::new(stream.into())))
+    }
+}
+
+impl From<client::TlsStream<OfferingStream<TcpStream>>> for SecuredStream {
+    fn from(stream: client::TlsStream<OfferingStream<TcpStream>>) -> Self {
+        Self(Inner::Offering(Box::new(stream.into())))
+    }
+}
+
+/// Reads, and flushes what the TLS library answers itself, as a request to renegotiate with no_renegotiation
+/// (RFC 5246 7.2.2). Without this flush, the answer would wait for the next acknowledgement. A failed flush
+/// shows at the next read or write.
+fn poll_read<IO: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut TlsStream<IO>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let read = Pin::new(&mut *stream).poll_read(cx, buf);
+    if stream.get_ref().1.wants_write() {
+        let _ = Pin::new(stream).poll_flush(cx);
+    }
+    read
+}
+
+impl SecuredStream {
+    fn writer(&mut self) -> Pin<&mut (dyn AsyncWrite + Send + Unpin)> {
+        match &mut self.0 {
+            Inner::Plain(stream) => Pin::new(stream.as_mut()),
+            Inner::Offering(stream) => Pin::new(stream.as_mut()),
+        }
+    }
+}
 
 impl AsyncRead for SecuredStream {
     fn poll_read(
@@ -20,27 +71,23 @@ impl AsyncRead for SecuredStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.0).poll_read(cx, buf);
-        // The TLS library itself answers some records, as a request to renegotiate with no_renegotiation (RFC
-        // 5246 7.2.2). Without this flush, the answer would wait for the next acknowledgement. A failed flush
-        // shows at the next read or write.
-        if self.0.get_ref().1.wants_write() {
-            let _ = Pin::new(&mut self.0).poll_flush(cx);
+        match &mut self.0 {
+            Inner::Plain(stream) => poll_read(stream, cx, buf),
+            Inner::Offering(stream) => poll_read(stream, cx, buf),
         }
-        read
     }
 }
 
 impl AsyncWrite for SecuredStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        self.writer().poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        self.writer().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        self.writer().poll_shutdown(cx)
     }
 }

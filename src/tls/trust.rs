@@ -176,6 +176,30 @@ impl Trust {
             .map(|_| ())
     }
 
+    /// As [`verify_path`](Self::verify_path): the CAs of the path, the issuing CA first, and its root.
+    pub(super) fn server_path(
+        &self,
+        end_entity: &EndEntityCert<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+        usage: KeyUsage,
+        algorithms: &WebPkiSupportedAlgorithms,
+    ) -> Result<(Vec<CertificateDer<'static>>, Arc<Issuer>), webpki::Error> {
+        let path = end_entity.verify_for_usage(
+            algorithms.all,
+            &self.anchors,
+            intermediates,
+            now,
+            usage,
+            None,
+            None,
+        )?;
+        let authorities = path.intermediate_certificates().map(|ca| ca.der().into_owned()).collect();
+        let root = self.anchors.iter().zip(&self.issuers).find(|(anchor, _)| *anchor == path.anchor());
+        let (_, root) = root.ok_or(webpki::Error::UnknownIssuer)?;
+        Ok((authorities, Arc::clone(root)))
+    }
+
     /// The roots as issuers.
     pub(super) fn issuers(&self) -> impl Iterator<Item = &Arc<Issuer>> {
         self.issuers.iter()

@@ -77,7 +77,7 @@ impl WebConnector {
     pub async fn connect(&self, host: &str, tcp: TcpStream) -> std::io::Result<SecuredStream> {
         let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
         let connector = TlsConnector::from(Arc::clone(&self.0));
-        connector.connect(name, RewritingStream::plain(tcp)).await.map(|stream| SecuredStream(stream.into()))
+        connector.connect(name, RewritingStream::plain(tcp)).await.map(SecuredStream::from)
     }
 }
 

@@ -180,7 +180,20 @@ fn client_send_prints_each_acknowledgement_and_exits_by_them() {
     let address = platform.address.to_string();
     let send = |to: &str, more: &[&str]| {
         let own = [
-            "client", "send", "--to", to, "--chain", &chain, "--key", &key, "--trust", &ecc, "--trust", &rsa,
+            "client",
+            "send",
+            "--to",
+            to,
+            "--chain",
+            &chain,
+            "--key",
+            &key,
+            "--trust",
+            &ecc,
+            "--trust",
+            &rsa,
+            "--staples",
+            "accept",
         ];
         let (status, stdout, stderr) = platform.cli().try_run(&[&own, more].concat());
         (status.code(), stdout, stderr)

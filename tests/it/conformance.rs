@@ -4,6 +4,11 @@
 //!
 //! What surrounds each of them (every alert, every order of events, other peers) is in the other modules.
 
+/// The suites of the specification by IANA's names.
+pub fn suites() -> impl Iterator<Item = &'static str> {
+    interface_a::SUITES.iter().map(|(_, iana)| *iana)
+}
+
 mod interface_a {
     use std::fs::{Permissions, set_permissions};
     use std::io::{Read as _, Write as _};
@@ -315,15 +320,20 @@ mod interface_a {
 mod interface_b {
     use std::fs::{Permissions, set_permissions};
     use std::io::{BufRead as _, BufReader, Read as _};
-    use std::net::TcpListener;
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::ops::ControlFlow;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::{Path, PathBuf};
     use std::process::{Child, Stdio};
+    use std::time::Duration;
 
+    use pcd_platform::interface_b::{Backoff, Target, keep_connected};
     use pcd_platform::pki::KeyType;
 
     use super::interface_a::SUITES;
-    use crate::harness::{Cli, Credential, Device, Platform, Site, connector, eventually, message, tool};
+    use crate::harness::{
+        Cli, Credential, Device, Platform, SOON, Site, Stage, connector, eventually, message, tool,
+    };
 
     const NAME: &str = "00A037FFFE000001";
 
@@ -359,6 +369,8 @@ mod interface_b {
                 "--key".to_owned(),
                 path(&self.own.key),
             ]);
+            // The platforms of these tests staple nothing; `reference_client` has those that do.
+            words.extend(["--staples".to_owned(), "accept".to_owned()]);
             words.extend(trust.iter().flat_map(|root| ["--trust".to_owned(), path(root)]));
             words.push(path(&self.file));
             let words: Vec<_> = words.iter().map(String::as_str).collect();
@@ -460,7 +472,7 @@ mod interface_b {
         assert_eq!(sender.send(&to, std::slice::from_ref(&ecc)).0, Some(0), "the platform prefers ECC");
         let (exit, _, stderr) = sender.send(&to, std::slice::from_ref(&rsa));
         assert_eq!(exit, Some(1), "its ECC chain does not lead to the RSA root");
-        assert!(stderr.contains("UnknownIssuer"), "{stderr}");
+        assert!(stderr.contains("untrusted-issuer"), "{stderr}");
 
         let rsa_only = Site::new().with("tls", "versions = [\"1.2\"]");
         let platform = rsa_only.start();
@@ -502,10 +514,115 @@ mod interface_b {
         }
         for host in ["platform.example", "127.0.0.2", "platfor"] {
             let refusal = connect(host).expect_err(host);
-            assert!(
-                refusal.contains("not valid for name") || refusal.contains("NotValidForName"),
-                "{refusal}"
-            );
+            assert!(refusal.contains(&format!("not valid for the name {host}")), "{refusal}");
+        }
+    }
+
+    // B17: first connections that end at once, then the platform.
+    #[test]
+    fn b17_the_client_connects_again_until_the_platform_is_there() {
+        let sender = Sender::new(KeyType::Ecc);
+        let platform = sender.started();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let to = platform.address;
+        std::thread::spawn(move || {
+            for _ in 0..3 {
+                drop(listener.accept().unwrap());
+            }
+            let (device, _) = listener.accept().unwrap();
+            let platform = TcpStream::connect(to).unwrap();
+            let pass = |mut from: TcpStream, mut to: TcpStream| {
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                })
+            };
+            pass(device.try_clone().unwrap(), platform.try_clone().unwrap());
+            pass(platform, device);
+        });
+        let connector = connector(&sender.site, &sender.own, None).unwrap();
+        let target = Target { connector, host: "127.0.0.1".to_owned(), port, timeout: SOON };
+        let ms = Duration::from_millis;
+        let mut backoff = Backoff::new(ms(1), ms(50), ms(60_000));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let codes = runtime.block_on(keep_connected(&target, &mut backoff, async |mut client| match client
+            .send(message(NAME, "1"))
+            .await
+        {
+            Ok(answers) => {
+                ControlFlow::Break(answers.iter().map(|answer| answer.code.as_str()).collect::<Vec<_>>())
+            }
+            Err(error) => ControlFlow::Continue(error),
+        }));
+        assert_eq!(codes, ["CA"]);
+    }
+
+    // The whole proof, with other peers and each fault, is in `reference_client`.
+    #[test]
+    fn b18_a_platform_without_the_status_of_each_certificate_is_rejected() {
+        let stage = Stage::new(NAME);
+        let platform = stage.start();
+        let device = stage.device();
+        let send = |to: &Platform, more: &[&str]| {
+            let path = |path: &Path| path.display().to_string();
+            let file = stage.site.path().join("message.hl7");
+            std::fs::write(&file, message(NAME, "1")).unwrap();
+            let mut words = ["client", "send", "--to"].map(str::to_owned).to_vec();
+            words.extend([to.address.to_string(), "--chain".to_owned(), path(&device.chain)]);
+            words.extend(["--key".to_owned(), path(&device.key)]);
+            let trust = stage.site.trust_anchors();
+            words.extend(trust.iter().flat_map(|root| ["--trust".to_owned(), path(root)]));
+            words.extend(more.iter().map(|word| (*word).to_owned()));
+            words.push(path(&file));
+            let words: Vec<_> = words.iter().map(String::as_str).collect();
+            let (status, stdout, stderr) = Cli::of(&stage.site).try_run(&words);
+            (status.code(), stdout, stderr)
+        };
+        let (exit, stdout, stderr) = send(&platform, &[]);
+        assert_eq!(exit, Some(0), "{stdout}{stderr}");
+        let quiet = Site::new();
+        let silent = quiet.start();
+        silent.admit(NAME, &[]);
+        let (exit, stdout, stderr) = send(&silent, &[]);
+        assert_eq!((exit, stdout.as_str()), (Some(1), ""), "{stderr}");
+        assert!(stderr.contains("no status for CN="), "{stderr}");
+        let (exit, stdout, stderr) = send(&silent, &["--staples", "accept"]);
+        assert_eq!(exit, Some(0), "{stdout}{stderr}");
+    }
+
+    #[test]
+    fn b19_an_encrypted_key_and_a_credential_of_systemd_are_used() {
+        let sender = Sender::new(KeyType::Ecc);
+        let platform = sender.started();
+        let file = |name: &str| sender.site.path().join(name);
+        let private = |path: &Path| set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(file("passphrase"), "not-a-secret").unwrap();
+        let mut openssl = tool("openssl", "openssl");
+        openssl.args(["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:not-a-secret", "-in"]);
+        assert!(openssl.arg(&sender.own.key).arg("-out").arg(file("key")).status().unwrap().success());
+        private(&file("passphrase"));
+        private(&file("key"));
+        let to = platform.address.to_string();
+        let path = |path: &Path| path.display().to_string();
+        let mut words = ["client", "send", "--staples", "accept", "--to", &to].map(str::to_owned).to_vec();
+        words.extend(["--chain".to_owned(), path(&sender.own.chain)]);
+        let trust = sender.site.trust_anchors();
+        words.extend(trust.iter().flat_map(|root| ["--trust".to_owned(), path(root)]));
+        words.push(path(&sender.file));
+        for (key, passphrase, environment) in [
+            (path(&file("key")), path(&file("passphrase")), None),
+            ("credential:key".to_owned(), "credential:passphrase".to_owned(), Some(sender.site.path())),
+        ] {
+            let site = Site::new();
+            let site = match environment {
+                Some(folder) => site.with_environment("CREDENTIALS_DIRECTORY", folder.to_owned()),
+                None => site,
+            };
+            let keys = ["--key", &key, "--passphrase", &passphrase];
+            let words: Vec<_> = words.iter().map(String::as_str).chain(keys).collect();
+            let (status, stdout, stderr) = Cli::of(&site).try_run(&words);
+            assert_eq!(status.code(), Some(0), "{key}: {stdout}{stderr}");
         }
     }
 

@@ -85,6 +85,7 @@ mod proxy;
 mod python;
 mod readers;
 mod readiness;
+mod reference_client;
 mod registration;
 mod reload;
 mod remote_commands;

@@ -35,6 +35,7 @@ impl Client {
             trust_anchors: ward.people.trust_anchors().to_vec(),
             versions: vec![pcd_platform::config::TlsVersion::Tls13],
             suite: None,
+            status: None,
         };
         let (connector, runtime) = (Connector::build(&settings, &Clock::system()).unwrap(), runtime());
         let stream = runtime.block_on(async {

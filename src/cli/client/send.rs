@@ -1,5 +1,6 @@
 //! `client send`.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,32 +8,22 @@ use bytes::Bytes;
 use clap::Args;
 use serde::Serialize;
 
+use super::platform::Platform;
 use crate::cli::{Exit, Failure, Outcome, Output};
-use crate::config::{Credential, TlsVersion};
+use crate::finding::help;
 use crate::interface_b::{Answer, Client, ClientError};
-use crate::model::Clock;
-use crate::tls::{Connector, ConnectorSettings};
+use crate::model::{Clock, explained};
 
 /// Options of `client send`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The platform: HOST:PORT, or HOST for port 2575
-    #[arg(long, value_name = "HOST:PORT")]
-    to: String,
-    /// The device's certificate followed by its issuing CA (PEM)
-    #[arg(long, value_name = "FILE")]
-    chain: PathBuf,
-    /// The device's private key (PEM)
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    /// A root certificate to trust (PEM); may be given several times, for an ECC and an RSA root
-    #[arg(long, value_name = "FILE", required = true)]
-    trust: Vec<PathBuf>,
-    /// Offer only this cipher suite, by its IANA name (TLS_DHE_RSA_WITH_AES_256_GCM_SHA384)
-    #[arg(long, value_name = "SUITE")]
-    suite: Option<String>,
-    /// Files with one HL7 v2 message each; one that cannot be read is named, the others are sent, and the
-    /// exit code is 1
+    #[command(flatten)]
+    platform: Platform,
+    /// How long the connection, and each acknowledgement, may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+    /// Files with one HL7 v2 message each, `-` for stdin; one that cannot be read is named, the others are
+    /// sent, and the exit code is 1
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -46,24 +37,22 @@ struct Acknowledged {
     control_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Whether its MSA-2 is not the MSH-10 of the message, or it came a second time: it counts for nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    of_another_message: bool,
 }
 
 pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> Outcome {
-    let (host, port) = destination(&arguments.to)?;
-    let settings = ConnectorSettings {
-        credential: Credential { chain: arguments.chain, key: arguments.key.into(), passphrase: None },
-        trust_anchors: arguments.trust,
-        versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
-        suite: arguments.suite,
-    };
-    let connector = Connector::build(&settings, &clock)?;
-    let mut client = Client::connect(&connector, host, port, TIMEOUT)
+    let Arguments { platform, timeout, files } = arguments;
+    let (host, port) = platform.address()?;
+    let connector = platform.connector(&clock)?;
+    let mut client = Client::connect(&connector, host, port, Duration::from_secs(timeout))
         .await
         .map_err(|error| Failure::new(exit(&error), error))?;
     let mut refused = false;
-    for file in &arguments.files {
+    for file in &files {
         let name = file.display().to_string();
-        let message = match tokio::fs::read(file).await {
+        let message = match read(file.clone()).await {
             Ok(message) => message,
             Err(error) => {
                 // The others are sent all the same; the exit code says that one was not.
@@ -72,14 +61,29 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
                 continue;
             }
         };
-        let answers = client
-            .send(Bytes::from(message))
-            .await
-            .map_err(|error| Failure::new(exit(&error), anyhow::Error::new(error).context(name.clone())))?;
-        for answer in &answers {
-            refused |= !answer.code.is_positive();
-            output.print(&Acknowledged::new(&name, answer), Acknowledged::text)?;
+        let sent = client.send(Bytes::from(message)).await;
+        for other in client.take_others() {
+            output.print(&Acknowledged::new(&name, &other, true), Acknowledged::text)?;
         }
+        let answers = match sent {
+            Err(ClientError::Incomplete { answers, missing, cause }) => {
+                refused = true;
+                report(output, &name, &answers)?;
+                output.warn(&format!(
+                    "{name}: it has arrived and need not be sent again, but its {missing} did not come: {}",
+                    explained(&*cause)
+                ))?;
+                if !matches!(*cause, ClientError::Timeout(_)) {
+                    return Ok(Exit::Failed);
+                }
+                continue;
+            }
+            sent => sent.map_err(|error| {
+                Failure::new(exit(&error), anyhow::Error::new(error).context(name.clone()))
+            })?,
+        };
+        refused |= answers.iter().any(|answer| !answer.code.is_positive());
+        report(output, &name, &answers)?;
         if answers.is_empty() {
             output.line(&format!("{name}: sent; the message requests no acknowledgement"))?;
         }
@@ -88,17 +92,21 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     Ok(if refused { Exit::Failed } else { Exit::Done })
 }
 
-/// Host and port; B12: the port is 2575 by default.
-fn destination(to: &str) -> Result<(&str, u16), Failure> {
-    if let Some((host, port)) = to.rsplit_once(':')
-        && (!host.contains(':') || host.starts_with('['))
-    {
-        let port = port.parse().map_err(|error| {
-            Failure::new(Exit::Usage, anyhow::Error::new(error).context(format!("\"{port}\" is no TCP port")))
-        })?;
-        return Ok((host.trim_start_matches('[').trim_end_matches(']'), port));
+async fn read(file: PathBuf) -> std::io::Result<Vec<u8>> {
+    if file.as_os_str() != "-" {
+        return tokio::fs::read(file).await;
     }
-    Ok((to.trim_start_matches('[').trim_end_matches(']'), 2575))
+    let reading = || {
+        let mut message = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut message).map(|_| message)
+    };
+    tokio::task::spawn_blocking(reading).await.map_err(std::io::Error::other)?
+}
+
+fn report(output: Output, name: &str, answers: &[Answer]) -> std::io::Result<()> {
+    answers
+        .iter()
+        .try_for_each(|answer| output.print(&Acknowledged::new(name, answer, false), Acknowledged::text))
 }
 
 const fn exit(error: &ClientError) -> Exit {
@@ -109,35 +117,26 @@ const fn exit(error: &ClientError) -> Exit {
 }
 
 impl Acknowledged {
-    fn new(file: &str, answer: &Answer) -> Self {
+    fn new(file: &str, answer: &Answer, of_another_message: bool) -> Self {
         Self {
             file: file.to_owned(),
             acknowledgement: answer.code.as_str(),
             control_id: answer.control_id.clone(),
             reason: answer.reason.clone(),
+            of_another_message,
         }
     }
 
     fn text(&self) -> String {
         let reason = self.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        format!("{}: {} {}{reason}", self.file, self.acknowledgement, self.control_id)
-    }
-}
-
-/// For the connection, and for each acknowledgement.
-const TIMEOUT: Duration = Duration::from_secs(30);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_default_port_is_2575() {
-        // B12
-        assert_eq!(destination("platform.example").unwrap(), ("platform.example", 2575));
-        assert_eq!(destination("10.0.0.1:12575").unwrap(), ("10.0.0.1", 12575));
-        assert_eq!(destination("[::1]:2576").unwrap(), ("::1", 2576));
-        assert_eq!(destination("::1").unwrap(), ("::1", 2575));
-        assert!(destination("host:port").is_err());
+        let line = format!("{}: {} {}{reason}", self.file, self.acknowledgement, self.control_id);
+        if self.of_another_message {
+            return format!("{line}; it counts for nothing: its MSA-2 names no message that waits for it");
+        }
+        // The code of a rejection has a page.
+        let page = self.reason.as_deref().and_then(help);
+        page.map_or(line.clone(), |page| {
+            format!("{line}\n  {}\n  pcd-platform help {}", page.summary().replace('\n', " "), page.code)
+        })
     }
 }

@@ -18,11 +18,13 @@ use tokio::task::JoinSet;
 use super::serve::failure;
 use super::{Exit, Outcome, Output};
 use crate::app::{Bound, Platform, Signals, telemetry};
-use crate::config::Credential;
+use crate::config::{Credential, Revocation};
 use crate::http::CommandLine;
 use crate::interface_a::PassedSockets;
 use crate::model::{Clock, StoreUrl};
+use crate::revocation::Engine;
 use crate::store::{AuditFilter, MessageFilter, MigrationPolicy, Page, Store};
+use crate::tls::{Staples, StatusCheck};
 use progress::Progress;
 use simulated::{Environment, Expected, SimulatedDevice, Tally};
 use site::Site;
@@ -82,6 +84,10 @@ pub(super) async fn run(
     let environment = Environment {
         platform: bound.addresses().first().copied().context("the platform has no address for devices")?,
         trust_anchors: site.trust_anchors,
+        status: StatusCheck {
+            engine: Engine::for_client(&Revocation::default(), clock.clone())?,
+            missing: Staples::Require,
+        },
         clock: clock.clone(),
         progress,
     };

@@ -9,7 +9,7 @@ use crate::config::{Credential, TlsVersion};
 use crate::interface_b::{Alarm, Client, ClientError, Observation, Phase};
 use crate::model::{Clock, MessageId, SilentAfter, explained};
 use crate::pki::{KeyType, Role};
-use crate::tls::{Connector, ConnectorSettings};
+use crate::tls::{Connector, ConnectorSettings, StatusCheck};
 
 /// A simulated device or gateway.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,8 @@ pub(super) struct Tally {
 pub(super) struct Environment {
     pub(super) platform: SocketAddr,
     pub(super) trust_anchors: Vec<PathBuf>,
+    /// How the stapled status of the platform is evaluated (B18).
+    pub(super) status: StatusCheck,
     pub(super) clock: Clock,
     pub(super) progress: Progress,
 }
@@ -139,6 +141,7 @@ impl SimulatedDevice {
             trust_anchors: environment.trust_anchors.clone(),
             versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
             suite: None,
+            status: Some(environment.status.clone()),
         };
         let connector = Connector::build(&settings, &environment.clock)?;
         let mut tally = Tally::default();

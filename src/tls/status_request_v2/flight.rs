@@ -7,6 +7,7 @@ use rustls::crypto::cipher::{
 };
 use rustls::{ConnectionTrafficSecrets, ContentType, Error};
 
+use super::client::{CLIENT, StatusReader};
 use super::rewriter::REWRITER;
 
 /// The record protection of a suite. A flight that has to be rewritten passes through [`FlightEncrypter`].
@@ -24,7 +25,12 @@ impl Tls13AeadAlgorithm for FlightProtection {
     }
 
     fn decrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageDecrypter> {
-        self.0.decrypter(key, iv)
+        let decrypter = self.0.decrypter(key, iv);
+        if CLIENT.try_with(|client| client.borrow_mut().reads_with_next_decrypter()).unwrap_or(false) {
+            Box::new(StatusReader::new(decrypter))
+        } else {
+            decrypter
+        }
     }
 
     fn key_len(&self) -> usize {

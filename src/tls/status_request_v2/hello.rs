@@ -216,6 +216,11 @@ impl<'a> ClientHello<'a> {
         self.legacy_version
     }
 
+    /// Whether there is extension 17.
+    pub(super) const fn has_v2(&self) -> bool {
+        self.status_request_v2.is_some()
+    }
+
     /// The position of extension 17, if there is no extension 5.
     pub(super) fn lone_v2(&self) -> Option<Range<usize>> {
         (self.status_request_v2.is_some() && self.status_request.is_none()).then(|| self.v2_range.clone())

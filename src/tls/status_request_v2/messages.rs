@@ -11,9 +11,20 @@ use super::wire::{Reader, message, put_vector};
 /// ServerHello: the empty extension 5 becomes an empty extension 17 (RFC 6961 section 2.2). A ServerHello
 /// without extension 5 (of a resumed session, or without a staple) stays as it is.
 pub(super) fn acknowledge_v2(hello: &[u8]) -> Option<Vec<u8>> {
+    let extensions = server_extensions(hello)?;
+    let is_empty_v1 =
+        |(_, kind, content): &(usize, u16, &[u8])| *kind == STATUS_REQUEST && content.is_empty();
+    let (offset, ..) = extensions.into_iter().find(is_empty_v1)?;
+    let mut changed = hello.to_vec();
+    changed.get_mut(offset..)?.get_mut(..2)?.copy_from_slice(&STATUS_REQUEST_V2.to_be_bytes());
+    Some(changed)
+}
+
+/// The extensions of a ServerHello (RFC 5246 section 7.4.1.3): where each begins, its type and its content.
+/// `None` if it is malformed.
+pub(super) fn server_extensions(hello: &[u8]) -> Option<Vec<(usize, u16, &[u8])>> {
     let mut whole = Reader::new(hello);
     let (SERVER_HELLO, body) = whole.message()? else { return None };
-    // RFC 5246 7.4.1.3
     let mut body = Reader::new(body);
     body.take(2 + 32)?; // server_version, random
     body.vector::<1>()?; // session_id
@@ -22,17 +33,13 @@ pub(super) fn acknowledge_v2(hello: &[u8]) -> Option<Vec<u8>> {
     if !body.is_empty() || !whole.is_empty() {
         return None;
     }
+    let mut found = Vec::new();
     while !extensions.is_empty() {
-        let before = hello.len() - extensions.rest().len();
-        let kind = extensions.uint::<2>()?;
-        let content = extensions.vector::<2>()?;
-        if kind == usize::from(STATUS_REQUEST) && content.is_empty() {
-            let (head, tail) = hello.split_at_checked(before)?;
-            let tail = tail.get(2..)?;
-            return Some([head, &STATUS_REQUEST_V2.to_be_bytes(), tail].concat());
-        }
+        let begin = hello.len() - extensions.rest().len();
+        let kind = u16::try_from(extensions.uint::<2>()?).ok()?;
+        found.push((begin, kind, extensions.vector::<2>()?));
     }
-    None
+    Some(found)
 }
 
 /// `CertificateStatusList` (RFC 6961 section 2.2): a response for each certificate in the order of the chain,
@@ -66,7 +73,7 @@ fn put_status_extension(to: &mut Vec<u8>, response: &[u8]) -> Option<()> {
 }
 
 /// The response in the extensions of an entry, if they hold nothing else.
-fn response_in(extensions: &[u8]) -> Option<&[u8]> {
+fn only_response_in(extensions: &[u8]) -> Option<&[u8]> {
     let mut extensions = Reader::new(extensions);
     let kind = extensions.uint::<2>()?;
     let mut content = Reader::new(extensions.vector::<2>()?);
@@ -74,6 +81,18 @@ fn response_in(extensions: &[u8]) -> Option<&[u8]> {
     let response = content.vector::<3>()?;
     let alone = extensions.is_empty() && content.is_empty();
     (alone && kind == usize::from(STATUS_REQUEST) && status == usize::from(OCSP)).then_some(response)
+}
+
+/// The response among the extensions of an entry.
+pub(super) fn response_in(extensions: &[u8]) -> Option<&[u8]> {
+    let mut extensions = Reader::new(extensions);
+    loop {
+        let kind = extensions.uint::<2>()?;
+        let mut content = Reader::new(extensions.vector::<2>()?);
+        if kind == usize::from(STATUS_REQUEST) && content.uint::<1>()? == usize::from(OCSP) {
+            return content.vector::<3>();
+        }
+    }
 }
 
 /// The response that rustls gets for the first certificate in TLS 1.3: the concatenated extensions of all
@@ -112,7 +131,7 @@ pub(super) fn distribute(certificate: &[u8], places: &[Option<Bytes>], composite
         // ours.
         let extensions = entries.vector::<2>()?;
         let rustls_made =
-            if number == 0 { response_in(extensions)? == composite } else { extensions.is_empty() };
+            if number == 0 { only_response_in(extensions)? == composite } else { extensions.is_empty() };
         if !rustls_made {
             return None;
         }
@@ -130,8 +149,8 @@ pub(super) const CERTIFICATE: u8 = 11;
 pub(super) const CERTIFICATE_STATUS: u8 = 22;
 
 /// CertificateStatusType (RFC 6961 section 2.2).
-const OCSP: u8 = 1;
-const OCSP_MULTI: u8 = 2;
+pub(super) const OCSP: u8 = 1;
+pub(super) const OCSP_MULTI: u8 = 2;
 
 /// Bytes before a response in a CertificateEntry: extension type and length, status type, length of the
 /// response.

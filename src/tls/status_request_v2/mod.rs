@@ -15,6 +15,7 @@
 //! [`accept`] reads the ClientHello, decides what to rewrite, and leaves the handshake to rustls. The
 //! handshake of a client that requests neither a status nor a limit is not rewritten at all.
 
+pub mod client;
 mod flight;
 #[cfg(fuzzing)]
 pub mod fuzzing;

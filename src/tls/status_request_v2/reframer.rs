@@ -51,6 +51,11 @@ impl Reframer {
             rest = ahead;
             self.message.extend_from_slice(content);
             self.take_messages(&rewrite, &mut record, records);
+            if self.message.get(1).is_some_and(|high| *high > 0) {
+                // A message of more than 64 KiB. rustls refuses it as soon as it sees its head.
+                self.finished = true;
+                break;
+            }
         }
         if self.finished {
             record.append(&mut self.message);

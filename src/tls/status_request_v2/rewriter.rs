@@ -11,7 +11,7 @@ use super::messages::{
 };
 use super::record_limit::RecordLimit;
 use super::records::Replacement;
-use super::wire::Reader;
+use super::wire::{Reader, map_messages};
 use crate::tls::identity::ChainStaples;
 
 tokio::task_local! {
@@ -190,19 +190,7 @@ impl Rewriter {
 
     /// The concatenated messages of a handshake, as the client sees them.
     pub(super) fn as_seen_by_client(&self, messages: &[u8]) -> Vec<u8> {
-        let mut seen = Vec::with_capacity(messages.len());
-        let mut rest = messages;
-        let mut reader = Reader::new(messages);
-        while reader.message().is_some() {
-            let (message, behind) = rest.split_at(rest.len() - reader.rest().len());
-            match self.rewrite(message) {
-                Some(other) => seen.extend(other),
-                None => seen.extend_from_slice(message),
-            }
-            rest = behind;
-        }
-        seen.extend_from_slice(rest);
-        seen
+        map_messages(messages, |message| self.rewrite(message))
     }
 
     /// The replacements in the flight, as far as it has passed the transcript hash.

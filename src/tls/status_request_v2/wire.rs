@@ -66,6 +66,23 @@ pub(super) fn put_vector<const N: usize>(to: &mut Vec<u8>, content: &[u8]) -> Op
     Some(())
 }
 
+/// Concatenated handshake messages with some of them changed. `change` returns `None` for one that stays.
+pub(super) fn map_messages(messages: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
+    let mut changed = Vec::with_capacity(messages.len());
+    let mut rest = messages;
+    let mut reader = Reader::new(messages);
+    while reader.message().is_some() {
+        let (message, behind) = rest.split_at(rest.len() - reader.rest().len());
+        match change(message) {
+            Some(other) => changed.extend(other),
+            None => changed.extend_from_slice(message),
+        }
+        rest = behind;
+    }
+    changed.extend_from_slice(rest);
+    changed
+}
+
 /// A handshake message of this type and body.
 pub(super) fn message(kind: u8, body: &[u8]) -> Option<Vec<u8>> {
     let mut message = Vec::with_capacity(4 + body.len());

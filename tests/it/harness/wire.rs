@@ -36,6 +36,7 @@ pub fn connector(site: &Site, own: &Credential, suite: Option<&str>) -> Result<C
         trust_anchors: site.trust_anchors(),
         versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
         suite: suite.map(str::to_owned),
+        status: None,
     };
     Connector::build(&settings, &Clock::system())
 }

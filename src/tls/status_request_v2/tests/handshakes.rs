@@ -28,7 +28,7 @@ use crate::tls::{PlatformCertificates, PlatformIdentity};
 /// A root, an issuing CA and a certificate for server and client.
 pub(super) struct Site {
     root: CertificateDer<'static>,
-    chain: Vec<CertificateDer<'static>>,
+    pub(super) chain: Vec<CertificateDer<'static>>,
     key: Vec<u8>,
 }
 
@@ -51,11 +51,11 @@ impl Site {
         Self { root: root_der, chain: vec![leaf.der().clone(), issuing_der], key: key.serialize_der() }
     }
 
-    fn key(&self) -> PrivateKeyDer<'static> {
+    pub(super) fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::try_from(self.key.clone()).unwrap()
     }
 
-    fn roots(&self) -> RootCertStore {
+    pub(super) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
         roots

@@ -1,5 +1,6 @@
 //! Each part byte by byte, and whole handshakes. Clients that require staples are tested in `tests/`.
 
+mod client;
 mod handshakes;
 mod hellos;
 mod limits;
