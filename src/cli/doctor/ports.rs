@@ -48,26 +48,21 @@ fn free(address: SocketAddr) -> Finding {
     Finding::warning("port", code.code(), format!("{address} {what}"))
 }
 
-/// The address itself; of an unspecified one loopback and the address that this machine has to the outside.
+/// The address itself; of an unspecified one loopback and the address that this machine has to the outside,
+/// of IPv4 as well where it is of IPv6: the platform listens on both.
 fn addresses(listen: SocketAddr) -> Vec<SocketAddr> {
     if !listen.ip().is_unspecified() {
         return vec![listen];
     }
-    let loopback: IpAddr = match listen {
-        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    let all = [Some(loopback), to_the_outside(listen)];
-    all.into_iter().flatten().map(|ip| SocketAddr::new(ip, listen.port())).collect()
+    let four = [Some(Ipv4Addr::LOCALHOST.into()), to_the_outside("0.0.0.0:0", "192.0.2.1:9")];
+    let six = [Some(Ipv6Addr::LOCALHOST.into()), to_the_outside("[::]:0", "[2001:db8::1]:9")];
+    let six = six.into_iter().filter(|_| listen.is_ipv6());
+    four.into_iter().chain(six).flatten().map(|ip: IpAddr| SocketAddr::new(ip, listen.port())).collect()
 }
 
-/// The address with which this machine would send to others; nothing is sent.
-fn to_the_outside(listen: SocketAddr) -> Option<IpAddr> {
-    // Addresses for documentation (RFC 5737, RFC 3849): the default route leads there.
-    let (any, other) = match listen {
-        SocketAddr::V4(_) => ("0.0.0.0:0", "192.0.2.1:9"),
-        SocketAddr::V6(_) => ("[::]:0", "[2001:db8::1]:9"),
-    };
+/// The address with which this machine would send to others; nothing is sent. `other` is one for
+/// documentation (RFC 5737, RFC 3849): the default route leads there.
+fn to_the_outside(any: &str, other: &str) -> Option<IpAddr> {
     let socket = UdpSocket::bind(any).ok()?;
     socket.connect(other).ok()?;
     socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback())
@@ -89,6 +84,13 @@ mod tests {
         assert_eq!(reached(address).await.code, Some("port-unreachable"));
         assert_eq!(free(address).code, None);
         assert_eq!(addresses(address), [address]);
-        assert_eq!(addresses("0.0.0.0:2575".parse().unwrap())[0], "127.0.0.1:2575".parse().unwrap());
+        let all = |listen: &str| addresses(listen.parse().unwrap());
+        assert_eq!(all("0.0.0.0:2575")[0], "127.0.0.1:2575".parse().unwrap());
+        assert!(all("0.0.0.0:2575").iter().all(SocketAddr::is_ipv4));
+        assert!(
+            ["127.0.0.1:2575", "[::1]:2575"]
+                .iter()
+                .all(|one| all("[::]:2575").contains(&one.parse().unwrap()))
+        );
     }
 }

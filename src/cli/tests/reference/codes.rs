@@ -25,7 +25,7 @@ pub(super) fn page() -> String {
         ("Deviations of frames", Deviation::ALL.iter().map(|deviation| deviation.code()).collect()),
         ("Reasons of rejected messages", Rejection::codes().collect()),
         ("Problems of the API", Problem::CODES.to_vec()),
-        ("Warnings about messages", warnings()),
+        ("Warnings and other codes about messages", warnings()),
     ];
     for (title, codes) in groups {
         let mut table = Table::new(&["code", "meaning"]);
