@@ -54,7 +54,7 @@ pub struct Probe {
 
 impl Engine {
     /// Asks each source that the configuration, these certificates and the known CRLs name, once and at the
-    /// same time, within the limits of all requests: at most [`MAX_PROBES`] of them.
+    /// same time, within the limits of all requests: at most `MAX_PROBES` of them.
     pub async fn probe(&self, config: &config::Revocation, certificates: &[CertificateFacts]) -> Vec<Probe> {
         let mut sources = BTreeSet::new();
         let configured = config.responders.iter();

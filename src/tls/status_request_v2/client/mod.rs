@@ -55,8 +55,8 @@ pub(super) struct ClientHandshake {
 }
 
 /// Performs the handshake of a client. `config` must use our [`provider`](crate::tls::provider::provider),
-/// [`WireKey`] for its key, and no resumption. `offers_v2`: the client offers TLS 1.2. In the handshake,
-/// [`staples`] gives the responses to the verifier.
+/// `WireKey` for its key, and no resumption. `offers_v2`: the client offers TLS 1.2. In the handshake,
+/// `staples` gives the responses to the verifier.
 ///
 /// # Errors
 /// When the handshake fails.
