@@ -3,7 +3,7 @@
 use rustls::crypto::cipher::{InboundOpaqueMessage, InboundPlainMessage, MessageDecrypter};
 use rustls::{ContentType, Error};
 
-use super::CLIENT;
+use super::handshake::CLIENT;
 use super::messages::certificate_entries;
 use crate::tls::status_request_v2::messages::CERTIFICATE;
 use crate::tls::status_request_v2::wire::Reader;
@@ -29,7 +29,7 @@ impl StatusReader {
             let end = received.len() - rest.rest().len();
             if kind == CERTIFICATE {
                 let entries = received.get(begin..end).and_then(certificate_entries);
-                let _ = CLIENT.try_with(|client| client.borrow_mut().entries = entries);
+                let _ = CLIENT.try_with(|client| client.borrow_mut().note_entries(entries));
                 return;
             }
             begin = end;

@@ -11,6 +11,7 @@
 //! 1.3 would cover the ClientHello.
 
 mod certificate;
+mod handshake;
 mod messages;
 mod signing;
 mod stream;
@@ -25,34 +26,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::hello::CLIENT_HELLO;
-use super::messages::{CERTIFICATE_STATUS, SERVER_HELLO, acknowledge_v2};
-use super::wire::map_messages;
 pub(super) use certificate::StatusReader;
+pub(super) use handshake::CLIENT;
+use handshake::ClientHandshake;
+#[cfg(test)]
 pub(super) use messages::{offer_v2, without_v2};
-use messages::{status_entries, status_of_v1, status_of_v2};
 pub(in crate::tls) use signing::WireKey;
 pub use stream::OfferingStream;
-
-tokio::task_local! {
-    /// The handshake of a client in this task. rustls calls our hooks on the polling thread.
-    pub(super) static CLIENT: RefCell<ClientHandshake>;
-}
-
-/// What this layer knows of one handshake.
-#[derive(Debug, Default)]
-pub(super) struct ClientHandshake {
-    /// Whether the ClientHello offers extension 17.
-    offers_v2: bool,
-    /// Whether the server has acknowledged extension 17.
-    acknowledged: bool,
-    /// Whether its CertificateStatus is a list.
-    listed: bool,
-    /// Whether the decrypter of the server's flight has been made (TLS 1.3).
-    decrypter_made: bool,
-    /// The responses in the entries of Certificate (TLS 1.3).
-    entries: Option<Vec<Vec<u8>>>,
-}
 
 /// Performs the handshake of a client. `config` must use our [`provider`](crate::tls::provider::provider),
 /// `WireKey` for its key, and no resumption. `offers_v2`: the client offers TLS 1.2. In the handshake,
@@ -66,7 +46,7 @@ pub async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
     offers_v2: bool,
     io: IO,
 ) -> io::Result<TlsStream<OfferingStream<IO>>> {
-    let handshake = ClientHandshake { offers_v2, ..ClientHandshake::default() };
+    let handshake = ClientHandshake::new(offers_v2);
     let connecting = TlsConnector::from(config).connect(name, OfferingStream::new(io));
     let mut stream = CLIENT.scope(RefCell::new(handshake), Box::pin(connecting)).await?;
     stream.get_mut().0.end_handshake();
@@ -76,55 +56,6 @@ pub async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
 /// The responses that the server has stapled, in the order of its certificates; an empty one where there is
 /// none. `given` is the one that rustls hands over. Outside of [`connect`] that is all there is.
 pub(in crate::tls) fn staples(given: &[u8]) -> Vec<Vec<u8>> {
-    let all = CLIENT.try_with(|client| {
-        let mut client = client.borrow_mut();
-        let listed = client.listed.then(|| status_entries(given).unwrap_or_default());
-        client.entries.take().or(listed)
-    });
+    let all = CLIENT.try_with(|client| client.borrow_mut().take_staples(given));
     all.ok().flatten().unwrap_or_else(|| vec![given.to_vec()])
-}
-
-impl ClientHandshake {
-    /// A message of the client, or a message of the server as rustls has seen it, as it is on the wire.
-    /// `None` if it is the same.
-    fn on_wire(&self, message: &[u8]) -> Option<Vec<u8>> {
-        match message.first().copied()? {
-            CLIENT_HELLO if self.offers_v2 => offer_v2(message),
-            SERVER_HELLO if self.acknowledged => acknowledge_v2(message),
-            CERTIFICATE_STATUS if self.listed => status_of_v2(message),
-            _ => None,
-        }
-    }
-
-    /// A message of the server as rustls accepts it; `None` if it stays as it is.
-    fn for_rustls(&mut self, message: &[u8]) -> Option<Vec<u8>> {
-        match message.first().copied()? {
-            SERVER_HELLO if self.offers_v2 => {
-                let changed = without_v2(message)?;
-                self.acknowledged = true;
-                Some(changed)
-            }
-            CERTIFICATE_STATUS if self.acknowledged => {
-                let changed = status_of_v1(message)?;
-                self.listed = true;
-                Some(changed)
-            }
-            _ => None,
-        }
-    }
-
-    /// Concatenated messages as they are on the wire.
-    pub(super) fn all_on_wire(&self, messages: &[u8]) -> Vec<u8> {
-        map_messages(messages, |message| self.on_wire(message))
-    }
-
-    /// Whether the transcript may differ from what rustls knows.
-    pub(super) const fn changes_messages(&self) -> bool {
-        self.offers_v2
-    }
-
-    /// Whether the decrypter that is being created is that of the server's flight: the first one.
-    pub(super) const fn reads_with_next_decrypter(&mut self) -> bool {
-        !std::mem::replace(&mut self.decrypter_made, true)
-    }
 }

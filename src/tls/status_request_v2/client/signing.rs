@@ -7,7 +7,7 @@ use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::sign::{Signer, SigningKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 
-use super::CLIENT;
+use super::handshake::CLIENT;
 use crate::tls::status_request_v2::hello::CLIENT_HELLO;
 
 /// A key whose signatures are over the real messages.

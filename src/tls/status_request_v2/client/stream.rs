@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::CLIENT;
+use super::handshake::CLIENT;
 use crate::tls::status_request_v2::hello::CLIENT_HELLO;
 use crate::tls::status_request_v2::hello_reader::READ_SIZE;
 use crate::tls::status_request_v2::reframer::Reframer;
