@@ -26,17 +26,6 @@ pub(super) fn column(text: &str) -> String {
     printable(text).chars().map(shown).collect()
 }
 
-/// `text` as one word of a shell, quoted.
-pub(super) fn shell_quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-/// The same, without quotes where no shell needs them.
-pub(super) fn shell_word(text: &str) -> String {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+:,@%".contains(character);
-    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { shell_quoted(text) }
-}
-
 /// One aligned line for each name that has a value.
 pub(super) fn paragraph(rows: &[(&str, String)]) -> String {
     let present = rows.iter().filter(|(_, value)| !value.is_empty());
@@ -52,13 +41,6 @@ const FILLERS: [char; 5] = ['\u{2800}', '\u{3164}', '\u{115F}', '\u{1160}', '\u{
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_word_of_a_shell_is_quoted_where_it_has_to_be() {
-        assert_eq!(shell_word("/srv/site-1/pki/a.pem"), "/srv/site-1/pki/a.pem");
-        assert_eq!(shell_word("/srv/st. mary's"), r"'/srv/st. mary'\''s'");
-        assert_eq!(shell_word(""), "''");
-    }
 
     #[test]
     fn a_column_has_no_blank_that_looks_like_its_end() {

@@ -12,7 +12,7 @@ use super::path::{Outcome, Stage, Step, path};
 use super::standing::{Fleet, LiveDevice, Standing, address};
 use super::state::DeviceState;
 use crate::authz::{Device, DeviceStatus, eui64, rules};
-use crate::model::{DeviceId, DeviceIdError, Refusal, RefusalFacts};
+use crate::model::{DeviceId, DeviceIdError, Refusal, RefusalFacts, shell_word};
 use crate::pcd::DeviceIdentity;
 use crate::store::{
     AuditFilter, Contact, MessageFilter, Page, RefusedRoom, RefusedRow, SeenIdentity, Store, StoreError,
@@ -416,10 +416,16 @@ fn rejected(device: &Device, code: &str, seen: &[SeenIdentity]) -> (String, Stri
         "rejected: {code}; it names {} in {} message(s), for which it may not speak",
         last.identity, last.messages
     );
-    let step = format!(
-        "if it may: `pcd-platform device change {} --speaks-for {}`; `pcd-platform device propose {}` shows all",
-        device.id, last.identity, device.id
-    );
+    let name = shell_word(device.id.as_str());
+    let propose = format!("`pcd-platform device propose {name}` shows all");
+    // A list, a pattern or a character of a shell is nothing to be pasted.
+    let is_plain = last.identity.chars().all(|it| it.is_ascii_alphanumeric() || "._-:^".contains(it));
+    let step = if is_plain {
+        let id = &last.identity;
+        format!("if it may: `pcd-platform device change {name} --also-speaks-for {id}`; {propose}")
+    } else {
+        format!("if it may: {propose}")
+    };
     (cause, step)
 }
 

@@ -23,6 +23,7 @@ mod refused;
 mod role;
 mod schema_name;
 mod search_key;
+mod shell;
 mod silent_after;
 mod size_text;
 mod store_risk;
@@ -51,6 +52,7 @@ pub use refused::{FirstBytes, HelloFacts, Refusal, RefusalFacts, ShownCertificat
 pub use role::{Right, Role, Roles};
 pub use schema_name::{InvalidSchemaName, SchemaName};
 pub use search_key::{SearchKey, Searched};
+pub(crate) use shell::{shell_quoted, shell_word};
 pub use silent_after::SilentAfter;
 pub use size_text::size_text;
 pub use store_risk::{FoundRisks, StoreRisk, StoreRisks};

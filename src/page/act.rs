@@ -15,7 +15,7 @@ use super::response::page;
 use super::visitor::Visitor;
 use crate::authz::{Device, DeviceStatus};
 use crate::http::{AdminState, Person, Problem, Reloaded};
-use crate::model::{DeviceId, MessageId};
+use crate::model::{DeviceId, MessageId, shell_word};
 use crate::pcd::IdentityPattern;
 use crate::store::OutboxEntry;
 use crate::view::OrderView;
@@ -126,7 +126,7 @@ pub(super) async fn allow_form(
         format!(
             "What was rejected stays rejected: pcd-platform message reconsider --device {} --reason identity-mismatch \
              accepts it afterwards.",
-            device.id
+            shell_word(device.id.as_str())
         ),
     ];
     let form = change(frame, &device, "allow", effects, "Allow", true);
@@ -278,7 +278,7 @@ fn exact(frame: &Frame, identity: &str) -> Result<IdentityPattern, Failure> {
     let is_exact = !identity.is_empty() && !identity.contains(['*', '?']);
     let pattern = is_exact.then(|| identity.parse::<IdentityPattern>().ok()).flatten();
     pattern.ok_or_else(|| {
-        let next = "Only one whole identity can be allowed here; pcd-platform device change --speaks-for takes patterns.";
+        let next = "Only one whole identity can be allowed here; pcd-platform device change --also-speaks-for takes patterns.";
         Failure::unusable(frame.clone(), "This identity cannot be allowed here", next)
     })
 }

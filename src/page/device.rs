@@ -23,7 +23,7 @@ use super::visitor::Visitor;
 use crate::authz::{Device, DeviceStatus};
 use crate::fleet::{Fleet, Outcome, Stage, Standing, Step, Subject, Why, investigate};
 use crate::http::AdminState;
-use crate::model::DeviceId;
+use crate::model::{DeviceId, shell_word};
 use crate::pcd::DeviceIdentity;
 use crate::store::{AuditFilter, AuditRow, MessageFilter, Page, RefusedRow, SeenIdentity};
 use crate::view::{BehindView, DeviceView, SessionView, is_not_allowed};
@@ -33,6 +33,8 @@ use crate::view::{BehindView, DeviceView, SessionView, is_not_allowed};
 struct DevicePage {
     frame: Frame,
     name: String,
+    /// Its Common Name, for a command.
+    own_name: String,
     note: String,
     state: Html,
     now: Html,
@@ -136,6 +138,7 @@ async fn of_directory(state: &AdminState, frame: Frame, device: &Device) -> Resu
     let frame = Frame { title: heading.clone(), ..frame };
     Ok(DevicePage {
         name: heading,
+        own_name: shell_word(name),
         note: device.note.clone(),
         state: state::tag(standing.state),
         now: cause(&why, &frame),

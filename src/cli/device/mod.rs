@@ -30,8 +30,10 @@ use crate::config::Config;
 use crate::fleet::Fleet;
 use crate::hl7::AcknowledgeAs;
 use crate::model::DeviceId;
+use crate::pcd::PatternList;
 use crate::store::{MessageFilter, Store, StoreError};
 use crate::view::{DeviceDetails, DeviceView, RemovedDeviceView, StandingView};
+use difference::differences;
 use issuer::Issuers;
 use list::Listed;
 use missing::{Shown, has_left, is_missing};
@@ -74,8 +76,11 @@ pub(super) enum Command {
         kind: Option<DeviceKind>,
         #[command(flatten)]
         speaks_for: SpeaksFor,
+        /// Add an identity to its list; several times, or a list
+        #[arg(long, value_name = "ID", conflicts_with_all = ["speaks_for", "any"])]
+        also_speaks_for: Vec<PatternList>,
         /// Clear the list of identities: its messages may carry only its Common Name
-        #[arg(long, conflicts_with_all = ["speaks_for", "any", "from_seen"])]
+        #[arg(long, conflicts_with_all = ["speaks_for", "any", "from_seen", "also_speaks_for"])]
         itself_only: bool,
         #[command(flatten)]
         issuers: Issuers,
@@ -230,6 +235,7 @@ pub(super) async fn run(
             cn,
             kind,
             speaks_for,
+            also_speaks_for,
             itself_only,
             issuers,
             any_issuer,
@@ -238,7 +244,8 @@ pub(super) async fn run(
             about,
             note,
         } => {
-            let mut device = about.applied_to(liveness.applied_to(find(store, cn).await?));
+            let before = find(store, cn).await?;
+            let mut device = about.applied_to(liveness.applied_to(before.clone()));
             device.kind = kind.unwrap_or(device.kind);
             device.acknowledge = acknowledge.unwrap_or(device.acknowledge);
             device.note = note.unwrap_or(device.note);
@@ -248,6 +255,11 @@ pub(super) async fn run(
             if any_issuer {
                 device.issuers.clear();
             }
+            for pattern in also_speaks_for.into_iter().flat_map(PatternList::into_patterns) {
+                if !device.speaks_for.contains(&pattern) {
+                    device.speaks_for.push(pattern);
+                }
+            }
             let device = speaks_for.applied_to(device, || is_recorded(config()), store).await?;
             let device = issuers.applied_to(device);
             store.describe_device(device.clone(), &actor).await.map_err(failed)?;
@@ -256,7 +268,9 @@ pub(super) async fn run(
             }
             let device = find(store, device.id).await?;
             shared::warn(&[&device], store, output).await?;
-            confirm(&device, "changed", output)?;
+            let changes: Vec<_> = differences(&before, &device).iter().map(ToString::to_string).collect();
+            let changes = if changes.is_empty() { "nothing".to_owned() } else { changes.join("; ") };
+            confirm(&device, &format!("changed: {changes}"), output)?;
         }
         Command::List(listed) => list::run(&listed, store, output).await?,
         Command::Why(asked) => return Box::pin(why::run(asked, config()?, store, output)).await,

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::authz::{Device, Directory};
 use crate::cli::context::failed;
-use crate::cli::text::{printable, shell_quoted};
+use crate::cli::text::printable;
 use crate::cli::{Failure, Output};
-use crate::model::DeviceId;
+use crate::model::{DeviceId, shell_quoted};
 use crate::pcd::{DeviceIdentity, IdentityPattern};
 use crate::store::Store;
 use crate::view::is_not_allowed;

@@ -6,7 +6,7 @@ use super::arguments::{Arguments, SiteName};
 use super::first_device::FIRST_DEVICE;
 use super::made::write;
 use super::places::Places;
-use crate::cli::text::shell_word;
+use crate::model::shell_word;
 use crate::pki::Issued;
 
 /// The configuration, with the lines about revocation.

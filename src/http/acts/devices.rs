@@ -139,7 +139,7 @@ pub(in crate::http) async fn allow(
     let device = find(&state, &cn).await?;
     if identity.is_empty() || identity.contains(['*', '?']) {
         return Err(Problem::bad_request(
-            "identity: one whole identity can be allowed; `device change --speaks-for` takes patterns with *",
+            "identity: one whole identity can be allowed; `device change --also-speaks-for` takes patterns with *",
         ));
     }
     let what = format!("lets messages of {} name {identity} as their device", device.id);

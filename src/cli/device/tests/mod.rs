@@ -210,6 +210,23 @@ async fn from_seen_allows_the_identities_and_show_lists_them_no_longer() {
     assert_eq!(patterns, ["B", "00A037EB2175780F"]);
 }
 
+/// What an operator is advised to do for one device locks out no other one of the gateway.
+#[tokio::test]
+async fn an_identity_is_added_to_the_list_and_the_others_stay() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    device(&store, &["add", "GW-1", "--speaks-for", "B,C"]).await.unwrap();
+    let list = async || {
+        let entry = store.device(&"GW-1".parse().unwrap()).await.unwrap().unwrap();
+        entry.speaks_for.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    device(&store, &["change", "GW-1", "--also-speaks-for", "A,C"]).await.unwrap();
+    assert_eq!(list().await, ["B", "C", "A"]);
+    device(&store, &["change", "GW-1", "--speaks-for", "A"]).await.unwrap();
+    assert_eq!(list().await, ["A"]);
+    assert!(device(&store, &["change", "GW-1", "--also-speaks-for", "B", "--any"]).await.is_err());
+}
+
 #[tokio::test]
 async fn a_change_keeps_the_values_of_options_that_are_not_given() {
     let place = TestStore::new();
