@@ -15,7 +15,7 @@ use super::command_line::{CommandAnswer, CommandCall, CommandContext};
 use super::json::PlainJson;
 use super::person::{Person, Way};
 use super::problem::Problem;
-use crate::model::Right;
+use crate::model::{Right, steps_beside_tasks};
 
 impl AdminState {
     /// Executes a command for a person who may. A device that it has added may connect when this returns, and
@@ -41,7 +41,7 @@ impl AdminState {
             config: self.config.load_full(),
             stop,
         };
-        let ran = tokio::spawn(self.commands.run(call, context)).await;
+        let ran = tokio::spawn(steps_beside_tasks(self.commands.run(call, context))).await;
         let mut answer = ran.map_err(|_| Problem::fault())?;
         if right == Right::Operate && !self.live.follow_directory().await {
             answer.stderr.push_str(NOT_FOLLOWED);

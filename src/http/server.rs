@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,7 @@ use super::session::{PageAddress, Sessions, link_for, log_off_idle};
 use super::socket::{SocketError, SocketFile};
 use super::state::AdminState;
 use super::{connections, cross_site, hosts, request_id};
-use crate::model::{BindError, Clock};
+use crate::model::{BindError, Clock, steps_beside_tasks};
 use crate::tls::PeopleAcceptor;
 
 /// The bound listeners.
@@ -172,6 +173,7 @@ fn router(door: Door, address: PageAddress, pages: Vec<Route>, problem_page: Pro
         .into_iter()
         .fold(Router::new(), |router, route| route.added_to(router, state, &turns))
         .fallback(async || Problem::not_found("nothing is served here; /help lists what every code means"))
+        .layer(from_fn(beside_devices))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(state.clone(), cross_site::refuse))
         .layer(Extension(address))
@@ -180,6 +182,12 @@ fn router(door: Door, address: PageAddress, pages: Vec<Route>, problem_page: Pro
         .layer(from_fn_with_state(state.clone(), hosts::require))
         .layer(from_fn_with_state(problem_page, request_id::assign))
         .with_state(state.clone())
+}
+
+/// Pages and commands read whole messages: what a sender made large must not delay the devices while people
+/// look at it.
+async fn beside_devices(request: Request, next: Next) -> Response {
+    steps_beside_tasks(next.run(request)).await
 }
 
 /// What is served to probes of other machines.

@@ -32,7 +32,7 @@ mod task;
 mod while_waiting;
 pub mod work;
 
-pub(crate) use beside_tasks::beside_tasks;
+pub(crate) use beside_tasks::{beside_tasks, steps_beside_tasks};
 pub use bind_error::BindError;
 pub use clock::Clock;
 pub use counted::counted;

@@ -50,8 +50,9 @@ impl AboutOptions {
 pub(crate) struct SpeaksFor {
     /// An identity that its messages may carry, or an EUI-64 prefix (00A037*); several times, or a list
     ///
-    /// These are all: on a change they replace its list, and --also-speaks-for adds to it. Commas and semicolons separate identities (A1,A2 is two). One that belongs to an identity has a
-    /// backslash before it.
+    /// These are all: on a change they replace its list, and --also-speaks-for adds to it. Commas and
+    /// semicolons separate identities (A1,A2 is two). One that belongs to an identity has a backslash before
+    /// it.
     #[arg(long, value_name = "ID")]
     speaks_for: Vec<PatternList>,
     /// Its messages may carry any identity

@@ -19,7 +19,9 @@ impl<'m> Notes<'m> {
                 all.notes.entry(owner).or_default().push(segment);
             } else if segment.is(b"ADD") {
                 all.continued.insert(owner);
-            } else {
+            } else if !segment.is(b"PRT") {
+                // Participations stand between a segment and its notes (HL7 2.7: `PID [{PRT}] [{NTE}]`): a
+                // note about a patient is no note about a person that takes part.
                 owner = position;
             }
         }

@@ -74,7 +74,9 @@ impl Reader<'_> {
             let is_content = [b"OBR", b"OBX"].iter().any(|id| segment.is(*id)) || is_listed(&segment);
             // That there is a patient stands elsewhere, and that an observation goes on beside it.
             let is_named = is_about_patient(&segment) || segment.is(b"ADD");
-            owner_is_shown = is_content || is_named && (owner_is_shown || is_about_patient(&segment));
+            if !segment.is(b"PRT") {
+                owner_is_shown = is_content || is_named && (owner_is_shown || is_about_patient(&segment));
+            }
             if !is_header && !is_content && !is_named {
                 add(self.name(&segment));
             }

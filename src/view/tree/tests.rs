@@ -178,6 +178,20 @@ fn the_head_of_an_alert_has_no_facet_that_does_not_count() {
     assert!(row(&doubted, "signals").ends_with("(audio off and another that is unknown)"));
 }
 
+/// HL7 2.7: participations stand between a segment and its notes.
+#[test]
+fn a_note_behind_a_participation_belongs_to_the_segment_before_both() {
+    let message = "MSH|^~\\&|A||||2026||ORU^R01^ORU_R01|1|P|2.7\rPID|||1\rPRT||AD||ATTEND|^Who^Doc\rNTE|1||SECRET\r\
+        OBR|1||F1|1^X^MDC\rOBX|1|NM|68063^MDC_ATTR_PT_WEIGHT^MDC|1.0.0.1|81\rPRT||AD||EQUIP\rNTE|1||SECRET\r\
+        OBX|2|NM|2^Y^MDC|1.0.0.2|97\rPRT||AD||EQUIP\rNTE|1||finger is cold\r";
+    let hidden = json(message.as_bytes(), &TreeOptions::default());
+    assert!(!hidden.to_string().contains("SECRET"), "{hidden:#}");
+    let observations = &hidden["requests"][0]["observations"];
+    assert!(observations.to_string().contains("finger is cold"), "{hidden:#}");
+    let shown = json(message.as_bytes(), &with_patient()).to_string();
+    assert_eq!(shown.matches("SECRET").count(), 2, "{shown}");
+}
+
 #[test]
 fn a_field_without_a_place_of_its_own_is_shown_or_named() {
     let rest = "OBX|1|NM|1^A^MDC|1.0.0.1|5,5|||QUES|||F|||||N0001^Nurse|||20260101115900\r\
