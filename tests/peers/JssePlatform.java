@@ -9,12 +9,16 @@ import javax.net.ssl.SSLSocket;
 /**
  * A platform that speaks through JSSE: requires a client certificate, and acknowledges each message with CA.
  *
- * <p>Arguments: key store (PKCS #12), its password, trust anchors (PEM). It writes where it listens.
+ * <p>Arguments: key store (PKCS #12), its password, trust anchors (PEM). It writes where it listens, and ends
+ * when stdin does.
  */
 public final class JssePlatform {
     private JssePlatform() {}
 
     public static void main(String[] arguments) throws Exception {
+        Thread end = new Thread(JssePlatform::endWithStdin, "end");
+        end.setDaemon(true);
+        end.start();
         SSLContext context = JsseDevice.context(arguments[0], arguments[1].toCharArray(), arguments[2]);
         InetAddress loopback = InetAddress.getByName("127.0.0.1");
         SSLServerSocket listener =
@@ -31,6 +35,17 @@ public final class JssePlatform {
                 System.out.println(refused);
             }
         }
+    }
+
+    private static void endWithStdin() {
+        try {
+            while (System.in.read() >= 0) {
+                // What comes means nothing.
+            }
+        } catch (IOException closed) {
+            System.out.println(closed);
+        }
+        System.exit(0);
     }
 
     private static void answer(SSLSocket socket) throws IOException {
