@@ -57,18 +57,39 @@ pub(super) async fn run(arguments: Arguments, named: Option<PathBuf>, output: Ou
         }
         Err(failure) => return Err(failure),
     };
-    let status: Value = serde_json::from_slice(&answer)
-        .map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("/api/status")))?;
-    let exit = match text(&status, "worst") {
-        "urgent" => Exit::Urgent,
-        "attention" => Exit::Failed,
-        _ => Exit::Done,
+    let read = serde_json::from_slice(&answer).map_err(anyhow::Error::new);
+    let status = match read.and_then(|status| exit(&status).map(|exit| (status, exit))) {
+        Ok(status) => status,
+        Err(error) if arguments.format == Format::Nagios => {
+            output.line(&format!("UNKNOWN - {error:#}"))?;
+            return Ok(Exit::Unknown);
+        }
+        Err(error) => return Err(Failure::new(Exit::Fault, error.context("/api/status"))),
     };
+    let (status, exit) = status;
     match arguments.format {
         Format::Text => output.print(&status, |status| output.sentence(&shown(status)))?,
         Format::Nagios => output.line(&output.sentence(&nagios(&status)))?,
     }
     Ok(exit)
+}
+
+/// The exit code. What is no status of a platform says nothing: it must not look as if all were well.
+fn exit(status: &Value) -> anyhow::Result<Exit> {
+    let is_status = status.get("version").is_some_and(Value::is_string)
+        && status.get("findings").is_some_and(Value::is_array);
+    match status.get("worst") {
+        Some(Value::Null) if is_status => Ok(Exit::Done),
+        Some(Value::String(worst)) if is_status => match worst.as_str() {
+            "urgent" => Ok(Exit::Urgent),
+            "attention" => Ok(Exit::Failed),
+            "info" => Ok(Exit::Done),
+            other => anyhow::bail!(
+                "the answer has the unknown severity {other:?}: use the program of the platform"
+            ),
+        },
+        _ => anyhow::bail!("what answers is no platform of this version: look who made the socket"),
+    }
 }
 
 /// A few lines for people.
@@ -195,6 +216,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_answer_that_is_no_status_is_an_error() {
+        let known = |worst: Value| json!({"version": "1", "findings": [], "worst": worst});
+        assert_eq!(exit(&known(Value::Null)).unwrap(), Exit::Done);
+        assert_eq!(exit(&known("urgent".into())).unwrap(), Exit::Urgent);
+        for other in [json!({"fake": 1}), json!([]), known("dire".into()), known(1.into())] {
+            assert!(exit(&other).is_err(), "{other}");
+        }
+    }
 
     #[test]
     fn a_status_is_lines_for_people_and_one_line_for_a_plugin() {
