@@ -226,6 +226,11 @@ impl ObservationPath {
         [mds, vmd, channel, metric]
     }
 
+    /// All of its numbers; those that are not written are 0.
+    pub(super) const fn numbers(&self) -> [u32; 6] {
+        self.0
+    }
+
     /// Whether `other` lies below this path, at any depth.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {

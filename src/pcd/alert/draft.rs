@@ -64,19 +64,18 @@ impl<'m> Draft<'m> {
 
     /// Whether it surely has an event, and not this one.
     pub(super) fn has_another_than(&self, statement: &Statement<'m>) -> bool {
-        self.certainty == Some(Certainty::Sure)
-            && self.event.is_some_and(|event| {
-                event.place != statement.place
-                    || event.event_code != statement.event_code
-                    || event.has_other_equipment(statement)
-            })
+        let Some(event) = self.event else { return false };
+        let are_sure = [self.certainty, statement.certainty] == [Some(Certainty::Sure); 2];
+        let differs = event.event_code != statement.event_code || event.has_other_equipment(statement);
+        let are_events = event.is_event() && statement.is_event();
+        (are_sure && differs) || (are_events && event.home != statement.home)
     }
 
     /// Whether of the event here and another one at its place only one has a valid value. That one is the
     /// event: an alarm is not withdrawn because another one is.
     pub(super) fn outlives(&self, other: &Statement<'m>) -> bool {
         self.event.is_some_and(|event| {
-            event.place == other.place && !event.has_other_equipment(other) && event.is_void != other.is_void
+            event.home == other.home && !event.has_other_equipment(other) && event.is_void != other.is_void
         })
     }
 
@@ -103,6 +102,11 @@ impl<'m> Draft<'m> {
         if event.zip(measured).is_some_and(|(event, measured)| event != measured) {
             self.measured = None;
         }
+    }
+
+    /// Notes that its OBR has a facet of which nothing says whose it is.
+    pub(super) const fn note_homeless_facet(&mut self) {
+        self.has_further_events = true;
     }
 
     /// Notes whether the event has the term of another one beside its own.

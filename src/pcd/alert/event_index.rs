@@ -8,7 +8,7 @@ use crate::model::work::count;
 /// The alerts of one OBR by the place and the equipment of their events. A gateway may send hundreds of
 /// events under one OBR; an observation finds its alert without a look at each of them.
 #[derive(Default)]
-pub(super) struct EventIndex<'m>(HashMap<[u32; 4], AtPlace<'m>>);
+pub(super) struct EventIndex<'m>(HashMap<[u32; 6], AtPlace<'m>>);
 
 /// Positions of alerts.
 #[derive(Default)]
@@ -22,7 +22,7 @@ struct AtPlace<'m> {
 impl<'m> EventIndex<'m> {
     pub(super) fn add(&mut self, event: &Statement<'m>, at: usize) {
         count(1 + event.equipment.len());
-        let Some(place) = event.place else { return };
+        let Some(place) = event.home else { return };
         let here = self.0.entry(place).or_default();
         here.all.insert(at);
         here.of_equipment(event.equipment).insert(at);
@@ -30,7 +30,7 @@ impl<'m> EventIndex<'m> {
 
     pub(super) fn remove(&mut self, event: &Statement<'m>, at: usize) {
         count(1 + event.equipment.len());
-        let Some(here) = event.place.and_then(|place| self.0.get_mut(&place)) else { return };
+        let Some(here) = event.home.and_then(|place| self.0.get_mut(&place)) else { return };
         here.all.remove(&at);
         here.of_equipment(event.equipment).remove(&at);
     }
@@ -38,7 +38,7 @@ impl<'m> EventIndex<'m> {
     /// The last alert at the place of a statement: of its equipment, or else of any.
     pub(super) fn find(&self, statement: &Statement<'m>) -> Option<usize> {
         count(1 + statement.equipment.len());
-        let here = self.0.get(&statement.place?)?;
+        let here = self.0.get(&statement.home?)?;
         let last = |alerts: &BTreeSet<usize>| alerts.last().copied();
         let any = last(&here.all);
         if statement.equipment.is_empty() {

@@ -8,6 +8,7 @@ mod event;
 mod event_index;
 mod facet;
 mod filler;
+mod homes;
 mod message_alerts;
 mod of_message;
 mod report;

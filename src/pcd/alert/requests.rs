@@ -1,11 +1,12 @@
 //! Reads the alerts of a message, OBR by OBR.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::devices::Devices;
 use super::draft::Draft;
-use super::event::Certainty;
 use super::event_index::EventIndex;
+use super::homes::{Home, Homes};
 use super::request::{FillerNumbers, Request};
 use super::statement::Statement;
 use crate::hl7::{Message, Segment};
@@ -16,6 +17,8 @@ use crate::pcd::Observation;
 pub(super) struct Requests<'m> {
     drafts: Vec<Draft<'m>>,
     numbers: FillerNumbers,
+    /// The segments of the latest OBR.
+    contents: Vec<Content<'m>>,
     /// The number of OBRs.
     count: usize,
     /// The events of the latest OBR.
@@ -23,6 +26,12 @@ pub(super) struct Requests<'m> {
     devices: Devices<'m>,
     /// Where the latest observation is.
     last: Option<Placed>,
+}
+
+/// What an OBR has.
+enum Content<'m> {
+    Observation(Statement<'m>),
+    Participation(Segment<'m>),
 }
 
 /// Where an observation was added.
@@ -40,6 +49,7 @@ impl<'m> Requests<'m> {
     pub(super) fn read(message: &'m Message<'_>) -> Vec<Draft<'m>> {
         let mut requests = Self::default();
         message.segments().for_each(|segment| requests.segment(segment));
+        requests.complete();
         let Self { mut drafts, devices, .. } = requests;
         for draft in &mut drafts {
             draft.keep_own_value();
@@ -52,18 +62,70 @@ impl<'m> Requests<'m> {
 
     fn segment(&mut self, segment: Segment<'m>) {
         if segment.is(b"OBR") {
+            self.complete();
             let request = Arc::new(Request::read(segment, &mut self.numbers));
             self.begin(Some(request));
         } else if let Some(observation) = Observation::of(segment) {
             if self.drafts.is_empty() {
                 self.begin(None);
             }
-            self.place(Statement::read(observation));
-        } else if segment.is(b"PRT")
-            && let Some(Placed { at, is_event, may_be_event }) = self.last
+            self.contents.push(Content::Observation(Statement::read(observation)));
+        } else if segment.is(b"PRT") {
+            self.contents.push(Content::Participation(segment));
+        }
+    }
+
+    /// Arranges the segments of the latest OBR, of which all are read: a facet may stand before its event.
+    fn complete(&mut self) {
+        let contents = std::mem::take(&mut self.contents);
+        let homes = Homes::of(contents.iter().filter_map(|content| match content {
+            Content::Observation(statement) => Some(statement),
+            Content::Participation(_) => None,
+        }));
+        let mut waiting: HashMap<[u32; 6], Vec<Statement<'m>>> = HashMap::new();
+        let mut near = Vec::new();
+        for content in contents {
+            let statement = match content {
+                Content::Observation(statement) => statement,
+                Content::Participation(participation) => {
+                    self.add_participant(participation);
+                    continue;
+                }
+            };
+            self.last = None;
+            match homes.find(&statement) {
+                Home::Own(home) if statement.is_event() => {
+                    self.place(statement);
+                    let event = self.last;
+                    waiting.remove(&home).into_iter().flatten().for_each(|facet| self.place(facet));
+                    self.last = event;
+                }
+                Home::Own(home) if self.events.find(&statement).is_none() => {
+                    waiting.entry(home).or_default().push(statement);
+                }
+                Home::Own(_) | Home::Only => self.place(statement),
+                Home::Near(home) => near.push(Statement { home: Some(home), ..statement }),
+                Home::Unknown => self.note_homeless(&statement),
+            }
+        }
+        // What stands at the place of an event counts before what is near to it.
+        near.into_iter().for_each(|statement| self.place(statement));
+    }
+
+    fn add_participant(&mut self, participation: Segment<'m>) {
+        if let Some(Placed { at, is_event, may_be_event }) = self.last
             && let Some(draft) = self.drafts.get_mut(at)
         {
-            draft.add_participant(segment, is_event, may_be_event);
+            draft.add_participant(participation, is_event, may_be_event);
+        }
+    }
+
+    /// An observation of which nothing says to which of several events it belongs is a value of none.
+    fn note_homeless(&mut self, statement: &Statement<'m>) {
+        let Some(draft) = self.drafts.last_mut() else { return };
+        self.devices.add(draft.position, statement);
+        if statement.facet.is_some() && !statement.is_void {
+            draft.note_homeless_facet();
         }
     }
 
@@ -71,6 +133,7 @@ impl<'m> Requests<'m> {
         self.drafts.push(Draft::new(request, self.count));
         self.count += 1;
         self.events = EventIndex::default();
+        self.last = None;
     }
 
     /// Adds an observation to the alert of its OBR.
@@ -81,10 +144,9 @@ impl<'m> Requests<'m> {
     fn place(&mut self, statement: Statement<'m>) {
         let Some(last) = self.drafts.len().checked_sub(1) else { return };
         let mut at = self.events.find(&statement).unwrap_or(last);
-        let is_sure = statement.certainty == Some(Certainty::Sure);
         // Also at the same place: two events are never one.
-        let is_new = is_sure && self.drafts.get(at).is_some_and(|draft| draft.has_another_than(&statement));
         let Some(draft) = self.drafts.get(at) else { return };
+        let is_new = draft.has_another_than(&statement);
         let known = draft.event;
         self.devices.add(draft.position, &statement);
         if is_new && draft.outlives(&statement) {

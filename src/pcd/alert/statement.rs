@@ -17,6 +17,8 @@ pub(super) struct Statement<'m> {
     pub(super) path: Option<ObservationPath>,
     /// The place in the device that facets of one alert share.
     pub(super) place: Option<[u32; 4]>,
+    /// The place of the event that it belongs to, as far as its own path says it.
+    pub(super) home: Option<[u32; 6]>,
     /// OBX-18; empty where it names none.
     pub(super) equipment: &'m [u8],
     /// OBX-3.1.
@@ -39,12 +41,16 @@ impl<'m> Statement<'m> {
     pub(super) fn read(observation: Observation<'m>) -> Self {
         let equipment = observation.equipment();
         let term = event::event_term(&observation);
+        let (path, place) = (observation.path().ok(), place_of(&observation));
+        let certainty = certainty(&observation);
+        let whole = path.filter(|_| certainty >= Some(Certainty::EventTerm)).map(|path| path.numbers());
         Self {
             observation,
             facet: facet(&observation),
-            certainty: certainty(&observation),
-            path: observation.path().ok(),
-            place: place_of(&observation),
+            certainty,
+            path,
+            place,
+            home: place.map(|[mds, vmd, channel, metric]| [mds, vmd, channel, metric, 0, 0]).or(whole),
             equipment: if equipment.is_empty() { &[] } else { equipment.trimmed() },
             code: observation.code().trimmed(),
             value: observation.value().trimmed(),
@@ -55,6 +61,11 @@ impl<'m> Statement<'m> {
             is_second_facet: facet_number(&observation) == Some(2) && !names_part(&observation),
             has_words: has_words(&observation),
         }
+    }
+
+    /// Whether it has the term of an event.
+    pub(super) fn is_event(&self) -> bool {
+        self.certainty >= Some(Certainty::EventTerm)
     }
 
     /// Whether both name their equipment, and not the same.

@@ -214,6 +214,76 @@ fn a_further_request_with_evidence_or_with_facets_alone_is_no_alert_of_its_own()
     assert_eq!(count(&format!("OBR|2||E2|196616^MDC_EVT_ALARM^MDC|||2026\r{event}{PHASE}")), 2);
 }
 
+/// Equipment, event, phase and priority of each alert, and whether it has the warning of a further event.
+fn shown(observations: &str) -> Vec<String> {
+    let text = format!("{HEAD}{observations}");
+    let message = Message::parse(text.as_bytes()).unwrap();
+    let word = |field: Option<crate::hl7::Field<'_>>| {
+        String::from_utf8_lossy(field.map(|field| field.component(1).trimmed()).unwrap_or(b"-")).into_owned()
+    };
+    let show = |alert: &Alert<'_>| {
+        let facets = [alert.phase, alert.priority].map(|facet| word(facet.map(|facet| facet.value())));
+        let further = if alert.has_further_events { " further" } else { "" };
+        format!("{} {} {}{further}", word(alert.device()), word(alert.event_term()), facets.join(" "))
+    };
+    Alert::all_of(&message).iter().map(show).collect()
+}
+
+/// An event with phase and priority at the places `prefix`.1, .3 and .6.
+fn event_at(prefix: &str, event: &str, phase: &str, priority: &str) -> [String; 3] {
+    [
+        format!("OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|{prefix}.1|{event}||||||F\r"),
+        format!("OBX|1|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|{prefix}.3|{phase}||||||F\r"),
+        format!("OBX|1|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC|{prefix}.6|{priority}||||||F\r"),
+    ]
+}
+
+const DEVICES: &str = "OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1|||||||X|||||||A\r\
+    OBX|2||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|2|||||||X|||||||B\r";
+
+// B.8.3: OBX-4 ties the facets to their event; many senders write fewer than five numbers.
+#[test]
+fn alarms_of_two_devices_are_two_alerts_whatever_the_depth_of_their_places() {
+    for depth in ["", ".1", ".1.1", ".1.1.1", ".0.0.0", ".1.1.1.1"] {
+        let of_a = event_at(&format!("1{depth}"), "196648^MDC_EVT_HI^MDC", "end", "PL");
+        let of_b = event_at(&format!("2{depth}"), "196670^MDC_EVT_LO^MDC", "start", "PH");
+        let expected = ["B 196670 start PH", "A 196648 end PL"];
+        let (a, b) = (of_a.concat(), of_b.concat());
+        assert_eq!(shown(&format!("{DEVICES}{a}{b}")), expected, "{depth}");
+        assert_eq!(shown(&format!("{b}{a}{DEVICES}")), expected, "{depth}");
+        let mixed: String = of_a.iter().zip(&of_b).rev().flat_map(|(a, b)| [b.as_str(), a]).collect();
+        assert_eq!(shown(&format!("{DEVICES}{mixed}")), expected, "{depth}: facets before their events");
+    }
+}
+
+#[test]
+fn what_may_be_of_either_event_is_a_value_of_none() {
+    let [first, phase, priority] = event_at("1.1", "196648^MDC_EVT_HI^MDC", "end", "PL");
+    let second = first.replace("1.1.1", "1.1.8").replace("196648^MDC_EVT_HI", "196670^MDC_EVT_LO");
+    let mut found = shown(&format!("{first}{second}{phase}{priority}"));
+    found.sort();
+    assert_eq!(found, ["- 196648 - -", "- 196670 - - further"]);
+    let unplaced = second.replace("1.1.8", "");
+    let mut found = shown(&format!("{unplaced}{first}{phase}{priority}"));
+    found.sort();
+    assert_eq!(found, ["- 196648 end PL", "- 196670 - -"], "an event without a place is listed too");
+    let pathless = phase.replace("1.1.3", "");
+    let mut found = shown(&format!("{first}{second}{pathless}"));
+    found.sort();
+    assert_eq!(found, ["- 196648 - -", "- 196670 - - further"]);
+}
+
+// B.8.3: senders do not keep the order of the facets.
+#[test]
+fn an_event_behind_its_facets_has_them_beside_another_event() {
+    let other = event_at("1.2.1.7", "196670^MDC_EVT_LO^MDC", "end", "PL").concat();
+    let [event, phase, priority] = event_at("1.2.1.1", "196648^MDC_EVT_HI^MDC", "start", "PH");
+    let expected = ["- 196648 start PH", "- 196670 end PL"];
+    assert_eq!(shown(&format!("{other}{phase}{priority}{event}")), expected);
+    assert_eq!(shown(&format!("{phase}{priority}{event}{other}")), expected);
+    assert_eq!(shown(&format!("{phase}{other}{event}{priority}")), expected);
+}
+
 #[test]
 fn a_report_without_a_phase_begins_an_alert() {
     let text = format!("{HEAD}OBX|1|ST|196670^MDC_EVT_LO^MDC|1.0.0.0.1|Low||||||F\r");

@@ -389,9 +389,12 @@ fn a_further_event_is_shown_or_announced() {
     let same = at("1.1.1.1.1", "1.1.1.1.1");
     assert_eq!(same.len(), 2, "{same:?}");
     assert!(same[0].starts_with("value high") && same[1].starts_with("Battery low"), "{same:?}");
-    for (first, second) in [("", ""), ("1.1.1.1.1", ""), ("1.1.1.1.1", "1.1.1.2.3")] {
+    let found = at("", "");
+    assert!(found[0].ends_with("and a further event: see --tree"), "{found:?}");
+    for (first, second) in [("1.1.1.1.1", ""), ("1.1.1.1.1", "1.1.1.2.3"), ("1.1.1.1.1", "2.1")] {
         let found = at(first, second);
-        assert!(found.iter().any(|it| it.ends_with("and a further event: see --tree")), "{found:?}");
+        assert!(found.iter().any(|it| it.starts_with("value high") && it.contains("start")), "{found:?}");
+        assert!(found.iter().any(|it| it.starts_with("Battery low") && !it.contains("start")), "{found:?}");
     }
     let vendor = "OBX|9|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.2.1.3|end\r";
     let found = sentences(&format!("{}{course}{vendor}", event("1.1.1.1.1", "196648^MDC_EVT_HI")));
