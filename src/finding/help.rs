@@ -195,6 +195,7 @@ const PAGES: &[HelpPage] = pages![
     "obx-status-missing",
     "obx-status-unknown",
     "obx-term-contradiction",
+    "obx-unit-contradiction",
     "obx-units-coding-system",
     "obx-units-missing",
     "obx-units-unusual",

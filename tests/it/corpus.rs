@@ -249,9 +249,10 @@ fn the_profiles_know_the_examples_that_keep_to_them() {
     // Table B.8-1 requires OBX-2 unless OBX-11 is X.
     let found = rules("ipf-pcd01/pcd01-valid-pcd01-request.hl7");
     assert_eq!(found, ["obx-value-type-missing", "obx-value-type-missing", mode[0], mode[1]]);
-    // NIST's own examples of these two conform to its profiles. One misspells a reference id
-    // (150034^MDC_PREeSS_BLD_ART_DIA), which is advice.
-    assert_eq!(rules("nist/PCD01-message.hl7"), ["obx-term-contradiction"]);
+    // NIST's own examples of these two conform to its profiles. One misspells the reference id
+    // of a term (150034^MDC_PREeSS_BLD_ART_DIA) and of a unit (266016^MDC_DdIM_MMHG), which is advice.
+    let misspelt = ["obx-term-contradiction", "obx-unit-contradiction"];
+    assert_eq!(rules("nist/PCD01-message.hl7"), misspelt);
     assert_eq!(rules("nist/PCD10-message.hl7"), [""; 0]);
     // The watchdog of the proposal is no alert and has none of its facets.
     assert!(!rules("ihe-dev-tf/pcmc-02-ORU_R40_ORU_R44.hl7").contains(&"alert-phase-missing"));

@@ -38,6 +38,12 @@ pub fn contradicts_itself(term: Coded<'_>) -> bool {
     term.may_be_mdc() && term.contradiction(&table::TERMS)
 }
 
+/// Whether a unit has a number and a reference id that do not belong together.
+#[must_use]
+pub fn unit_contradicts_itself(unit: Coded<'_>) -> bool {
+    unit.may_be_mdc() && unit.contradiction(&table::UNITS)
+}
+
 /// The unit of OBX-6, of MDC or of UCUM; `None` when the table does not have it.
 #[must_use]
 pub fn find_unit(unit: Coded<'_>) -> Option<&'static Unit> {

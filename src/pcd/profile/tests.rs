@@ -122,6 +122,9 @@ fn what_only_one_of_the_texts_requires_is_advice() {
         advice("150456^MDC_PULS_OXIM_SAT_O2", "150456^MDC_ECG_HEART_RATE"),
         ["obx-term-contradiction OBX[2]-3"]
     );
+    for units in ["266016^MDC_DIM_PERCENT", "262688^MDC_DIM_PERCENTT", "%^%^UCUM^266016^MDC_DIM_PERCENT"] {
+        assert_eq!(advice("262688^MDC_DIM_PERCENT", units), ["obx-unit-contradiction OBX[2]-6"], "{units}");
+    }
     assert_eq!(
         advice("|AL|NE|", "|NE|AL|"),
         ["msh-acknowledgement-mode MSH[1]-15", "msh-acknowledgement-mode MSH[1]-16"]

@@ -105,6 +105,9 @@ fn check_term(obx: &Indexed<'_>, sequence: u32, found: &mut impl FnMut(Finding))
     {
         advise("obx-term-contradiction", ContentError::TableValue, 5);
     }
+    if units.into_iter().any(nomenclature::unit_contradicts_itself) {
+        advise("obx-unit-contradiction", ContentError::TableValue, 6);
+    }
     if !NUMERIC_TYPES.contains(&obx.field(2).trimmed()) || obx.field(5).is_empty() {
         return;
     }

@@ -5,7 +5,7 @@ use super::notes::Notes;
 use super::reader::Reader;
 use super::result_status;
 use crate::hl7::{Field, Repetition};
-use crate::pcd::nomenclature::{Coded, plain_unit};
+use crate::pcd::nomenclature::{Coded, plain_unit, unit_contradicts_itself};
 use crate::pcd::profile::has_value_of_its_type;
 use crate::pcd::{Containment, Level, Observation, patient_term};
 use crate::view::standing::Standing;
@@ -68,7 +68,7 @@ impl Reader<'_> {
             value_bytes,
             is_continued: notes.is_continued(position),
             units: self.without_patient(value::term(observation.units(), self.characters)),
-            unit: self.known_patient.hide(plain_unit(Coded::of(observation.units(), 1)).to_owned()),
+            unit: self.unit(observation.units()),
             range: self.free(observation.range()),
             flags: flags.map(|flag| self.flag(flag)).filter(|flag| !flag.is_empty()).collect(),
             status: self.whole(status),
@@ -82,6 +82,16 @@ impl Reader<'_> {
             notes: self.notes(notes, position),
             ..known
         }
+    }
+
+    /// A unit for people; with its number and its reference id where these do not belong together.
+    fn unit(&self, units: Field<'_>) -> String {
+        let unit = Coded::of(units, 1);
+        if unit_contradicts_itself(unit) {
+            let Term { code, name, .. } = self.without_patient(value::term(units, self.characters));
+            return format!("{name} (contradicts its number {code})");
+        }
+        self.known_patient.hide(plain_unit(unit).to_owned())
     }
 
     /// A flag; with all of its components where it has several.

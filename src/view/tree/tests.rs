@@ -39,6 +39,16 @@ fn the_patient_is_shown_only_on_request() {
     assert_eq!((&metric["units"]["name"], &metric["unit"]), (&"MDC_DIM_PERCENT".into(), &"%".into()));
 }
 
+// B.8, OBX-6: either may be the unit, and the value another one.
+#[test]
+fn a_unit_whose_number_and_reference_id_contradict_has_both() {
+    let glucose = "OBX|1|NM|160184^MDC_CONC_GLU_CAPILLARY_WHOLEBLOOD^MDC|1.1.1.1|5.6|";
+    let unit = |units: &str| nodes(&format!("{glucose}{units}^MDC|||||F\r"))[0]["unit"].clone();
+    let both = "MDC_DIM_MILLI_G_PER_DL (contradicts its number 266866)";
+    assert_eq!(unit("266866^MDC_DIM_MILLI_G_PER_DL"), both);
+    assert_eq!(unit("266866^MDC_DIM_MILLI_MOLE_PER_L"), "mmol/L");
+}
+
 #[test]
 fn every_field_of_a_hidden_observation_and_its_notes_are_hidden() {
     for term in ["67931^SECRET^MDC", "^mdc_attr_pt_name", "SECRET^SECRET^L^67930^SECRET^MDC", r"\X36\7931"] {
