@@ -6,6 +6,7 @@ use super::keys;
 use super::overrides::Overrides;
 use super::schema::Config;
 use super::values::Values;
+use crate::model::shown_url;
 
 /// Where the value of a key comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,13 +90,8 @@ fn mask(value: &mut Value) {
 }
 
 fn masked(text: &str) -> Option<String> {
-    if let Some((scheme, rest)) = text.split_once("://") {
-        let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?***"));
-        let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-        let host = authority
-            .rsplit_once('@')
-            .map_or_else(|| authority.to_owned(), |(_, host)| format!("***@{host}"));
-        return Some(format!("{scheme}://{host}{path}{query}"));
+    if text.contains("://") {
+        return Some(shown_url(text));
     }
     let at = text.find("pin-value=")?;
     Some(format!("{}pin-value=***", text.get(..at)?))

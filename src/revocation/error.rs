@@ -6,6 +6,7 @@ use std::fmt;
 use super::crl::{CrlParseError, CrlVerifyError};
 use super::http::FetchError;
 use super::ocsp::OcspError;
+use crate::model::shown_url;
 use crate::x509::X509Error;
 
 /// One failed attempt.
@@ -83,7 +84,7 @@ pub enum AttemptError {
 
 impl fmt::Display for FailedAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.target, self.error)?;
+        write!(f, "{}: {}", shown_url(&self.target), self.error)?;
         let mut cause = self.error.source();
         while let Some(error) = cause {
             write!(f, ": {error}")?;
@@ -104,5 +105,7 @@ mod tests {
             error: AttemptError::Fetch(FetchError::Status(503)),
         };
         assert_eq!(attempt.to_string(), "http://ca/ocsp: HTTP request failed: HTTP status 503");
+        let secret = FailedAttempt { target: "http://u:s3cret@ca/ocsp?key=s3cret".to_owned(), ..attempt };
+        assert_eq!(secret.to_string(), "http://***@ca/ocsp?***: HTTP request failed: HTTP status 503");
     }
 }

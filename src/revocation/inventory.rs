@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::crl::store::{Origin, StoredCrl};
 use super::engine::Engine;
 use super::verdict::CertStatus;
-use crate::model::hexadecimal;
+use crate::model::{hexadecimal, shown_url};
 use crate::x509::expiry_text;
 
 /// All known CRLs and responses.
@@ -39,7 +39,7 @@ pub struct KnownCrl {
     pub age_seconds: i64,
     /// When it is refreshed.
     pub next_refresh: Option<String>,
-    /// The URL from which it is refreshed; the first of several.
+    /// The URL from which it is refreshed, without user and query; the first of several.
     pub refresh_url: Option<String>,
     /// The number of entries.
     pub revoked: usize,
@@ -69,7 +69,7 @@ pub struct KnownResponse {
     pub next_refresh: String,
     /// The name of the signer.
     pub responder: String,
-    /// The URL it was fetched from.
+    /// The URL it was fetched from, without user and query.
     pub url: Option<String>,
 }
 
@@ -127,7 +127,7 @@ impl Engine {
                 expires: expiry_text(kept.response.expires),
                 next_refresh: self.refresh_at(kept.fetched_at, kept.response.expires, identity).to_string(),
                 responder: kept.response.responder.clone(),
-                url: kept.url.clone(),
+                url: kept.url.as_deref().map(shown_url),
             })
             .collect();
         ocsp.sort_by(|one, other| (&one.issuer, &one.serial).cmp(&(&other.issuer, &other.serial)));
@@ -146,7 +146,7 @@ impl Engine {
             next_update: expiry_text(crl.next_update),
             age_seconds: self.0.clock.now().duration_since(crl.this_update).as_secs(),
             next_refresh: next_refresh.map(|at| at.to_string()),
-            refresh_url: endpoints.into_iter().next().map(|endpoint| endpoint.url),
+            refresh_url: endpoints.first().map(|endpoint| shown_url(&endpoint.url)),
             revoked: crl.len(),
             from: stored.origin.display_name(),
             verified: stored.is_verified(),

@@ -68,8 +68,10 @@ impl Engine {
             sources.extend(extensions.ocsp_urls.iter().map(|url| (SourceKind::Responder, url.clone())));
             sources.extend(extensions.crl_urls().map(|url| (SourceKind::Crl, url.to_owned())));
         }
-        let known = self.inventory().crls.into_iter().filter_map(|crl| crl.refresh_url);
-        sources.extend(known.map(|url| (SourceKind::Crl, url)));
+        for stored in self.0.crls.all().iter() {
+            let first = self.renewal_endpoints(stored).into_iter().next();
+            sources.extend(first.map(|endpoint| (SourceKind::Crl, endpoint.url)));
+        }
         let named = sources.difference(&configured).cloned().map(|(kind, url)| (kind, url, false));
         let all = configured.iter().cloned().map(|(kind, url)| (kind, url, true)).chain(named);
         join_all(all.take(MAX_PROBES).map(|(kind, url, is_configured)| self.ask(kind, url, is_configured)))

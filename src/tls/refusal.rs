@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 
 use crate::audit::{Certificate, CertificateStatus, UnfitUses, UsageField};
-use crate::model::{DeviceId, Refusal, RefusalFacts, ShownCertificate};
+use crate::model::{DeviceId, Refusal, RefusalFacts, ShownCertificate, shown_url};
 use crate::revocation::{Status, Verdict};
 use crate::x509::{CertificateFacts, KeyPurpose, expiry_text};
 
@@ -79,7 +79,7 @@ pub fn evidence(statuses: &[Status]) -> Vec<CertificateStatus> {
             source: evidence.map(|evidence| evidence.source.code()),
             this_update: evidence.map(|evidence| evidence.this_update.to_string()),
             next_update: evidence.and_then(|evidence| evidence.next_update).map(expiry_text),
-            url: evidence.and_then(|evidence| evidence.url.clone()),
+            url: evidence.and_then(|evidence| evidence.url.as_deref()).map(shown_url),
             responder: evidence.map(|evidence| evidence.responder.clone()),
         }
     };

@@ -6,7 +6,7 @@ use crate::app::{Examination, probe_sources};
 use crate::cli::check_finding::Finding;
 use crate::config::Config;
 use crate::finding::{Code, SetupCode};
-use crate::model::Clock;
+use crate::model::{Clock, shown_url};
 use crate::revocation::{Answer, Probe, SourceKind};
 
 /// What the sources answer that the configuration, the platform's certificates and the known CRLs name.
@@ -16,7 +16,7 @@ pub(super) async fn look(config: &Config, found: &Examination, clock: &Clock) ->
 }
 
 fn finding(probe: &Probe, now: Timestamp) -> Finding {
-    let (url, milliseconds) = (&probe.url, probe.took.as_millis());
+    let (url, milliseconds) = (shown_url(&probe.url), probe.took.as_millis());
     let (what, code) = match probe.kind {
         SourceKind::Responder => ("responder", SetupCode::ResponderUnreachable.code()),
         SourceKind::Crl => ("CRL", SetupCode::CrlUnreachable.code()),

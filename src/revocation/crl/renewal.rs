@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::kind::{CrlKind, issuer_digest};
 use super::store::{Fetch, Origin, StoredCrl};
-use crate::model::hexadecimal;
+use crate::model::{hexadecimal, shown_url};
 use crate::revocation::CertIdHash;
 use crate::revocation::bounded_map::Identity;
 use crate::revocation::engine::Engine;
@@ -84,7 +84,8 @@ impl Engine {
             }
         }
         tracing::warn!(
-            urls = due.endpoints.iter().map(|endpoint| endpoint.url.as_str()).collect::<Vec<_>>().join(" "),
+            urls =
+                due.endpoints.iter().map(|endpoint| shown_url(&endpoint.url)).collect::<Vec<_>>().join(" "),
             "a CRL could not be renewed; the stored one counts until it expires; will retry"
         );
         false

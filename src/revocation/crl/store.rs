@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::hexadecimal;
+use crate::model::{hexadecimal, shown_url};
 use crate::revocation::bounded_map::Identity;
 use crate::revocation::crl::kind::CrlKind;
 use crate::revocation::crl::{Crl, CrlQuery, CrlVerifyError, VerifiedCrl, evaluate, is_older};
@@ -72,7 +72,7 @@ impl Origin {
     pub(crate) fn display_name(&self) -> String {
         match self {
             Self::Installed(file) => file.display().to_string(),
-            Self::Fetched(url) => url.clone(),
+            Self::Fetched(url) => shown_url(url),
             Self::Persisted(name) => format!("stored as {name}"),
         }
     }

@@ -13,7 +13,7 @@ use super::cache::{CacheEntry, RefreshOutcome, StapleCache};
 use super::chain::{ChainCertificate, StapledChain, StapledChains};
 use super::hold::HeldChain;
 use super::schedule::Schedule;
-use crate::model::Clock;
+use crate::model::{Clock, shown_url};
 use crate::revocation::{AttemptError, Engine, FailedAttempt, IssuedCertificate, KnownStaple, Staple};
 use crate::tls::identity::ChainStaples;
 use crate::x509::expiry_text;
@@ -284,7 +284,7 @@ impl StapleRefresher {
                     size: staple.map(|staple| staple.der.len()),
                     next_refresh: entry.and_then(|entry| entry.schedule.next()).map(|next| next.to_string()),
                     responder: staple.map(|staple| staple.responder.clone()),
-                    url: staple.and_then(|staple| staple.url.clone()),
+                    url: staple.and_then(|staple| staple.url.as_deref()).map(shown_url),
                     problem: entry.and_then(|entry| entry.problem.clone()),
                     must_staple: issued.certificate.must_staple,
                     served: chain.is_served(),
