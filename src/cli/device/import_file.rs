@@ -58,6 +58,8 @@ pub(super) struct EntryError {
 enum Fault {
     #[error("more fields than columns")]
     Surplus,
+    #[error("fewer fields than columns; write a separator for each empty field")]
+    Short,
     #[error(transparent)]
     Name(DeviceIdError),
     #[error("the kind must be device or gateway")]
@@ -155,6 +157,10 @@ fn device(record: &Record, columns: &[Option<Column>]) -> Result<Device, Fault> 
     // Spreadsheets write empty fields behind the last column.
     if record.fields.iter().skip(columns.len()).any(|field| !field.is_empty()) {
         return Err(Fault::Surplus);
+    }
+    // A missing field is no empty one: an update would empty the property.
+    if columns.iter().skip(record.fields.len()).any(Option::is_some) {
+        return Err(Fault::Short);
     }
     let field = |wanted: Column| {
         let found = columns.iter().zip(&record.fields).find(|(column, _)| **column == Some(wanted));
@@ -345,13 +351,14 @@ mod tests {
 
     #[test]
     fn all_errors_are_reported_with_their_lines() {
-        let text = "cn,kind\nA,device\nB,printer\nA,device\n,device\nC,device,x\n";
+        let text = "cn,kind\nA,device\nB,printer\nA,device\n,device\nC,device,x\nD\n";
         assert_eq!(
             parse(text).unwrap_err().to_string(),
             "line 3: the kind must be device or gateway\n\
              line 4: the same device is in line 2\n\
              line 5: a device identifier has at least one character\n\
-             line 6: more fields than columns"
+             line 6: more fields than columns\n\
+             line 7: fewer fields than columns; write a separator for each empty field"
         );
     }
 
