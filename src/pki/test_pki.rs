@@ -2,6 +2,7 @@
 
 use std::fs::DirBuilder;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,14 @@ pub struct TestPki {
 }
 
 impl TestPki {
+    /// Where its OCSP responder has to listen, if the certificates name a loopback address for it.
+    #[must_use]
+    pub fn loopback(&self) -> Option<SocketAddr> {
+        let address =
+            self.base_url.strip_prefix("http://")?.trim_end_matches('/').parse::<SocketAddr>().ok()?;
+        address.ip().is_loopback().then_some(address)
+    }
+
     /// Creates roots, issuing CAs and their first CRLs under `dir`. `base_url` is the URL at which its OCSP
     /// responder and CRLs will be served: `BASE/ocsp` and `BASE/crl/NAME.crl`.
     ///
@@ -194,3 +203,21 @@ fn checked_base_url(text: &str) -> Result<String, PkiError> {
 
 const ROOT_DAYS: u32 = 7300;
 const ISSUING_DAYS: u32 = 3650;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_responder_listens_where_the_certificates_say_if_that_is_this_machine_alone() {
+        for (base_url, listens) in [
+            ("http://127.0.0.1:34433", Some("127.0.0.1:34433")),
+            ("http://[::1]:8575", Some("[::1]:8575")),
+            ("http://192.0.2.1:8575", None),
+            ("http://pki.example:8575", None),
+        ] {
+            let pki = TestPki { dir: PathBuf::new(), base_url: base_url.to_owned(), clock: Clock::system() };
+            assert_eq!(pki.loopback(), listens.map(|text| text.parse().unwrap()), "{base_url}");
+        }
+    }
+}

@@ -43,7 +43,7 @@ impl TestSite<'_> {
             words.sudo,
             path(&self.message)
         );
-        let page = words.command("page");
+        let page = words.page();
         let commands = vec![
             words.serve.clone(),
             format!("{send}   # in a second terminal: as the device"),
@@ -92,8 +92,9 @@ impl Words {
         Self { serve: format!("pcd-platform serve{option}"), sudo: "", as_service: "", option }
     }
 
-    fn command(&self, words: &str) -> String {
-        format!("{}pcd-platform {words}{}", self.sudo, self.option)
+    /// Without `sudo`: the link counts for a browser of the account that runs the command.
+    fn page(&self) -> String {
+        format!("pcd-platform page{}", self.option)
     }
 
     /// A command that opens files of the service while it does not run.
@@ -103,7 +104,7 @@ impl Words {
 
     fn fill(&self, page: &str) -> String {
         page.replace("{serve}", &self.serve)
-            .replace("{page}", &self.command("page"))
+            .replace("{page}", &self.page())
             .replace("{check}", &self.as_service("check"))
             .replace("{add}", &self.as_service("device add NAME"))
             .replace("{remove}", &self.as_service(&format!("device remove {FIRST_DEVICE}")))

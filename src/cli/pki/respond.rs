@@ -1,6 +1,6 @@
 //! `pki respond`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -17,9 +17,10 @@ use crate::pki::{self, OcspResponder};
 pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
-    /// Address to listen on
-    #[arg(long, default_value = "127.0.0.1:8575", value_name = "ADDRESS")]
-    listen: SocketAddr,
+    /// Address to listen on; default: that of the base URL of the certificates if it is a loopback address,
+    /// otherwise 127.0.0.1:8575
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
     /// Signer of the OCSP responses
     #[arg(long, default_value = "delegate")]
     signer: OcspSignerValue,
@@ -36,11 +37,12 @@ struct Responding {
 /// Serves until interrupted.
 pub(crate) async fn run(arguments: Arguments, output: Output, clock: Clock) -> Outcome {
     let pki = arguments.folder.open(&clock)?;
+    let listen = arguments.listen.or_else(|| pki.loopback()).unwrap_or(LISTEN);
     let lifetime = SignedDuration::from_mins(i64::from(arguments.minutes));
     let responder = OcspResponder::new(pki, arguments.signer.into(), lifetime).map_err(failure)?;
-    let bound = tokio::net::TcpListener::bind(arguments.listen).await;
-    let socket = bound
-        .map_err(|source| Failure::new(Exit::Unavailable, BindError { address: arguments.listen, source }))?;
+    let bound = tokio::net::TcpListener::bind(listen).await;
+    let socket =
+        bound.map_err(|source| Failure::new(Exit::Unavailable, BindError { address: listen, source }))?;
     let listen = socket.local_addr().context("the listening socket has no address")?;
     output.print(&Responding { listen }, |responding| {
         format!("OCSP at http://{0}/ocsp, CRLs at http://{0}/crl/NAME.crl", responding.listen)
@@ -51,3 +53,6 @@ pub(crate) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     }
     Ok(Exit::Done)
 }
+
+/// Where it listens when neither an option nor the certificates name an address.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8575);
