@@ -116,7 +116,7 @@ codes! {
         "remove the risk; until then nothing is acknowledged, unless `store.accepted-risks` accepts it";
     /// The store does not contain what this node remembers of its audit chain.
     AuditChainBroken, "audit-chain-broken", Urgent,
-        "find out who restored or changed the store; then `pcd-platform audit accept-end` goes on";
+        "find out who restored or changed the store; then `pcd-platform audit accept-end` goes on, for a changed row with `--node NODE --despite-faults`";
     /// The remembered end of the audit chain cannot be compared.
     AuditEndUnread, "audit-end-unread", Attention,
         "make the folder `audit.state-directory` readable and writable for the platform";

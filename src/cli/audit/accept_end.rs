@@ -199,7 +199,8 @@ impl Accepted {
             ),
             (_, Some(remembered)) => {
                 format!(
-                    "nothing to accept: the chain of node {node} contains the remembered row {remembered}"
+                    "nothing to accept: the chain of node {node} contains the remembered row {remembered}; rows before it \
+                     with which `audit verify` finds a fault need --node {node} --despite-faults"
                 )
             }
             _ => format!("nothing to accept: node {node} remembers no row of its chain"),

@@ -32,7 +32,8 @@ pub(super) struct Arguments {
     /// A log file whose last lines are included; default: the journal of the unit pcd-platform
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// Put a pseudonym in the place of each Common Name of the directory
+    /// Put a pseudonym in the place of each Common Name of the directory; those of removed and of refused
+    /// devices stay
     #[arg(long)]
     redact: bool,
 }
