@@ -120,8 +120,8 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
 
     // What retention says takes its time: `retention`. Limits: `hostile_device`, `strangers`.
     // Clocks: `clocks`. The end of the chain: `chain_end`. Two spellings of one device are what an earlier
-    // version left, and learning: `cli::device::tests`. What is accepted later: `messages::reconsider`. A person
-    // without the role: `people_certificates`.
+    // version left, and learning: `cli::device::tests`. What is accepted later: `messages::reconsider`. A
+    // person without the role: `people_certificates`.
     let later = [
         "device-merged",
         "device-learning-started",

@@ -153,7 +153,8 @@ fn without_guard(field: &str) -> &str {
     inner.filter(|text| text.starts_with(['=', '+', '-', '@'])).unwrap_or(field)
 }
 
-fn device(record: &Record, columns: &[Option<Column>]) -> Result<Device, Fault> {
+/// Whether the record has the fields of the columns.
+fn require_fields(record: &Record, columns: &[Option<Column>]) -> Result<(), Fault> {
     // Spreadsheets write empty fields behind the last column.
     if record.fields.iter().skip(columns.len()).any(|field| !field.is_empty()) {
         return Err(Fault::Surplus);
@@ -162,6 +163,11 @@ fn device(record: &Record, columns: &[Option<Column>]) -> Result<Device, Fault> 
     if columns.iter().skip(record.fields.len()).any(Option::is_some) {
         return Err(Fault::Short);
     }
+    Ok(())
+}
+
+fn device(record: &Record, columns: &[Option<Column>]) -> Result<Device, Fault> {
+    require_fields(record, columns)?;
     let field = |wanted: Column| {
         let found = columns.iter().zip(&record.fields).find(|(column, _)| **column == Some(wanted));
         found.map_or("", |(_, field)| without_guard(field))
