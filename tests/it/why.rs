@@ -437,7 +437,7 @@ fn why_walks_the_path_to_the_last_message() {
         eventually("why names the identity", || {
             let shown = why(&platform, "00A037FFFE000001");
             let text = shown.to_string();
-            shown["code"] == "identity-mismatch" && text.contains("--speaks-for 00A037FFFE0000AA")
+            shown["code"] == "identity-mismatch" && text.contains("--also-speaks-for 00A037FFFE0000AA")
         });
         assert!(platform.metric("pcd_devices{state=\"never-seen\"}") >= 0.0);
         // What was seen outlasts the platform, and is shown without it.
