@@ -133,10 +133,15 @@ fn a_first_signal_lets_everything_that_has_begun_be_acknowledged_on(site: Site) 
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    Site::on_each_store().into_iter().for_each(a_second_signal_ends_it_at_once_on);
+    for store in 0..Site::on_each_store().len() {
+        let ends = |_| is_ended_by_a_second_signal(Site::on_each_store().into_iter().nth(store).unwrap());
+        assert!((0..5).any(ends), "store {store}");
+    }
 }
 
-fn a_second_signal_ends_it_at_once_on(site: Site) {
+/// `false` where a busy machine was too slow: the store has refused the message before the second signal, and
+/// nothing was left to wait for.
+fn is_ended_by_a_second_signal(site: Site) -> bool {
     let (platform, mut wire) = start(&site);
     let writing = Writing::begin(&site);
     wire.write(&framed(&message(NAME, "1")));
@@ -147,10 +152,16 @@ fn a_second_signal_ends_it_at_once_on(site: Site) {
     std::thread::sleep(Duration::from_millis(1200));
     platform.signal(Signal::INT);
     let stopped = platform.wait();
-    assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
-    assert!(stopped.log.contains("a second signal came"), "{}", stopped.log);
-    assert!(!matches!(wire.try_answer(), Ok(Some(_))), "what is not stored is not acknowledged");
     writing.end();
+    assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
+    let is_second = stopped.log.contains("a second signal came");
+    let answer = wire.try_answer().ok().flatten().map(|answer| field(&answer, "MSA", 1).to_owned());
+    assert!(
+        matches!(answer.as_deref(), None | Some("CE")),
+        "what is not stored is not acknowledged: {answer:?}"
+    );
+    assert!(is_second || answer.is_some(), "{}", stopped.log);
+    is_second
 }
 
 #[test]
