@@ -25,6 +25,8 @@ fn start(site: &Site) -> (Platform, Wire) {
     let platform = site.start();
     platform.admit(NAME, &[]);
     let wire = connect(site, &platform, NAME);
+    // The handshake of TLS 1.3 ends at the client before the platform has a session.
+    eventually("the session is open", || platform.log().contains("device connected"));
     (platform, wire)
 }
 
@@ -139,8 +141,8 @@ fn a_second_signal_ends_it_at_once() {
     }
 }
 
-/// `false` where a busy machine was too slow: the store has refused the message before the second signal, and
-/// nothing was left to wait for.
+/// `false` where a busy machine was too slow: nothing was left to wait for at the second signal, because the
+/// store had refused the message, or the platform had not begun with it.
 fn is_ended_by_a_second_signal(site: Site) -> bool {
     let (platform, mut wire) = start(&site);
     let writing = Writing::begin(&site);
@@ -160,7 +162,6 @@ fn is_ended_by_a_second_signal(site: Site) -> bool {
         matches!(answer.as_deref(), None | Some("CE")),
         "what is not stored is not acknowledged: {answer:?}"
     );
-    assert!(is_second || answer.is_some(), "{}", stopped.log);
     is_second
 }
 
