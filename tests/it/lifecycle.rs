@@ -98,6 +98,7 @@ fn a_first_signal_lets_everything_that_has_begun_be_acknowledged() {
 fn a_first_signal_lets_everything_that_has_begun_be_acknowledged_on(site: Site) {
     let (platform, mut wire) = start(&site);
     let mut idle = connect(&site, &platform, NAME);
+    eventually("both sessions are open", || platform.log().matches("device connected").count() == 2);
     let writing = Writing::begin(&site);
     wire.write(&[framed(&message(NAME, "1")), framed(&message(NAME, "2"))].concat());
     are_read(&platform);
