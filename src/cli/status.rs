@@ -225,6 +225,12 @@ mod tests {
         for other in [json!({"fake": 1}), json!([]), known("dire".into()), known(1.into())] {
             assert!(exit(&other).is_err(), "{other}");
         }
+        // Each part counts: a status without its findings is not one without any.
+        for part in ["version", "findings", "worst"] {
+            let mut other = known(Value::Null);
+            other.as_object_mut().unwrap().remove(part);
+            assert!(exit(&other).is_err(), "{other}");
+        }
     }
 
     #[test]
