@@ -40,12 +40,18 @@ impl fmt::Display for NotPrivate {
                 write!(f, "is accessible to other accounts (mode {mode:04o}); run: chmod 600 with its path")
             }
             Self::Owner { owner, user } => {
+                let is_root = *user == 0;
                 let (owner, user) = (user_name(*owner), user_name(*user));
-                write!(
-                    f,
-                    "belongs to {owner}, and this process runs as {user}: run the command as user {owner}, or give \
-                     the file to {user} (chown)"
-                )
+                write!(f, "belongs to {owner}, and this process runs as {user}: ")?;
+                if is_root {
+                    // A file that root takes away from the account of the service stops the service.
+                    write!(
+                        f,
+                        "run the command as that account, with `sudo -u {owner}`; leave the owner as it is"
+                    )
+                } else {
+                    write!(f, "run the command as user {owner}, or give the file to {user} (chown)")
+                }
             }
         }
     }
@@ -69,6 +75,14 @@ mod tests {
             }
         }
         assert_eq!(NotPrivate::of(PCD, 0o400, ROOT), Some(NotPrivate::Owner { owner: PCD, user: ROOT }));
+    }
+
+    #[test]
+    fn root_is_not_advised_to_take_the_file_from_the_account_of_the_service() {
+        let of_root = NotPrivate::Owner { owner: PCD, user: ROOT }.to_string();
+        assert!(of_root.contains("sudo -u") && !of_root.contains("chown"), "{of_root}");
+        let of_service = NotPrivate::Owner { owner: ALICE, user: PCD }.to_string();
+        assert!(of_service.contains("(chown)"), "{of_service}");
     }
 
     #[test]

@@ -169,7 +169,7 @@ fn the_trail_is_read_page_by_page() {
     let rest = cli.json(&["audit", "list", "--event", "device-added", "--before", &before, "--limit", "2"]);
     assert_eq!(rest, rows[3..5]);
     assert_eq!(get("since=2999-01-01T00:00:00Z"), [] as [Value; 0]);
-    for wrong in ["since=yesterday", "before=x", "colour=red", "event=nope"] {
+    for wrong in ["since=yesterday", "before=x", "limit=5000", "limit=0", "colour=red", "event=nope"] {
         assert_eq!(platform.get(&format!("/api/audit?{wrong}")).0, 400, "{wrong}");
     }
 }

@@ -589,6 +589,7 @@ mod interface_b {
         assert!(stderr.contains("no status for CN="), "{stderr}");
         let (exit, stdout, stderr) = send(&silent, &["--staples", "accept"]);
         assert_eq!(exit, Some(0), "{stdout}{stderr}");
+        assert!(stderr.contains("stapled no OCSP response"), "it is not silent about that: {stderr}");
     }
 
     #[test]

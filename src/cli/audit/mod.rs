@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use jiff::SignedDuration;
+use serde_json::Value;
 
 use super::context::failed;
 use super::device::name_in_store;
@@ -43,6 +44,9 @@ pub(super) enum Command {
         /// At most N rows
         #[arg(long, default_value_t = 100, value_name = "N")]
         limit: u32,
+        /// Show long values whole, such as the certificate of a signature; JSON always has them
+        #[arg(long)]
+        full: bool,
     },
     /// Verify that no row was changed, removed, inserted or moved; exit with 1 and name the first broken row
     Verify {
@@ -130,7 +134,7 @@ pub(super) async fn run(
             let site = config.repository.as_ref().and_then(|repository| repository.site.as_deref());
             export::run(format, since, site, store, output).await
         }
-        Command::List { event, device, since, before, limit } => {
+        Command::List { event, device, since, before, limit, full } => {
             let since = since.map(|since| since.before(Clock::system().now()));
             let page = before.map_or(Page::Latest, Page::Before);
             let device = name_in_store(store, device).await?;
@@ -144,7 +148,7 @@ pub(super) async fn run(
             let header = format!("{:>8}  {:<33}  {:<21}  DETAILS", "SEQUENCE", "TIME", "EVENT");
             output.header(&header, rows.len())?;
             for row in &rows {
-                output.print(&AuditRowView::from(row), |row| line(row, output))?;
+                output.print(&AuditRowView::from(row), |row| line(row, full, output))?;
             }
             distorted::warn_of_distorted(&rows, output)
         }
@@ -154,10 +158,32 @@ pub(super) async fn run(
 /// Events of single messages.
 const MESSAGE_EVENTS: [&str; 2] = ["message-accepted", "message-rejected"];
 
-fn line(row: &AuditRowView<'_>, output: Output) -> String {
-    let details = printable(&row.details.to_string());
+fn line(row: &AuditRowView<'_>, full: bool, output: Output) -> String {
+    let mut details = row.details.clone();
+    if !full {
+        cut_long(&mut details);
+    }
+    let details = printable(&details.to_string());
     format!("{:>8}  {:<33}  {:<21}  {details}", row.sequence, output.time(&row.at), row.event)
 }
+
+/// Cuts texts that no person reads on a terminal, and says how long they are.
+fn cut_long(value: &mut Value) {
+    match value {
+        Value::String(text) if text.chars().count() > MAX_SHOWN => {
+            let begin: String = text.chars().take(SHOWN).collect();
+            *text = format!("{begin}… ({} characters, --full)", text.chars().count());
+        }
+        Value::Array(all) => all.iter_mut().for_each(cut_long),
+        Value::Object(fields) => fields.values_mut().for_each(cut_long),
+        _ => {}
+    }
+}
+
+/// Characters of a value that are shown whole: fingerprints, names of devices and reasons are shorter.
+const MAX_SHOWN: usize = 300;
+/// Characters of a longer one.
+const SHOWN: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -184,9 +210,19 @@ mod tests {
         let filter = AuditFilter { event: None, device: None, since: None, page: Page::Latest, limit: 1 };
         let row = &store.audit_rows(&filter).await.unwrap()[0];
         assert_eq!(
-            line(&AuditRowView::from(row), Output::new(false).with_utc(true)),
+            line(&AuditRowView::from(row), false, Output::new(false).with_utc(true)),
             r#"       1  2025-06-15 15:06:40 +00:00         platform-stopped       {"reason":"requested"}"#
         );
+    }
+
+    #[test]
+    fn long_values_are_cut_and_short_ones_are_whole() {
+        let mut details =
+            serde_json::json!({"signature": {"certificate": "ab".repeat(400)}, "sha256": "c".repeat(64)});
+        cut_long(&mut details);
+        let shown = details["signature"]["certificate"].as_str().unwrap();
+        assert!(shown.len() < 80 && shown.contains("800 characters, --full"), "{shown}");
+        assert_eq!(details["sha256"].as_str().map(str::len), Some(64));
     }
 
     #[test]

@@ -80,10 +80,25 @@ impl Platform {
         let engine = Engine::for_client(&rules, clock.clone())?;
         let missing = match self.staples {
             Staples::Require => crate::tls::Staples::Require,
-            Staples::Accept => crate::tls::Staples::Accept,
+            Staples::Accept => {
+                show_warnings();
+                crate::tls::Staples::Accept
+            }
         };
         Ok(StatusCheck { engine, missing })
     }
+}
+
+/// Shows on stderr what is accepted although it is wrong: a client has no log.
+fn show_warnings() {
+    let shown = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .with_target(false);
+    // Within a process that has a log, it is there.
+    let _ = shown.try_init();
 }
 
 /// Host and port; B12: the port is 2575 by default.

@@ -2,7 +2,7 @@
 
 use axum::extract::{Query, State};
 use axum::http::Uri;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
 use super::response::{MAX_PAGE_BYTES, bad_request, page, page_limit, unavailable};
@@ -22,6 +22,8 @@ pub(in crate::http) struct AuditQuery {
     since: Option<String>,
     /// The sequence number of the last row of the previous page.
     before: Option<u64>,
+    /// Rows of a page; without it 100.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
@@ -45,7 +47,11 @@ pub(in crate::http) async fn audit(
     let Ok(device) = device.map(|name| name.parse()).transpose() else {
         return bad_request("device must be a Common Name");
     };
-    let filter = AuditFilter { event, device, since, page: position, limit: page_limit(limit) };
+    let limit = match page_limit(limit) {
+        Ok(limit) => limit,
+        Err(problem) => return problem.into_response(),
+    };
+    let filter = AuditFilter { event, device, since, page: position, limit };
     match state.store.audit_page(&filter, MAX_PAGE_BYTES).await {
         Ok((rows, is_cut)) => {
             let last = rows.last().filter(|_| is_cut).map(|row| row.sequence.to_string());

@@ -2,7 +2,7 @@
 
 use axum::extract::{Query, State};
 use axum::http::Uri;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
 use super::response::{MAX_PAGE_BYTES, bad_request, page, page_limit, unavailable};
@@ -20,6 +20,8 @@ pub(in crate::http) struct MessagesQuery {
     rejected: bool,
     /// The last message of the previous page.
     before: Option<String>,
+    /// Rows of a page; without it 100.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
@@ -36,8 +38,11 @@ pub(in crate::http) async fn messages(
     let (Ok(device), Ok(before)) = (device, before) else {
         return bad_request("device must be a Common Name, and before an id that /api/messages shows");
     };
-    let filter =
-        MessageFilter { device, rejected, before, limit: page_limit(limit), ..MessageFilter::default() };
+    let limit = match page_limit(limit) {
+        Ok(limit) => limit,
+        Err(problem) => return problem.into_response(),
+    };
+    let filter = MessageFilter { device, rejected, before, limit, ..MessageFilter::default() };
     match state.store.message_page(&filter, MAX_PAGE_BYTES).await {
         Ok((messages, is_cut)) => {
             let last = messages.last().filter(|_| is_cut).map(|message| message.id.to_string());

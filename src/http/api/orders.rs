@@ -20,6 +20,8 @@ pub(in crate::http) struct OrdersQuery {
     waiting: bool,
     /// The last order of the previous page.
     before: Option<String>,
+    /// Rows of a page; without it 100.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
@@ -35,7 +37,11 @@ pub(in crate::http) async fn orders(
     let (Ok(device), Ok(before)) = (device, before) else {
         return bad_request("device must be a Common Name, and before an id that /api/outbox shows");
     };
-    let filter = OutboxFilter { device, waiting, before, limit: page_limit(limit) };
+    let limit = match page_limit(limit) {
+        Ok(limit) => limit,
+        Err(problem) => return problem.into_response(),
+    };
+    let filter = OutboxFilter { device, waiting, before, limit };
     match state.store.outbox(&filter).await {
         Ok(entries) => PlainJson(entries.iter().map(OrderView::from).collect::<Vec<_>>()).into_response(),
         Err(error) => unavailable(error),

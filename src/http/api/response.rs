@@ -9,9 +9,16 @@ use crate::http::json::PlainJson;
 use crate::http::problem::Problem;
 use crate::store::StoreError;
 
-/// The number of rows in one response: what the caller asked for, within bounds.
-pub(super) fn page_limit(requested: Option<u32>) -> u32 {
-    requested.unwrap_or(DEFAULT_ROWS).min(MAX_ROWS)
+/// The number of rows in one response. A number that is out of bounds is refused: a caller that asks for more
+/// would take what it gets for everything.
+pub(super) fn page_limit(requested: Option<u32>) -> Result<u32, Problem> {
+    let limit = requested.unwrap_or(DEFAULT_ROWS);
+    if (1..=MAX_ROWS).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::bad_request(format!(
+        "limit must be between 1 and {MAX_ROWS}; what is older is found with before, the last row of a page"
+    )))
 }
 
 /// 400: a value in the query string cannot be used; `help` says what it must be.
@@ -52,6 +59,15 @@ pub(super) const MAX_PAGE_BYTES: usize = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_out_of_bounds_is_refused_and_not_cut() {
+        assert_eq!(page_limit(None), Ok(100));
+        assert_eq!((page_limit(Some(1)), page_limit(Some(1000))), (Ok(1), Ok(1000)));
+        for limit in [0, 1001, u32::MAX] {
+            assert!(page_limit(Some(limit)).unwrap_err().detail().contains("between 1 and 1000"), "{limit}");
+        }
+    }
 
     #[test]
     fn the_next_page_has_the_same_query() {

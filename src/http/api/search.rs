@@ -36,6 +36,8 @@ pub(in crate::http) struct SearchQuestion {
     since: Option<String>,
     /// Only messages older than this one: `stopped-at` of the previous page.
     before: Option<String>,
+    /// Messages that are shown; without it 100.
+    #[schema(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// Why, for the audit trail; without names and numbers of patients.
     reason: String,
@@ -70,7 +72,8 @@ pub(in crate::http) async fn search(
         text: &question.text,
     };
     let reason = terms.reason(&question.reason).map_err(Problem::bad_request)?;
-    let filter = question.filter().ok_or_else(|| {
+    let limit = page_limit(question.limit)?;
+    let filter = question.filter(limit).ok_or_else(|| {
         Problem::bad_request(
             "device must be a Common Name, since a time such as 2026-01-31T08:00:00Z, and before an id that \
              /api/messages shows",
@@ -90,16 +93,10 @@ pub(in crate::http) async fn search(
 }
 
 impl SearchQuestion {
-    fn filter(&self) -> Option<MessageFilter> {
+    fn filter(&self, limit: u32) -> Option<MessageFilter> {
         let device = self.device.as_ref().map(|name| name.parse()).transpose().ok()?;
         let since = self.since.as_ref().map(|time| time.parse::<Timestamp>()).transpose().ok()?;
         let before = self.before.as_ref().map(|id| id.parse()).transpose().ok()?;
-        Some(MessageFilter {
-            device,
-            since,
-            before,
-            limit: page_limit(self.limit),
-            ..MessageFilter::default()
-        })
+        Some(MessageFilter { device, since, before, limit, ..MessageFilter::default() })
     }
 }
