@@ -2,13 +2,13 @@
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -16,11 +16,34 @@ use tokio::net::UnixStream;
 
 use super::{Exit, Failure};
 use crate::filesystem::accounts;
+use crate::http::STORE_HEADER;
+
+/// A platform, as a command finds it.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) socket: PathBuf,
+    /// The store that the command means, for the header; `None`: that of the platform, whichever it is.
+    pub(super) meant: Option<HeaderValue>,
+}
+
+impl Target {
+    /// The same platform, whichever store it has.
+    pub(super) fn whichever_store(&self) -> Self {
+        Self { meant: None, ..self.clone() }
+    }
+}
+
+/// Whether the platform did nothing because the command means another store.
+pub(super) fn is_another_store(failure: &Failure) -> bool {
+    failure.error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.code == ANOTHER_STORE)
+}
 
 /// Reads `path` from the platform that serves the socket.
-pub(super) async fn get(socket: &Path, path: &str) -> Result<Bytes, Failure> {
+pub(super) async fn get(target: &Target, path: &str) -> Result<Bytes, Failure> {
+    let socket = &target.socket;
     let stream = connect(socket).await?;
-    match tokio::time::timeout(TIMEOUT, exchange(stream, Method::GET, path, Bytes::new())).await {
+    let asked = exchange(stream, target.meant.as_ref(), Method::GET, path, Bytes::new());
+    match tokio::time::timeout(TIMEOUT, asked).await {
         Ok(answer) => answer,
         Err(_) => {
             let error = anyhow!(
@@ -40,7 +63,7 @@ pub(super) async fn silence(socket: &Path) -> Failure {
         tokio::time::sleep(SIGN_OF_LIFE_INTERVAL).await;
         let sign = async {
             let stream = connect(socket).await?;
-            let sent = send(stream, Method::GET, "/livez", Bytes::new()).await;
+            let sent = send(stream, None, Method::GET, "/livez", Bytes::new()).await;
             sent.map_err(|error| Failure::new(Exit::Unavailable, error))
         };
         // Whatever it answers. That it has ended, the request itself learns.
@@ -123,12 +146,13 @@ fn is_trusted(server: u32, owner: u32, mode: u32) -> bool {
 /// When the platform does not do it: the text is that of its problem.
 pub(super) async fn exchange(
     stream: UnixStream,
+    meant: Option<&HeaderValue>,
     method: Method,
     path: &str,
     body: Bytes,
 ) -> Result<Bytes, Failure> {
     let unavailable = |error| Failure::new(Exit::Unavailable, error);
-    let (status, body) = send(stream, method, path, body).await.map_err(unavailable)?;
+    let (status, body) = send(stream, meant, method, path, body).await.map_err(unavailable)?;
     if status.is_success() {
         return Ok(body);
     }
@@ -142,6 +166,7 @@ pub(super) async fn exchange(
 
 async fn send(
     stream: UnixStream,
+    meant: Option<&HeaderValue>,
     method: Method,
     path: &str,
     body: Bytes,
@@ -149,6 +174,7 @@ async fn send(
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
+    let request = meant.into_iter().fold(request, |request, meant| request.header(STORE_HEADER, meant));
     let request = request.header(CONTENT_TYPE, "application/json").body(Full::new(body))?;
     let response = sender.send_request(request).await.context("the platform did not answer")?;
     let status = response.status();
@@ -158,19 +184,30 @@ async fn send(
     Ok((status, body))
 }
 
-/// The words of a problem (RFC 9457), or of whatever else came.
+/// What the platform did not do, in the words of its problem (RFC 9457).
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Refusal {
+    code: String,
+    text: String,
+}
+
+/// The words of a problem, or of whatever else came.
 fn problem(status: StatusCode, body: &[u8]) -> anyhow::Error {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |key: &str| problem.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     match (text("title"), text("detail")) {
         (Some(title), Some(detail)) => {
-            let code = text("code").map(|code| format!(" [{code}]")).unwrap_or_default();
-            anyhow!("{title}: {detail}{code}")
+            let shown = text("code").map(|code| format!(" [{code}]")).unwrap_or_default();
+            let code = text("code").unwrap_or_default().to_owned();
+            Refusal { code, text: format!("{title}: {detail}{shown}") }.into()
         }
         _ => anyhow!("the platform answered {status}: {}", String::from_utf8_lossy(body).trim_end()),
     }
 }
 
+/// The code of the problem of a command that means another store.
+pub(super) const ANOTHER_STORE: &str = "another-store";
 /// How often a platform that executes a command is asked for a sign of life.
 const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the platform may take.

@@ -1,17 +1,17 @@
 //! `--config FILE`.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
 use clap::Args;
+use hyper::header::HeaderValue;
 
 use super::{Exit, Failure, Output, context};
 use crate::audit::Signer;
-use crate::config::{Config, ConfigError, Overrides};
-use crate::http::served_socket;
+use crate::config::{Config, ConfigError, Overrides, Salvaged};
+use crate::http::MeantStore;
 use crate::model::Clock;
-use crate::store::{EndFile, OwnChain, Store};
+use crate::store::{EndFile, FilePlace, OwnChain, Store, StorePlace};
 use crate::tls::{AuditSignatureVerifier, AuditSigner};
 
 /// The file of the configuration.
@@ -24,7 +24,7 @@ pub(super) struct ConfigFile {
 }
 
 impl ConfigFile {
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         // One that may not be looked at is there: its error says more than that of another file.
         let installed = || Path::new(INSTALLED).try_exists().unwrap_or(true);
         let default = || Path::new(if installed() { INSTALLED } else { IN_REPOSITORY });
@@ -39,44 +39,49 @@ impl ConfigFile {
     /// The configuration for a command, which most often reads no secret. Outside of a service there are no
     /// credentials, and what the configuration says of them is no fault.
     pub(super) fn load(&self) -> Result<Config, Failure> {
+        self.try_load().map_err(|error| Failure::new(Exit::Config, error))
+    }
+
+    /// The same, with the error of the configuration.
+    pub(super) fn try_load(&self) -> Result<Config, ConfigError> {
         let mut overrides = Overrides::from_environment();
         overrides.credentials_directory.get_or_insert_with(|| PathBuf::from(CREDENTIALS));
-        Config::load(self.path(), &overrides).map_err(|error| Failure::new(Exit::Config, error))
+        Config::load(self.path(), &overrides)
+    }
+
+    /// What the usable lines of the file say.
+    pub(super) fn salvage(&self) -> Salvaged {
+        Salvaged::read(self.path(), &Overrides::from_environment())
+    }
+
+    /// Whether the operator named the file.
+    pub(super) const fn is_named(&self) -> bool {
+        self.config.is_some()
     }
 
     /// Whether this is the configuration of an installed package, and this person may not read it. Operators
     /// need only the socket: the configuration may hold secrets, such as addresses of webhooks.
-    fn is_closed_to_this_user(&self) -> bool {
+    pub(super) fn is_closed_to_this_user(&self) -> bool {
         let is_closed = || {
             std::fs::File::open(INSTALLED).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
         };
         self.config.is_none() && is_closed() && Path::new(INSTALLED_SOCKET).exists()
     }
 
-    /// The socket of the running platform; `None` when the configuration has none. After a change of
-    /// `admin.socket` the platform serves the former one until its next start: then it is that one.
-    pub(super) fn configured_socket(&self) -> Result<Option<PathBuf>, Failure> {
-        if self.is_closed_to_this_user() {
-            return Ok(Some(PathBuf::from(INSTALLED_SOCKET)));
-        }
-        let config = self.load()?;
-        let (folder, node) = (&config.audit.state_directory, &config.store.node);
-        let configured = config.admin.socket.path(folder, node);
-        let served = served_socket(folder, node, configured.clone());
-        if let Some(served) = served.as_ref().filter(|_| served != configured) {
-            let shown = served.display();
-            let note = "warning: the running platform serves the socket";
-            let _ =
-                writeln!(io::stderr(), "{note} {shown}: admin.socket of the file applies at its next start");
-        }
-        Ok(served)
-    }
-
-    /// The socket of the running platform.
-    pub(super) fn socket(&self) -> Result<PathBuf, Failure> {
-        self.configured_socket()?.ok_or_else(|| {
-            Failure::new(Exit::Config, anyhow!("admin.socket is \"none\": no command reaches the platform"))
-        })
+    /// The store that the command means, for the platform that executes it. `config` is the file as it was
+    /// read, if it could be.
+    pub(super) fn meant_store(&self, config: Option<&Config>) -> Option<HeaderValue> {
+        let variable = Overrides::from_environment().store_url;
+        let named_by = variable.is_none().then(|| FilePlace::new(self.path()));
+        let place = match config {
+            Some(config) => StorePlace::of(&config.store.url)?,
+            None => {
+                let folder = self.path().parent().unwrap_or(Path::new(""));
+                let url = variable.map(|url| url.within(folder)).or_else(|| self.salvage().store_url)?;
+                StorePlace::of(&url)?.in_any_schema()
+            }
+        };
+        MeantStore { place, named_by }.to_header()
     }
 
     /// Verifies audit signatures of the platform that the configuration describes.
@@ -114,7 +119,7 @@ impl ConfigFile {
 /// Where a package installs the configuration.
 const INSTALLED: &str = "/etc/pcd-platform/platform.toml";
 /// Where `init --system` has the socket for people.
-const INSTALLED_SOCKET: &str = "/run/pcd-platform/admin.sock";
+pub(super) const INSTALLED_SOCKET: &str = "/run/pcd-platform/admin.sock";
 /// Where a checkout of the source has it.
 const IN_REPOSITORY: &str = "config/platform.toml";
 /// Where systemd has the credentials of the running platform, for root and the platform's user.

@@ -28,6 +28,7 @@ mod fixtures;
 mod help;
 mod init;
 mod input;
+mod located;
 mod manual;
 mod message;
 mod notify;
@@ -51,7 +52,6 @@ mod time;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::panic::PanicHookInfo;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +65,7 @@ use crate::model::Clock;
 use arguments::{Arguments, Command};
 use exit::shown_failure;
 pub use exit::{Exit, Failure, Outcome};
+use located::Wanted;
 pub use output::Output;
 
 /// Runs the command line of this process.
@@ -108,7 +109,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         {
             return Ok(exit);
         }
-        Box::pin(dispatch(arguments.command, arguments.connection.named_socket(), output, passed)).await
+        Box::pin(dispatch(arguments.command, arguments.connection.wanted(), output, passed)).await
     });
     // Blocking work of a part that has failed must not hold up the exit.
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
@@ -120,12 +121,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
     }
 }
 
-async fn dispatch(
-    command: Command,
-    socket: Option<PathBuf>,
-    output: Output,
-    passed: PassedSockets,
-) -> Outcome {
+async fn dispatch(command: Command, wanted: Wanted<'_>, output: Output, passed: PassedSockets) -> Outcome {
     let clock = Clock::system();
     let commands: Arc<dyn CommandLine> = Arc::new(remote::Commands);
     match command {
@@ -134,12 +130,12 @@ async fn dispatch(
         Command::Man(arguments) => manual::pages(&arguments, Arguments::command(), output),
         Command::Init(arguments) => Box::pin(init::run(arguments, output, clock)).await,
         Command::Serve(arguments) => Box::pin(serve::run(arguments, output, clock, commands, passed)).await,
-        Command::Status(arguments) => status::run(arguments, socket, output).await,
-        Command::Page(arguments) => page::run(arguments, socket, output).await,
+        Command::Status(arguments) => status::run(arguments, wanted, output, &clock).await,
+        Command::Page(arguments) => page::run(arguments, wanted, output).await,
         Command::Config { config, command } => self::config::run(&config, &command, output),
         Command::Check(config) => Box::pin(check::run(config, output, clock)).await,
-        Command::Doctor(config) => Box::pin(doctor::run(config, socket, output, clock)).await,
-        Command::SupportBundle(of) => Box::pin(support_bundle::run(of, socket, output, clock)).await,
+        Command::Doctor(config) => Box::pin(doctor::run(config, wanted, output, clock)).await,
+        Command::SupportBundle(of) => Box::pin(support_bundle::run(of, wanted, output, clock)).await,
         Command::Pki(command) => Box::pin(pki::run(command, output, &clock)).await,
         Command::Device { config, command } => {
             let store = config.open_store(&clock, output).await?;

@@ -1,14 +1,15 @@
 //! `page`: a link by which a browser of this machine comes in.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::Args;
 use hyper::Method;
 use serde_json::Value;
 
+use super::admin_client::Target;
 use super::config_file::ConfigFile;
+use super::located::{Located, Wanted};
 use super::{Exit, Failure, Outcome, Output, admin_client};
 
 #[derive(Debug, Args)]
@@ -17,12 +18,15 @@ pub(super) struct Arguments {
     config: ConfigFile,
 }
 
-pub(super) async fn run(arguments: Arguments, named: Option<PathBuf>, output: Output) -> Outcome {
-    let socket = named.map_or_else(|| arguments.config.socket(), Ok)?;
-    let stream = admin_client::connect(&socket).await?;
+pub(super) async fn run(arguments: Arguments, wanted: Wanted<'_>, output: Output) -> Outcome {
+    let located = Located::find(&arguments.config, wanted)?;
+    located.warn();
+    let Target { socket, meant } = located.required()?;
+    let stream = admin_client::connect(socket).await?;
+    let asked = admin_client::exchange(stream, meant.as_ref(), Method::POST, "/api/page-links", Bytes::new());
     let answer = tokio::select! {
-        answer = admin_client::exchange(stream, Method::POST, "/api/page-links", Bytes::new()) => answer?,
-        silent = admin_client::silence(&socket) => return Err(silent),
+        answer = asked => answer?,
+        silent = admin_client::silence(socket) => return Err(silent),
     };
     let link: Value = serde_json::from_slice(&answer)
         .map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("/api/page-links")))?;

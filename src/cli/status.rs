@@ -2,14 +2,20 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use clap::Args;
-use serde_json::Value;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
+use super::admin_client::Target;
 use super::config_file::ConfigFile;
+use super::located::{Located, Wanted};
 use super::text::counted;
 use super::{Exit, Failure, Outcome, Output, admin_client};
+use crate::config::ConfigError;
+use crate::finding::next_step;
 use crate::fleet::DeviceState;
-use crate::model::size_text;
+use crate::model::{Clock, size_text};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -35,13 +41,12 @@ enum Format {
     Nagios,
 }
 
-pub(super) async fn run(arguments: Arguments, named: Option<PathBuf>, output: Output) -> Outcome {
-    let socket = match arguments.at.or(named) {
-        Some(at) => at,
-        None => arguments.config.socket()?,
-    };
+pub(super) async fn run(arguments: Arguments, wanted: Wanted<'_>, output: Output, clock: &Clock) -> Outcome {
+    let wanted = Wanted { socket: arguments.at.as_deref().or(wanted.socket), ..wanted };
+    let located = Located::find(&arguments.config, wanted)?;
+    let target = located.required()?;
     if arguments.ready {
-        admin_client::get(&socket, "/readyz").await?;
+        admin_client::get(&target.whichever_store(), "/readyz").await?;
         output.line("ready")?;
         return Ok(Exit::Done);
     }
@@ -49,7 +54,7 @@ pub(super) async fn run(arguments: Arguments, named: Option<PathBuf>, output: Ou
         Some(ward) => format!("/api/status?ward={}", encoded(ward)),
         None => "/api/status".to_owned(),
     };
-    let answer = match admin_client::get(&socket, &path).await {
+    let answer = match ask(target, &path, output).await {
         Ok(answer) => answer,
         Err(Failure { error, .. }) if arguments.format == Format::Nagios => {
             output.line(&format!("UNKNOWN - {error:#}"))?;
@@ -58,6 +63,7 @@ pub(super) async fn run(arguments: Arguments, named: Option<PathBuf>, output: Ou
         Err(failure) => return Err(failure),
     };
     let read = serde_json::from_slice(&answer).map_err(anyhow::Error::new);
+    let read = read.map(|status| with_fault(status, located.fault.as_ref(), clock.now()));
     let status = match read.and_then(|status| exit(&status).map(|exit| (status, exit))) {
         Ok(status) => status,
         Err(error) if arguments.format == Format::Nagios => {
@@ -72,6 +78,42 @@ pub(super) async fn run(arguments: Arguments, named: Option<PathBuf>, output: Ou
         Format::Nagios => output.line(&output.sentence(&nagios(&status)))?,
     }
     Ok(exit)
+}
+
+/// The status, with a warning where the configuration of this command means another store: it only looks.
+async fn ask(target: &Target, path: &str, output: Output) -> Result<Bytes, Failure> {
+    match admin_client::get(target, path).await {
+        Err(failure) if admin_client::is_another_store(&failure) => {
+            output.warn(&format!("this is the status of the running platform: {:#}", failure.error))?;
+            admin_client::get(&target.whichever_store(), path).await
+        }
+        asked => asked,
+    }
+}
+
+/// The status with the finding that the configuration, as this command reads it, cannot be used: a reload
+/// would be refused, and the platform would not start again.
+fn with_fault(mut status: Value, fault: Option<&ConfigError>, now: Timestamp) -> Value {
+    let (Some(fault), Some(object)) = (fault, status.as_object_mut()) else { return status };
+    let code = fault.code().code();
+    let finding = json!({
+        "code": code,
+        "severity": "attention",
+        "subject": "configuration",
+        "what": format!("{}; the running platform goes on with what it has read", fault.in_one_line()),
+        "what-to-do": next_step(code).unwrap_or_default(),
+        "since": format!("{now:.0}"),
+        "help": format!("/help/{code}"),
+    });
+    if let Some(findings) = object.get_mut("findings").and_then(Value::as_array_mut) {
+        let is_urgent = |finding: &Value| text(finding, "severity") == "urgent";
+        let at = findings.iter().take_while(|finding| is_urgent(finding)).count();
+        findings.insert(at, finding);
+    }
+    if object.get("worst").is_some_and(|worst| worst.is_null() || worst == "info") {
+        object.insert("worst".to_owned(), "attention".into());
+    }
+    status
 }
 
 /// The exit code. What is no status of a platform says nothing: it must not look as if all were well.
@@ -213,8 +255,6 @@ const MAX_FINDINGS: usize = 20;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

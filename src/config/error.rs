@@ -47,6 +47,26 @@ impl ConfigError {
     }
 }
 
+impl ConfigError {
+    /// The file, the place in it and what is wrong there, in one line.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        let file = match self {
+            Self::Read { file, .. } | Self::Syntax { file, .. } | Self::Invalid { file, .. } => {
+                file.display()
+            }
+        };
+        match self {
+            Self::Read { source, .. } => format!("{file} cannot be read: {source}"),
+            Self::Syntax { source, .. } => format!("{file}: {}", source.in_one_line()),
+            Self::Invalid { problems, .. } => {
+                let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                format!("{file}: {}", problems.join("; "))
+            }
+        }
+    }
+}
+
 /// One value that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {

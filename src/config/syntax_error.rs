@@ -15,6 +15,15 @@ impl SyntaxError {
         error.set_input(Some(&without_values(text)));
         Self(error.to_string().replace(&message, &without_quoted_secrets(&message)))
     }
+
+    /// The place and the mistake, without the picture of the line between them.
+    pub(super) fn in_one_line(&self) -> String {
+        let is_picture = |line: &&str| {
+            let line = line.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ' ');
+            line.is_empty() || line.starts_with('|')
+        };
+        self.0.lines().filter(|line| !is_picture(line)).collect::<Vec<_>>().join(": ")
+    }
 }
 
 impl fmt::Display for SyntaxError {

@@ -9,7 +9,7 @@ use super::{
     Audit, AuditRepository, Config, Credential, KeyLocation, Messages, Notify, Overrides, Problem,
     Revocation, Store, Tls, Values, keys, log_level, notify,
 };
-use crate::model::{DeviceId, StoreUrl};
+use crate::model::DeviceId;
 
 /// Resolves the paths of `config` and returns every problem. `credentials` is where systemd puts credentials.
 pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<Problem> {
@@ -212,10 +212,13 @@ impl Checker<'_> {
             self.http("revocation.fallback-responder", url);
         }
         if let Some(proxy) = &revocation.proxy {
-            let is_address = proxy
-                .rsplit_once(':')
-                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-            self.require(is_address, "revocation.proxy", || format!("\"{proxy}\" is not HOST:PORT"));
+            let is_address = proxy.rsplit_once(':').is_some_and(|(host, port)| {
+                !host.is_empty() && !host.contains('@') && port.parse::<u16>().is_ok()
+            });
+            // What stands before the mark may be a password, which the platform does not send.
+            let shown =
+                proxy.rsplit_once('@').map_or_else(|| proxy.clone(), |(_, host)| format!("***@{host}"));
+            self.require(is_address, "revocation.proxy", || format!("\"{shown}\" is not HOST:PORT"));
         }
         self.resolve(&mut revocation.directory);
         self.resolve_all(&mut revocation.installed_crls);
@@ -311,7 +314,7 @@ impl Checker<'_> {
         let url = &store.url;
         match (url.secret().strip_prefix("sqlite:"), &store.password_file) {
             (Some(path), None) if !path.is_empty() => {
-                store.url = StoreUrl::new(format!("sqlite:{}", self.folder.join(path).display()));
+                store.url = url.clone().within(&self.folder);
             }
             (Some(_), Some(_)) => {
                 self.problem("store.password-file", "a store in a file has no password".to_owned());

@@ -76,6 +76,7 @@ const PAGES: &[HelpPage] = pages![
     "alert-type-missing",
     "alert-type-unknown",
     "ambiguous-structure",
+    "another-store",
     "audit-chain-broken",
     "audit-end-unread",
     "backup-old",

@@ -12,6 +12,7 @@ mod health;
 mod hosts;
 mod json;
 mod listener;
+mod meant_store;
 mod metrics_page;
 mod openapi;
 mod person;
@@ -34,6 +35,7 @@ mod unreadable;
 mod write_deadline;
 
 pub use self::command_line::{CommandAnswer, CommandCall, CommandContext, CommandLine};
+pub use self::meant_store::{MeantStore, STORE_HEADER};
 pub use self::person::{Person, Way};
 pub use self::problem::Problem;
 pub use self::reload::{KeyEffect, ReloadRequest, ReloadRequests, Reloaded, Reloader, reloader};

@@ -34,7 +34,7 @@ pub(super) struct ProblemView<'a> {
 
 impl Problem {
     /// Every code; each has a help page.
-    pub const CODES: [&'static str; 13] = [
+    pub const CODES: [&'static str; 14] = [
         "bad-request",
         "not-admitted",
         "role-missing",
@@ -42,6 +42,7 @@ impl Problem {
         "not-found",
         "method-not-allowed",
         "conflict",
+        "another-store",
         "body-too-large",
         "host-not-allowed",
         "fault",
@@ -126,6 +127,12 @@ impl Problem {
     /// 409: what is there does not allow it.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", "the present state does not allow this", detail)
+    }
+
+    /// 409: the sender of the request means another store than this platform serves.
+    pub(super) fn another_store(detail: impl Into<String>) -> Self {
+        let title = "the command means another store";
+        Self::new(StatusCode::CONFLICT, "another-store", title, detail)
     }
 
     /// 413: the body is too large.

@@ -24,7 +24,7 @@ use super::routes::routes;
 use super::session::{PageAddress, Sessions, link_for, log_off_idle};
 use super::socket::{SocketError, SocketFile};
 use super::state::AdminState;
-use super::{connections, cross_site, hosts, request_id};
+use super::{connections, cross_site, hosts, meant_store, request_id};
 use crate::model::{BindError, Clock, steps_beside_tasks};
 use crate::tls::PeopleAcceptor;
 
@@ -174,6 +174,7 @@ fn router(door: Door, address: PageAddress, pages: Vec<Route>, problem_page: Pro
         .fold(Router::new(), |router, route| route.added_to(router, state, &turns))
         .fallback(async || Problem::not_found("nothing is served here; /help lists what every code means"))
         .layer(from_fn(beside_devices))
+        .layer(from_fn_with_state(state.clone(), meant_store::require))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(state.clone(), cross_site::refuse))
         .layer(Extension(address))

@@ -34,6 +34,15 @@ impl StoreUrl {
         Self { password_file: Some(file), ..self }
     }
 
+    /// The same URL; the path of a file is relative to `folder`.
+    #[must_use]
+    pub fn within(self, folder: &Path) -> Self {
+        match self.url.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
+            Some(path) => Self { url: format!("sqlite:{}", folder.join(path).display()), ..self },
+            None => self,
+        }
+    }
+
     /// The same URL; its tables are in this schema.
     #[must_use]
     pub fn with_schema(self, schema: SchemaName) -> Self {
@@ -118,8 +127,12 @@ impl From<&Self> for StoreUrl {
 /// unencoded character the password could be anywhere.
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.url.starts_with("sqlite:") {
-            return f.write_str(&self.url);
+        if let Some(path) = self.url.strip_prefix("sqlite:") {
+            // Parameters are refused, and may hold a key all the same.
+            return match path.split_once('?') {
+                Some((path, _)) => write!(f, "sqlite:{path}?***"),
+                None => f.write_str(&self.url),
+            };
         }
         match self.url.split_once("://") {
             Some((scheme, rest)) => match without_password(rest) {
@@ -169,6 +182,7 @@ mod tests {
     fn a_password_is_never_shown_and_the_trust_in_a_server_is_shared() {
         for (url, shown) in [
             ("sqlite:/var/lib/platform.db", "sqlite:/var/lib/platform.db"),
+            ("sqlite:/var/lib/platform.db?key=s3cret", "sqlite:/var/lib/platform.db?***"),
             (
                 "postgres://pcd:s3cret@db.example:5432/pcd?sslmode=verify-full",
                 "postgres://pcd@db.example:5432/pcd",

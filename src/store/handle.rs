@@ -15,6 +15,7 @@ use crate::store::fault_log::{FaultLog, Unwritten};
 use crate::store::instance::Instance;
 use crate::store::instance::process::ProcessId;
 use crate::store::own_chain::OwnChain;
+use crate::store::place::StorePlace;
 use crate::store::postgres::location::{Access, Location};
 use crate::store::progress::Progress;
 use crate::store::read::reader::Reader;
@@ -33,6 +34,8 @@ struct Inner {
     queue: Queue,
     reader: Reader,
     url: StoreUrl,
+    /// When it was opened: the working directory may change.
+    place: Option<StorePlace>,
     chain: OwnChain,
     process: ProcessId,
     /// None for a process that does not serve the node: a command.
@@ -90,6 +93,7 @@ impl Store {
         Self(Arc::new(Inner {
             queue,
             reader,
+            place: StorePlace::of(&url),
             url,
             chain,
             process,
@@ -127,6 +131,12 @@ impl Store {
     #[must_use]
     pub fn node(&self) -> &NodeName {
         self.0.chain.node()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn place(&self) -> Option<&StorePlace> {
+        self.0.place.as_ref()
     }
 
     pub(in crate::store) fn patient_key_cell(&self) -> &OnceCell<PatientKey> {

@@ -12,6 +12,7 @@
 
 mod admin;
 mod admin_peers;
+mod another_store;
 mod architecture;
 mod atna;
 mod audit;
@@ -31,6 +32,7 @@ mod conformance;
 mod connections;
 mod content_search;
 mod corpus;
+mod damaged_configuration;
 mod demo;
 mod deployment;
 mod doctor;

@@ -7,15 +7,15 @@ mod ports;
 mod running;
 mod sources;
 
-use std::path::PathBuf;
-
 use serde::Serialize;
 
+use super::admin_client::Target;
 use super::check;
 use super::check_finding::{Finding, Level};
 use super::config_file::ConfigFile;
-use super::{Exit, Outcome, Output};
-use crate::config::Config;
+use super::located::{Located, Wanted};
+use super::{Exit, Failure, Outcome, Output};
+use crate::config::{Config, ConfigError};
 use crate::finding::next_step;
 use crate::model::Clock;
 
@@ -29,13 +29,11 @@ struct Line<'a> {
     to_do: Option<String>,
 }
 
-pub(super) async fn run(file: ConfigFile, socket: Option<PathBuf>, output: Output, clock: Clock) -> Outcome {
-    let config = file.load()?;
-    let socket = match socket {
-        Some(named) => Some(named),
-        None => file.configured_socket()?,
+pub(super) async fn run(file: ConfigFile, wanted: Wanted<'_>, output: Output, clock: Clock) -> Outcome {
+    let findings = match subject(&file, wanted)? {
+        Subject::Whole(config, target) => examine(&config, target, &clock).await,
+        Subject::Running(fault, target) => examine_running(&fault, &target).await,
     };
-    let findings = examine(&config, socket, &clock).await;
     for finding in &findings {
         let to_do = finding.code.filter(|_| finding.level != Level::Ok).and_then(next_step);
         output.print(&Line { finding, to_do }, |line| shown(line, output))?;
@@ -47,12 +45,41 @@ pub(super) async fn run(file: ConfigFile, socket: Option<PathBuf>, output: Outpu
     })
 }
 
+/// What can be looked at.
+pub(super) enum Subject {
+    /// Everything that the configuration names, and the platform, if it has a socket.
+    Whole(Box<Config>, Option<Target>),
+    /// The running platform alone: the configuration cannot be used.
+    Running(ConfigError, Target),
+}
+
+/// What can be looked at with this file.
+///
+/// # Errors
+/// When the configuration cannot be used, and no platform runs that could be asked.
+pub(super) fn subject(file: &ConfigFile, wanted: Wanted<'_>) -> Result<Subject, Failure> {
+    let located = Located::find(file, wanted)?;
+    match (file.try_load(), located.target) {
+        (Ok(config), target) => Ok(Subject::Whole(Box::new(config), target)),
+        (Err(error), Some(target)) => Ok(Subject::Running(error, target)),
+        (Err(error), None) => Err(Failure::new(Exit::Config, error)),
+    }
+}
+
+/// What is found without a configuration.
+pub(super) async fn examine_running(fault: &ConfigError, target: &Target) -> Vec<Finding> {
+    let text = format!("{}; only the running platform is looked at", fault.in_one_line());
+    let mut findings = vec![Finding::error("configuration", fault.code().code(), text)];
+    findings.extend(running::ask(Some(target)).await.findings);
+    findings
+}
+
 /// Everything that is found, each fact once.
-pub(super) async fn examine(config: &Config, socket: Option<PathBuf>, clock: &Clock) -> Vec<Finding> {
+pub(super) async fn examine(config: &Config, target: Option<Target>, clock: &Clock) -> Vec<Finding> {
     let (mut findings, found) = Box::pin(check::look(config, clock)).await;
     findings.extend(Box::pin(sources::look(config, &found, clock)).await);
     findings.extend(disk::look(config, clock).await);
-    let platform = running::look(config, socket).await;
+    let platform = running::look(config, target.as_ref()).await;
     findings.extend(ports::look(config, platform.is_running).await);
     findings.extend(limits::look(config, platform.pid));
     for finding in platform.findings {

@@ -1,10 +1,8 @@
 //! The platform that runs: its process, its findings, and whether it is the only one.
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
 
-use crate::cli::admin_client;
+use crate::cli::admin_client::{self, ANOTHER_STORE, Target};
 use crate::cli::check_finding::{Finding, Level};
 use crate::config::Config;
 use crate::finding::{Code, SetupCode};
@@ -29,33 +27,44 @@ struct Present {
     what: String,
 }
 
-pub(super) async fn look(config: &Config, socket: Option<PathBuf>) -> Running {
-    let mut running = Running::default();
-    if let Some(socket) = socket {
-        match admin_client::connect(&socket).await {
-            Ok(stream) => {
-                running.is_running = true;
-                let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
-                running.pid = pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0);
-                drop(stream);
-                running.findings = match admin_client::get(&socket, "/api/findings").await {
-                    Ok(body) => findings(&body),
-                    Err(failure) => vec![unreachable(failure.error.to_string())],
-                };
-            }
-            Err(failure) if socket.exists() => running.findings.push(unreachable(failure.error.to_string())),
-            Err(_) => {
-                let text = format!("none runs: nothing serves {}", socket.display());
-                running.findings.push(Finding::ok("platform", text));
-            }
-        }
-    }
+pub(super) async fn look(config: &Config, target: Option<&Target>) -> Running {
+    let mut running = ask(target).await;
     let serving = Store::plan_migration(&config.store.url).await.map(|plan| plan.serving);
     let own_host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let others = serving.unwrap_or_default().into_iter().filter(|holder| {
         holder.node == config.store.node && holder.host == own_host && Some(holder.pid) != running.pid
     });
     running.findings.extend(others.filter_map(|holder| other(&holder, running.pid)).collect::<Vec<_>>());
+    running
+}
+
+/// What the platform that serves the socket says of itself.
+pub(super) async fn ask(target: Option<&Target>) -> Running {
+    let mut running = Running::default();
+    let Some(target) = target else { return running };
+    match admin_client::connect(&target.socket).await {
+        Ok(stream) => {
+            running.is_running = true;
+            let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+            running.pid = pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0);
+            drop(stream);
+            running.findings = match admin_client::get(target, "/api/findings").await {
+                Ok(body) => findings(&body),
+                Err(failure) if admin_client::is_another_store(&failure) => {
+                    let text = format!("its findings are not asked for: {:#}", failure.error);
+                    vec![Finding::error("platform", ANOTHER_STORE, text)]
+                }
+                Err(failure) => vec![unreachable(failure.error.to_string())],
+            };
+        }
+        Err(failure) if target.socket.exists() => {
+            running.findings.push(unreachable(failure.error.to_string()));
+        }
+        Err(_) => {
+            let text = format!("none runs: nothing serves {}", target.socket.display());
+            running.findings.push(Finding::ok("platform", text));
+        }
+    }
     running
 }
 

@@ -14,7 +14,9 @@ use hyper::Method;
 use jiff::tz::TimeZone;
 use tokio::net::UnixStream;
 
+use crate::cli::admin_client::Target;
 use crate::cli::config_file::ConfigFile;
+use crate::cli::located::{Located, Wanted};
 use crate::cli::{Exit, Failure, admin_client};
 use crate::http::{CommandAnswer, CommandCall};
 
@@ -27,12 +29,15 @@ pub(in crate::cli) struct Connection {
     /// The socket of the running platform; default: `admin.socket` of the configuration
     #[arg(long, global = true, env = "PCD_SOCKET", value_name = "SOCKET")]
     socket: Option<PathBuf>,
+    /// Mean the running platform, also where its store has another name than in this configuration
+    #[arg(long, global = true, conflicts_with = "offline")]
+    running: bool,
 }
 
 impl Connection {
-    /// The socket that the operator named: with it no configuration is needed.
-    pub(in crate::cli) fn named_socket(&self) -> Option<PathBuf> {
-        self.socket.clone()
+    /// What the command line names of the platform.
+    pub(in crate::cli) fn wanted(&self) -> Wanted<'_> {
+        Wanted { socket: self.socket.as_deref(), running: self.running }
     }
 }
 
@@ -47,21 +52,18 @@ pub(in crate::cli) async fn run(
     if connection.offline {
         return Ok(None);
     }
-    let socket = match &connection.socket {
-        Some(socket) => socket.clone(),
-        None => match config.configured_socket()? {
-            Some(socket) => socket,
-            None => return Ok(None),
-        },
-    };
-    let Some(stream) = connect(&socket, connection.socket.is_some()).await? else {
+    let located = Located::find(config, connection.wanted())?;
+    located.warn();
+    let Some(target) = located.target else { return Ok(None) };
+    let socket = &target.socket;
+    let Some(stream) = connect(socket, connection.socket.is_some()).await? else {
         if io::stderr().is_terminal() {
             let shown = socket.display();
             let _ = writeln!(io::stderr(), "note: no platform serves {shown}; the store is opened directly");
         }
         return Ok(None);
     };
-    ask(stream, &socket, words, written).await.map(Some)
+    ask(stream, &target, words, written).await.map(Some)
 }
 
 /// A connection to the platform; `None` when none is there, unless the operator named the socket.
@@ -88,7 +90,7 @@ fn is_absent(error: &io::Error) -> bool {
 /// Sends the command, and the files that it turns out to need.
 async fn ask(
     first: UnixStream,
-    socket: &Path,
+    Target { socket, meant }: &Target,
     words: &[OsString],
     written: Option<&Path>,
 ) -> Result<Exit, Failure> {
@@ -107,7 +109,7 @@ async fn ask(
         };
         let body = Bytes::from(serde_json::to_vec(&call)?);
         let answer = tokio::select! {
-            answer = admin_client::exchange(stream, Method::POST, "/api/command", body) => answer?,
+            answer = admin_client::exchange(stream, meant.as_ref(), Method::POST, "/api/command", body) => answer?,
             silent = admin_client::silence(socket) => return Err(silent),
             // The connection ends, and the platform stops what it does for it: an order is withdrawn.
             _ = tokio::signal::ctrl_c() => return Err(Failure::new(Exit::Unavailable, anyhow!("interrupted"))),
@@ -148,7 +150,7 @@ fn without_own_options(words: Vec<String>) -> Vec<String> {
 /// Whether the word is an option of this process and not of the platform.
 pub(super) fn own_option(word: &str) -> bool {
     let name = word.split_once('=').map_or(word, |(name, _)| name);
-    name == "--offline" || VALUED.contains(&name)
+    FLAGS.contains(&name) || VALUED.contains(&name)
 }
 
 /// The words, with the absolute path of the file that the platform is to write: it has another working
@@ -176,6 +178,8 @@ fn print(answer: &CommandAnswer) -> Result<Exit, Failure> {
     Ok(Exit::from_code(answer.exit))
 }
 
+/// Options of this process without a value.
+const FLAGS: [&str; 2] = ["--offline", "--running"];
 /// Options of this process whose value follows them.
 const VALUED: [&str; 2] = ["--config", "--socket"];
 /// How long a platform that is there takes to accept a connection.
@@ -192,6 +196,7 @@ mod tests {
             ("device --config=a.toml list --json", "device list --json"),
             ("device list --config a.toml --utc", "device list --utc"),
             ("--socket=s device show PUMP-7", "device show PUMP-7"),
+            ("device --running suspend PUMP-7", "device suspend PUMP-7"),
             ("device show -- --socket x", "device show -- --socket x"),
         ] {
             let words = words.split(' ').map(str::to_owned).collect();

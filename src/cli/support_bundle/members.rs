@@ -1,13 +1,13 @@
 //! What is in the bundle.
 
-use std::path::Path;
-
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::cli::admin_client::Target;
 use crate::cli::config::effective_lines;
 use crate::cli::config_file::ConfigFile;
+use crate::cli::doctor::Subject;
 use crate::cli::{Failure, admin_client, doctor};
 use crate::config::Config;
 use crate::model::{Clock, Fingerprint, explained};
@@ -40,26 +40,44 @@ impl Member {
     }
 }
 
-/// Everything but the log.
+/// Everything but the log. For a configuration that cannot be used: its fault, and the answers of the running
+/// platform.
 ///
 /// # Errors
-/// When the configuration cannot be used.
+/// When the configuration changes meanwhile so that it cannot be used.
 pub(super) async fn collect(
     file: &ConfigFile,
-    socket: Option<&Path>,
+    subject: &Subject,
     clock: &Clock,
 ) -> Result<Vec<Member>, Failure> {
-    let config = file.load()?;
-    let findings = Box::pin(doctor::examine(&config, socket.map(Path::to_owned), clock)).await;
+    let (findings, config, store, target) = match subject {
+        Subject::Whole(config, target) => {
+            let findings = Box::pin(doctor::examine(config, target.clone(), clock)).await;
+            let store = Member::new("store.json", STORE, store(config).await);
+            let effective = Member::new(
+                "config.jsonl",
+                "effective configuration; secrets are masked",
+                effective_lines(file)?,
+            );
+            (findings, effective, store, target.as_ref())
+        }
+        Subject::Running(fault, target) => {
+            let why = "not there, the configuration cannot be used (doctor.jsonl)";
+            let config =
+                Member::new("config.jsonl", format!("effective configuration: {why}"), String::new());
+            let store = Member::new("store.json", format!("{STORE}: {why}"), String::new());
+            (doctor::examine_running(fault, target).await, config, store, Some(target))
+        }
+    };
     let findings = findings.iter().filter_map(|finding| serde_json::to_string(finding).ok());
     let mut members = vec![
         Member::new("version.json", "version of the program and of the system", version(clock.now())),
-        Member::new("config.jsonl", "effective configuration; secrets are masked", effective_lines(file)?),
+        config,
         Member::new("doctor.jsonl", "what `doctor` finds", lines(findings)),
-        Member::new("store.json", "schema of the store, and its number of rows", store(&config).await),
+        store,
     ];
     for (name, what, path) in ANSWERS {
-        members.push(match asked(socket, path).await {
+        members.push(match asked(target, path).await {
             Ok(content) => Member::new(name, what, content),
             Err(reason) => Member::new(name, format!("{what}: not there, {reason}"), String::new()),
         });
@@ -68,9 +86,9 @@ pub(super) async fn collect(
 }
 
 /// The answer of the running platform, or why there is none.
-async fn asked(socket: Option<&Path>, path: &str) -> Result<String, String> {
-    let socket = socket.ok_or("admin.socket is \"none\"")?;
-    let answer = admin_client::get(socket, path).await;
+async fn asked(target: Option<&Target>, path: &str) -> Result<String, String> {
+    let target = target.ok_or("admin.socket is \"none\"")?;
+    let answer = admin_client::get(target, path).await;
     let answer = answer.map_err(|failure| format!("{:#}", failure.error))?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
@@ -132,6 +150,7 @@ fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.map(|line| line + "\n").collect()
 }
 
+const STORE: &str = "schema of the store, and its number of rows";
 /// What the running platform is asked for.
 const ANSWERS: [(&str, &str, &str); 5] = [
     ("readyz.json", "whether the platform is ready", "/readyz"),

@@ -15,7 +15,8 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::config_file::ConfigFile;
-use super::{Exit, Failure, Outcome, Output};
+use super::located::Wanted;
+use super::{Exit, Failure, Outcome, Output, doctor};
 use crate::model::{Clock, size_text};
 use members::Member;
 
@@ -38,25 +39,17 @@ pub(super) struct Arguments {
     redact: bool,
 }
 
-pub(super) async fn run(
-    arguments: Arguments,
-    socket: Option<PathBuf>,
-    output: Output,
-    clock: Clock,
-) -> Outcome {
+pub(super) async fn run(arguments: Arguments, wanted: Wanted<'_>, output: Output, clock: Clock) -> Outcome {
     let target = arguments.file.as_deref().filter(|_| !arguments.show);
     // Before anything is collected.
     if let Some(file) = target.filter(|file| file.exists()) {
         return Err(Failure::new(Exit::Failed, anyhow!("{} exists already", file.display())));
     }
-    let socket = match socket {
-        Some(named) => Some(named),
-        None => arguments.config.configured_socket()?,
-    };
-    let mut members = members::collect(&arguments.config, socket.as_deref(), &clock).await?;
+    let subject = doctor::subject(&arguments.config, wanted)?;
+    let mut members = members::collect(&arguments.config, &subject, &clock).await?;
     members.push(log::member(arguments.log.as_deref()).await?);
     if arguments.redact {
-        let pseudonyms = pseudonyms::Pseudonyms::of(&arguments.config, &clock).await?;
+        let pseudonyms = pseudonyms::Pseudonyms::of(&subject, &clock).await?;
         members.iter_mut().for_each(|member| pseudonyms.apply(&mut member.content));
     }
     let now = clock.now();

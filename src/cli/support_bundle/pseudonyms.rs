@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::cli::config_file::ConfigFile;
-use crate::cli::{Failure, context};
+use serde::Deserialize;
+
+use crate::cli::doctor::Subject;
+use crate::cli::{Failure, admin_client, context};
+use crate::config::Config;
 use crate::model::Clock;
 use crate::store::{OwnChain, Store};
 
@@ -15,14 +18,31 @@ pub(super) struct Pseudonyms {
     others: Vec<(String, String)>,
 }
 
+/// A device, as the API has it.
+#[derive(Debug, Deserialize)]
+struct Named {
+    cn: String,
+}
+
 impl Pseudonyms {
     /// Of the devices of the directory.
     ///
     /// # Errors
-    /// When the store cannot be read: without it no name is known.
-    pub(super) async fn of(file: &ConfigFile, clock: &Clock) -> Result<Self, Failure> {
-        let config = file.load()?;
-        let chain = OwnChain::containing(config.store.node, None);
+    /// When it cannot be read: without it no name is known.
+    pub(super) async fn of(subject: &Subject, clock: &Clock) -> Result<Self, Failure> {
+        match subject {
+            Subject::Whole(config, _) => Self::in_store(config, clock).await,
+            Subject::Running(_, target) => {
+                let answer = admin_client::get(target, "/api/devices").await?;
+                let devices: Vec<Named> = serde_json::from_slice(&answer)
+                    .map_err(|error| anyhow::Error::new(error).context("/api/devices"))?;
+                Ok(Self::new(devices.into_iter().map(|device| device.cn)))
+            }
+        }
+    }
+
+    async fn in_store(config: &Config, clock: &Clock) -> Result<Self, Failure> {
+        let chain = OwnChain::containing(config.store.node.clone(), None);
         let opened = Store::open_to_read(chain, &config.store.url, clock.clone()).await;
         let store = opened.map_err(context::failed)?;
         let devices = store.devices().await.map_err(context::failed);

@@ -15,9 +15,9 @@ use crate::store::error::StoreError;
 
 /// Where the servers are and how to connect to them. There is no `Debug`: it holds a password.
 #[derive(Clone)]
-pub(super) struct Address {
+pub(in crate::store) struct Address {
     /// At least one.
-    pub(super) endpoints: Vec<Endpoint>,
+    pub(in crate::store) endpoints: Vec<Endpoint>,
     user: Option<String>,
     password: Option<String>,
     database: String,
@@ -29,7 +29,7 @@ pub(super) struct Address {
 
 impl Address {
     /// Parses `postgres://USER@HOST[:PORT],…/DATABASE?PARAMETERS`.
-    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+    pub(in crate::store) fn parse(url: &str) -> Result<Self, StoreError> {
         Self::read(url).ok_or(StoreError::Url)
     }
 
@@ -96,6 +96,11 @@ impl Address {
         ];
         let set = rules.into_iter().find(|(name, applies)| *applies && std::env::var_os(name).is_some());
         set.map(|(name, _)| name)
+    }
+
+    /// The name of the database.
+    pub(in crate::store) fn database(&self) -> &str {
+        &self.database
     }
 
     /// The file with the private key of the client certificate.

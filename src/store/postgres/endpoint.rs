@@ -6,20 +6,20 @@ use std::path::Path;
 
 /// The host and the port of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(in crate::store) struct Endpoint {
     /// A name, an address without brackets, or the folder of a socket.
     host: String,
-    pub(super) port: u16,
+    pub(in crate::store) port: u16,
 }
 
 impl Endpoint {
     /// The folder of the socket, if it is one.
-    pub(super) fn socket(&self) -> Option<&Path> {
+    pub(in crate::store) fn socket(&self) -> Option<&Path> {
         self.host.starts_with('/').then(|| Path::new(&self.host))
     }
 
     /// The host and the port, if it is reached by TCP.
-    pub(super) fn tcp(&self) -> Option<(&str, u16)> {
+    pub(in crate::store) fn tcp(&self) -> Option<(&str, u16)> {
         self.socket().is_none().then_some((self.host.as_str(), self.port))
     }
 
@@ -29,7 +29,7 @@ impl Endpoint {
     }
 
     /// Whether a connection to it does not leave the machine.
-    pub(super) fn is_local(&self) -> bool {
+    pub(in crate::store) fn is_local(&self) -> bool {
         self.tls_name() == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|host| host.is_loopback())
     }
 }
@@ -42,7 +42,7 @@ impl fmt::Display for Endpoint {
 
 /// The servers in `hosts`, which are separated by commas: `HOST`, `HOST:PORT`, `[ADDRESS]`, `[ADDRESS]:PORT`.
 /// `ports` has one port for all hosts or one for each. `None` when they do not fit.
-pub(super) fn endpoints(hosts: &str, ports: Option<&str>) -> Option<Vec<Endpoint>> {
+pub(in crate::store) fn endpoints(hosts: &str, ports: Option<&str>) -> Option<Vec<Endpoint>> {
     let ports = ports.map(|ports| ports.split(',').map(port).collect::<Option<Vec<_>>>());
     let ports = match ports {
         Some(ports) => ports?,

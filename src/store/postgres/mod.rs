@@ -1,10 +1,10 @@
 //! PostgreSQL: a server that several nodes share. Each node has one connection that writes, a pool that
 //! reads, and one connection that listens for changes of the device directory.
 
-mod address;
+pub(in crate::store) mod address;
 mod connection;
 pub(in crate::store) mod durability;
-mod endpoint;
+pub(in crate::store) mod endpoint;
 pub(in crate::store) mod failure;
 pub(in crate::store) mod integrity;
 pub(in crate::store) mod listener;
