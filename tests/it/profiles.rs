@@ -190,6 +190,7 @@ fn strict_requires_what_nist_and_the_technical_framework_require() {
     let profiles = usages(&text);
     let mut wrong = Vec::new();
     let mut needed = BTreeSet::new();
+    let mut rows = String::new();
     for case in &CASES {
         let usage = |profile: &str, segment: &str, field: u8| -> String {
             let fields = profiles.get(profile).unwrap_or_else(|| panic!("{profile} is missing"));
@@ -197,6 +198,7 @@ fn strict_requires_what_nist_and_the_technical_framework_require() {
             usages.and_then(|list| list.get(usize::from(field) - 1)).cloned().unwrap_or_default()
         };
         let strict = refused(case);
+        rows.push_str(&rows_of(case, &profiles, &strict));
         let mut compared = 0;
         for (segment, fields) in profiles.get(case.nist[0]).unwrap() {
             for number in 1..=u8::try_from(fields.len()).unwrap() {
@@ -231,7 +233,53 @@ fn strict_requires_what_nist_and_the_technical_framework_require() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(needed.len(), DIFFERENCES.len(), "a difference that is none: {needed:?}");
+    compare_with_documentation(&rows);
 }
+
+/// The rows of one transaction in the table of the documentation: which fields of each segment TF requires,
+/// which NIST requires in each of its profiles, and which strict refuses when they are empty.
+fn rows_of(case: &Case, profiles: &Usages, strict: &BTreeSet<Field>) -> String {
+    let list = |fields: Vec<u8>| fields.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+    let mut rows = String::new();
+    for segment in ["MSH", "PID", "PV1", "ORC", "OBR", "RXG", "RXR", "OBX"] {
+        // MSH-1 and MSH-2 are the separators.
+        let first = if segment == "MSH" { 3 } else { 1 };
+        let framework =
+            case.framework.iter().find(|(name, _)| *name == segment).map(|(_, list)| list.to_vec());
+        let is_required = |profile: &&str, number: u8| {
+            let usages = profiles.get(*profile).and_then(|segments| segments.get(segment));
+            usages.and_then(|list| list.get(usize::from(number) - 1)).is_some_and(|usage| usage == "R")
+        };
+        let nist =
+            (first..=49).filter(|n| case.nist.iter().all(|profile| is_required(profile, *n))).collect();
+        let ours = strict.iter().filter(|(name, _)| name == segment).map(|(_, number)| *number).collect();
+        let cells = [framework.unwrap_or_default(), nist, ours].map(list);
+        if cells.iter().any(|cell| !cell.is_empty()) {
+            let [framework, nist, ours] = cells;
+            rows.push_str(&format!(
+                "| {} | {segment} | {framework} | {nist} | {ours} |\n",
+                case.transaction.label().to_uppercase()
+            ));
+        }
+    }
+    rows
+}
+
+/// `PCD_WRITE_GOLDEN=1` writes the table again.
+fn compare_with_documentation(rows: &str) {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/profiles.md");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once(TABLE_HEAD).expect("the table of the documentation");
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    let expected = format!("{before}{TABLE_HEAD}{}\n\n{after}", rows.trim_end());
+    if std::env::var_os("PCD_WRITE_GOLDEN").is_some() {
+        std::fs::write(&file, &expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&file).unwrap();
+    assert!(found == expected, "docs/reference/profiles.md should have these rows:\n{rows}");
+}
+
+const TABLE_HEAD: &str = "| transaction | segment | TF | NIST | strict |\n|---|---|---|---|---|\n";
 
 /// The rules that the profiles have, by their source; those of alerts are in interface-a.md.
 #[test]
