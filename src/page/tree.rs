@@ -91,7 +91,12 @@ fn samples(node: &Node) -> Html {
 /// The patient, where a person asked for it, and the fields of segments beside the observations.
 pub(super) fn others(tree: &Tree) -> Table {
     let patient = tree.patient.iter().flat_map(patient_rows);
-    let all = tree.other_segments.iter().flat_map(|segment| &segment.fields).map(other_row);
+    let of_requests = tree.requests.iter().flat_map(|request| {
+        let participants = request.observations.iter().flat_map(|node| &node.participants);
+        request.segments.iter().chain(participants)
+    });
+    let segments = tree.other_segments.iter().chain(of_requests);
+    let all = segments.flat_map(|segment| &segment.fields).map(other_row);
     Table::new("Other fields", &["Field", "What", "Value"], "").with(patient.chain(all).take(MAX_ROWS))
 }
 
@@ -108,11 +113,22 @@ fn patient_rows(patient: &Patient) -> impl Iterator<Item = Vec<Html>> + '_ {
     let row = |(field, what, value): (&str, &str, &String)| {
         vec![Html::code(field), Html::text(what), Html::text(value)]
     };
-    stated.map(row).chain(patient.others.iter().map(other_row))
+    let observed = patient.observations.iter().map(|node| {
+        vec![
+            Html::code("OBX-5"),
+            Html::text(&node.term.text()),
+            Html::text(node.value.as_deref().unwrap_or_default()),
+        ]
+    });
+    stated.map(row).chain(observed).chain(patient.others.iter().map(other_row))
 }
 
 fn other_row(field: &OtherField) -> Vec<Html> {
-    let value = field.value.as_deref().map_or_else(|| "covered".to_owned(), |_| field.shown.clone());
+    let value = match &field.value {
+        None => "covered".to_owned(),
+        Some(_) if field.is_partial => format!("{} (the rest is covered)", field.shown),
+        Some(_) => field.shown.clone(),
+    };
     vec![Html::code(&field.field), Html::text(field.name), Html::text(&value)]
 }
 

@@ -3,9 +3,12 @@
 use super::{Level, Observation, ObservationPath};
 use crate::hl7::Message;
 
-/// The observations of one OBR, arranged by OBX-4: senders do not keep the order of the tree.
+/// The observations of one OBR, or of one step of an order (RXG), arranged by OBX-4: senders do not keep the
+/// order of the tree.
 #[derive(Clone, Default)]
 pub struct Containment<'m> {
+    /// The position of its OBR or RXG in the message, from 0; `None` for observations before the first one.
+    begin: Option<usize>,
     nodes: Vec<Node<'m>>,
     unplaced: Vec<(usize, Observation<'m>)>,
 }
@@ -25,12 +28,15 @@ pub struct Node<'m> {
 }
 
 impl<'m> Containment<'m> {
-    /// The trees of a message, one for each OBR: a path is valid under its OBR only.
+    /// The trees of a message, one for each OBR and each RXG: a path is valid under its OBR only, and the
+    /// observations of an order are of its step (IHE PCD TF vol. 2, table 3.3.4.2-1).
     #[must_use]
     pub fn all_of(message: &'m Message<'_>) -> Vec<Self> {
         let mut trees: Vec<Self> = Vec::new();
         for (position, segment) in message.segments().enumerate() {
-            if segment.is(b"OBR") || (trees.is_empty() && segment.is(b"OBX")) {
+            if segment.is(b"OBR") || segment.is(b"RXG") {
+                trees.push(Self { begin: Some(position), ..Self::default() });
+            } else if trees.is_empty() && segment.is(b"OBX") {
                 trees.push(Self::default());
             }
             if let (Some(tree), Some(observation)) = (trees.last_mut(), Observation::of(segment)) {
@@ -39,6 +45,12 @@ impl<'m> Containment<'m> {
         }
         trees.iter_mut().for_each(Self::connect);
         trees
+    }
+
+    /// The position of its OBR or RXG in the message, from 0; `None` for observations before the first one.
+    #[must_use]
+    pub const fn begin(&self) -> Option<usize> {
+        self.begin
     }
 
     /// The observations in tree order, containers before their contents.
@@ -115,6 +127,15 @@ mod tests {
     fn each_request_has_its_own_tree() {
         let two = trees("OBR|1\rOBX|1|||1\rOBX|2|||1.0.0.1\rOBR|2\rOBX|3|||1.0.0.1\r");
         assert_eq!(two, [vec!["1.0.0.0", "-1.0.0.1"], vec!["1.0.0.1"]]);
+    }
+
+    #[test]
+    fn each_step_of_an_order_has_its_own_tree() {
+        let text = "MSH|^~\\&|\rORC|RE\rRXG|1\rOBX|1|||1\rOBX|2|||1.0.0.1\rRXG|2\rOBX|3|||1.0.0.1\rRXG|3\r";
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let trees = Containment::all_of(&message);
+        let shown: Vec<_> = trees.iter().map(|tree| (tree.begin(), tree.nodes().len())).collect();
+        assert_eq!(shown, [(Some(2), 2), (Some(5), 1), (Some(7), 0)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::looks::{Known, Looks, Marks, looks};
 use super::observation::Observation;
 use super::patient::{is_about_patient, patient_term};
-use crate::hl7::{CharacterSet, Component, Message, Repetition, Segment};
+use crate::hl7::{CharacterSet, Component, Message, MessageTime, Precision, Repetition, Segment};
 
 /// Texts that identify the patient of a message, as they look (`looks`).
 #[derive(Debug, Default)]
@@ -42,6 +42,9 @@ impl KnownPatient {
                 repetition.components().take(*components).for_each(|part| self.add(part, characters));
             }
         }
+        for (_, n) in BIRTHS.iter().filter(|(name, _)| id == name.as_bytes()) {
+            self.add_birth(segment.field(*n).component(1));
+        }
         for (_, n) in PLACES.iter().filter(|(name, _)| id == name.as_bytes()) {
             segment.field(*n).repetitions().for_each(|place| self.add_place(place, characters));
         }
@@ -68,6 +71,17 @@ impl KnownPatient {
                 self.add_text(parts.join(separator).trim_end_matches(separator));
             }
         }
+    }
+
+    /// Adds a date of birth in the notations in which people write it. Only as a word of its own: a number
+    /// may begin with the same digits, and on the first day of a life every time does.
+    fn add_birth(&mut self, birth: Component<'_>) {
+        let Ok(time) = MessageTime::parse(birth.trimmed()) else { return };
+        if time.precision < Precision::Day {
+            return;
+        }
+        let formats = ["%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y"];
+        formats.iter().for_each(|format| self.add_text(&time.wall.strftime(format).to_string()));
     }
 
     /// Adds a component, and the words of it.
@@ -168,7 +182,7 @@ impl KnownPatient {
 }
 
 /// Fields that identify the patient or a relative: segment, field, how many components of each repetition.
-const FIELDS: [(&str, usize, usize); 22] = [
+const FIELDS: [(&str, usize, usize); 24] = [
     ("PID", 2, 1),
     ("PID", 3, 1),
     ("PID", 4, 1),
@@ -183,7 +197,9 @@ const FIELDS: [(&str, usize, usize); 22] = [
     ("PID", 20, 1),
     ("PID", 21, 1),
     ("NK1", 2, 3),
+    ("NK1", 4, 1),
     ("NK1", 5, 12),
+    ("GT1", 5, 1),
     ("PV1", 19, 1),
     ("PV1", 50, 1),
     ("MRG", 1, 1),
@@ -193,6 +209,8 @@ const FIELDS: [(&str, usize, usize); 22] = [
     ("IN1", 49, 1),
 ];
 
+/// Fields with a date of birth.
+const BIRTHS: [(&str, usize); 2] = [("PID", 7), ("NK1", 16)];
 /// Fields with the bed of the patient.
 const PLACES: [(&str, usize); 3] = [("PV1", 3), ("PV1", 6), ("PV1", 11)];
 /// What stands in place of a hidden text.
@@ -276,6 +294,22 @@ mod tests {
         }
         let note = of("123456789").hide("see MRN123456789, 12 values".to_owned());
         assert_eq!(note, "see MRN[patient], 12 values");
+    }
+
+    #[test]
+    fn a_date_of_birth_and_the_address_of_a_relative_are_hidden() {
+        let text = "MSH|^~\\&|A||||2026||ORU^R01|1|P|2.6\rPID|1||4711||Garcia||19700102|F\r\
+            NK1|1|Panza^Sancho|SPO|Calle Mayor 5^^Toledo^^45001\r";
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let known = KnownPatient::of(&message, message.text_encoding());
+        for (text, expected) in [
+            ("lives at Calle Mayor 5, born 19700102", "lives at [patient], born [patient]"),
+            ("born 2.1.1970 or 02.01.1970 or 1970-01-02", "born 2.1.1970 or [patient] or [patient]"),
+            ("197001021159, 1970010", "197001021159, 1970010"),
+            ("Toledo", "Toledo"),
+        ] {
+            assert_eq!(known.hide(text.to_owned()), expected);
+        }
     }
 
     #[test]

@@ -9,18 +9,27 @@ use super::code::code_number;
 use crate::hl7::{EscapeReading, Field, Segment};
 
 /// The reference id of the patient term in a coded element (OBX-3), if any of its codes, texts and
-/// alternatives is one; `MDC_ATTR_PT` for one that the table does not have.
+/// alternatives is one; `MDC_ATTR_PT` for one that the table does not have, and for several.
 #[must_use]
 pub fn patient_term(field: Field<'_>) -> Option<&'static str> {
-    field
+    let parts = field
         .repetitions()
         .flat_map(|repetition| repetition.components())
-        .flat_map(|component| component.subcomponents())
-        .find_map(|part| {
-            let others = if part.has_escape() { &EscapeReading::OTHERS[..] } else { &[] };
-            let readings = std::iter::once(EscapeReading::Decoded).chain(others.iter().copied());
-            readings.filter_map(|how| term(&part.read(how))).max_by_key(|name| *name != OTHER)
-        })
+        .flat_map(|component| component.subcomponents());
+    let terms = parts.filter_map(|part| {
+        let others = if part.has_escape() { &EscapeReading::OTHERS[..] } else { &[] };
+        let readings = std::iter::once(EscapeReading::Decoded).chain(others.iter().copied());
+        readings.filter_map(|how| term(&part.read(how))).max_by_key(|name| *name != OTHER)
+    });
+    let (mut found, mut are_several) = (None, false);
+    for term in terms {
+        match found {
+            Some(known) if known != OTHER => are_several |= term != OTHER && term != known,
+            _ => found = Some(term),
+        }
+    }
+    // A number and a name that contradict each other are neither.
+    found.map(|term| if are_several { OTHER } else { term })
 }
 
 /// Whether a segment is about a patient, or a person close to the patient, as a whole.
@@ -130,6 +139,13 @@ mod tests {
             assert_eq!(found(&format!("1^X^MDC~{number}^X^MDC")), Some(name), "second repetition");
             assert_eq!(found(&format!(" X&{number} ")), Some(name), "subcomponent");
         }
+    }
+
+    #[test]
+    fn a_number_and_a_name_of_two_terms_are_neither() {
+        assert_eq!(found("68061^MDC_ATTR_PT_SEX^MDC"), Some(OTHER));
+        assert_eq!(found("68056^MDC_ATTR_PT_NAME^MDC^68056^MDC_ATTR_PT_AGE"), Some(OTHER));
+        assert_eq!(found("67931^MDC_ATTR_PT_NAME^MDC^Patient name"), Some("MDC_ATTR_PT_NAME"));
     }
 
     #[test]

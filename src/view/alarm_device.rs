@@ -21,14 +21,14 @@ impl<'m> AlarmDevices<'m> {
         known_patient: &'m KnownPatient,
     ) -> Self {
         let devices: HashSet<_> =
-            alerts.iter().map(|alert| alert.device().map(|device| device.trimmed())).collect();
+            alerts.iter().map(|alert| alert.named_device().map(|device| device.trimmed())).collect();
         Self { characters, known_patient, are_several: devices.len() > 1 }
     }
 
     /// The device of an alert, as `F1519EFX of MINDRAY.COM`, without the names and numbers of the patient;
     /// `None` where the message names none.
     pub(super) fn name(&self, alert: &Alert<'_>) -> Option<String> {
-        alert.device().map(|device| self.named(device)).filter(|name| !name.is_empty())
+        alert.named_device().map(|device| self.named(device)).filter(|name| !name.is_empty())
     }
 
     /// The sentence of an alert, with the device where the message has several.

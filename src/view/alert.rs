@@ -6,7 +6,8 @@ use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
 
 use super::alarm_device::AlarmDevices;
-use super::sentence::sentence;
+use super::sentence::{PHASES, meaning, sentence};
+use super::standing::Standing;
 use crate::hl7::{Message, MessageTime};
 use crate::pcd::{Alert, AlertReport, Filler, KnownPatient, Transaction};
 use crate::store::{Store, StoreError, StoredMessage};
@@ -23,8 +24,11 @@ pub struct ReportedAlert {
     pub equipment: Option<String>,
     /// OBR-3; empty when the alert cannot be identified.
     pub filler: String,
-    /// The event phase.
+    /// The event phase; empty when the sender took it back or it has no valid value.
     pub phase: String,
+    /// The same in words, with what else is stated or speaks against it.
+    #[serde(skip)]
+    pub phase_shown: String,
     /// OBX-14, or OBR-7, as it was sent.
     pub time: String,
     /// The same in RFC 3339; null when it is no time.
@@ -96,7 +100,12 @@ impl ReportedAlert {
                 onset_missing: is_first && parent.is_some() && !begins_here,
                 continues: parent.as_ref().filter(|parent| Some(*parent) != own).map(number),
                 filler: own.map(number).unwrap_or_default(),
-                phase: key.as_ref().map(|key| known_patient.hide(text(&key.phase))).unwrap_or_default(),
+                phase: key
+                    .as_ref()
+                    .filter(|_| has_phase(alert))
+                    .map(|key| known_patient.hide(text(&key.phase)))
+                    .unwrap_or_default(),
+                phase_shown: meaning(alert.stated(alert.phase), "phase", PHASES).unwrap_or_default(),
                 time: key.as_ref().map(|key| text(&key.time)).unwrap_or_default(),
                 event_time: key.as_ref().and_then(|key| instant(&key.time)).map(|time| time.to_string()),
                 event_time_zone_assumed: key.as_ref().is_some_and(|key| is_assumed(&key.time)),
@@ -107,6 +116,11 @@ impl ReportedAlert {
         }
         Ok(alerts)
     }
+}
+
+/// Whether the phase is a valid value.
+fn has_phase(alert: &Alert<'_>) -> bool {
+    alert.phase.is_some_and(|phase| !Standing::of(&phase).is_void())
 }
 
 /// The numbers and devices of the alerts that begin in a message: it may have their ends too.
@@ -197,6 +211,13 @@ mod tests {
         assert_eq!(two("BED-1", "Zebulon"), [some("BED-1"), some("[patient]")]);
         assert_eq!(two("BED-1", ""), [some("BED-1"), some("device not named")]);
         assert_eq!(two("BED-1", "BED-1"), [None, None], "one device needs no name");
+        // HL7 2.7: PRT-10 behind the observation of the device itself.
+        let participating = |number: &str, device: &str| {
+            let mds = "OBX|9||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1|||||||X\r";
+            alert(number, "start", 1, "") + mds + &format!("PRT|1|AD||EQUIP||||||{device}\r")
+        };
+        let both = in_words(&(participating("1", "M1") + &participating("2", "M2")));
+        assert!(both[0].starts_with("M1: ") && both[1].starts_with("M2: "), "{both:?}");
         // Under one OBR, and named by the observation of the device itself.
         let mds = |number: usize| {
             format!(
@@ -236,5 +257,22 @@ mod tests {
             missing.push(alerts.iter().any(|alert| alert.onset_missing));
         }
         assert_eq!(missing, [false, true]);
+    }
+
+    #[tokio::test]
+    async fn a_phase_that_was_taken_back_is_no_phase_of_the_alert() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let raw =
+            format!("{HEAD}{}", alert("1", "start", 1, "BED-1").replace("|start||||||F", "|start||||||D"));
+        let record = MessageRecord {
+            transaction: Some("PCD-04".to_owned()),
+            ..place.record("1", raw.leak().as_bytes())
+        };
+        let id = record.id;
+        store.record(record).await.unwrap();
+        let stored = store.message(id).await.unwrap().unwrap();
+        let alert = ReportedAlert::all_of(&stored, &TimeZone::UTC, &store).await.unwrap().remove(0);
+        assert_eq!((alert.phase.as_str(), alert.phase_shown.as_str()), ("", "phase withdrawn"));
     }
 }

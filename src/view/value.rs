@@ -73,14 +73,11 @@ impl Term {
         self.code.is_empty() && self.name.is_empty()
     }
 
-    /// `MDC_PULS_OXIM_SAT_O2 (150456)`.
+    /// `MDC_PULS_OXIM_SAT_O2 (150456)`; with the coding system where it is another than MDC and UCUM:
+    /// `monitoring of patient (182777000, SCT)`.
     #[must_use]
     pub fn text(&self) -> String {
-        match (self.name.as_str(), self.code.as_str()) {
-            (name, "") => name.to_owned(),
-            ("", code) => code.to_owned(),
-            (name, code) => format!("{name} ({code})"),
-        }
+        named(&self.code, &self.name, &self.system)
     }
 
     /// The reference id, or the code if there is none.
@@ -136,16 +133,9 @@ fn is_structured_number(parts: &[String]) -> bool {
 
 /// A coded element: its name and its code, the alternatives, and the original text (CWE.9) where it says
 /// more.
-fn coded(parts: &[String]) -> String {
+pub(super) fn coded(parts: &[String]) -> String {
     let part = |n: usize| parts.get(n).map_or("", String::as_str);
-    let named = |code: &str, name: &str| match (code, name) {
-        (code, "") => code.to_owned(),
-        ("", name) => name.to_owned(),
-        (code, name) => format!("{name} ({code})"),
-    };
-    let own = named(part(0), part(1));
-    let (first, second) = (named(part(3), part(4)), named(part(9), part(10)));
-    let mut terms = vec![own, first, second];
+    let mut terms = [0, 3, 9].map(|first| named(part(first), part(first + 1), part(first + 2))).to_vec();
     terms.retain(|term| !term.is_empty());
     terms.dedup();
     let shown = terms.join(", also ");
@@ -155,6 +145,21 @@ fn coded(parts: &[String]) -> String {
         _ if shown.is_empty() => original.to_owned(),
         _ if [part(0), part(1)].contains(&original) => shown,
         _ => format!("{shown}, \u{201C}{original}\u{201D}"),
+    }
+}
+
+/// A term with its code and its coding system.
+fn named(code: &str, name: &str, system: &str) -> String {
+    let is_usual = ["", "MDC", "UCUM"].iter().any(|usual| usual.eq_ignore_ascii_case(system));
+    match (name, code) {
+        ("", "") => String::new(),
+        (name, "") if is_usual => name.to_owned(),
+        ("", code) if is_usual => code.to_owned(),
+        (name, code) if is_usual && name == code => name.to_owned(),
+        (name, code) if is_usual => format!("{name} ({code})"),
+        (text, "") | ("", text) => format!("{text} ({system})"),
+        (name, code) if name == code => format!("{name} ({system})"),
+        (name, code) => format!("{name} ({code}, {system})"),
     }
 }
 

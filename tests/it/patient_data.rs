@@ -76,9 +76,9 @@ pub fn message(kind: &str, control_id: &str) -> Vec<u8> {
         "OBX|22|ST|2^{repeated}^L|1.0.0.22|{repeated}|1^{repeated}^L|{repeated}|{repeated}~H|{repeated}|{repeated}|F|\
         {repeated}|{repeated}|{repeated}|{repeated}|{repeated}|1^{repeated}|{MONITOR}^^{MONITOR}^EUI-64|{repeated}|1^{repeated}|{repeated}\r"
     ));
-    // Segments that the tree does not show.
+    // Further segments. PRT-10 is a device.
     for (segment, fields) in
-        [("RXG", 25), ("RXR", 6), ("TQ1", 14), ("PRT", 10), ("ROL", 12), ("SPM", 30), ("TXA", 23)]
+        [("RXG", 25), ("RXR", 6), ("TQ1", 14), ("PRT", 9), ("ROL", 12), ("SPM", 30), ("TXA", 23)]
     {
         text.push_str(&marked(segment, fields));
     }

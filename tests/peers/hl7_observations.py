@@ -4,8 +4,8 @@ usage: hl7_observations.py FILE
 
 FILE has JSON lines: {"name": NAME, "bytes": HEX}. Each byte is one character (ISO 8859-1), so that texts can be
 compared byte by byte. Prints for each line {"name": NAME, "hl7": MESSAGE, "hl7apy": MESSAGE}; null where a reader
-refuses the message. A MESSAGE is a list of requests (OBR): {"filler", "service", "observations"}; observations
-before the first OBR have a request of their own. An observation has the fields of OBX as they are written, the
+refuses the message. A MESSAGE is a list of requests (OBR, and RXG without a number): {"filler", "service",
+"observations"}; observations before the first one have a request of their own. An observation has the fields of OBX as they are written, the
 components of the coded ones, and `container`: OBX-4 of the observation in which it lies.
 
 With it come, of the package hl7 alone, `segments`: each segment as the list of its fields, and `alerts`: the alerts of
@@ -73,7 +73,8 @@ def requests(segments):
     """`segments`: pairs of a name and a function from the number of a field to its text."""
     found = []
     for name, field in segments:
-        if name == "OBR" or (name == "OBX" and not found):
+        # A step of an order has the observations behind its RXG (table 3.3.4.2-1).
+        if name in ("OBR", "RXG") or (name == "OBX" and not found):
             obr = field if name == "OBR" else lambda number: ""
             found.append({"filler": obr(3), "service": parts(obr(4), "^"), "obx": []})
         if name == "OBX":

@@ -1,7 +1,7 @@
 //! The content of a message as lines of text.
 
 use crate::cli::text::{counted, printable};
-use crate::view::{AlertFacets, Node, OtherField, Patient, Request, Tree};
+use crate::view::{AlertFacets, Node, OtherField, OtherSegment, Patient, Request, Tree};
 
 /// A line of text without control characters.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,14 +43,12 @@ pub(super) fn lines(tree: &Tree) -> Vec<Line> {
             lines.row("patient", &patient_text(patient));
             lines.others(&patient.others);
             lines.notes(&patient.notes, 0);
+            patient.observations.iter().for_each(|node| lines.node(node));
         }
         None if tree.names_patient => lines.row("patient", HIDDEN),
         None => {}
     }
-    for segment in &tree.other_segments {
-        lines.others(&segment.fields);
-        lines.notes(&segment.notes, 0);
-    }
+    lines.segments(&tree.other_segments);
     for request in &tree.requests {
         lines.request(request);
     }
@@ -87,6 +85,7 @@ impl Lines {
         self.row("time", &request.time_shown);
         self.row("until", &request.end_shown);
         self.others(&request.others);
+        self.segments(&request.segments);
         for alert in request.alert.iter().chain(&request.further_alerts) {
             self.alert(alert);
         }
@@ -100,9 +99,18 @@ impl Lines {
         let doubt = || alert.doubted_facets.iter().find(|doubted| doubted.facet == "event");
         let mark = alert.withdrawn.or_else(|| doubt().map(|event| event.doubt.as_str()));
         let mark = mark.map(mark_of).unwrap_or_default();
-        self.row("alert", &format!("{mark}{} {}", alert.event.text(), alert.text));
+        // An answer to an alert (PCD-05) need not repeat it.
+        let text = format!("{mark}{} {}", alert.event.text(), alert.text);
+        self.row("alert", text.trim());
         for (label, value) in &alert.rows {
             self.row(label, value);
+        }
+    }
+
+    fn segments(&mut self, segments: &[OtherSegment]) {
+        for segment in segments {
+            self.others(&segment.fields);
+            self.notes(&segment.notes, 0);
         }
     }
 
@@ -115,8 +123,11 @@ impl Lines {
     }
 
     fn notes(&mut self, notes: &[String], indent: usize) {
-        for line in notes.iter().flat_map(|note| note.split('\n')) {
-            self.plain(&format!("{:indent$}  note: {line}", ""));
+        for note in notes {
+            for (at, line) in note.split('\n').enumerate() {
+                let label = if at == 0 { "note: " } else { "      " };
+                self.plain(&format!("{:indent$}  {label}{line}", ""));
+            }
         }
     }
 
@@ -144,6 +155,12 @@ impl Lines {
             let text = printable(&format!("{:indent$}{text}", ""));
             self.0.push(Line { text, struck_from: node.is_withdrawn.then_some(indent) });
         }
+        for participant in &node.participants {
+            let texts: Vec<_> = other_texts(&participant.fields).collect();
+            if !texts.is_empty() {
+                self.plain(&format!("{:indent$}  {}: {}", "", participant.segment, texts.join("  ")));
+            }
+        }
         self.notes(&node.notes, indent);
     }
 }
@@ -159,16 +176,17 @@ fn patient_text(patient: &Patient) -> String {
     parts.map(|(label, value)| format!("{label}{value}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The names of the fields that are there and not shown, each once.
+/// The names of the fields that are there and not shown, or not all of them, each once.
 fn hidden_fields(tree: &Tree) -> String {
-    let of_requests = tree.requests.iter().flat_map(|request| {
-        request.others.iter().chain(request.observations.iter().flat_map(|node| &node.others))
-    });
-    let of_segments = tree.other_segments.iter().flat_map(|segment| &segment.fields);
-    let mut names: Vec<&str> = Vec::new();
-    for field in of_segments.chain(of_requests).filter(|field| field.value.is_none()) {
-        if !names.contains(&field.field.as_str()) {
-            names.push(&field.field);
+    let mut names: Vec<String> = Vec::new();
+    for OtherField { field, value, is_partial, .. } in tree.other_fields() {
+        let name = match value {
+            None => field.clone(),
+            Some(_) if *is_partial => format!("{field} (in part)"),
+            Some(_) => continue,
+        };
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
     if names.is_empty() { String::new() } else { format!("{} (--phi shows them)", names.join(" ")) }
@@ -292,7 +310,7 @@ time      2026-01-01 11:59:59 +00:00
       1.1.1.0              channel MDC_DEV_ANALY_SAT_O2_CHAN (69643)
         1.1.1.150456       metric  MDC_PULS_OXIM_SAT_O2 (150456)  = 97.00  %  range 90-100  [TEST]  NOT CLINICAL  not verified  at 2026-01-01 11:59:58 +00:00
           1.1.1.150456.1   facet   MDC_ATTR_X (68188)  = Jürgen & Co (7)
-  -                                UNPLACED (1)  = x";
+  -                                UNPLACED (1, L)  = x";
         assert_eq!(text, expected);
     }
 
@@ -336,7 +354,7 @@ time      2026-01-01 11:59:59 +00:00
         let deleted = plain.iter().position(|line| line.contains("[DELETED] B (2)  = 7")).unwrap();
         let valid = plain.iter().position(|line| line.ends_with("A (1)  = 5  final")).unwrap();
         assert!(deleted < valid, "{plain:#?}");
-        assert!(plain[deleted + 1].ends_with("note: first") && plain[deleted + 2].ends_with("note: second"));
+        assert!(plain[deleted + 1].ends_with("note: first") && plain[deleted + 2].ends_with("       second"));
         let struck = shown(true);
         assert!(
             struck[deleted].ends_with("[DELETED] \u{1b}[9mB (2)  = 7\u{1b}[29m"),
@@ -344,6 +362,45 @@ time      2026-01-01 11:59:59 +00:00
             struck[deleted]
         );
         assert_eq!(struck[valid], plain[valid]);
+    }
+
+    #[test]
+    fn a_participation_stands_under_its_observation_and_a_note_has_one_label() {
+        let text = shown(
+            b"MSH|^~\\&|A||||2026||ORU^R01^ORU_R01|1|P|2.8\rOBR|1||E1|1^X^MDC\r\
+            OBX|1|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC||97||||||F\rPRT|1|AD||EQUIP||||||OXI1\r\
+            NTE|1||first\\.br\\second~third\rNTE|2||next\r\
+            OBX|2||69986^MDC_DEV_PUMP_INFUS_VMD^MDC||||||||X\rRXR|IV^Intravenous^HL70162\r",
+            false,
+        );
+        let lines: Vec<&str> = text.lines().skip_while(|line| !line.contains("= 97")).collect();
+        let trimmed: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+        assert!(trimmed[0].ends_with("final  by OXI1"), "{text}");
+        assert_eq!(
+            trimmed[1..5],
+            [
+                "PRT: instance 1  action AD  participation EQUIP  device OXI1",
+                "note: first",
+                "second",
+                "third"
+            ]
+        );
+        assert_eq!(trimmed[5], "note: next");
+        assert!(trimmed[6].ends_with("MDC_DEV_PUMP_INFUS_VMD (69986)"), "a device has no value: {text}");
+        assert_eq!(trimmed[7], "hidden    RXR-1 (in part) (--phi shows them)");
+    }
+
+    /// PCD-05 names the alert by MSA-2 and OBR-3.
+    #[test]
+    fn an_answer_without_an_event_has_no_empty_row() {
+        let text = shown(
+            b"MSH|^~\\&|A||||2026||ORU^R41^ORU_R41|1|P|2.6\rMSA|AA|a01\rOBR|1||a01|196616^MDC_EVT_ALARM^MDC\r\
+            PRT|1|UC||Read^Read^IHE\r",
+            false,
+        );
+        assert!(!text.lines().any(|line| line.starts_with("alert")), "{text}");
+        let of = |start: &str| text.lines().position(|line| line.starts_with(start));
+        assert!(of("request") < of("PRT-4") && of("PRT-4").is_some(), "{text}");
     }
 
     #[test]

@@ -105,7 +105,7 @@ fn alert(alert: &ReportedAlert, output: Output) -> Vec<(&'static str, String)> {
     let ReportedAlert {
         sentence,
         filler,
-        phase,
+        phase_shown: phase,
         time: sent,
         event_time,
         first_control_id,

@@ -19,11 +19,14 @@ pub(super) struct Devices<'m> {
 impl<'m> Devices<'m> {
     /// Takes an observation under the OBR at that position.
     pub(super) fn add(&mut self, position: usize, statement: &Statement<'m>) {
-        let Some(path) = statement.path.filter(|path| path.level() == Level::Mds) else { return };
-        if statement.equipment.is_empty() {
-            return;
+        if !statement.equipment.is_empty() {
+            self.add_name(position, statement, statement.observation.equipment());
         }
-        let field = statement.observation.equipment();
+    }
+
+    /// Takes the name of the device that an observation under that OBR describes, if it describes one.
+    pub(super) fn add_name(&mut self, position: usize, statement: &Statement<'m>, field: Field<'m>) {
+        let Some(path) = statement.path.filter(|path| path.level() == Level::Mds) else { return };
         self.named.entry((position, device_of(path))).or_insert(field);
         let is_other = |known: &Field<'_>| known.trimmed() != field.trimmed();
         let only = self.only.entry(position).or_insert(Some(field));

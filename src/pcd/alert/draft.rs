@@ -18,6 +18,8 @@ pub(super) struct Draft<'m> {
     pub(super) position: usize,
     /// The device that contains the event, as an observation of the device itself names it.
     pub(super) device: Option<Field<'m>>,
+    /// The same, as PRT-10 behind that observation names it.
+    pub(super) participating_device: Option<Field<'m>>,
     pub(super) event: Option<Statement<'m>>,
     measured: Option<Statement<'m>>,
     phase: Option<Statement<'m>>,
@@ -29,6 +31,7 @@ pub(super) struct Draft<'m> {
     text: Option<Statement<'m>>,
     contradicts_itself: bool,
     has_further_events: bool,
+    has_further_values: bool,
     participants: Vec<Field<'m>>,
     named: HashSet<&'m [u8]>,
     certainty: Option<Certainty>,
@@ -163,6 +166,8 @@ impl<'m> Draft<'m> {
             || (is_single && (first.place.is_none() || statement.place.is_none()));
         let differs = first.value != statement.value;
         let is_same_term = is_single || first.code == statement.code;
+        let is_measured = facet.is_none() && first.is_number && is_number;
+        self.has_further_values |= is_measured && is_here && !is_same_term && !is_void;
         if is_here && is_same_term && !is_void {
             // What has no valid value stands only where nothing else does.
             if first.is_void {
@@ -223,6 +228,7 @@ impl<'m> Draft<'m> {
             request: self.request,
             position: self.position,
             device: self.device,
+            participating_device: self.participating_device,
             event: observation(self.event),
             measured: observation(self.measured),
             phase: observation(self.phase),
@@ -234,6 +240,7 @@ impl<'m> Draft<'m> {
             text: observation(self.text),
             contradicts_itself: self.contradicts_itself,
             has_further_events: self.has_further_events,
+            has_further_values: self.has_further_values,
             is_reported_differently: false,
             participants: self.participants,
             further: self.further.into_iter().map(|statement| statement.observation).collect(),

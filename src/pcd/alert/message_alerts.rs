@@ -22,6 +22,8 @@ pub struct Alert<'m> {
     pub position: usize,
     /// OBX-18 of the device that contains the event, where the message describes that device.
     pub(super) device: Option<Field<'m>>,
+    /// PRT-10 behind that observation.
+    pub(super) participating_device: Option<Field<'m>>,
     /// The event: facet 1.
     pub event: Option<Observation<'m>>,
     /// The measured value to which the event refers: facet 2 of a numeric alert.
@@ -46,6 +48,8 @@ pub struct Alert<'m> {
     /// Whether its OBR has a further event or phase that belongs to no alert here, or its event an alternate
     /// term of another one.
     pub has_further_events: bool,
+    /// Whether it has measured values of several terms.
+    pub has_further_values: bool,
     /// Whether the message has this report twice, with different contents. Both are here.
     pub is_reported_differently: bool,
     /// PRT-10, 16 and 20 behind the event: its equipment in the notation of HL7 2.7 and later.
@@ -101,6 +105,13 @@ impl<'m> Alert<'m> {
     pub fn device(&self) -> Option<Field<'m>> {
         let own = self.event.map(|event| event.equipment()).filter(|equipment| !equipment.is_empty());
         own.or_else(|| self.participants.first().copied()).or(self.device)
+    }
+
+    /// The same for people, who may take PRT-10 behind the observation of the device for its name. It
+    /// identifies no alert: IHE PCD TF vol. 2, B.10 does not use PRT-10 in PCD-04.
+    #[must_use]
+    pub fn named_device(&self) -> Option<Field<'m>> {
+        self.device().or(self.participating_device)
     }
 
     /// Alerts of one message that are read.

@@ -98,7 +98,7 @@ pub(super) fn equipment_of(event: &Observation<'_>, participants: &[Field<'_>]) 
 
 /// The phase in one spelling; a word that is no phase in lower case.
 fn phase_word(value: Field<'_>) -> Vec<u8> {
-    let known = [1, 2].into_iter().find_map(|n| word(PHASES, value.component(n).trimmed()));
+    let known = [1, 2].into_iter().find_map(|n| word(PHASES, &value.component(n).shown_text()));
     match known {
         Some("de-escalate") => b"deescalate".to_vec(),
         Some(phase) => phase.as_bytes().to_vec(),

@@ -24,6 +24,8 @@ pub(super) struct Requests<'m> {
     /// The events of the latest OBR.
     events: EventIndex<'m>,
     devices: Devices<'m>,
+    /// The devices that PRT-10 names, behind the observation of a device without OBX-18.
+    participants: Devices<'m>,
     /// Where the latest observation is.
     last: Option<Placed>,
 }
@@ -50,11 +52,12 @@ impl<'m> Requests<'m> {
         let mut requests = Self::default();
         message.segments().for_each(|segment| requests.segment(segment));
         requests.complete();
-        let Self { mut drafts, devices, .. } = requests;
+        let Self { mut drafts, devices, participants, .. } = requests;
         for draft in &mut drafts {
             draft.keep_own_value();
             draft.note_other_terms();
             draft.device = devices.of(draft.position, draft.event.as_ref());
+            draft.participating_device = participants.of(draft.position, draft.event.as_ref());
         }
         drafts.retain(Draft::may_be_alert);
         drafts
@@ -84,10 +87,12 @@ impl<'m> Requests<'m> {
         }));
         let mut waiting: HashMap<[u32; 6], Vec<Statement<'m>>> = HashMap::new();
         let mut near = Vec::new();
+        let mut before: Option<Statement<'m>> = None;
         for content in contents {
             let statement = match content {
-                Content::Observation(statement) => statement,
+                Content::Observation(statement) => *before.insert(statement),
                 Content::Participation(participation) => {
+                    before.iter().for_each(|before| self.name_device(before, participation));
                     self.add_participant(participation);
                     continue;
                 }
@@ -117,6 +122,14 @@ impl<'m> Requests<'m> {
             && let Some(draft) = self.drafts.get_mut(at)
         {
             draft.add_participant(participation, is_event, may_be_event);
+        }
+    }
+
+    /// HL7 2.7 and later: PRT-10 takes the place of OBX-18 (IHE PCD TF vol. 2, B.10).
+    fn name_device(&mut self, before: &Statement<'m>, participation: Segment<'m>) {
+        let (device, draft) = (participation.field(10), self.drafts.last());
+        if let Some(draft) = draft.filter(|_| before.equipment.is_empty() && !device.is_empty()) {
+            self.participants.add_name(draft.position, before, device);
         }
     }
 

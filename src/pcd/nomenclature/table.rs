@@ -85,6 +85,12 @@ impl Term {
 }
 
 impl Unit {
+    /// The same for a list of what was sent, where a number without unit says that it is one.
+    #[must_use]
+    pub fn shown(&self) -> &'static str {
+        if self.plain.is_empty() { "dimensionless" } else { self.plain }
+    }
+
     /// The unit as people write it; empty for a number without unit.
     #[must_use]
     pub const fn plain(&self) -> &'static str {

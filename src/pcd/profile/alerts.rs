@@ -118,7 +118,7 @@ fn in_table(value: Repetition<'_>, table: &[&'static str]) -> bool {
 /// The code of the table that a value is, alone or as a code with its text.
 fn code_in(value: Repetition<'_>, table: &[&'static str]) -> Option<&'static str> {
     let known = |word: &[u8]| table.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(word));
-    [1, 2].into_iter().find_map(|n| known(value.component(n).trimmed())).copied()
+    [1, 2].into_iter().find_map(|n| known(&value.component(n).shown_text())).copied()
 }
 
 /// The numbers of the OBX of a message, from 1. They are counted once, when the first is asked for.

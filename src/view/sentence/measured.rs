@@ -78,7 +78,10 @@ fn value(measured: &Observation<'_>) -> String {
             let is_unusual = unit_agreement(measured.term(), coded) == UnitAgreement::Disagrees;
             let space = if unit.plain().is_empty() { "" } else { " " };
             let mark = if is_unusual { " (unusual unit)" } else { "" };
-            format!("{number}{space}{}{mark}", unit.plain())
+            // Readers that take the alternate one have another value.
+            let other = find_unit(Coded::of(units, 4)).filter(|other| other.plain() != unit.plain());
+            let other = other.map(|other| format!(" (also the unit {})", other.shown())).unwrap_or_default();
+            format!("{number}{space}{}{mark}{other}", unit.plain())
         }
         None if units.is_empty() => format!("{number} (no unit)"),
         None => format!("{number} in an unknown unit"),

@@ -29,6 +29,9 @@ pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>) -> String {
     if alert.contradicts_itself {
         parts.push("a facet is stated twice, differently: see --tree".to_owned());
     }
+    if alert.has_further_values {
+        parts.push("and a further value: see --tree".to_owned());
+    }
     if alert.is_reported_differently {
         parts.push("also reported differently in this message: see --tree".to_owned());
     }
@@ -122,8 +125,10 @@ fn course(alert: &Alert<'_>) -> Vec<String> {
     let has_ended = matches!(&*phase, "end" | "stop");
     let goes_on = state.starts_with("active") || state.starts_with("latched");
     let signals = meaning(alert.stated(alert.inactivation), "state of the signals", INACTIVATIONS);
+    let signals = or_missing(signals, "signals");
     // Nothing sounds after the end.
-    let signals = signals.filter(|signals| signals != "audio on" || !has_ended || goes_on);
+    let may_sound = matches!(&*signals, "audio on" | "signals not stated");
+    let signals = Some(signals).filter(|_| !may_sound || !has_ended || goes_on);
     // An active alert is the usual one, until it ends.
     let state = match &*state {
         "active" if has_ended => Some("condition still active".to_owned()),

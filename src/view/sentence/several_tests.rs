@@ -10,6 +10,38 @@ fn with(more: &[&str]) -> String {
     changed("|enabled||||||F\r", &format!("|enabled||||||F\r{more}"))
 }
 
+/// Table B.8.5-1: facet 2 is one value.
+#[test]
+fn a_value_of_another_term_and_another_alternate_unit_are_announced() {
+    let from = "OBX|7|ST|68481";
+    let second = |term: &str| {
+        changed(from, &format!("OBX|33|NM|{term}^MDC|1.1.1.1.2|85|262688^MDC_DIM_PERCENT^MDC|||||F\r{from}"))
+    };
+    assert!(second("150456^MDC_PULS_OXIM_SAT_O2").ends_with("and a further value: see --tree"));
+    assert!(!second("147842^MDC_ECG_HEART_RATE").contains("further value"), "it is stated twice");
+    let unit = "264864^MDC_DIM_BEAT_PER_MIN^MDC";
+    let with = |alternate: &str| changed(unit, &format!("{unit}^{alternate}"));
+    assert!(with("mm[Hg]^mm[Hg]^UCUM").starts_with("HR high, 165 /min (also the unit mmHg) (limits"));
+    assert!(with("/min^/min^UCUM").starts_with("HR high, 165 /min (limits"));
+}
+
+/// Table B.8.5-2: the state of the signals is required, and may be empty.
+#[test]
+fn signals_that_are_not_stated_are_named_until_the_alarm_is_over() {
+    let inactivation = "OBX|9|ST|68483^MDC_ATTR_ALARM_INACTIVATION_STATE^MDC|1.1.1.1.5|enabled||||||F\r";
+    assert!(changed(inactivation, "").ends_with("start, signals not stated"));
+    assert!(changed("|enabled|", "||").ends_with("start, signals not stated"));
+    let event = "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\r";
+    let over = sentences(&format!("{event}{}", facets("end", "inactive", "")));
+    assert!(over[0].ends_with("end, condition over"), "{over:?}");
+}
+
+/// A word counts in every notation.
+#[test]
+fn a_phase_in_escape_sequences_is_a_phase() {
+    assert!(changed("|start|", r"|\X7374617274\|").contains("physiological, start, audio on"));
+}
+
 #[test]
 fn of_several_statements_of_a_facet_the_most_dangerous_is_shown_and_the_others_too() {
     let facet =

@@ -292,7 +292,7 @@ fn two_events_under_one_obr_are_two_alerts() {
     };
     let both = one("1.1.1.7", "196648^MDC_EVT_HI", "150456^MDC_PULS_OXIM_SAT_O2^MDC|VALUE|99")
         + &one("1.1.1.8", "196670^MDC_EVT_LO", "150456^MDC_PULS_OXIM_SAT_O2^MDC|VALUE|84");
-    let end = ", medium priority, start, state not stated";
+    let end = ", medium priority, start, state not stated, signals not stated";
     assert_eq!(sentences(&both), [format!("SpO2 high, 99 %{end}"), format!("SpO2 low, 84 %{end}")]);
 }
 

@@ -143,8 +143,9 @@ pub(super) fn valid(facet: Option<Observation<'_>>) -> Option<Observation<'_>> {
 
 /// The words of the repetitions of OBX-5 that are in a table; an empty word stands for nothing to say.
 pub(super) fn words(facet: Observation<'_>, table: &'static [(&str, &'static str)]) -> Vec<&'static str> {
-    let of =
-        |value: Repetition<'_>| [1, 2].into_iter().find_map(|n| word(value.component(n).trimmed(), table));
+    let of = |value: Repetition<'_>| {
+        [1, 2].into_iter().find_map(|n| word(&value.component(n).shown_text(), table))
+    };
     facet.value().repetitions().filter_map(of).filter(|word| !word.is_empty()).collect()
 }
 

@@ -38,7 +38,13 @@ impl Reader<'_> {
         }
         let shown = texts.join("; ");
         let value = Some(shown.clone());
-        (!shown.is_empty()).then(|| OtherField { field: field.to_owned(), name, value, shown })
+        (!shown.is_empty()).then(|| OtherField {
+            field: field.to_owned(),
+            name,
+            value,
+            is_partial: false,
+            shown,
+        })
     }
 
     fn hidden_text(&self, text: String) -> String {

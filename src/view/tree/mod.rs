@@ -1,13 +1,16 @@
 //! The content of a message: the device tree with its values, and the facets of an alert.
 
 mod alert;
+mod fields;
 mod further;
 mod model;
 mod notes;
 mod observations;
 mod options;
 mod others;
+mod placement;
 mod reader;
+mod requests;
 mod result_status;
 mod time;
 
@@ -15,6 +18,7 @@ pub use model::{AlertFacets, DoubtedFacet, Node, OtherField, OtherSegment, Patie
 pub use options::TreeOptions;
 
 use self::reader::Reader;
+use self::requests::Structure;
 use self::time::Times;
 use crate::hl7::Message;
 use crate::pcd::{KnownPatient, Transaction, names_patient};
@@ -33,20 +37,20 @@ impl Tree {
         };
         let times = Times { sender: header.zone(), options };
         let reader = Reader { characters, options, times, known_patient };
-        let transaction = Transaction::of(message);
-        let requests = reader.requests(message, transaction);
+        let structure = Structure::of(message);
+        let requests = reader.requests(message, &structure);
         let nodes = || requests.iter().flat_map(|request| &request.observations);
         Self {
-            transaction: transaction.map(Transaction::label),
+            transaction: structure.transaction.map(Transaction::label),
             message_type: reader.whole(header.message_type_field()),
-            control_id: reader.whole(header.control_id()),
+            control_id: reader.untrimmed(header.control_id()),
             sent: reader.whole(header.timestamp()),
             sent_shown: reader.time(header.timestamp()),
             from: reader.free(header.sending_application()),
             segments: message.segments().map(|segment| reader.name(&segment)).collect(),
             not_shown: reader.not_shown(message),
-            other_segments: reader.other_segments(message),
-            patient: reader.patient(message),
+            other_segments: reader.listed(&structure.placement.loose, &structure.notes),
+            patient: reader.patient(message, &structure),
             names_patient: names_patient(message),
             processing_id: reader.component(header.processing_id()),
             not_production: not_production(&header),
@@ -57,5 +61,7 @@ impl Tree {
     }
 }
 
+#[cfg(test)]
+mod structure_tests;
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,7 @@ pub struct Tree {
     /// The names of those segments whose content is not shown, each once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_shown: Vec<String>,
-    /// Segments beside OBR and OBX whose fields are shown one by one.
+    /// Segments that belong to no request and whose fields are shown one by one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_segments: Vec<OtherSegment>,
     /// Present only when the caller asked for the patient and the message names one.
@@ -68,17 +68,20 @@ pub struct Patient {
     /// NTE-3 behind PID and other segments about the patient.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// OBX behind PID and before the first OBR (HL7 2.7).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub observations: Vec<Node>,
 }
 
-/// One OBR, and the observations under it.
-#[derive(Debug, Clone, Serialize)]
+/// One OBR or one step of an order (RXG), and the observations under it.
+#[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Request {
     /// OBR-4.
     pub service: Term,
     /// OBR-3.
     pub filler: String,
-    /// OBR-2, where it is another number than OBR-3: the order.
+    /// OBR-2: the order.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub placer: String,
     /// OBR-29: the first report of an alert.
@@ -98,6 +101,9 @@ pub struct Request {
     /// Its other fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<OtherField>,
+    /// The segments beside OBX that belong to it: ORC, RXG, RXR, TQ1, PRT and so on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<OtherSegment>,
     /// NTE-3 behind OBR.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -173,6 +179,9 @@ pub struct OtherField {
     /// Its value; a long one ends with `…`. Null where it may name the patient and the caller did not ask for
     /// the patient.
     pub value: Option<String>,
+    /// Whether the field has more than `value`, which may name the patient.
+    #[serde(rename = "partial", skip_serializing_if = "std::ops::Not::not")]
+    pub is_partial: bool,
     /// The same for people: a time in the zone of the reader.
     #[serde(skip)]
     pub shown: String,
@@ -239,8 +248,11 @@ pub struct Node {
     /// OBX-14 in the zone of the reader.
     #[serde(skip)]
     pub time_shown: String,
-    /// OBX-18.
+    /// OBX-18, or else PRT-10 behind the OBX.
     pub equipment: String,
+    /// The PRT segments behind the OBX.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub participants: Vec<OtherSegment>,
     /// OBX-17: how the value was obtained, or that it is a setting.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub method: String,
@@ -260,10 +272,28 @@ pub struct Node {
 
 impl Node {
     /// The name of its status for people; none of a container of the device, which has no value to obtain.
+    /// Without a place (OBX-4) the term says that it is one.
     #[must_use]
     pub fn shown_status(&self) -> Option<&'static str> {
-        let is_container =
-            matches!(self.level, Some("mds" | "vmd" | "channel")) && self.status.eq_ignore_ascii_case("X");
-        self.status_name.filter(|_| !is_container)
+        let is_placed = matches!(self.level, Some("mds" | "vmd" | "channel"));
+        let is_named = ["_MDS", "_VMD", "_CHAN"].iter().any(|end| self.term.name.ends_with(end));
+        let is_valueless = self.status.eq_ignore_ascii_case("X") && self.value.as_deref() == Some("");
+        self.status_name.filter(|_| !(is_valueless && (is_placed || is_named)))
     }
+}
+
+impl Tree {
+    /// The fields without a place of their own, of all segments but those about the patient.
+    pub fn other_fields(&self) -> impl Iterator<Item = &OtherField> {
+        let of_requests = self.requests.iter().flat_map(|request| {
+            let nodes = request.observations.iter();
+            let of_nodes = nodes.flat_map(|node| node.others.iter().chain(fields_of(&node.participants)));
+            fields_of(&request.segments).chain(&request.others).chain(of_nodes)
+        });
+        fields_of(&self.other_segments).chain(of_requests)
+    }
+}
+
+fn fields_of(segments: &[OtherSegment]) -> impl Iterator<Item = &OtherField> {
+    segments.iter().flat_map(|segment| &segment.fields)
 }

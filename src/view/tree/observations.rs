@@ -1,25 +1,26 @@
 //! Observations.
 
 use super::model::{Node, OtherField};
-use super::notes::Notes;
+use super::placement::Placed;
 use super::reader::Reader;
+use super::requests::Structure;
 use super::result_status;
 use crate::hl7::{Field, Repetition};
-use crate::pcd::nomenclature::{Coded, plain_unit, unit_contradicts_itself};
+use crate::pcd::nomenclature::{Coded, find_unit, plain_unit, unit_contradicts_itself};
 use crate::pcd::profile::has_value_of_its_type;
-use crate::pcd::{Containment, Level, Observation, patient_term};
+use crate::pcd::{Containment, Level, Observation, Transaction};
 use crate::view::standing::Standing;
 use crate::view::value::{self, Observed, Term};
 
 impl Reader<'_> {
     /// The observations of a request: the withdrawn ones first.
-    pub(super) fn observations(&self, tree: &Containment<'_>, notes: &Notes<'_>) -> Vec<Node> {
-        let is_device = describes_device(tree);
+    pub(super) fn observations(&self, tree: &Containment<'_>, structure: &Structure<'_>) -> Vec<Node> {
+        let is_device = describes_device(tree, structure.transaction);
         let mut placed: Vec<_> = tree
             .nodes()
             .iter()
             .map(|node| {
-                let shown = self.observation(&node.observation, node.position, notes);
+                let shown = self.observation(&node.observation, node.position, structure);
                 if is_device {
                     let (path, level) = (node.path.to_string(), Some(level_name(node.path.level())));
                     let sub_id = if shown.sub_id == path { String::new() } else { shown.sub_id.clone() };
@@ -30,9 +31,9 @@ impl Reader<'_> {
             })
             .collect();
         placed.extend(
-            tree.unplaced()
-                .iter()
-                .map(|(position, observation)| (*position, self.observation(observation, *position, notes))),
+            tree.unplaced().iter().map(|(position, observation)| {
+                (*position, self.observation(observation, *position, structure))
+            }),
         );
         if !is_device {
             placed.sort_by_key(|(position, _)| *position);
@@ -44,7 +45,8 @@ impl Reader<'_> {
         withdrawn
     }
 
-    fn observation(&self, observation: &Observation<'_>, position: usize, notes: &Notes<'_>) -> Node {
+    fn observation(&self, observation: &Observation<'_>, position: usize, structure: &Structure<'_>) -> Node {
+        let (notes, participants) = (&structure.notes, structure.placement.of_observation(position));
         let (status, code) = (observation.status(), observation.status_code());
         let known = Node {
             sub_id: self.free(observation.sub_id()),
@@ -72,26 +74,54 @@ impl Reader<'_> {
             range: self.free(observation.range()),
             flags: flags.map(|flag| self.flag(flag)).filter(|flag| !flag.is_empty()).collect(),
             status: self.whole(status),
-            time: self.free(observation.time()),
+            time: self.sent_time(observation.time()),
             time_shown: self.time(observation.time()),
-            equipment: self.free(observation.equipment()),
+            equipment: self.equipment(observation, participants),
+            participants: self.listed(participants, notes),
             method: self.coded(observation.method()),
             site: self.coded(observation.site()),
-            others: self.beside(observation),
+            others: self.beside(observation).chain(self.note_fields(notes, position)).collect(),
             doubt: doubt(observation),
             notes: self.notes(notes, position),
             ..known
         }
     }
 
-    /// A unit for people; with its number and its reference id where these do not belong together.
+    /// OBX-18; in the notation of HL7 2.7 the devices that participate (IHE PCD TF vol. 2, B.10).
+    fn equipment(&self, observation: &Observation<'_>, participants: &[Placed<'_>]) -> String {
+        let own = self.free(observation.equipment());
+        if !own.is_empty() {
+            return own;
+        }
+        let devices = participants.iter().map(|(_, participation)| self.free(participation.field(10)));
+        devices.filter(|device| !device.is_empty()).collect::<Vec<_>>().join("~")
+    }
+
+    /// A unit for people; with its number and its reference id where these do not belong together. A number
+    /// without unit says so: that no unit was sent is something else.
     fn unit(&self, units: Field<'_>) -> String {
         let unit = Coded::of(units, 1);
         if unit_contradicts_itself(unit) {
             let Term { code, name, .. } = self.without_patient(value::term(units, self.characters));
             return format!("{name} (contradicts its number {code})");
         }
-        self.known_patient.hide(plain_unit(unit).to_owned())
+        match find_unit(unit) {
+            Some(known) if known.plain().is_empty() => known.shown().to_owned(),
+            _ if is_plain(unit) => self.known_patient.hide(plain_unit(unit).to_owned()),
+            _ => self.without_patient(value::term(units, self.characters)).text(),
+        }
+    }
+
+    /// The name beside a unit that is shown by its code, where that is a text and no unit: `mmHg^Unit`.
+    fn unit_text(&self, units: Field<'_>) -> Option<OtherField> {
+        let unit = Coded::of(units, 1);
+        let is_text = is_plain(unit)
+            && !unit_contradicts_itself(unit)
+            && ![unit.code, ""].contains(&unit.name)
+            && find_unit(Coded { code: "", ..unit }).is_none();
+        let shown = is_text.then(|| self.known_patient.hide(unit.name.to_owned()))?;
+        let value = Some(shown.clone());
+        Some(OtherField { field: "OBX-6".to_owned(), name: "unit named", value, is_partial: false, shown })
     }
 
     /// A flag; with all of its components where it has several.
@@ -101,21 +131,22 @@ impl Reader<'_> {
     }
 
     /// What has no place of its own.
-    fn beside(&self, observation: &Observation<'_>) -> Vec<OtherField> {
+    fn beside(&self, observation: &Observation<'_>) -> impl Iterator<Item = OtherField> {
         let further = [
             self.further("OBX-3", "also the term", observation.identifier()),
+            self.unit_text(observation.units()),
             self.further("OBX-6", "also the unit", observation.units()),
         ];
         let others = self.others(&observation.segment(), OBX_FIELDS);
-        further.into_iter().flatten().chain(others).collect()
+        further.into_iter().flatten().chain(others)
     }
 
     /// The names and codes of the repetitions of a coded field. Some senders write the coding system in place
     /// of the name (`AMEAS^MDC`), so a name alone does not say what the code is.
     fn coded(&self, field: Field<'_>) -> String {
         let repetitions = field.repetitions().map(|repetition| {
-            let part = |n| value::component(repetition.component(n), self.characters);
-            Term { code: part(1), name: part(2), system: String::new() }.text()
+            let parts = repetition.components().map(|part| value::component(part, self.characters));
+            value::coded(&parts.collect::<Vec<_>>())
         });
         let names: Vec<_> = repetitions.filter(|name| !name.is_empty()).collect();
         self.known_patient.hide(names.join("; "))
@@ -123,7 +154,7 @@ impl Reader<'_> {
 
     /// What kind of patient data an observation is, if it is hidden.
     pub(super) fn hidden(&self, observation: &Observation<'_>) -> Option<&'static str> {
-        patient_term(observation.identifier()).filter(|_| !self.options.with_patient)
+        self.hidden_term(observation.identifier())
     }
 
     /// OBX-5, and its length when it is not shown as a whole.
@@ -144,6 +175,11 @@ impl Reader<'_> {
     }
 }
 
+/// Whether a unit has a plain name, or is its code.
+fn is_plain(unit: Coded<'_>) -> bool {
+    find_unit(unit).is_some() || unit.system.is_empty() && plain_unit(unit) == unit.code
+}
+
 /// What OBX-8 says of the validity, and whether the value is of its type. The status has a key of its own.
 fn doubt(observation: &Observation<'_>) -> String {
     let of_flags = Standing::by_flags(observation);
@@ -152,14 +188,16 @@ fn doubt(observation: &Observation<'_>) -> String {
     doubts.join(", ")
 }
 
-/// Whether OBX-4 of these observations is a place in a device. Laboratories number their results there.
-fn describes_device(tree: &Containment<'_>) -> bool {
+/// Whether OBX-4 of these observations is a place in a device. Laboratories number their results there, and
+/// PCD-09 its groups of leads (IHE PCD TF vol. 2, 3.9.4.1.2).
+fn describes_device(tree: &Containment<'_>, transaction: Option<Transaction>) -> bool {
+    let has_groups = transaction == Some(Transaction::Pcd09);
     let placed = tree.nodes().iter().map(|node| node.observation);
     placed.chain(tree.unplaced().iter().map(|(_, observation)| *observation)).any(|observation| {
         let system = observation.system().trimmed();
         observation.sub_id().raw().contains(&b'.') && observation.path().is_ok()
-            || system.eq_ignore_ascii_case(b"MDC")
-            || observation.name().trimmed().starts_with(b"MDC_")
+            || !has_groups
+                && (system.eq_ignore_ascii_case(b"MDC") || observation.name().trimmed().starts_with(b"MDC_"))
     })
 }
 
@@ -174,5 +212,5 @@ const fn level_name(level: Level) -> &'static str {
     }
 }
 
-/// The fields of OBX that have keys of their own.
+/// The fields of OBX that have keys of their own. OBX-1 numbers the segments.
 const OBX_FIELDS: &[usize] = &[1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 17, 18, 20];

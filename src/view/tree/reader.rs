@@ -1,12 +1,13 @@
 //! Reads the parts of a message for people.
 
-use super::model::{Patient, Request};
+use super::model::{OtherField, Patient};
 use super::notes::Notes;
 use super::options::TreeOptions;
+use super::requests::Structure;
 use super::time::Times;
-use crate::hl7::{CharacterSet, Field, Message, Segment};
+use crate::hl7::{CharacterSet, Field, Message, MessageTime, Segment};
 use crate::pcd::nomenclature::{Coded, find_term, find_unit};
-use crate::pcd::{Alert, Containment, KnownPatient, Transaction, is_about_patient, patient_term};
+use crate::pcd::{KnownPatient, is_about_patient, patient_term};
 use crate::view::value::{self, Term};
 
 pub(super) struct Reader<'o> {
@@ -22,6 +23,12 @@ impl Reader<'_> {
         value::whole(field, self.characters)
     }
 
+    /// A field with the blanks around it: messages are found by MSH-10 as it came.
+    pub(super) fn untrimmed(&self, field: Field<'_>) -> String {
+        let text = self.characters.decode(field.raw());
+        if text.trim().len() == text.len() { self.whole(field) } else { text.into_owned() }
+    }
+
     /// The first component of a field.
     pub(super) fn component(&self, field: Field<'_>) -> String {
         self.known_patient.hide(value::component(field.component(1), self.characters))
@@ -34,16 +41,27 @@ impl Reader<'_> {
 
     /// A time in the zone of the reader; what is no time as it came.
     pub(super) fn time(&self, field: Field<'_>) -> String {
-        let whole = self.free(field);
-        self.times.shown(&whole).unwrap_or(whole)
+        let sent = self.sent_time(field);
+        self.times.shown(&sent).unwrap_or(sent)
+    }
+
+    /// A time as it came. The day on which a patient is born is a day for other things too.
+    pub(super) fn sent_time(&self, field: Field<'_>) -> String {
+        let whole = self.whole(field);
+        if MessageTime::parse(whole.as_bytes()).is_ok() { whole } else { self.known_patient.hide(whole) }
     }
 
     /// A coded element, unless it is patient data.
     pub(super) fn term(&self, field: Field<'_>) -> Term {
-        match patient_term(field).filter(|_| !self.options.with_patient) {
+        match self.hidden_term(field) {
             Some(name) => Term { name: name.to_owned(), ..Term::default() },
             None => self.without_patient(value::term(field, self.characters)),
         }
+    }
+
+    /// What kind of patient data a coded element names, if that is hidden.
+    pub(super) fn hidden_term(&self, field: Field<'_>) -> Option<&'static str> {
+        patient_term(field).filter(|_| !self.options.with_patient)
     }
 
     /// A term that the nomenclature does not have may be any text.
@@ -68,48 +86,24 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn requests(&self, message: &Message<'_>, transaction: Option<Transaction>) -> Vec<Request> {
-        let is_alert = matches!(transaction, Some(Transaction::Pcd04 | Transaction::Pcd05));
-        let alerts = if is_alert { Alert::all_of(message) } else { Vec::new() };
-        let notes = Notes::of(message);
-        let obrs = message.segments().enumerate().filter(|(_, segment)| segment.is(b"OBR"));
-        let mut obrs = obrs.collect::<Vec<_>>().into_iter();
-        Containment::all_of(message)
-            .iter()
-            .enumerate()
-            .map(|(at, tree)| {
-                let obr = obrs.next();
-                let field = |n| obr.map(|(_, obr)| self.free(obr.field(n))).unwrap_or_default();
-                let mut own =
-                    alerts.iter().filter(|alert| alert.position == at).map(|alert| self.alert(alert));
-                Request {
-                    service: obr.map_or(Term::default(), |(_, obr)| self.term(obr.field(4))),
-                    filler: field(3),
-                    placer: Some(field(2)).filter(|placer| *placer != field(3)).unwrap_or_default(),
-                    parent: field(29),
-                    time: field(7),
-                    end: field(8),
-                    end_shown: obr.map(|(_, obr)| self.time(obr.field(8))).unwrap_or_default(),
-                    time_shown: obr.map(|(_, obr)| self.time(obr.field(7))).unwrap_or_default(),
-                    others: obr.map(|(_, obr)| self.others(&obr, OBR_FIELDS)).unwrap_or_default(),
-                    notes: obr.map(|(at, _)| self.notes(&notes, at)).unwrap_or_default(),
-                    alert: own.next(),
-                    further_alerts: own.collect(),
-                    observations: self.observations(tree, &notes),
-                }
-            })
-            .collect()
-    }
-
     /// NTE-3 behind the segment at this position.
     pub(super) fn notes(&self, notes: &Notes<'_>, position: usize) -> Vec<String> {
         let shown = notes.behind(position).map(|note| self.note(note));
         shown.filter(|note| !note.is_empty()).collect()
     }
 
+    /// The other fields of these NTE, unless the note is about the patient.
+    pub(super) fn note_fields(&self, notes: &Notes<'_>, position: usize) -> Vec<OtherField> {
+        let shown = notes.behind(position).filter(|note| !self.is_hidden_note(note));
+        shown.flat_map(|note| self.others(note, NOTE_FIELDS)).collect()
+    }
+
+    fn is_hidden_note(&self, note: &Segment<'_>) -> bool {
+        (1..=MAX_NOTE_FIELD).any(|n| self.hidden_term(note.field(n)).is_some())
+    }
+
     fn note(&self, note: &Segment<'_>) -> String {
-        let names_patient = (1..=MAX_NOTE_FIELD).any(|n| patient_term(note.field(n)).is_some());
-        if names_patient && !self.options.with_patient {
+        if self.is_hidden_note(note) {
             return HIDDEN_NOTE.to_owned();
         }
         let text: Vec<_> = note
@@ -128,7 +122,7 @@ impl Reader<'_> {
     }
 
     /// The patient, if the caller asked for it and the message has one.
-    pub(super) fn patient(&self, message: &Message<'_>) -> Option<Patient> {
+    pub(super) fn patient(&self, message: &Message<'_>, structure: &Structure<'_>) -> Option<Patient> {
         if !self.options.with_patient || !message.segments().any(|segment| is_about_patient(&segment)) {
             return None;
         }
@@ -136,7 +130,8 @@ impl Reader<'_> {
         let field = |segment: Option<Segment<'_>>, n| {
             segment.map(|segment| self.whole(segment.field(n))).unwrap_or_default()
         };
-        let notes = Notes::of(message);
+        let notes = &structure.notes;
+        let observations = structure.patient_tree().map(|tree| self.observations(tree, structure));
         let about = message.segments().enumerate().filter(|(_, segment)| is_about_patient(segment));
         Some(Patient {
             identifiers: field(pid, 3),
@@ -144,14 +139,15 @@ impl Reader<'_> {
             born: field(pid, 7),
             sex: field(pid, 8),
             location: field(pv1, 3),
-            others: self.other_patient_fields(message),
-            notes: about.flat_map(|(position, _)| self.notes(&notes, position)).collect(),
+            others: self.other_patient_fields(message, &structure.placement.of_patient, notes),
+            notes: about.flat_map(|(position, _)| self.notes(notes, position)).collect(),
+            observations: observations.unwrap_or_default(),
         })
     }
 }
 
-/// The fields of OBR that have keys of their own.
-const OBR_FIELDS: &[usize] = &[1, 2, 3, 4, 7, 8, 29];
+/// The fields of NTE with a place of their own. NTE-1 numbers the segments.
+const NOTE_FIELDS: &[usize] = &[1, 3];
 /// The last field of NTE that is looked at for patient data (HL7 2.8: NTE-9).
 const MAX_NOTE_FIELD: usize = 9;
 /// What stands in place of a note about the patient.

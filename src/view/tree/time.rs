@@ -39,7 +39,10 @@ impl Times<'_> {
             Precision::Second => "%Y-%m-%d %H:%M:%S %:z",
             _ => "%Y-%m-%d %H:%M %:z",
         };
-        let shown = instant?.to_zoned_datetime(self.options.zone.clone()).strftime(format).to_string();
+        // Minutes may come from the zones, as in India; none were sent.
+        let to_hour = if time.precision == Precision::Hour { " (to the hour)" } else { "" };
+        let shown =
+            instant?.to_zoned_datetime(self.options.zone.clone()).strftime(format).to_string() + to_hour;
         Some(match self.sender {
             None if time.is_ambiguous(assumed) => {
                 format!("{shown} (sent without zone, while the clocks change: may be an hour wrong)")
@@ -72,6 +75,7 @@ mod tests {
         assert_eq!(local("20260701120000+0000", None), "2026-07-01 14:00:00 +02:00");
         assert_eq!(local("20260101120000.25-0500", None), "2026-01-01 18:00:00.25 +01:00");
         assert_eq!(local("202601011200+0000", None), "2026-01-01 13:00 +01:00");
+        assert_eq!(local("2026010112+0000", None), "2026-01-01 13:00 +01:00 (to the hour)");
         assert_eq!(local("20260101120000", Some(-5)), "2026-01-01 18:00:00 +01:00");
         assert_eq!(local("20260101120000", None), "2026-01-01 18:00:00 +01:00 (sent without zone)");
         assert_eq!(

@@ -4,6 +4,7 @@
 mod alarms;
 mod fields;
 mod python;
+mod shown;
 
 use std::fmt::Write as _;
 
@@ -32,12 +33,10 @@ fn numbers(path: &str) -> Vec<u64> {
 
 /// What the platform reads, in the form in which the other readers print it.
 fn ours(message: &Message<'_>) -> Value {
-    let mut obrs = message.segments().filter(|segment| segment.is(b"OBR"));
-    let begins_with_obr = message.segments().find(|segment| segment.is(b"OBR") || segment.is(b"OBX"));
-    let mut stray = begins_with_obr.is_some_and(|segment| segment.is(b"OBX"));
+    let segments: Vec<Segment<'_>> = message.segments().collect();
     let trees = Containment::all_of(message);
     let requests = trees.iter().map(|tree| {
-        let obr: Option<Segment<'_>> = if std::mem::take(&mut stray) { None } else { obrs.next() };
+        let obr = tree.begin().map(|begin| segments[begin]).filter(|segment| segment.is(b"OBR"));
         let mut observations: Vec<(usize, Value)> = Vec::new();
         let position = |observation: &Observation<'_>| {
             message.segments().filter_map(Observation::of).position(|known| known == *observation).unwrap()

@@ -1,0 +1,91 @@
+//! Where the segments beside OBR and OBX belong.
+
+use std::collections::HashMap;
+
+use super::others::is_listed;
+use crate::hl7::{Message, Segment};
+use crate::pcd::is_about_patient;
+
+/// A segment, and its position in the message, from 0.
+pub(super) type Placed<'m> = (usize, Segment<'m>);
+
+/// The segments beside OBR and OBX whose fields are shown one by one, by what they belong to.
+#[derive(Default)]
+pub(super) struct Placement<'m> {
+    /// Of no request: answers and errors.
+    pub(super) loose: Vec<Placed<'m>>,
+    /// Those of each tree of observations ([`crate::pcd::Containment::all_of`]): its order, the
+    /// participations behind OBR, timing and route of a step.
+    by_tree: Vec<Vec<Placed<'m>>>,
+    /// The participations behind an observation, by its position: the device that PRT-10 names is its device
+    /// (IHE PCD TF vol. 2, B.10).
+    by_observation: HashMap<usize, Vec<Placed<'m>>>,
+    /// The participations behind segments about the patient.
+    pub(super) of_patient: Vec<Placed<'m>>,
+}
+
+/// What a participation behind the segments so far is of.
+#[derive(Clone, Copy)]
+enum Owner {
+    Request,
+    Observation(usize),
+    Patient,
+}
+
+impl<'m> Placement<'m> {
+    pub(super) fn of(message: &'m Message<'_>) -> Self {
+        let mut all = Self::default();
+        // An order stands before its request: it begins with ORC.
+        let mut order: Vec<Placed<'m>> = Vec::new();
+        let mut owner = Owner::Request;
+        for (position, segment) in message.segments().enumerate() {
+            let is_step = segment.is(b"RXG");
+            if segment.is(b"PRT") {
+                match owner {
+                    Owner::Patient => all.of_patient.push((position, segment)),
+                    Owner::Observation(at) => {
+                        all.by_observation.entry(at).or_default().push((position, segment));
+                    }
+                    Owner::Request if order.is_empty() => all.here().push((position, segment)),
+                    Owner::Request => order.push((position, segment)),
+                }
+            } else if segment.is(b"OBR") || is_step {
+                all.by_tree.push(std::mem::take(&mut order));
+                if is_step {
+                    all.here().push((position, segment));
+                }
+                owner = Owner::Request;
+            } else if segment.is(b"OBX") {
+                if all.by_tree.is_empty() {
+                    all.by_tree.push(std::mem::take(&mut order));
+                }
+                owner = Owner::Observation(position);
+            } else if is_about_patient(&segment) {
+                owner = Owner::Patient;
+            } else if is_listed(&segment) {
+                if segment.is(b"ORC") || !order.is_empty() {
+                    order.push((position, segment));
+                } else {
+                    all.here().push((position, segment));
+                }
+                owner = Owner::Request;
+            }
+        }
+        all.loose.extend(order);
+        all
+    }
+
+    /// The segments of the tree with this number, from 0.
+    pub(super) fn of_tree(&self, number: usize) -> &[Placed<'m>] {
+        self.by_tree.get(number).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The participations behind the observation at this position.
+    pub(super) fn of_observation(&self, position: usize) -> &[Placed<'m>] {
+        self.by_observation.get(&position).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn here(&mut self) -> &mut Vec<Placed<'m>> {
+        self.by_tree.last_mut().unwrap_or(&mut self.loose)
+    }
+}

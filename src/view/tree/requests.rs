@@ -1,0 +1,100 @@
+//! The requests of a message, with what stands under them.
+
+use super::model::Request;
+use super::notes::Notes;
+use super::placement::Placement;
+use super::reader::Reader;
+use crate::hl7::{Message, Segment};
+use crate::pcd::{Alert, Containment, Transaction, is_about_patient};
+
+/// The segments of a message by what they belong to.
+pub(super) struct Structure<'m> {
+    pub(super) transaction: Option<Transaction>,
+    pub(super) notes: Notes<'m>,
+    pub(super) placement: Placement<'m>,
+    trees: Vec<Containment<'m>>,
+    /// Whether the first tree is about the patient (HL7 2.7: OBX behind PID, before the first OBR).
+    has_patient_tree: bool,
+}
+
+impl<'m> Structure<'m> {
+    pub(super) fn of(message: &'m Message<'_>) -> Self {
+        let trees = Containment::all_of(message);
+        // Where no request follows, these are the results of a sender that writes no OBR.
+        let is_first_before_others =
+            trees.len() > 1 && trees.first().is_some_and(|tree| tree.begin().is_none());
+        let first = message.segments().find(|segment| is_about_patient(segment) || segment.is(b"OBX"));
+        Self {
+            transaction: Transaction::of(message),
+            notes: Notes::of(message),
+            placement: Placement::of(message),
+            has_patient_tree: is_first_before_others && first.is_some_and(|first| is_about_patient(&first)),
+            trees,
+        }
+    }
+
+    /// The observations about the patient.
+    pub(super) fn patient_tree(&self) -> Option<&Containment<'m>> {
+        self.trees.first().filter(|_| self.has_patient_tree)
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn requests(&self, message: &Message<'_>, structure: &Structure<'_>) -> Vec<Request> {
+        let is_alert = matches!(structure.transaction, Some(Transaction::Pcd04 | Transaction::Pcd05));
+        let alerts = if is_alert { Alert::all_of(message) } else { Vec::new() };
+        let segments: Vec<Segment<'_>> = message.segments().collect();
+        let begin = |tree: &Containment<'_>| {
+            let position = tree.begin()?;
+            segments.get(position).map(|segment| (position, *segment))
+        };
+        // An alert counts the OBRs, and observations before the first one as one.
+        let mut alert_position = 0;
+        let mut requests = Vec::with_capacity(structure.trees.len());
+        for (number, tree) in structure.trees.iter().enumerate() {
+            let obr = begin(tree).filter(|(_, segment)| segment.is(b"OBR"));
+            let may_have_alert = obr.is_some() || tree.begin().is_none();
+            let position = Some(alert_position).filter(|_| may_have_alert);
+            let own = alerts.iter().filter(|alert| Some(alert.position) == position);
+            alert_position += usize::from(may_have_alert);
+            if number == 0 && structure.has_patient_tree {
+                continue;
+            }
+            let mut own = own.map(|alert| self.alert(alert));
+            requests.push(Request {
+                segments: self.listed(structure.placement.of_tree(number), &structure.notes),
+                alert: own.next(),
+                further_alerts: own.collect(),
+                observations: self.observations(tree, structure),
+                ..self.request(obr, &structure.notes)
+            });
+        }
+        requests
+    }
+
+    /// What OBR says; nothing without one.
+    fn request(&self, obr: Option<(usize, Segment<'_>)>, notes: &Notes<'_>) -> Request {
+        let Some((position, obr)) = obr else { return Request::default() };
+        let field = |n| self.free(obr.field(n));
+        let service = self.term(obr.field(4));
+        let is_shown = self.hidden_term(obr.field(4)).is_none();
+        let further = self.further("OBR-4", "also the service", obr.field(4)).filter(|_| is_shown);
+        let others = further.into_iter().chain(self.others(&obr, OBR_FIELDS));
+        Request {
+            service,
+            filler: field(3),
+            placer: field(2),
+            parent: field(29),
+            time: self.sent_time(obr.field(7)),
+            end: self.sent_time(obr.field(8)),
+            end_shown: self.time(obr.field(8)),
+            time_shown: self.time(obr.field(7)),
+            others: others.chain(self.note_fields(notes, position)).collect(),
+            notes: self.notes(notes, position),
+            ..Request::default()
+        }
+    }
+}
+
+/// The fields of OBR that have keys of their own. OBR-1 numbers the segments.
+const OBR_FIELDS: &[usize] = &[1, 2, 3, 4, 7, 8, 29];
