@@ -18,8 +18,11 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// `None` if it is no acknowledgement, or has no code of HL7 table 0008.
-    pub(super) fn read(raw: Bytes) -> Result<Option<Self>, Unreadable> {
+    /// The acknowledgement in these bytes. `None` if they are none, or have no code of HL7 table 0008.
+    ///
+    /// # Errors
+    /// When the bytes are no HL7 message.
+    pub fn read(raw: Bytes) -> Result<Option<Self>, Unreadable> {
         let message = Message::parse(&raw)?;
         let Some(acknowledgement) = message.acknowledgement() else { return Ok(None) };
         let Some(code) = acknowledgement.code else { return Ok(None) };

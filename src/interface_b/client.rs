@@ -54,12 +54,19 @@ impl Client {
             Ok::<_, ClientError>(connector.connect(host, tcp).await?)
         };
         let stream = timeout(limit, connecting).await.map_err(|_| ClientError::Timeout(limit))??;
-        Ok(Self {
+        Ok(Self::over(stream, limit))
+    }
+
+    /// A client on a connection that is set up: for a caller that chooses its own address. `limit` bounds
+    /// each wait for an acknowledgement.
+    #[must_use]
+    pub fn over(stream: SecuredStream, limit: Duration) -> Self {
+        Self {
             frames: Framed::new(stream, Codec::new(MAX_FRAME_BYTES)),
             timeout: limit,
             receiver: Arc::new(RefuseAll),
             others: Vec::new(),
-        })
+        }
     }
 
     /// This client, which gives the messages of the platform to `receiver`. Without one it refuses them.
@@ -68,7 +75,7 @@ impl Client {
         Self { receiver, ..self }
     }
 
-    /// Sends one message and waits forevery acknowledgement that it requests (MSH-15, MSH-16). An
+    /// Sends one message and waits for every acknowledgement that it requests (MSH-15, MSH-16). An
     /// acknowledgement counts if its MSA-2 is the MSH-10 of the message; the rest is for
     /// [`take_others`](Self::take_others).
     ///

@@ -17,6 +17,7 @@
 //! written as `%XX`; see [`file_stem`].
 
 mod authority;
+mod bulk;
 mod certify;
 mod error;
 mod extension;
@@ -36,6 +37,7 @@ mod subject;
 mod test_pki;
 
 pub use authority::Authority;
+pub use bulk::{BulkCertificate, BulkIssuer, BulkValidity};
 pub use error::PkiError;
 pub use file::file_stem;
 pub use key::{KeyFamily, KeyType};

@@ -1,14 +1,15 @@
 //! The client side of the handshake on Interface B (B12 to B18).
 
 use std::cell::RefCell;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -33,6 +34,20 @@ pub struct Connector {
     /// Whether it offers TLS 1.2.
     offers_tls12: bool,
 }
+
+/// What many clients have in common: all but the certificate and the key.
+#[derive(Clone)]
+pub struct ConnectorTemplate {
+    /// Without a certificate.
+    config: ClientConfig,
+    provider: Arc<CryptoProvider>,
+    asks_status: bool,
+    offers_tls12: bool,
+}
+
+/// A private key in memory, which several clients may share.
+#[derive(Clone)]
+pub struct ClientKey(Arc<dyn SigningKey>);
 
 /// The settings of a client.
 #[derive(Debug, Clone)]
@@ -93,31 +108,11 @@ impl Connector {
     /// # Errors
     /// When one of them cannot be used, or the settings exclude each other.
     pub fn build(settings: &ConnectorSettings, clock: &Clock) -> Result<Self, ConnectError> {
-        let offered = Settings::new(&settings.versions, true);
-        let mut provider = provider(offered);
-        if let Some(suite) = &settings.suite {
-            retain_suite(&mut provider, suite)?;
-        }
-        let provider = Arc::new(provider);
-        let own = read_pair(&settings.credential, &provider)?;
-        let verifier = PlatformVerifier {
-            trust: Trust::load(&settings.trust_anchors)?,
-            algorithms: provider.signature_verification_algorithms,
-            status: settings.status.clone(),
-        };
-        let own = CertifiedKey::new(own.key.cert.clone(), Arc::new(WireKey(Arc::clone(&own.key.key))));
-        let mut config = ClientConfig::builder_with_details(Arc::clone(&provider), time_provider(clock))
-            .with_protocol_versions(offered.versions.protocol_versions())?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
-        let asks_status = settings.status.is_some();
-        if asks_status {
-            // A resumed session shows no certificate and no status.
-            config.resumption = Resumption::disabled();
-        }
-        let offers_tls12 = offered.versions.protocol_versions().contains(&&rustls::version::TLS12);
-        Ok(Self { config: Arc::new(config), asks_status, offers_tls12 })
+        let ConnectorSettings { credential, trust_anchors, versions, suite, status } = settings;
+        let template =
+            ConnectorTemplate::build(trust_anchors, versions, suite.as_deref(), status.clone(), clock)?;
+        let own = read_pair(credential, &template.provider)?;
+        Ok(template.connector_of(own.key.cert.clone(), Arc::clone(&own.key.key)))
     }
 
     /// Performs the handshake with the platform at `host` (B12, B17, B18).
@@ -142,6 +137,80 @@ impl Connector {
             })
         };
         REFUSED.scope(RefCell::default(), connecting).await
+    }
+}
+
+impl ConnectorTemplate {
+    /// Loads the roots. The parameters are those of [`ConnectorSettings`].
+    ///
+    /// # Errors
+    /// When a root cannot be used, or the settings exclude each other.
+    pub fn build(
+        trust_anchors: &[PathBuf],
+        versions: &[TlsVersion],
+        suite: Option<&str>,
+        status: Option<StatusCheck>,
+        clock: &Clock,
+    ) -> Result<Self, ConnectError> {
+        let offered = Settings::new(versions, true);
+        let mut provider = provider(offered);
+        if let Some(suite) = suite {
+            retain_suite(&mut provider, suite)?;
+        }
+        let provider = Arc::new(provider);
+        let asks_status = status.is_some();
+        let verifier = PlatformVerifier {
+            trust: Trust::load(trust_anchors)?,
+            algorithms: provider.signature_verification_algorithms,
+            status,
+        };
+        let mut config = ClientConfig::builder_with_details(Arc::clone(&provider), time_provider(clock))
+            .with_protocol_versions(offered.versions.protocol_versions())?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        if asks_status {
+            // A resumed session shows no certificate and no status.
+            config.resumption = Resumption::disabled();
+        }
+        let offers_tls12 = offered.versions.protocol_versions().contains(&&rustls::version::TLS12);
+        Ok(Self { config, provider, asks_status, offers_tls12 })
+    }
+
+    /// A key in PKCS#8 DER, without encryption.
+    ///
+    /// # Errors
+    /// When its kind is not supported.
+    pub fn key(&self, pkcs8: &[u8]) -> Result<ClientKey, ConnectError> {
+        let key = PrivateKeyDer::Pkcs8(pkcs8.to_vec().into());
+        Ok(ClientKey(self.provider.key_provider.load_private_key(key)?))
+    }
+
+    /// The client with this certificate, which belongs to the key, and its issuing CA (DER).
+    #[must_use]
+    pub fn connector(&self, chain: &[Vec<u8>], key: &ClientKey) -> Connector {
+        let chain = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+        self.connector_of(chain, Arc::clone(&key.0))
+    }
+
+    fn connector_of(&self, chain: Vec<CertificateDer<'static>>, key: Arc<dyn SigningKey>) -> Connector {
+        let own = CertifiedKey::new(chain, Arc::new(WireKey(key)));
+        let mut config = self.config.clone();
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(own));
+        let Self { asks_status, offers_tls12, .. } = *self;
+        Connector { config: Arc::new(config), asks_status, offers_tls12 }
+    }
+}
+
+impl fmt::Debug for ConnectorTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectorTemplate").field("asks_status", &self.asks_status).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientKey").finish_non_exhaustive()
     }
 }
 

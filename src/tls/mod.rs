@@ -42,7 +42,7 @@ pub use anchor_fitness::{UnfitAnchor, UnfitReason};
 pub use audit_signature::{AuditSignatureVerifier, AuditSigner};
 pub use certificate_selection::PlatformCertificates;
 pub use chain_examination::examine_chain;
-pub use connector::{ConnectError, Connector, ConnectorSettings};
+pub use connector::{ClientKey, ConnectError, Connector, ConnectorSettings, ConnectorTemplate};
 pub use credential::{CredentialError, PlatformCredentials, UnusableIdentity};
 pub use faults::faults;
 pub use file::FileError;
