@@ -9,7 +9,7 @@ use super::config_file::ConfigFile;
 use super::exit::exit_codes;
 use super::{
     audit, client, config, demo, device, help, init, manual, message, notify, order, page, pki, remote,
-    serve, status, store, support_bundle,
+    serve, simulate, status, store, support_bundle,
 };
 use crate::model::Right;
 
@@ -123,6 +123,17 @@ pub(super) enum Command {
     /// Act as a device towards a platform (Interface B)
     #[command(subcommand)]
     Client(client::Command),
+    /// Act as many devices: load and faults for a platform under test
+    ///
+    /// The devices have certificates of the test PKI, send what real devices send, and take orders. Each
+    /// value is marked TEST in OBX-8. A PKI that this program did not make is refused without --i-know. On
+    /// the machine of the platform each device has an address of its own.
+    ///
+    /// Exits with 0 when every message was acknowledged and the platform did about each fault what it has to
+    /// do, 1 when not, and 69 when no device could connect.
+    ///
+    /// Example: pcd-platform simulate --config site/platform.toml --enrol --devices 200 --for 5m
+    Simulate(simulate::Arguments),
 }
 
 impl Command {

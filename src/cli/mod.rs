@@ -43,6 +43,7 @@ mod remote;
 mod renamed;
 mod responder;
 mod serve;
+mod simulate;
 mod status;
 mod store;
 mod support_bundle;
@@ -65,7 +66,6 @@ use crate::model::Clock;
 use arguments::{Arguments, Command};
 use exit::shown_failure;
 pub use exit::{Exit, Failure, Outcome};
-use located::Wanted;
 pub use output::Output;
 
 /// Runs the command line of this process.
@@ -109,7 +109,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         {
             return Ok(exit);
         }
-        Box::pin(dispatch(arguments.command, arguments.connection.wanted(), output, passed)).await
+        Box::pin(dispatch(arguments.command, &arguments.connection, output, passed)).await
     });
     // Blocking work of a part that has failed must not hold up the exit.
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
@@ -121,7 +121,13 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
     }
 }
 
-async fn dispatch(command: Command, wanted: Wanted<'_>, output: Output, passed: PassedSockets) -> Outcome {
+async fn dispatch(
+    command: Command,
+    connection: &remote::Connection,
+    output: Output,
+    passed: PassedSockets,
+) -> Outcome {
+    let wanted = connection.wanted();
     let clock = Clock::system();
     let commands: Arc<dyn CommandLine> = Arc::new(remote::Commands);
     match command {
@@ -173,6 +179,7 @@ async fn dispatch(command: Command, wanted: Wanted<'_>, output: Output, passed: 
         Command::Notify { config, command } => notify::run(&config, command, output, &clock).await,
         Command::Help(arguments) => help::run(arguments, Arguments::command(), output),
         Command::Client(command) => Box::pin(client::run(command, output, clock)).await,
+        Command::Simulate(arguments) => Box::pin(simulate::run(arguments, connection, output, clock)).await,
     }
 }
 

@@ -103,6 +103,7 @@ mod senders;
 mod service_manager;
 mod shipped;
 mod silent_peers;
+mod simulate;
 mod soak;
 mod southbound;
 mod standing;

@@ -3,6 +3,8 @@
 mod platform;
 mod send;
 
+pub(super) use platform::destination;
+
 use super::{Outcome, Output};
 use crate::model::Clock;
 

@@ -102,7 +102,7 @@ fn show_warnings() {
 }
 
 /// Host and port; B12: the port is 2575 by default.
-fn destination(to: &str) -> Result<(&str, u16), Failure> {
+pub(in crate::cli) fn destination(to: &str) -> Result<(&str, u16), Failure> {
     if let Some((host, port)) = to.rsplit_once(':')
         && (!host.contains(':') || host.starts_with('['))
     {

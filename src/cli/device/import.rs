@@ -92,6 +92,19 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// Adds the devices of a file that another command made, and changes those that are there.
+pub(in crate::cli) async fn add_all(store: &Store, text: &str, actor: &str) -> Result<(), Failure> {
+    let parsed = parse(text)?;
+    let plan = plan(store, &parsed, true).await?;
+    if !plan.added.is_empty() {
+        store.add_devices(plan.added, actor).await.map_err(failed)?;
+    }
+    for (_, device) in plan.changed {
+        store.describe_device(device, actor).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
 fn shown(done: &Done<'_>) -> String {
     let would = if done.dry_run && done.import != "unchanged" { "would be " } else { "" };
     let changes: Vec<_> = done.changes.iter().map(ToString::to_string).collect();

@@ -19,6 +19,8 @@ mod tests;
 mod text;
 mod why;
 
+pub(in crate::cli) use import::add_all;
+
 use std::path::PathBuf;
 
 use super::context::failed;

@@ -1,5 +1,6 @@
 //! The command's side: asks the running platform, and prints what it answers.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -49,6 +50,28 @@ pub(in crate::cli) async fn run(
     words: &[OsString],
     written: Option<&Path>,
 ) -> Result<Option<Exit>, Failure> {
+    let Some((stream, target)) = platform(connection, config).await? else { return Ok(None) };
+    print(&ask(stream, &target, words, written, BTreeMap::new()).await?).map(Some)
+}
+
+/// Lets the running platform execute a command that another one needs, and returns its answer; `None` when
+/// none runs, or it is not asked. `files` are what the command reads, by the names that its words have.
+pub(in crate::cli) async fn answer(
+    connection: &Connection,
+    config: &ConfigFile,
+    words: &[&str],
+    files: BTreeMap<String, Vec<u8>>,
+) -> Result<Option<CommandAnswer>, Failure> {
+    let Some((stream, target)) = platform(connection, config).await? else { return Ok(None) };
+    let words: Vec<_> = ["pcd-platform"].iter().chain(words).map(OsString::from).collect();
+    ask(stream, &target, &words, None, files).await.map(Some)
+}
+
+/// A connection to the running platform, and what it is taken for.
+async fn platform(
+    connection: &Connection,
+    config: &ConfigFile,
+) -> Result<Option<(UnixStream, Target)>, Failure> {
     if connection.offline {
         return Ok(None);
     }
@@ -63,7 +86,7 @@ pub(in crate::cli) async fn run(
         }
         return Ok(None);
     };
-    ask(stream, &target, words, written).await.map(Some)
+    Ok(Some((stream, target)))
 }
 
 /// A connection to the platform; `None` when none is there, unless the operator named the socket.
@@ -93,14 +116,15 @@ async fn ask(
     Target { socket, meant }: &Target,
     words: &[OsString],
     written: Option<&Path>,
-) -> Result<Exit, Failure> {
+    files: BTreeMap<String, Vec<u8>>,
+) -> Result<CommandAnswer, Failure> {
     let words: Option<Vec<String>> =
         words.iter().skip(1).map(|word| word.to_str().map(str::to_owned)).collect();
     let words = words.context("an argument is not UTF-8; use --offline")?;
     let words = with_absolute(without_own_options(words), written)?;
     let zone = TimeZone::system().iana_name().map(str::to_owned);
-    let mut call =
-        CommandCall { words, zone, terminal: io::stdout().is_terminal(), ..CommandCall::default() };
+    let files = files.into_iter().map(|(name, content)| (name, STANDARD.encode(content))).collect();
+    let mut call = CommandCall { words, zone, terminal: io::stdout().is_terminal(), files };
     let mut stream = Some(first);
     loop {
         let stream = match stream.take() {
@@ -123,7 +147,7 @@ async fn ask(
                 let content = std::fs::read(&path).with_context(|| format!("cannot read {path}"))?;
                 call.files.insert(path, STANDARD.encode(content));
             }
-            _ => return print(&answer),
+            _ => return Ok(answer),
         }
     }
 }

@@ -9,5 +9,5 @@ mod client;
 mod server;
 
 pub(super) use call::Call;
-pub(super) use client::{Connection, run};
+pub(super) use client::{Connection, answer, run};
 pub(super) use server::Commands;

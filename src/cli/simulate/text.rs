@@ -1,0 +1,68 @@
+//! The summary of a simulation in words.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use crate::simulate::{LatencySummary, Outage, Summary};
+
+pub(super) fn summary(summary: &Summary) -> String {
+    let Summary {
+        devices, seconds, handshakes, lost_sessions, sent, acknowledged, repeated, in_doubt, ..
+    } = summary;
+    let connected = summary
+        .first_connection_seconds
+        .map_or_else(|| "never all connected".to_owned(), |time| format!("all connected after {time:.1} s"));
+    let mut lines = vec![
+        format!(
+            "{devices} devices for {seconds:.1} s; {connected}; {handshakes} handshakes, {lost_sessions} sessions lost"
+        ),
+        format!(
+            "{sent} messages sent, {acknowledged} acknowledged ({:.0}/s), {repeated} sent again, {in_doubt} in doubt",
+            *acknowledged as f64 / seconds.max(0.001)
+        ),
+    ];
+    for (name, counts) in &summary.transactions {
+        lines.push(format!("  {name}: {} sent, {} acknowledged", counts.sent, counts.acknowledged));
+    }
+    list(&mut lines, "rejected", &summary.rejected);
+    list(&mut lines, "orders", &summary.orders);
+    list(&mut lines, "no session", &summary.failures);
+    latency(&mut lines, &summary.latency);
+    for (fault, found) in &summary.faults {
+        let expected = if found.as_expected { "as it has to be" } else { "NOT as it has to be" };
+        let platform: Vec<_> =
+            found.platform.iter().map(|(outcome, count)| format!("{outcome} ({count})")).collect();
+        lines.push(format!(
+            "fault {fault}, {} devices: {}: {expected}",
+            found.devices,
+            if platform.is_empty() { "not seen".to_owned() } else { platform.join(", ") }
+        ));
+    }
+    for Outage { lost, away_seconds, back_after_seconds, ratio } in &summary.outages {
+        lines.push(format!(
+            "outage: {lost} sessions lost; the first was back after {away_seconds:.1} s, all {back_after_seconds:.1} s \
+             later: {ratio:.2} times what as many handshakes took at the start"
+        ));
+    }
+    lines.join("\n")
+}
+
+fn list(lines: &mut Vec<String>, title: &str, counts: &BTreeMap<impl Display, u64>) {
+    lines.extend(counts.iter().map(|(name, count)| format!("{title}: {name}: {count}")));
+}
+
+/// The percentiles, and bars.
+fn latency(lines: &mut Vec<String>, latency: &LatencySummary) {
+    let LatencySummary { p50_ms, p95_ms, p99_ms, max_ms, histogram } = latency;
+    lines.push(format!(
+        "acknowledged after: p50 {p50_ms:.1} ms, p95 {p95_ms:.1} ms, p99 {p99_ms:.1} ms, longest {max_ms:.1} ms"
+    ));
+    let most = histogram.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
+    for (bound, count) in histogram {
+        let width = usize::try_from((count * BAR_WIDTH).div_ceil(most)).unwrap_or(0);
+        lines.push(format!("  up to {bound:>8} ms {count:>9}  {}", "#".repeat(width)));
+    }
+}
+
+/// Characters of the longest bar.
+const BAR_WIDTH: u64 = 40;

@@ -1,0 +1,225 @@
+//! `simulate`: what many devices send is in the store, exactly as it was acknowledged; what the platform does
+//! about faults; orders to simulated devices.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use pcd_platform::pki::Authority;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::harness::{Platform, Site, binary, establish, eventually, pki, wait_for};
+
+/// The folder of the PKI that all tests share.
+fn shared_pki() -> PathBuf {
+    pki().certificate(Authority::RootEcc).parent().unwrap().parent().unwrap().to_owned()
+}
+
+/// The words of every simulation here: no responder answers, so that the platform staples nothing.
+fn words(platform: &Platform, pki: &Path, more: &[&str]) -> Vec<String> {
+    let common = ["--json", "simulate", "--staples", "accept", "--interval", "1s", "--pki"];
+    let to = ["--connect".to_owned(), platform.address.to_string()];
+    let words = common.iter().chain(more).map(|word| (*word).to_owned());
+    let mut words: Vec<_> = words.chain(to).collect();
+    words.insert(common.len(), pki.display().to_string());
+    words
+}
+
+/// A simulation that runs until it is stopped.
+struct Running(Child);
+
+impl Running {
+    fn start(site: &Site, platform: &Platform, pki: &Path, more: &[&str]) -> Self {
+        let child = binary()
+            .args(words(platform, pki, more))
+            .env("PCD_CONFIG", site.path().join("platform.toml"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    /// SIGTERM; its summary.
+    fn stop(mut self) -> Value {
+        kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
+        let stdout = self.0.stdout.take().unwrap();
+        let summary = serde_json::from_reader(stdout).unwrap();
+        assert!(self.0.wait().unwrap().success(), "{summary}");
+        summary
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The accepted messages of the store by transaction, as metrics name it.
+fn stored(platform: &Platform) -> BTreeMap<String, u64> {
+    let rows = platform.cli().json(&["message", "list", "--limit", "100000"]);
+    let mut stored = BTreeMap::new();
+    for row in rows.iter().filter(|row| row["rejection"].is_null()) {
+        let transaction = row["transaction"].as_str().unwrap_or("none").to_lowercase();
+        *stored.entry(transaction).or_default() += 1;
+    }
+    stored
+}
+
+/// Messages by transaction with a positive acknowledgement.
+fn acknowledged(summary: &Value) -> BTreeMap<String, u64> {
+    let transactions = summary["transactions"].as_object().unwrap();
+    let count = |(name, counts): (&String, &Value)| (name.clone(), counts["acknowledged"].as_u64().unwrap());
+    transactions.iter().map(count).filter(|(_, count)| *count > 0).collect()
+}
+
+#[test]
+fn the_store_holds_exactly_what_was_acknowledged_of_every_kind() {
+    let site = Site::new().with("messages", "conformance = \"strict\"");
+    let platform = site.start();
+    let topics = "values,alarms,infusions,conditions,documents,heartbeats,waveforms";
+    let more = ["--devices", "9", "--behind", "3", "--enrol", "--traffic", topics];
+    let running = Running::start(&site, &platform, &shared_pki(), &more);
+    let kinds = ["pcd-01", "pcd-04", "pcd-09", "pcd-10", "pcd-15", "watchdog"];
+    wait_for(
+        "every kind of message arrives",
+        || stored(&platform),
+        |stored| kinds.iter().all(|kind| stored.get(*kind).is_some_and(|count| *count > 1)),
+    );
+    let summary = running.stop();
+    assert_eq!(summary["sent"], summary["acknowledged"], "{summary}");
+    assert_eq!(stored(&platform), acknowledged(&summary), "{summary}");
+    let rows = platform.cli().json(&["message", "list", "--limit", "100000"]);
+    let is_warned = |row: &&Value| row["warnings"].as_array().is_some_and(|warnings| !warnings.is_empty());
+    let warned: Vec<_> = rows.iter().filter(is_warned).collect();
+    assert!(warned.is_empty(), "{warned:?}");
+}
+
+#[test]
+fn messages_shaped_like_a_vendors_are_accepted_by_a_strict_platform() {
+    let site = Site::new().with("messages", "conformance = \"strict\"");
+    let platform = site.start();
+    for vendor in ["bbraun", "philips", "ge", "draeger", "mindray"] {
+        let before: u64 = stored(&platform).values().sum();
+        let more = ["--devices", "4", "--behind", "2", "--enrol", "--like", vendor];
+        let running = Running::start(&site, &platform, &shared_pki(), &more);
+        let count = || stored(&platform).values().sum::<u64>();
+        wait_for("messages arrive", count, |count| *count >= before + 20);
+        let summary = running.stop();
+        assert_eq!(summary["sent"], summary["acknowledged"], "{vendor}: {summary}");
+        assert!(summary["rejected"].as_object().unwrap().is_empty(), "{vendor}: {summary}");
+    }
+}
+
+#[test]
+fn the_summary_counts_what_the_platform_does_about_each_fault() {
+    // Its own PKI: certificates of it are revoked.
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("pki");
+    establish(&dir, &pcd_platform::model::Clock::system());
+    let site = Site::of(&dir);
+    let arguments = ["--devices", "16", "--fault", "all"];
+    // The CRL that a revocation publishes is there when the platform starts.
+    let list = binary().args(["simulate", "--list", "--pki", dir.to_str().unwrap()]).args(arguments).output();
+    let list = list.unwrap();
+    assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
+    assert_eq!(String::from_utf8(list.stdout).unwrap().lines().count(), 1 + 15, "one is unknown");
+    let platform = site.start();
+    let running = Running::start(&site, &platform, &dir, &[&arguments[..], &["--enrol"]].concat());
+    for refusal in ["revoked", "expired", "unknown-device"] {
+        let refused = format!("pcd_handshakes_total{{reason=\"{refusal}\",result=\"refused\"}}");
+        eventually(refusal, || platform.metric(&refused) > 0.0);
+    }
+    // Those with a fault that does not prevent a message: from the slow reader to the silent one.
+    let senders = (9..16).map(|number| format!("0253494D{number:08X}"));
+    for sender in senders {
+        let accepted = || {
+            let rows = platform.cli().json(&["message", "list", "--device", &sender, "--limit", "1000"]);
+            rows.iter().filter(|row| row["rejection"].is_null()).count()
+        };
+        eventually(&sender, || accepted() > 0);
+    }
+    eventually("a message with another name is rejected", || {
+        !platform.cli().json(&["message", "list", "--rejected"]).is_empty()
+    });
+    let summary = running.stop();
+    let faults = summary["faults"].as_object().unwrap();
+    assert_eq!(faults.len(), 13, "{summary}");
+    for (fault, outcome) in [
+        ("revoked", "refused: revoked"),
+        ("expired", "refused: expired"),
+        ("unknown", "refused: unknown-device"),
+        ("wrong-name", "rejected: identity-mismatch"),
+        ("slow-reader", "acknowledged"),
+        ("slow-writer", "acknowledged"),
+        ("reconnects", "acknowledged"),
+        ("duplicate", "acknowledged again"),
+        ("no-staple", "acknowledged"),
+        ("clock-off", "acknowledged"),
+        ("silent", "acknowledged"),
+    ] {
+        let seen = &faults[fault]["platform"];
+        assert!(seen[outcome].as_u64().is_some_and(|count| count > 0), "{fault}: {seen}");
+    }
+    // A second copy is recognised: the store has one.
+    assert_eq!(stored(&platform), acknowledged(&summary), "{summary}");
+}
+
+#[test]
+fn a_simulated_pump_takes_orders_and_answers_them_as_chosen() {
+    let site = Site::new();
+    let platform = site.start();
+    let pump = "0253494D00000001";
+    for (policy, exit, outcome) in [("accept", 0, "accepted"), ("offline", 1, "9007"), ("timeout", 1, "9015")]
+    {
+        let more = ["--devices", "2", "--enrol", "--traffic", "values", "--orders", policy];
+        let sent = || platform.cli().json(&["message", "list", "--device", pump, "--limit", "1000"]).len();
+        let before = if policy == "accept" { 0 } else { sent() };
+        let running = Running::start(&site, &platform, &shared_pki(), &more);
+        eventually("the pump sends", || sent() > before);
+        let order = site.path().join(format!("{policy}.hl7"));
+        std::fs::write(&order, infusion_order(policy)).unwrap();
+        let words = ["order", "send", pump, order.to_str().unwrap(), "--within", "1m"];
+        let (status, stdout, stderr) = platform.cli().try_run(&words);
+        assert_eq!(status.code(), Some(exit), "{policy}: {stdout} {stderr}");
+        let summary = running.stop();
+        assert_eq!(summary["orders"][outcome], 1, "{policy}: {summary}");
+    }
+}
+
+/// A PCD-03 that conforms to its profile.
+fn infusion_order(control_id: &str) -> String {
+    format!(
+        "MSH|^~\\&|A^1^ISO|S|R|T|20260101120000+0000||RGV^O15^RGV_O15|{control_id}|P|2.6|||AL|AL||UNICODE UTF-8|||\
+         X^IHE PCD^1.3.6.1.4.1.19376.1.6.1.3.1^ISO\r\
+         PID|||SIM-000001^^^SIMULATED^PI||Simulated^Patient 1\r\
+         PV1||I|SIMULATED\r\
+         ORC|RE|1|2|||||P|20260101120000+0000||||||||||N1\r\
+         RXG|1|1||1^Dopamine|250||263762^MDC_DIM_MILLI_L^MDC||||||||10|265266^MDC_DIM_MILLI_L_PER_HR^MDC\r\
+         RXR|^IV^HL70162||^IVP^HL70164|^IV^HL70165\r\
+         OBX|1||69986^MDC_DEV_PUMP_INFUS_VMD^MDC|1.1.0.0|||||||X|||||||A1^^0253494D00000001^EUI-64\r"
+    )
+}
+
+#[test]
+fn a_pki_of_other_cas_and_too_few_open_files_are_refused_before_a_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("pki");
+    let pki = establish(&dir, &pcd_platform::model::Clock::system());
+    let run = |limit: &str, more: &[&str]| {
+        let simulate = format!("ulimit {limit}; exec \"$0\" simulate --list --pki \"$@\"");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &simulate, crate::harness::program(), dir.to_str().unwrap()])
+            .args(more)
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (exit, error) = run("-n 100", &["--devices", "200"]);
+    assert!(exit == Some(1) && error.contains("LimitNOFILE=") && error.contains("264"), "{exit:?} {error}");
+    std::fs::copy(pki.certificate(Authority::RootEcc), pki.certificate(Authority::ComponentCaRsa)).unwrap();
+    let (exit, error) = run("-c 0", &[]);
+    assert!(exit == Some(1) && error.contains("--i-know"), "{exit:?} {error}");
+}
