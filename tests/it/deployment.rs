@@ -85,7 +85,7 @@ fn the_dashboards_have_only_what_the_schema_of_grafana_knows() {
 #[test]
 fn the_compose_file_is_valid_and_names_files_that_are_there() {
     let found = validated("compose", b"");
-    for service in ["platform", "device", "database", "prometheus", "grafana"] {
+    for service in ["platform", "devices", "database", "prometheus", "grafana"] {
         assert!(found.contains(&format!("service {service} is valid")), "{found}");
     }
 }
