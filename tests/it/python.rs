@@ -56,6 +56,45 @@ fn a_python_client_is_acknowledged_in_both_versions() {
     assert_eq!(platform.cli().json(&["message", "list"]).len(), 12);
 }
 
+// HL7 2.6 ch. 2, 2.9.3.2: several clients take one frame of what a read returns, and lose the rest.
+#[test]
+fn each_of_two_acknowledgements_comes_in_a_tls_record_of_its_own() {
+    let peer = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/reads.py");
+    let site = Site::new();
+    let platform = site.start();
+    let name = "00A037FFFE000001";
+    platform.admit(name, &[]);
+    let own = site.certificate(name, KeyType::Ecc);
+    for version in ["1.2", "1.3"] {
+        let file = site.path().join(version);
+        let text = String::from_utf8(message(name, version).to_vec()).unwrap();
+        let (header, rest) = text.split_once('\r').unwrap();
+        let mut fields: Vec<&str> = header.split('|').collect();
+        fields.resize(16, "");
+        (fields[14], fields[15]) = ("AL", "AL");
+        std::fs::write(&file, [&fields.join("|"), rest].join("\r")).unwrap();
+        let mut client = command_at(&python());
+        client.arg(&peer).args([
+            &platform.address.ip().to_string(),
+            &platform.address.port().to_string(),
+            version,
+        ]);
+        client.arg(site.trust_bundle()).arg(&own.chain).arg(&own.key).arg(file).arg("2");
+        let output = finish(client, b"", None);
+        assert!(output.success, "{}", output.text());
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let reads: Vec<String> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for (read, code) in reads.iter().zip(["CA", "AA"]) {
+            let is_one =
+                read.starts_with('\u{b}') && read.ends_with("\u{1c}\r") && read.matches('\u{b}').count() == 1;
+            assert!(
+                is_one && read.contains(&format!("\rMSA|{code}|{version}")),
+                "{version} {code}: {read:?}"
+            );
+        }
+    }
+}
+
 // docs/explanation/audit.md: the hash of a row can be computed from the export without the platform.
 #[test]
 fn every_hash_of_the_trail_is_the_one_that_the_documentation_describes() {

@@ -1,5 +1,7 @@
 //! The task of a session: it reads, writes, stores, and keeps the deadlines.
 
+mod writes;
+
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
@@ -17,6 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use self::writes::writes;
 use super::device_limits::DeviceShare;
 use super::frame_memory::{FrameShare, SMALL_FRAME};
 use super::inbound::is_large;
@@ -218,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Performs the effects of the session; everything that is to be sent goes out in one write.
+    /// Performs the effects of the session; what is to be sent goes out in as few writes as [`writes`] allows.
     async fn perform(&mut self, tasks: &mut StoreTasks) -> io::Result<Option<SessionEnd>> {
         let (out, end) = self.perform_without_writing(tasks);
         self.write(&out).await?;
@@ -295,17 +298,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn write(&mut self, out: &[Bytes]) -> io::Result<()> {
-        let all = match out {
-            [] => return Ok(()),
-            [one] => one.clone(),
-            many => {
-                let mut all = BytesMut::with_capacity(many.iter().map(Bytes::len).sum());
-                many.iter().for_each(|frames| all.extend_from_slice(frames));
-                all.freeze()
-            }
-        };
+        let writes = writes(out);
+        if writes.is_empty() {
+            return Ok(());
+        }
         let writing = async {
-            self.stream.write_all(&all).await?;
+            for write in &writes {
+                self.stream.write_all(write).await?;
+            }
             self.stream.flush().await
         };
         let (withdrawn, drain) = (&mut self.channels.withdrawn, &self.services.drain);
