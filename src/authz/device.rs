@@ -27,6 +27,8 @@ pub struct Device {
     pub silent_after: Option<SilentAfter>,
     /// Whether it is missing while no message of it was ever stored.
     pub expected: bool,
+    /// Whether orders may be queued for it. A client that only sends would never answer one.
+    pub receives_orders: bool,
     /// The operator's note.
     pub note: String,
     /// Until when identities that no other entry has are accepted from it. Once that has passed, it is
@@ -49,6 +51,7 @@ impl Device {
             speaks_for: Vec::new(),
             silent_after: None,
             expected: false,
+            receives_orders: true,
             note: String::new(),
             learns_until: None,
             about: About::default(),

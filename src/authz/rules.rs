@@ -117,6 +117,7 @@ mod tests {
             acknowledge: AcknowledgeAs::AsAsked,
             silent_after: None,
             expected: false,
+            receives_orders: true,
             note: String::new(),
             learns_until: None,
             about: crate::authz::About::default(),

@@ -157,8 +157,8 @@ async fn dispatch(
         }
         Command::Order { config, command } => {
             let store = config.open_store(&clock, output).await?;
-            let messages = config.load()?.messages;
-            let outcome = order::run(command, &messages, &store, output).await;
+            let config = config.load()?;
+            let outcome = order::run(command, &config, &store, output).await;
             store.close().await;
             outcome
         }

@@ -13,7 +13,7 @@ pub(super) async fn on_store(command: Command, config: &Config, store: &Store, o
     match command {
         Command::Device { command, .. } => device::run(command, load, store, output).await,
         Command::Message { command, .. } => message::run(command, load, store, output).await,
-        Command::Order { command, .. } => order::run(command, &config.messages, store, output).await,
+        Command::Order { command, .. } => order::run(command, config, store, output).await,
         Command::Audit { command, .. } => {
             let verifier = || Err(anyhow!("this verifies nothing").into());
             let signer = || Err(anyhow!("this signs nothing").into());

@@ -73,6 +73,7 @@ pub(super) fn device() -> Device {
         issuers: Vec::new(),
         silent_after: None,
         expected: false,
+        receives_orders: true,
         note: String::new(),
         learns_until: None,
         about: crate::authz::About::default(),

@@ -22,6 +22,7 @@ mod handshakes;
 mod inbound;
 mod listener;
 mod opening;
+mod order_habits;
 mod passed_sockets;
 mod pending_replies;
 mod proxy;

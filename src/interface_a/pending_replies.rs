@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use super::acknowledgement::Acknowledgement;
+use super::order_habits::OrderHabits;
 use super::unawaited::Unawaited;
 
 use crate::hl7::AcknowledgementCode;
@@ -17,6 +18,7 @@ use crate::model::{DeviceId, SessionId};
 pub(super) struct PendingReplies {
     waiting: Arc<Mutex<HashMap<Key, Waiting>>>,
     unawaited: Unawaited,
+    habits: OrderHabits,
 }
 
 type Key = (DeviceId, Vec<u8>);
@@ -91,17 +93,30 @@ impl PendingReplies {
         &self.unawaited
     }
 
-    /// Passes on an acknowledgement of the device. The final one ends the exchange, so that it counts once.
-    /// Whether a message waited for it.
+    /// Which sessions take orders.
+    pub(super) const fn habits(&self) -> &OrderHabits {
+        &self.habits
+    }
+
+    /// Passes on an acknowledgement that came on this session of the device. The final one ends the exchange,
+    /// so that it counts once. Whether a message waited for it.
     pub(super) fn settle(
         &self,
+        session: SessionId,
         device: &DeviceId,
         control_id: &[u8],
         acknowledgement: Acknowledgement,
     ) -> bool {
         let key = (device.clone(), control_id.to_vec());
         let mut all = self.lock();
-        let Some(waiting) = all.get_mut(&key) else { return false };
+        let Some(waiting) = all.get_mut(&key) else {
+            self.habits.answered(session);
+            return false;
+        };
+        // The device may answer on any session; what counts is where it took the message.
+        if let Some(taken_on) = waiting.session {
+            self.habits.answered(taken_on);
+        }
         // The exchange may have been dropped.
         let _ = waiting.answers.send(acknowledgement);
         if waiting.application && acknowledgement.code == Some(AcknowledgementCode::CA) {
@@ -116,6 +131,7 @@ impl PendingReplies {
     /// Ends the exchanges of a session that is over: delivery of their messages is in doubt.
     pub(super) fn abandon(&self, session: SessionId) {
         self.lock().retain(|_, waiting| waiting.session != Some(session));
+        self.habits.forget(session);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Waiting>> {
@@ -139,6 +155,10 @@ mod tests {
         Acknowledgement { code: Some(code), message: MessageId::at(clock().now()) }
     }
 
+    fn somewhere() -> SessionId {
+        SessionId::at(clock().now())
+    }
+
     #[test]
     fn an_acknowledgement_counts_once_and_for_its_device_only() {
         let (pending_replies, session) = (PendingReplies::default(), Some(SessionId::at(clock().now())));
@@ -150,9 +170,9 @@ mod tests {
         );
         assert!(pending_replies.expects(&device, b"1") && !pending_replies.expects(&other, b"1"));
         let [taken, refused] = [AcknowledgementCode::CA, AcknowledgementCode::CE].map(answer);
-        assert!(!pending_replies.settle(&other, b"1", refused));
-        assert!(pending_replies.settle(&device, b"1", taken));
-        assert!(!pending_replies.settle(&device, b"1", refused));
+        assert!(!pending_replies.settle(somewhere(), &other, b"1", refused));
+        assert!(pending_replies.settle(somewhere(), &device, b"1", taken));
+        assert!(!pending_replies.settle(somewhere(), &device, b"1", refused));
         assert_eq!(exchange.answers.try_recv(), Ok(taken));
         assert!(exchange.answers.try_recv().is_err());
         assert!(!pending_replies.expects(&device, b"1"));
@@ -166,12 +186,12 @@ mod tests {
         let mut exchange = pending_replies.expect(&device, b"1", Some(session), true, b"P".to_vec()).unwrap();
         assert!(pending_replies.expects_on(session));
         let [taken, done] = [AcknowledgementCode::CA, AcknowledgementCode::AA].map(answer);
-        pending_replies.settle(&device, b"1", taken);
+        pending_replies.settle(somewhere(), &device, b"1", taken);
         assert!(!pending_replies.expects_on(session), "the first acknowledgement has come");
         pending_replies.abandon(session);
         assert!(pending_replies.expects(&device, b"1"));
-        pending_replies.settle(&device, b"1", taken);
-        pending_replies.settle(&device, b"1", done);
+        pending_replies.settle(somewhere(), &device, b"1", taken);
+        pending_replies.settle(somewhere(), &device, b"1", done);
         let answers = [(); 3].map(|()| exchange.answers.try_recv());
         assert_eq!(answers, [Ok(taken), Ok(taken), Ok(done)]);
         assert!(!pending_replies.expects(&device, b"1"));
@@ -181,7 +201,7 @@ mod tests {
     fn a_rejection_ends_the_exchange() {
         let (pending_replies, device) = (PendingReplies::default(), NAME.parse().unwrap());
         let _exchange = pending_replies.expect(&device, b"1", None, true, b"P".to_vec()).unwrap();
-        pending_replies.settle(&device, b"1", answer(AcknowledgementCode::CR));
+        pending_replies.settle(somewhere(), &device, b"1", answer(AcknowledgementCode::CR));
         assert!(!pending_replies.expects(&device, b"1"));
     }
 

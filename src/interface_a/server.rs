@@ -327,6 +327,7 @@ impl InterfaceA {
             acknowledge: AcknowledgeAs::AsAsked,
             silent_after: None,
             expected: false,
+            receives_orders: true,
             note: "enrolled when it first connected".to_owned(),
             learns_until: None,
             about: crate::authz::About::default(),

@@ -255,6 +255,7 @@ fn facts(view: &DeviceView<'_>, device: &Device, standing: &Standing, frame: &Fr
         ("Acknowledged", Html::text(&view.acknowledge.replace('-', " "))),
         ("Silent after", Html::text(view.silent_after.as_deref().unwrap_or("as the configuration says"))),
         ("Expected", Html::text(if view.expected { "yes" } else { "no" })),
+        ("Orders", Html::text(if view.receives_orders { "are sent to it" } else { "never: it only sends" })),
         ("Learns until", Html::text(view.learns_until.as_deref().unwrap_or_default())),
     ])
 }

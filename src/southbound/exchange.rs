@@ -9,9 +9,9 @@ use super::desk::{Desk, PAUSE, Subject, pause};
 use super::sendable::Sendable;
 use super::verdict::Heard;
 use crate::audit::Settlement;
-use crate::interface_a::{Delivery, Exchange};
+use crate::interface_a::{Delivery, Exchange, Recipient};
 use crate::model::{Deadline, explained};
-use crate::store::{StoreError, WaitingMessage};
+use crate::store::{AwaitedResult, StoreError, WaitingMessage};
 
 /// Sends an order, or waits for the result of one that the device has accepted, until it is settled, cannot
 /// be sent at present, or `over`.
@@ -25,6 +25,15 @@ pub(super) async fn send(desk: Desk, message: WaitingMessage, over: Cancellation
         // The order stays in the outbox and is read again when the store may have recovered.
         pause(PAUSE, &over).await;
     }
+}
+
+/// An order that was sent, or whose result is awaited.
+struct Begun {
+    exchange: Exchange,
+    /// The session; `None` when the device has accepted the order before.
+    sent_on: Option<Recipient>,
+    /// Until when the next answer is awaited.
+    until: Timestamp,
 }
 
 async fn exchange(desk: &Desk, message: &WaitingMessage, over: &CancellationToken) -> Result<(), StoreError> {
@@ -45,9 +54,7 @@ async fn exchange(desk: &Desk, message: &WaitingMessage, over: &CancellationToke
     };
     let subject = Subject { id: *id, device, owed: sendable.result };
     let mut result = message.result;
-    let first_answer = desk.store.now().saturating_add(ANSWER_TIMEOUT).unwrap_or(*expires_at);
-    let until = result.map_or_else(|| first_answer.min(*expires_at), |result| result.until);
-    let Some(mut exchange) = begin(desk, message, &sendable, until).await? else {
+    let Some(Begun { mut exchange, sent_on, until }) = begin(desk, message, &sendable).await? else {
         pause(RETRY, over).await;
         return Ok(());
     };
@@ -68,6 +75,9 @@ async fn exchange(desk: &Desk, message: &WaitingMessage, over: &CancellationToke
         }
     }
     if result.is_none() {
+        if let Some(recipient) = sent_on.filter(|_| !over.is_cancelled()) {
+            desk.registry.left_unanswered(&recipient);
+        }
         desk.store.release(*id).await?;
     }
     let (end, settlement) = result.map_or((*expires_at, Settlement::Expired), |r| (r.until, r.otherwise));
@@ -83,14 +93,17 @@ async fn begin(
     desk: &Desk,
     message: &WaitingMessage,
     sendable: &Sendable,
-    until: Timestamp,
-) -> Result<Option<Exchange>, StoreError> {
+) -> Result<Option<Begun>, StoreError> {
     let WaitingMessage { id, device, result, expires_at, .. } = message;
     let control_id = sendable.control_id.as_bytes();
-    if result.is_some() {
-        return Ok(desk.registry.await_application(device, control_id, sendable.mode.clone()).ok());
+    if let Some(AwaitedResult { until, .. }) = *result {
+        let exchange = desk.registry.await_application(device, control_id, sendable.mode.clone());
+        return Ok(exchange.ok().map(|exchange| Begun { exchange, sent_on: None, until }));
     }
     let Ok(recipient) = desk.registry.recipient(device) else { return Ok(None) };
+    let now = desk.store.now();
+    let timeout = answer_timeout(recipient.others(), expires_at.duration_since(now));
+    let until = now.saturating_add(timeout).map_or(*expires_at, |until| until.min(*expires_at));
     if !desk.store.claim(*id, device, until).await? {
         return Ok(None);
     }
@@ -106,11 +119,25 @@ async fn begin(
     if exchange.is_err() {
         desk.store.release(*id).await?;
     }
-    Ok(exchange.ok())
+    Ok(exchange.ok().map(|exchange| Begun { exchange, sent_on: Some(recipient), until }))
+}
+
+/// How long the first answer is awaited on one session before the order is sent again. `others`: sessions of
+/// the device that may be the one that takes orders; each of them shall get the order before it expires, in
+/// `left`.
+fn answer_timeout(others: usize, left: SignedDuration) -> SignedDuration {
+    if others == 0 {
+        return ANSWER_TIMEOUT;
+    }
+    let sessions = i32::try_from(others).map_or(i32::MAX, |others| others.saturating_add(1));
+    (left / sessions).clamp(LEAST_ANSWER_TIMEOUT, ANSWER_TIMEOUT)
 }
 
 /// How long a device may take to answer before an order is sent again, if it may be.
 const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
+
+/// The same, where another session of the device may be the one that takes orders.
+const LEAST_ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
 
 /// Delay before an order is tried again that another node has, or that could not be handed to a session.
 const RETRY: Duration = Duration::from_millis(250);

@@ -127,6 +127,7 @@ pub(crate) fn gateway(name: &str) -> Device {
         acknowledge: AcknowledgeAs::AsAsked,
         silent_after: None,
         expected: false,
+        receives_orders: true,
         note: "ward 7".to_owned(),
         learns_until: None,
         about: crate::authz::About::default(),

@@ -31,6 +31,8 @@ pub struct DeviceView<'a> {
     pub silent_after: Option<String>,
     /// Whether it is missing while no message of it was ever stored.
     pub expected: bool,
+    /// Whether orders may be queued for it.
+    pub receives_orders: bool,
     /// The operator's note.
     pub note: &'a str,
     /// What staff call it; this and the next ones are not there when they are empty.
@@ -129,6 +131,7 @@ impl<'a> From<&'a Device> for DeviceView<'a> {
             acknowledge: device.acknowledge.as_str(),
             silent_after: device.silent_after.map(|after| after.to_string()),
             expected: device.expected,
+            receives_orders: device.receives_orders,
             note: &device.note,
             name: &device.about.name,
             ward: &device.about.ward,
@@ -183,7 +186,7 @@ mod tests {
         let device = crate::store::fixtures::gateway("GW-1");
         assert_eq!(
             serde_json::to_string(&DeviceView::from(&device)).unwrap(),
-            r#"{"cn":"GW-1","kind":"gateway","status":"active","speaks-for":["00A037*","0004A30000000001"],"issuers":[],"acknowledge":"as-asked","silent-after":null,"expected":false,"note":"ward 7"}"#
+            r#"{"cn":"GW-1","kind":"gateway","status":"active","speaks-for":["00A037*","0004A30000000001"],"issuers":[],"acknowledge":"as-asked","silent-after":null,"expected":false,"receives-orders":true,"note":"ward 7"}"#
         );
     }
 }

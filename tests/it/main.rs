@@ -27,6 +27,7 @@ mod browser_sessions;
 mod chain_end;
 mod checked;
 mod cli;
+mod clients;
 mod clocks;
 mod conformance;
 mod connections;

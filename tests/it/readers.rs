@@ -153,6 +153,7 @@ fn accepted(payload: &[u8]) -> Vec<Vec<u8>> {
         acknowledge: AcknowledgeAs::AsAsked,
         silent_after: None,
         expected: false,
+        receives_orders: true,
         note: String::new(),
         learns_until: None,
         about: pcd_platform::authz::About::default(),

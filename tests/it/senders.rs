@@ -50,6 +50,7 @@ fn gateway(list: &[String]) -> Device {
         note: String::new(),
         silent_after: None,
         expected: false,
+        receives_orders: true,
         learns_until: None,
         about: pcd_platform::authz::About::default(),
     }

@@ -277,6 +277,7 @@ impl Event {
             acknowledge,
             silent_after,
             expected,
+            receives_orders,
             about,
             actor,
             ..
@@ -289,6 +290,7 @@ impl Event {
             acknowledge,
             silent_after,
             expected,
+            receives_orders,
             about,
             actor,
         }) = self
@@ -309,6 +311,9 @@ impl Event {
         if let Some(fields) = fields.as_object_mut() {
             if status.is_none() {
                 fields.remove("status");
+            }
+            if !receives_orders {
+                fields.insert("receives-orders".to_owned(), false.into());
             }
             let known = about.fields().into_iter().filter(|(_, text)| !text.is_empty());
             fields.extend(known.map(|(name, text)| (name.to_owned(), text.into())));

@@ -251,6 +251,8 @@ pub enum Event {
         silent_after: Option<String>,
         /// Whether it is missing until it was heard.
         expected: bool,
+        /// Whether orders may be queued for it.
+        receives_orders: bool,
         /// What people call it, and where it is.
         about: Box<About>,
         /// The actor.
@@ -272,6 +274,8 @@ pub enum Event {
         silent_after: Option<String>,
         /// Whether it is missing until it was heard.
         expected: bool,
+        /// Whether orders may be queued for it.
+        receives_orders: bool,
         /// What people call it, and where it is.
         about: Box<About>,
         /// The actor.

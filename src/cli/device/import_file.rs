@@ -35,7 +35,7 @@ pub(super) enum ImportError {
     Csv(#[from] CsvError),
     #[error(
         "the first line must name the columns; cn is required: cn,kind,name,ward,model,serial,owner,speaks-for,\
-         issuer,acknowledge,silent-after,expected,note"
+         issuer,acknowledge,silent-after,expected,receives-orders,note"
     )]
     NoHeader,
     #[error("line {line}: the column {name} is there twice")]
@@ -74,6 +74,8 @@ enum Fault {
     SilentAfter(SilentAfterError),
     #[error("expected must be yes or no")]
     Expected,
+    #[error("receives-orders must be yes or no")]
+    ReceivesOrders,
     #[error(transparent)]
     About(AboutError),
     #[error("the same device is in line {0}")]
@@ -90,6 +92,7 @@ pub(super) enum Column {
     Acknowledge,
     SilentAfter,
     Expected,
+    ReceivesOrders,
     Note,
     Name,
     Ward,
@@ -205,11 +208,8 @@ fn device(record: &Record, columns: &[Option<Column>]) -> Result<Device, Fault> 
             "" | "as-configured" => None,
             word => Some(word.parse().map_err(Fault::SilentAfter)?),
         },
-        expected: match field(Column::Expected).to_lowercase().as_str() {
-            "" | "no" | "false" | "0" => false,
-            "yes" | "true" | "1" | "x" => true,
-            _ => return Err(Fault::Expected),
-        },
+        expected: yes_or_no(field(Column::Expected), false).ok_or(Fault::Expected)?,
+        receives_orders: yes_or_no(field(Column::ReceivesOrders), true).ok_or(Fault::ReceivesOrders)?,
         note: field(Column::Note).to_owned(),
         learns_until: None,
         about: About {
@@ -220,6 +220,16 @@ fn device(record: &Record, columns: &[Option<Column>]) -> Result<Device, Fault> 
             owner: about(Column::Owner)?,
         },
     })
+}
+
+/// What a field says; `otherwise` where it is empty.
+fn yes_or_no(field: &str, otherwise: bool) -> Option<bool> {
+    match field.to_lowercase().as_str() {
+        "" => Some(otherwise),
+        "no" | "false" | "0" => Some(false),
+        "yes" | "true" | "1" | "x" => Some(true),
+        _ => None,
+    }
 }
 
 /// The entry `known` with what the columns of the file say of it.
@@ -234,6 +244,7 @@ pub(super) fn updated(known: &Device, columns: &[Column], new: &Device) -> Devic
             Column::Acknowledge => device.acknowledge = new.acknowledge,
             Column::SilentAfter => device.silent_after = new.silent_after,
             Column::Expected => device.expected = new.expected,
+            Column::ReceivesOrders => device.receives_orders = new.receives_orders,
             Column::Note => device.note.clone_from(&new.note),
             Column::Name => device.about.name.clone_from(&new.about.name),
             Column::Ward => device.about.ward.clone_from(&new.about.ward),
@@ -286,7 +297,7 @@ impl fmt::Display for EntryError {
 }
 
 impl Column {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Cn,
         Self::Kind,
         Self::SpeaksFor,
@@ -294,6 +305,7 @@ impl Column {
         Self::Acknowledge,
         Self::SilentAfter,
         Self::Expected,
+        Self::ReceivesOrders,
         Self::Note,
         Self::Name,
         Self::Ward,
@@ -311,6 +323,7 @@ impl Column {
             Self::Acknowledge => "acknowledge",
             Self::SilentAfter => "silent-after",
             Self::Expected => "expected",
+            Self::ReceivesOrders => "receives-orders",
             Self::Note => "note",
             Self::Name => "name",
             Self::Ward => "ward",

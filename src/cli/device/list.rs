@@ -111,8 +111,13 @@ fn remarks(device: &Device, output: Output) -> String {
     let learning = device.learns_until.filter(|until| *until > Timestamp::UNIX_EPOCH && patterns.is_empty());
     let learning = learning.map(|until| format!("learns-until={}", output.time(&until.to_string())));
     let expected = device.expected.then(|| "expected".to_owned());
+    let orders = (!device.receives_orders).then(|| "no-orders".to_owned());
     let note = Some(device.note.clone()).filter(|note| !note.is_empty());
-    [speaks_for, silent_after, expected, learning, note].into_iter().flatten().collect::<Vec<_>>().join("  ")
+    [speaks_for, silent_after, expected, orders, learning, note]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("  ")
 }
 
 fn table(rows: &[(&Device, Standing)], output: Output) -> String {

@@ -86,6 +86,7 @@ fn united(kept: Device, other: &Device) -> Device {
     united.learns_until = united.learns_until.or(other.learns_until);
     united.silent_after = united.silent_after.or(other.silent_after);
     united.expected |= other.expected;
+    united.receives_orders &= other.receives_orders;
     if united.note.is_empty() {
         united.note.clone_from(&other.note);
     }

@@ -39,7 +39,7 @@ use difference::differences;
 use issuer::Issuers;
 use list::Listed;
 use missing::{Shown, has_left, is_missing};
-use options::{AboutOptions, LivenessOptions, SpeaksFor, acknowledge_parser, kind_parser};
+use options::{AboutOptions, LivenessOptions, OrderOptions, SpeaksFor, acknowledge_parser, kind_parser};
 use why::Asked;
 
 /// Subcommands of `device`.
@@ -63,6 +63,8 @@ pub(super) enum Command {
         acknowledge: AcknowledgeAs,
         #[command(flatten)]
         liveness: LivenessOptions,
+        #[command(flatten)]
+        orders: OrderOptions,
         #[command(flatten)]
         about: AboutOptions,
         /// A note for operators
@@ -94,6 +96,8 @@ pub(super) enum Command {
         acknowledge: Option<AcknowledgeAs>,
         #[command(flatten)]
         liveness: LivenessOptions,
+        #[command(flatten)]
+        orders: OrderOptions,
         #[command(flatten)]
         about: AboutOptions,
         /// A note for operators
@@ -185,8 +189,8 @@ pub(super) enum Command {
     /// The first line names the columns: cn, and any of kind, name, ward, model, serial, owner, speaks-for
     /// (identities separated by semicolons or commas, as the option --speaks-for), issuer (as the option
     /// --issuer, separated by semicolons),
-    /// acknowledge, silent-after, expected (yes or no) and note, in upper or lower case. Fields may be
-    /// separated by commas, semicolons or tabs. Other columns are named and left out.
+    /// acknowledge, silent-after, expected and receives-orders (yes or no) and note, in upper or lower case.
+    /// Fields may be separated by commas, semicolons or tabs. Other columns are named and left out.
     Import {
         /// The CSV file (RFC 4180; UTF-8, or Latin-1 with a warning)
         file: PathBuf,
@@ -225,8 +229,9 @@ pub(super) async fn run(
     let is_recorded =
         |config: Result<Config, Failure>| Ok(config?.devices.identity == crate::config::Identity::Record);
     match command {
-        Command::Add { cn, kind, speaks_for, issuers, acknowledge, liveness, about, note } => {
-            let device = about.applied_to(liveness.applied_to(new_device(cn, kind, acknowledge, note)));
+        Command::Add { cn, kind, speaks_for, issuers, acknowledge, liveness, orders, about, note } => {
+            let device = new_device(cn, kind, acknowledge, note);
+            let device = about.applied_to(orders.applied_to(liveness.applied_to(device)));
             let device = speaks_for.applied_to(device, || is_recorded(config()), store).await?;
             let device = issuers.applied_to(device);
             store.add_device(device.clone(), &actor).await.map_err(failed)?;
@@ -243,11 +248,12 @@ pub(super) async fn run(
             any_issuer,
             acknowledge,
             liveness,
+            orders,
             about,
             note,
         } => {
             let before = find(store, cn).await?;
-            let mut device = about.applied_to(liveness.applied_to(before.clone()));
+            let mut device = about.applied_to(orders.applied_to(liveness.applied_to(before.clone())));
             device.kind = kind.unwrap_or(device.kind);
             device.acknowledge = acknowledge.unwrap_or(device.acknowledge);
             device.note = note.unwrap_or(device.note);

@@ -99,6 +99,26 @@ pub(crate) struct LivenessOptions {
     not_expected: bool,
 }
 
+/// Whether orders are sent to a device.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OrderOptions {
+    /// Whether orders may be queued for it; no for a client that only sends
+    #[arg(long, value_name = "YES|NO", value_parser = yes_or_no())]
+    receives_orders: Option<bool>,
+}
+
+impl OrderOptions {
+    /// `device` with the option, if it is given.
+    pub(super) fn applied_to(&self, mut device: Device) -> Device {
+        device.receives_orders = self.receives_orders.unwrap_or(device.receives_orders);
+        device
+    }
+}
+
+fn yes_or_no() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["yes", "no"]).map(|word| word == "yes")
+}
+
 #[derive(Debug, Clone, Copy)]
 struct SilentAfterOption(Option<SilentAfter>);
 

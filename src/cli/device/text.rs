@@ -107,6 +107,7 @@ pub(super) fn details(shown: &Shown<Details<'_>>, output: Output) -> String {
         ("acknowledge", device.acknowledge.to_owned()),
         ("silent", device.silent_after.clone().map_or("as configured".to_owned(), |after| silent(&after))),
         ("expected", expected.to_owned()),
+        ("orders", if device.receives_orders { "are sent to it" } else { "never: it only sends" }.to_owned()),
         ("note", device.note.to_owned()),
         ("left", if shown.left { "monitoring, with its latest message" } else { "" }.to_owned()),
         ("learns", learns),

@@ -10,7 +10,7 @@ mod withdraw;
 
 use super::content::Content;
 use super::{Exit, Outcome, Output};
-use crate::config::Messages;
+use crate::config::Config;
 use crate::model::{DeviceId, MessageId, Right};
 use crate::store::Store;
 
@@ -22,7 +22,8 @@ pub(super) enum Command {
     /// Exits with 0 when the device acknowledged the order, 1 when the device refused it, and 69 when the
     /// order expired, was withdrawn, or was accepted by a device that did not report its result in time. Also
     /// exits with 1, and queues nothing, when the file cannot be read or holds no HL7 message that can be
-    /// sent, or the device is not in the directory or is suspended. Ctrl-C withdraws the order.
+    /// sent, the device is not in the directory, is suspended or receives no orders, or the order names another
+    /// device (OBX-18, or an EUI-64 in MSH-5). Ctrl-C withdraws the order.
     ///
     /// Prints on stderr what an infusion order (PCD-03) lacks by its profile; with `[messages] conformance =
     /// "strict"` such an order is not queued.
@@ -67,12 +68,12 @@ impl Command {
 }
 
 /// Runs the subcommand.
-pub(super) async fn run(command: Command, messages: &Messages, store: &Store, output: Output) -> Outcome {
+pub(super) async fn run(command: Command, config: &Config, store: &Store, output: Output) -> Outcome {
     match command {
-        Command::Send(arguments) => return send::run(arguments, messages.conformance, store, output).await,
+        Command::Send(arguments) => return send::run(arguments, config, store, output).await,
         Command::List(arguments) => list::run(arguments, store, output).await?,
         Command::Show { id, content } => {
-            show::run(id, content, messages.zone.time_zone(), store, output).await?
+            show::run(id, content, config.messages.zone.time_zone(), store, output).await?
         }
         Command::Withdraw { id } => withdraw::run(id, store, output).await?,
         Command::Export { device, limit } => export::run(device, limit, store, output).await?,

@@ -9,15 +9,16 @@ use jiff::{SignedDuration, Timestamp};
 use super::entry::find;
 use super::text;
 use crate::audit::Settlement;
-use crate::authz::DeviceStatus;
+use crate::authz::{Device, DeviceStatus, OrderTarget, order_target};
 use crate::cli::context::failed;
 use crate::cli::input;
 use crate::cli::operator::{interrupted, operator};
 use crate::cli::time::parse_duration;
 use crate::cli::{Exit, Failure, Outcome, Output};
-use crate::config::Conformance;
-use crate::hl7::Rejection;
+use crate::config::{Config, Conformance, Identity};
+use crate::hl7::{Message, Rejection};
 use crate::model::{DeviceId, MessageId};
+use crate::pcd::Transaction;
 use crate::southbound::Sendable;
 use crate::store::{OutboxEntry, QueuedMessage, Store, StoreError};
 use crate::view::OrderView;
@@ -38,21 +39,24 @@ pub(crate) struct Arguments {
     no_wait: bool,
 }
 
-pub(super) async fn run(
-    arguments: Arguments,
-    conformance: Conformance,
-    store: &Store,
-    output: Output,
-) -> Outcome {
+pub(super) async fn run(arguments: Arguments, config: &Config, store: &Store, output: Output) -> Outcome {
     let Arguments { cn, file, within, no_wait } = arguments;
     let sendable = read(&file).await?;
-    check_profile(&sendable, conformance, output)?;
+    check_profile(&sendable, config.messages.conformance, output)?;
     let device = store.device(&cn).await.map_err(failed)?;
     let device = device.ok_or_else(|| failed(StoreError::DeviceUnknown(cn)))?;
-    let cn = device.id;
+    let cn = device.id.clone();
     if device.status == DeviceStatus::Suspended {
         return Err(anyhow!("device {cn} is suspended and cannot connect: `device resume {cn}` first").into());
     }
+    if !device.receives_orders {
+        let why = format!(
+            "device {cn} receives no orders by its entry in the directory: the order was not queued; \
+             `device change {cn} --receives-orders yes` allows orders"
+        );
+        return Err(anyhow!(why).into());
+    }
+    check_target(&sendable, &device, config, output)?;
     let now = store.now();
     // Orders are sent in the order of their identifiers.
     store.continue_identifiers(now, MAX_LEAD).await.map_err(failed)?;
@@ -105,6 +109,36 @@ fn check_profile(sendable: &Sendable, conformance: Conformance, output: Output) 
         return Err(anyhow!(why).into());
     }
     Ok(())
+}
+
+/// Refuses an order that says itself that it is for another device.
+fn check_target(
+    sendable: &Sendable,
+    device: &Device,
+    config: &Config,
+    output: Output,
+) -> Result<(), Failure> {
+    let Ok(order) = Message::parse(&sendable.bytes) else { return Ok(()) };
+    let (why, is_refused) = match order_target(device, &order) {
+        OrderTarget::Own => return Ok(()),
+        OrderTarget::Unnamed if Transaction::of(&order) != Some(Transaction::Pcd03) => return Ok(()),
+        OrderTarget::Unnamed => (
+            "the order names no pump: fill OBX-18 of the OBX 69986 (MDC_DEV_PUMP_INFUS_VMD)".to_owned(),
+            config.messages.conformance == Conformance::Strict,
+        ),
+        OrderTarget::Other(location) => (
+            format!(
+                "the order names another device than {cn} at {location}: if {cn} passes orders on to that device, \
+                 `device change {cn} --also-speaks-for ID`",
+                cn = device.id
+            ),
+            config.devices.identity != Identity::Record,
+        ),
+    };
+    if is_refused {
+        return Err(anyhow!("{why}; the order was not queued").into());
+    }
+    Ok(output.warn(&why)?)
 }
 
 /// Waits until the order has an outcome.

@@ -42,6 +42,8 @@ pub(in crate::http) struct DeviceEntry {
     acknowledge: Option<String>,
     /// When it counts as silent: `2m`, `never`.
     silent_after: Option<String>,
+    /// Whether orders may be queued for it.
+    receives_orders: Option<bool>,
     /// A note for operators.
     note: Option<String>,
 }
@@ -161,9 +163,15 @@ impl DeviceEntry {
 
     /// The words of the command; each value is joined to its option, so that it cannot be another option.
     fn words(self, command: &str) -> impl Iterator<Item = String> {
-        let Self { kind, speaks_for, acknowledge, silent_after, note } = self;
-        let single =
-            [("kind", kind), ("acknowledge", acknowledge), ("silent-after", silent_after), ("note", note)];
+        let Self { kind, speaks_for, acknowledge, silent_after, receives_orders, note } = self;
+        let receives_orders = receives_orders.map(|yes| if yes { "yes" } else { "no" }.to_owned());
+        let single = [
+            ("kind", kind),
+            ("acknowledge", acknowledge),
+            ("silent-after", silent_after),
+            ("receives-orders", receives_orders),
+            ("note", note),
+        ];
         let single = single.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
         let identities = speaks_for.unwrap_or_default().into_iter().map(|id| format!("--speaks-for={id}"));
         ["device".to_owned(), command.to_owned()].into_iter().chain(single).chain(identities)
@@ -176,6 +184,7 @@ impl DeviceEntry {
             ("speaks-for", self.speaks_for.is_some()),
             ("acknowledge", self.acknowledge.is_some()),
             ("silent-after", self.silent_after.is_some()),
+            ("receives-orders", self.receives_orders.is_some()),
             ("note", self.note.is_some()),
         ];
         let names: Vec<_> =

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use super::order_habits::Habit;
 use super::pending_replies::{Exchange, PendingReplies};
 use super::unawaited::{Unawaited, UnawaitedAnswer};
 use crate::authz::Directory;
@@ -76,6 +77,16 @@ pub struct Recipient {
     device: DeviceId,
     session: SessionId,
     deliveries: mpsc::Sender<Outgoing>,
+    /// How many other sessions may be the one that takes orders.
+    others: usize,
+}
+
+impl Recipient {
+    /// How many other sessions of the device may be the one that takes orders; 0 when this one is known to.
+    #[must_use]
+    pub const fn others(&self) -> usize {
+        self.others
+    }
 }
 
 /// A message for a device, on its way into the session.
@@ -122,10 +133,20 @@ struct Entry {
     path: Arc<[IssuedCertificate]>,
     deliveries: mpsc::Sender<Outgoing>,
     withdrawn: watch::Sender<Option<Refusal>>,
+    opened: Instant,
     idle_since: IdleSince,
 }
 
 impl Entry {
+    /// Whether the device has sent something since then.
+    fn is_heard_since(&self, time: Instant) -> bool {
+        self.idle_since().is_none_or(|since| since > time)
+    }
+
+    fn idle_since(&self) -> Option<Instant> {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the session has not been asked to end.
     fn stays(&self) -> bool {
         self.withdrawn.borrow().is_none()
@@ -171,7 +192,7 @@ impl Sessions {
             return Ok(());
         }
         let idle_since = |entry: &Entry| {
-            let since = *entry.idle_since.lock().unwrap_or_else(PoisonError::into_inner);
+            let since = entry.idle_since();
             since.filter(|since| limit.now.saturating_duration_since(*since) >= IDLE_TIME)
         };
         let idle = own.iter().filter(|entry| !expects(entry.info.id));
@@ -248,16 +269,38 @@ impl Registry {
         self.entries().by_device.get(device).map_or(0, BTreeSet::len)
     }
 
-    /// The newest session of the device.
+    /// The session of the device on which an order is sent.
+    ///
+    /// As a rule the newest: a device may reconnect before its old connection times out. A gateway may keep a
+    /// pool of which one connection reads orders, so sessions that have left orders unanswered come last, and
+    /// one that has answered comes first while the device still uses it.
     ///
     /// # Errors
     /// When the device is not connected.
     pub fn recipient(&self, device: &DeviceId) -> Result<Recipient, DeliverError> {
+        let habits = self.pending_replies.habits();
         let entries = self.entries();
-        // A device may reconnect before its old connection times out; the new one reaches it.
-        let newest = entries.of_device(device).next_back().ok_or(DeliverError::NotConnected)?;
-        let (device, session, deliveries) = (device.clone(), newest.info.id, newest.deliveries.clone());
-        Ok(Recipient { device, session, deliveries })
+        let sessions: Vec<_> =
+            entries.of_device(device).rev().map(|entry| (entry, habits.of(entry.info.id))).collect();
+        let newest = sessions.first().ok_or(DeliverError::NotConnected)?.0.opened;
+        let rank = |(entry, habit): &(&Entry, Habit)| {
+            let is_known = habit.has_answered && entry.is_heard_since(newest);
+            (habit.unanswered, !is_known)
+        };
+        let (chosen, habit) =
+            sessions.iter().min_by_key(|session| rank(session)).ok_or(DeliverError::NotConnected)?;
+        let others = if habit.has_answered { 0 } else { sessions.len() - 1 };
+        let (device, session, deliveries) = (device.clone(), chosen.info.id, chosen.deliveries.clone());
+        Ok(Recipient { device, session, deliveries, others })
+    }
+
+    /// An order that was sent on this session was not answered in time: others are tried first from now on.
+    pub fn left_unanswered(&self, recipient: &Recipient) {
+        let entries = self.entries();
+        // What is known of a session goes with it.
+        if entries.by_id.contains_key(&recipient.session) {
+            self.pending_replies.habits().unanswered(recipient.session);
+        }
     }
 
     /// Sends a message on a session, unless it expires before the session takes it. Its acknowledgements may
@@ -267,7 +310,7 @@ impl Registry {
     /// When the session has ended, its queue is full, or a message with this MSH-10 is pending.
     pub fn deliver(
         &self,
-        Recipient { device, session, deliveries }: &Recipient,
+        Recipient { device, session, deliveries, .. }: &Recipient,
         Delivery { control_id, application, mode, deadline, frame }: Delivery,
     ) -> Result<Exchange, DeliverError> {
         let exchange = self.pending_replies.expect(device, &control_id, Some(*session), application, mode);
@@ -339,7 +382,14 @@ impl Registry {
                 return Err(refusal);
             }
             let idle_since = Arc::clone(&idle_since);
-            entries.insert(Entry { info, path, deliveries: deliver, withdrawn: withdraw, idle_since });
+            entries.insert(Entry {
+                info,
+                path,
+                deliveries: deliver,
+                withdrawn: withdraw,
+                opened: limit.now,
+                idle_since,
+            });
         }
         let unawaited = self.pending_replies.unawaited().clone();
         let unawaited_permits = Arc::new(Semaphore::new(MAX_UNAWAITED));

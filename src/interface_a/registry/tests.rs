@@ -147,10 +147,89 @@ async fn a_device_that_reconnected_is_reached_on_its_newest_session() {
         deadline: Deadline::after(&clock, jiff::SignedDuration::MAX),
         frame: Bytes::from_static(b"frame"),
     };
-    let mut exchange = registry.deliver(&registry.recipient(&device).unwrap(), delivery).unwrap();
+    let recipient = registry.recipient(&device).unwrap();
+    let mut exchange = registry.deliver(&recipient, delivery).unwrap();
     assert_eq!(new.deliveries.recv().await.unwrap().frame, b"frame"[..]);
     let answer = Acknowledgement { code: Some(AcknowledgementCode::AA), message: MessageId::at(clock.now()) };
-    registry.pending_replies().settle(&device, b"1", answer);
+    registry.pending_replies().settle(recipient.session, &device, b"1", answer);
     assert_eq!(exchange.answer().await, Some(answer));
     assert!(old.deliveries.try_recv().is_err());
+}
+
+/// A device with sessions that were opened a second apart, the oldest first.
+struct Pool {
+    registry: Registry,
+    clock: Clock,
+    sessions: Vec<(SessionId, Channels)>,
+}
+
+impl Pool {
+    fn of(sessions: usize) -> Self {
+        let mut pool = Self { registry: Registry::default(), clock: clock(), sessions: Vec::new() };
+        (0..sessions).for_each(|_| pool.open());
+        pool
+    }
+
+    fn open(&mut self) {
+        self.clock.advance(Duration::from_secs(1));
+        let info = info(&self.clock);
+        let (id, now) = (info.id, self.clock.instant());
+        let limit = SessionLimit { sessions: 64, now };
+        let channels = self.registry.register(info, Arc::default(), limit, || Ok(())).unwrap();
+        channels.set_idle_since(Some(now));
+        self.sessions.push((id, channels));
+    }
+
+    /// Where the next order goes, counted from the oldest session, and how many others may be the right one.
+    fn next(&self) -> (usize, usize) {
+        let recipient = self.recipient();
+        let place = self.sessions.iter().position(|(id, _)| *id == recipient.session).unwrap();
+        (place, recipient.others())
+    }
+
+    fn recipient(&self) -> Recipient {
+        self.registry.recipient(&NAME.parse().unwrap()).unwrap()
+    }
+
+    fn is_heard(&mut self, place: usize) {
+        self.clock.advance(Duration::from_secs(1));
+        self.sessions[place].1.set_idle_since(Some(self.clock.instant()));
+    }
+}
+
+#[test]
+fn a_session_that_leaves_orders_unanswered_comes_after_the_others() {
+    let pool = Pool::of(3);
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        order.push(pool.next());
+        pool.registry.left_unanswered(&pool.recipient());
+    }
+    assert_eq!(order, [(2, 2), (1, 2), (0, 2), (2, 2)]);
+    pool.registry.pending_replies().habits().answered(pool.sessions[0].0);
+    assert_eq!(pool.next(), (0, 0), "it has answered an order");
+}
+
+#[test]
+fn a_session_that_answers_orders_is_preferred_while_the_device_uses_it() {
+    let mut pool = Pool::of(1);
+    pool.registry.pending_replies().habits().answered(pool.sessions[0].0);
+    pool.open();
+    assert_eq!(pool.next(), (1, 1), "the device may have reconnected");
+    pool.is_heard(0);
+    assert_eq!(pool.next(), (0, 0));
+    pool.registry.left_unanswered(&pool.recipient());
+    assert_eq!(pool.next(), (1, 1));
+}
+
+#[test]
+fn nothing_is_remembered_of_a_session_that_is_over() {
+    let mut pool = Pool::of(2);
+    let recipient = pool.recipient();
+    let (id, channels) = pool.sessions.pop().unwrap();
+    pool.registry.left_unanswered(&recipient);
+    assert_eq!(pool.registry.pending_replies().habits().of(id).unanswered, 1);
+    drop(channels);
+    pool.registry.left_unanswered(&recipient);
+    assert_eq!(pool.registry.pending_replies().habits().of(id), Habit::default());
 }

@@ -210,7 +210,7 @@ impl Session {
             let (RecordOutcome::Stored(message) | RecordOutcome::Resend { original: message, .. }) = recorded;
             let acknowledgement = Acknowledgement { code, message: *message };
             let device = self.inbound.device();
-            if !self.pending_replies.settle(device, &control_id, acknowledgement) {
+            if !self.pending_replies.settle(self.id, device, &control_id, acknowledgement) {
                 let unawaited = UnawaitedAnswer::new(device, control_id, acknowledgement, mode);
                 self.effects.extend(unawaited.map(Effect::PassOn));
             }

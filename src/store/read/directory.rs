@@ -73,6 +73,7 @@ fn device(row: &Row) -> Result<Device, StoreError> {
             .map(|text| text.parse().map_err(|_| StoreError::unreadable("device.silent_after")))
             .transpose()?,
         expected: row.get::<i64>("expected")? != 0,
+        receives_orders: row.get::<i64>("receives_orders")? != 0,
         note: row.get("note")?,
         learns_until: row
             .get::<Option<i64>>("learn_until")?
@@ -105,5 +106,5 @@ ORDER BY other.identity, other.device";
 
 const SELECT_DEVICE: &str = "
 SELECT id, kind, status, speaks_for, issuers, acknowledge, silent_after, CAST(expected AS BIGINT) AS expected, note,
-    learn_until, name, ward, model, serial, owner
+    learn_until, name, ward, model, serial, owner, CAST(receives_orders AS BIGINT) AS receives_orders
 FROM device";

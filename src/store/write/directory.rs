@@ -118,7 +118,7 @@ async fn change_rows(connection: &mut impl Connection, change: &DirectoryChange)
                     .bind(device.note.as_str())
                     .bind(silent_after(device).unwrap_or_default())
                     .bind(i64::from(device.expected));
-                let statement = bind_about(statement, device);
+                let statement = bind_rest(statement, device);
                 if connection.execute(statement).await? == 0 {
                     return Err(StoreError::DeviceExists(device.id.clone()));
                 }
@@ -135,7 +135,7 @@ async fn change_rows(connection: &mut impl Connection, change: &DirectoryChange)
                 .bind(device.id.as_str())
                 .bind(silent_after(device).unwrap_or_default())
                 .bind(i64::from(device.expected));
-            let statement = bind_about(statement, device);
+            let statement = bind_rest(statement, device);
             expect_row(&device.id, connection.execute(statement).await?)?;
             // Once it has a list it is enforced, also when the list is cleared again.
             if device.speaks_for.is_empty() { Ok(()) } else { end_learning(connection, &device.id).await }
@@ -185,7 +185,7 @@ async fn merge(
         .bind(kept.id.as_str())
         .bind(silent_after(kept).unwrap_or_default())
         .bind(i64::from(kept.expected));
-    let describe = bind_about(describe, kept);
+    let describe = bind_rest(describe, kept);
     expect_row(&kept.id, connection.execute(describe).await?)?;
     if !kept.speaks_for.is_empty() || kept.learns_until.is_some() {
         end_learning(connection, &kept.id).await?;
@@ -229,6 +229,7 @@ fn device_changed(device: &Device, actor: String) -> Event {
         acknowledge: device.acknowledge,
         silent_after: silent_after(device),
         expected: device.expected,
+        receives_orders: device.receives_orders,
         about: Box::new(device.about.clone()),
         actor,
     }
@@ -244,14 +245,18 @@ fn device_added(device: &Device, actor: &str) -> Event {
         acknowledge: device.acknowledge,
         silent_after: silent_after(device),
         expected: device.expected,
+        receives_orders: device.receives_orders,
         about: Box::new(device.about.clone()),
         actor: actor.to_owned(),
     }
 }
 
-/// Binds what people call the device, in the order of [`About::fields`](crate::authz::About::fields).
-pub(super) fn bind_about(statement: Statement, device: &Device) -> Statement {
-    device.about.fields().into_iter().fold(statement, |statement, (_, text)| statement.bind(text))
+/// Binds what people call the device, in the order of [`About::fields`](crate::authz::About::fields), and
+/// whether it receives orders.
+pub(super) fn bind_rest(statement: Statement, device: &Device) -> Statement {
+    let about = device.about.fields().into_iter();
+    let statement = about.fold(statement, |statement, (_, text)| statement.bind(text));
+    statement.bind(i64::from(device.receives_orders))
 }
 
 /// The identities as text.
@@ -284,8 +289,8 @@ ON CONFLICT (device, identity) DO UPDATE SET
 
 const INSERT_DEVICE: &str = "
 INSERT INTO device (id, kind, status, speaks_for, issuers, acknowledge, note, silent_after, expected,
-    name, ward, model, serial, owner)
-VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12, $13, $14)
+    name, ward, model, serial, owner, receives_orders)
+VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT DO NOTHING";
 
 /// A list, or a time that has passed, says that the entry is enforced. Compared here, so that no other
@@ -296,5 +301,6 @@ WHERE id = $2 AND speaks_for = '[]' AND (learn_until IS NULL OR learn_until > $3
 
 const UPDATE_DEVICE: &str = "
 UPDATE device SET kind = $1, speaks_for = $2, issuers = $3, acknowledge = $4, note = $5,
-    silent_after = nullif($7, ''), expected = $8, name = $9, ward = $10, model = $11, serial = $12, owner = $13
+    silent_after = nullif($7, ''), expected = $8, name = $9, ward = $10, model = $11, serial = $12, owner = $13,
+    receives_orders = $14
 WHERE id = $6";

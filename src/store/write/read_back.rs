@@ -15,7 +15,7 @@ use crate::store::error::StoreError;
 use crate::store::statement::{Statement, json};
 use crate::store::write::chain::ChainedEvent;
 use crate::store::write::connection::Connection;
-use crate::store::write::directory::{DirectoryChange, bind_about, issuers, patterns, silent_after};
+use crate::store::write::directory::{DirectoryChange, bind_rest, issuers, patterns, silent_after};
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::outbox::OutboxChange;
@@ -175,7 +175,7 @@ fn described(entry: &Device) -> Statement {
         .bind(entry.note.as_str())
         .bind(silent_after(entry).unwrap_or_default())
         .bind(i64::from(entry.expected));
-    bind_about(statement, entry)
+    bind_rest(statement, entry)
 }
 
 const SELECT_APPENDED: &str = "
@@ -197,4 +197,4 @@ const SELECT_DESCRIBED: &str = "
 SELECT 1 FROM device
 WHERE id = $1 AND kind = $2 AND speaks_for = $3 AND issuers = $4 AND acknowledge = $5 AND note = $6
     AND coalesce(silent_after, '') = $7 AND expected = $8 AND name = $9 AND ward = $10 AND model = $11
-    AND serial = $12 AND owner = $13";
+    AND serial = $12 AND owner = $13 AND receives_orders = $14";

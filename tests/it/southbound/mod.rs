@@ -4,6 +4,7 @@ mod impersonation;
 mod odd_devices;
 mod restarts;
 mod results;
+mod targets;
 mod withdrawal;
 
 use std::path::PathBuf;
@@ -129,7 +130,7 @@ fn the_operator_learns_what_an_order_lacks_and_strict_does_not_queue_it() {
     let whole = "MSH|^~\\&|P^1^ISO||||20260101120000+0000||RGV^O15^RGV_O15|ORDER-2|P|2.6|||AL|AL|||||X\r\
         PID|||1^^^H^PI||Doe^John\rORC|RE|1|||||||20260101120000+0000||||||||||N1\r\
         RXG|1|||1^Dopamine|250||263762^MDC_DIM_MILLI_L^MDC||||||||10|265266^MDC_DIM_MILLI_L_PER_HR^MDC\r\
-        RXR|^IV\rOBX|1||69986^MDC_DEV_PUMP_INFUS_VMD^MDC||||||||X|||||||A1^^00A037EB2175780F^EUI-64\r";
+        RXR|^IV\rOBX|1||69986^MDC_DEV_PUMP_INFUS_VMD^MDC||||||||X|||||||A1^^00A037FFFE000001^EUI-64\r";
     let (exit, _, warnings) = scene.send(whole, &["--no-wait"]).end();
     assert_eq!((exit, scene.outbox().len(), &*warnings), (0, 1, ""));
 }

@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 167] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 168] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -114,6 +114,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 167] = [
     ("device", "model", "text not null"),
     ("device", "serial", "text not null"),
     ("device", "owner", "text not null"),
+    ("device", "receives_orders", "bigint not null"),
     ("device_revision", "one", "bigint not null"),
     ("device_revision", "value", "bigint not null"),
     ("envelope", "message", "bytea not null"),

@@ -129,6 +129,7 @@ fn scene(roots: &[&Ca], crls: &[Vec<u8>]) -> PeerVerifier {
         acknowledge: AcknowledgeAs::AsAsked,
         silent_after: None,
         expected: false,
+        receives_orders: true,
         note: String::new(),
         learns_until: None,
         about: crate::authz::About::default(),

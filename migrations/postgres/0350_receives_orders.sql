@@ -1,0 +1,2 @@
+-- 0: no order may be queued for the device; it only sends.
+ALTER TABLE device ADD COLUMN receives_orders BIGINT NOT NULL DEFAULT 1;
