@@ -87,6 +87,7 @@ impl Site {
             speaks_for: Vec::new(),
             silent_after: None,
             expected: false,
+            receives_orders: true,
             note: String::new(),
             learns_until: None,
             about: pcd_platform::authz::About::default(),

@@ -8,7 +8,7 @@ use super::event::*;
 use super::{
     Acceptance, ChainHead, Distrust, MessageKind, Permit, SignError, Signature, SignatureVerifier, Signer,
 };
-use crate::authz::{About, DeviceKind, DeviceStatus};
+use crate::authz::{About, Device, DeviceKind};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, PatientKey, Refusal, Searched, SessionId};
 
@@ -34,8 +34,7 @@ pub(crate) fn every_event() -> Vec<Event> {
     let digest = Fingerprint::sha256(b"MSH|");
     let device: DeviceId = "PUMP-1".parse().unwrap();
     let (id, actor) = (|| device.clone(), || "alice".to_owned());
-    let (kind, status) = (DeviceKind::Gateway, DeviceStatus::Active);
-    let speaks_for = || vec!["00A037*".to_owned()];
+    let entry = |acknowledge| Box::new(entry(id(), acknowledge));
     vec![
         Event::PlatformStarted { version: "1.0".to_owned(), listen: vec!["[::]:2575".parse().unwrap()] },
         Event::PlatformStopped { reason: StopReason::Requested },
@@ -106,31 +105,8 @@ pub(crate) fn every_event() -> Vec<Event> {
             others: 0,
             last: None,
         }),
-        Event::DeviceAdded {
-            device: id(),
-            kind,
-            status,
-            speaks_for: speaks_for(),
-            issuers: Vec::new(),
-            acknowledge: AcknowledgeAs::Accept,
-            silent_after: Some("2m".to_owned()),
-            expected: false,
-            receives_orders: false,
-            about: about(),
-            actor: actor(),
-        },
-        Event::DeviceChanged {
-            device: id(),
-            kind,
-            speaks_for: speaks_for(),
-            issuers: Vec::new(),
-            acknowledge: AcknowledgeAs::AsAsked,
-            silent_after: Some("2m".to_owned()),
-            expected: false,
-            receives_orders: false,
-            about: about(),
-            actor: actor(),
-        },
+        Event::DeviceAdded { entry: entry(AcknowledgeAs::Accept), actor: actor() },
+        Event::DeviceChanged { entry: entry(AcknowledgeAs::AsAsked), actor: actor() },
         Event::DeviceSuspended { device: id(), actor: actor() },
         Event::DeviceResumed { device: id(), actor: actor() },
         Event::DeviceRemoved { device: id(), actor: actor() },
@@ -223,14 +199,26 @@ pub(crate) fn peer() -> SocketAddr {
     "192.0.2.7:50123".parse().unwrap()
 }
 
-fn about() -> Box<About> {
-    Box::new(About {
+fn entry(id: DeviceId, acknowledge: AcknowledgeAs) -> Device {
+    Device {
+        kind: DeviceKind::Gateway,
+        speaks_for: vec!["00A037*".parse().unwrap()],
+        acknowledge,
+        silent_after: Some("2m".parse().unwrap()),
+        receives_orders: false,
+        about: about(),
+        ..Device::new(id)
+    }
+}
+
+fn about() -> About {
+    About {
         name: "ICU-14".to_owned(),
         ward: "ICU".to_owned(),
         model: "P7".to_owned(),
         serial: "4711".to_owned(),
         owner: "BME".to_owned(),
-    })
+    }
 }
 
 fn evidence() -> CertificateStatus {

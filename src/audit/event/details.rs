@@ -265,57 +265,27 @@ impl Event {
 
     /// An entry of the device directory, as it was added or changed.
     fn entry_fields(&self) -> Value {
-        let status = match self {
-            Self::DeviceAdded { status, .. } => Some(status.as_str()),
-            _ => None,
-        };
-        let (Self::DeviceAdded {
-            device,
-            kind,
-            speaks_for,
-            issuers,
-            acknowledge,
-            silent_after,
-            expected,
-            receives_orders,
-            about,
-            actor,
-            ..
-        }
-        | Self::DeviceChanged {
-            device,
-            kind,
-            speaks_for,
-            issuers,
-            acknowledge,
-            silent_after,
-            expected,
-            receives_orders,
-            about,
-            actor,
-        }) = self
-        else {
+        let (Self::DeviceAdded { entry, actor } | Self::DeviceChanged { entry, actor }) = self else {
             return Value::Null;
         };
         let mut fields = json!({
-            "device": device.as_str(),
-            "kind": kind.as_str(),
-            "status": status,
-            "speaks-for": speaks_for,
-            "issuers": issuers,
-            "acknowledge": acknowledge.as_str(),
-            "silent-after": silent_after,
-            "expected": expected,
+            "device": entry.id.as_str(),
+            "kind": entry.kind.as_str(),
+            "speaks-for": entry.speaks_for.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "issuers": entry.issuers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "acknowledge": entry.acknowledge.as_str(),
+            "silent-after": entry.silent_after.map(|after| after.to_string()),
+            "expected": entry.expected,
             "actor": actor,
         });
         if let Some(fields) = fields.as_object_mut() {
-            if status.is_none() {
-                fields.remove("status");
+            if matches!(self, Self::DeviceAdded { .. }) {
+                fields.insert("status".to_owned(), entry.status.as_str().into());
             }
-            if !receives_orders {
+            if !entry.receives_orders {
                 fields.insert("receives-orders".to_owned(), false.into());
             }
-            let known = about.fields().into_iter().filter(|(_, text)| !text.is_empty());
+            let known = entry.about.fields().into_iter().filter(|(_, text)| !text.is_empty());
             fields.extend(known.map(|(name, text)| (name.to_owned(), text.into())));
         }
         fields

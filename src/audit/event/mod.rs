@@ -18,8 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use jiff::Timestamp;
 
 use super::chain::{Acceptance, ChainHead, Permit, Signature};
-use crate::authz::{About, DeviceKind, DeviceStatus};
-use crate::hl7::AcknowledgeAs;
+use crate::authz::Device;
 use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, Refusal, SessionId};
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole, UnfitUses, UsageField};
 pub use counted_sessions::CountedSessions;
@@ -235,49 +234,15 @@ pub enum Event {
     FeedsBehindResumed(FeedsBehind),
     /// An entry was added to the directory.
     DeviceAdded {
-        /// Its Common Name.
-        device: DeviceId,
-        /// Device or gateway.
-        kind: DeviceKind,
-        /// Whether it may connect.
-        status: DeviceStatus,
-        /// The identities that it may speak for besides its own.
-        speaks_for: Vec<String>,
-        /// The key hashes of the CAs to which it is bound; empty: any.
-        issuers: Vec<String>,
-        /// Its acknowledgement mode.
-        acknowledge: AcknowledgeAs,
-        /// When it counts as silent; `None`: as configured.
-        silent_after: Option<String>,
-        /// Whether it is missing until it was heard.
-        expected: bool,
-        /// Whether orders may be queued for it.
-        receives_orders: bool,
-        /// What people call it, and where it is.
-        about: Box<About>,
+        /// The entry.
+        entry: Box<Device>,
         /// The actor.
         actor: String,
     },
     /// An entry of the directory was changed.
     DeviceChanged {
-        /// Its Common Name.
-        device: DeviceId,
-        /// Device or gateway.
-        kind: DeviceKind,
-        /// The identities that it may speak for besides its own.
-        speaks_for: Vec<String>,
-        /// The key hashes of the CAs to which it is bound; empty: any.
-        issuers: Vec<String>,
-        /// Its acknowledgement mode.
-        acknowledge: AcknowledgeAs,
-        /// When it counts as silent; `None`: as configured.
-        silent_after: Option<String>,
-        /// Whether it is missing until it was heard.
-        expected: bool,
-        /// Whether orders may be queued for it.
-        receives_orders: bool,
-        /// What people call it, and where it is.
-        about: Box<About>,
+        /// The entry as it is now.
+        entry: Box<Device>,
         /// The actor.
         actor: String,
     },

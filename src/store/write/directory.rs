@@ -221,34 +221,11 @@ fn expect_row(device: &DeviceId, rows: u64) -> Result<(), StoreError> {
 }
 
 fn device_changed(device: &Device, actor: String) -> Event {
-    Event::DeviceChanged {
-        device: device.id.clone(),
-        kind: device.kind,
-        speaks_for: patterns(device),
-        issuers: issuers(device),
-        acknowledge: device.acknowledge,
-        silent_after: silent_after(device),
-        expected: device.expected,
-        receives_orders: device.receives_orders,
-        about: Box::new(device.about.clone()),
-        actor,
-    }
+    Event::DeviceChanged { entry: Box::new(device.clone()), actor }
 }
 
 fn device_added(device: &Device, actor: &str) -> Event {
-    Event::DeviceAdded {
-        device: device.id.clone(),
-        kind: device.kind,
-        status: device.status,
-        speaks_for: patterns(device),
-        issuers: issuers(device),
-        acknowledge: device.acknowledge,
-        silent_after: silent_after(device),
-        expected: device.expected,
-        receives_orders: device.receives_orders,
-        about: Box::new(device.about.clone()),
-        actor: actor.to_owned(),
-    }
+    Event::DeviceAdded { entry: Box::new(device.clone()), actor: actor.to_owned() }
 }
 
 /// Binds what people call the device, in the order of [`About::fields`](crate::authz::About::fields), and
