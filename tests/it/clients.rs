@@ -10,7 +10,7 @@ use crate::harness::{Platform, Site, command_at, eventually, finish, message};
 
 const NAME: &str = "00A037FFFE000001";
 /// Milliseconds that a client waits for an answer. One that comes is waited for no longer.
-const PATIENCE: &str = "3000";
+const TIMEOUT: &str = "3000";
 
 /// A platform, and a device that has the certificate.
 struct Scene {
@@ -25,7 +25,7 @@ impl Scene {
         Self { site, platform }
     }
 
-    /// What a client tells of one message with these MSH-15 and MSH-16.
+    /// What a client prints about one message with these MSH-15 and MSH-16.
     fn send(&self, client: &str, id: &str, [accept, application]: [&str; 2], mode: &str) -> Vec<Value> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let packages = root.join("target/peers/clients");
@@ -45,7 +45,7 @@ impl Scene {
         let mut node = command_at(Path::new("node"));
         node.arg(root.join("tests/peers/clients/client.mjs")).arg(&packages).arg(client);
         node.args([&self.platform.address.ip().to_string(), &self.platform.address.port().to_string()]);
-        node.arg(self.site.trust_bundle()).arg(&own.chain).arg(&own.key).arg(PATIENCE).arg(file);
+        node.arg(self.site.trust_bundle()).arg(&own.chain).arg(&own.key).arg(TIMEOUT).arg(file);
         let output = finish(node, b"", None);
         assert!(output.success, "{}", output.text());
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();

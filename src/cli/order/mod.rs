@@ -22,8 +22,8 @@ pub(super) enum Command {
     /// Exits with 0 when the device acknowledged the order, 1 when the device refused it, and 69 when the
     /// order expired, was withdrawn, or was accepted by a device that did not report its result in time. Also
     /// exits with 1, and queues nothing, when the file cannot be read or holds no HL7 message that can be
-    /// sent, the device is not in the directory, is suspended or receives no orders, or the order names another
-    /// device (OBX-18, or an EUI-64 in MSH-5). Ctrl-C withdraws the order.
+    /// sent, the device is not in the directory, is suspended or receives no orders, or the order names
+    /// another device (OBX-18, or an EUI-64 in MSH-5). Ctrl-C withdraws the order.
     ///
     /// Prints on stderr what an infusion order (PCD-03) lacks by its profile; with `[messages] conformance =
     /// "strict"` such an order is not queued.

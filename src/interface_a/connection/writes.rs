@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::mllp::{CR, FS, VT};
 
-/// Joins what is to be sent into writes, each of which becomes a TLS record of its own: several clients of the
-/// field read one frame of a record and lose the next. So the two acknowledgements of one message (HL7 2.6
+/// Joins what is to be sent into writes, each of which becomes a TLS record of its own: several clients read
+/// one frame of a record and lose the next. So the two acknowledgements of one message (HL7 2.6
 /// ch. 2, 2.9.3.2) leave in two records. Frames that belong to different messages may share one.
 pub(super) fn writes(out: &[Bytes]) -> Vec<Bytes> {
     let frames = out.iter().flat_map(|frames| frames_of(frames).into_iter().enumerate());

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 
-const [packages, client, host, port, roots, chain, key, patience, ...files] = process.argv.slice(2);
+const [packages, client, host, port, roots, chain, key, timeout, ...files] = process.argv.slice(2);
 const tls = { ca: readFileSync(roots), cert: readFileSync(chain), key: readFileSync(key) };
 const texts = files.map((file) => readFileSync(file, 'utf8'));
 const require = createRequire(join(packages, 'package.json'));
@@ -25,7 +25,7 @@ const clients = {
     connection.addEventListener('error', ({ error }) => print({ error: error.message }));
     for (const text of texts) {
       for (const returnAck of ['first', 'application']) {
-        const sent = connection.sendAndWait(Hl7Message.parse(text), { returnAck, timeoutMs: Number(patience) });
+        const sent = connection.sendAndWait(Hl7Message.parse(text), { returnAck, timeoutMs: Number(timeout) });
         const answer = await sent.catch((error) => ({ toString: () => `failed: ${error.message}` }));
         print({ waited: returnAck, answer: answer.toString() });
       }
@@ -43,7 +43,7 @@ const clients = {
     connection.on('error', (error) => print({ error: error.message }));
     for (const text of texts) {
       await connection.sendMessage(new Message({ text }));
-      await late(Number(patience));
+      await late(Number(timeout));
     }
     await connection.close();
   },
