@@ -221,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Performs the effects of the session; what is to be sent goes out in few writes ([`writes`]).
+    /// Performs the effects of the session; what is to be sent goes out in few writes.
     async fn perform(&mut self, tasks: &mut StoreTasks) -> io::Result<Option<SessionEnd>> {
         let (out, end) = self.perform_without_writing(tasks);
         self.write(&out).await?;
