@@ -82,7 +82,6 @@ impl Device {
         let ahead = if fault == Fault::ClockOff { CLOCK_DIFFERENCE } else { Duration::ZERO };
         let message = self.next_message(ahead);
         let counters = self.shared.counters.clone();
-        counters.sent(TRANSACTION);
         self.record(fault, &client.send(message.clone()).await?, ACKNOWLEDGED);
         match fault {
             Fault::Duplicate => {
@@ -104,7 +103,6 @@ impl Device {
     async fn write_slowly(&mut self, mut stream: SecuredStream) -> Result<(), ClientError> {
         let message = self.next_message(Duration::ZERO);
         let frame = [&[VT][..], &message, &[FS, CR]].concat();
-        self.shared.counters.sent(TRANSACTION);
         for chunk in frame.chunks(SLOW_CHUNK) {
             write(&mut stream, chunk).await?;
             sleep(SLOW_INTERVAL).await;
@@ -119,9 +117,7 @@ impl Device {
     async fn read_late(&mut self, stream: SecuredStream) -> Result<(), ClientError> {
         let mut frames = Framed::new(stream, Codec::new(MAX_FRAME_BYTES));
         for _ in 0..LATE_MESSAGES {
-            let message = self.next_message(Duration::ZERO);
-            self.shared.counters.sent(TRANSACTION);
-            frames.send(message).await?;
+            frames.send(self.next_message(Duration::ZERO)).await?;
         }
         sleep(LATE_BY).await;
         for _ in 0..LATE_MESSAGES {
@@ -171,8 +167,10 @@ impl Device {
         message
     }
 
+    /// Counts a message that was answered; one of a refused device has not been sent.
     fn record(&self, fault: Fault, answers: &[Answer], accepted: &str) {
         let counters = &self.shared.counters;
+        counters.sent(TRANSACTION);
         if answers.iter().all(|answer| answer.code.is_positive()) {
             counters.acknowledged(TRANSACTION);
         }

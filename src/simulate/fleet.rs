@@ -83,7 +83,8 @@ fn device(number: u32, vendor: Vendor, behind: u32, fault: Option<Fault>, seed: 
     let position = usize::try_from(number).unwrap_or(usize::MAX) % table.len();
     // A faulty device is a monitor: what it sends depends on its fault alone.
     let member = if fault.is_some() { Some(Kind::Monitor) } else { table.get(position).copied().flatten() };
-    let id = identity(number);
+    // One that is to be unknown must not be in the directory from another run.
+    let id = identity(if fault == Some(Fault::Unknown) { UNKNOWN | number } else { number });
     // Each kind of device has both families.
     let key = if (number / 2 + number / 20).is_multiple_of(2) { KeyFamily::Ecc } else { KeyFamily::Rsa };
     match member {
@@ -160,6 +161,8 @@ const fn behind_gateway(vendor: Vendor) -> &'static [Kind] {
 
 /// The numbers of equipment behind gateways: this bit, the number of the gateway, and eight bits.
 const BEHIND: u32 = 1 << 31;
+/// The numbers of devices that are to be unknown have this bit.
+const UNKNOWN: u32 = 1 << 30;
 /// Equipment behind one gateway.
 pub(super) const MAX_BEHIND: u32 = 200;
 
@@ -208,5 +211,6 @@ mod tests {
         assert!(directory.contains("0253494D00000002,gateway,0253494D800002*,Simulated gateway 00000002,"));
         let unknown = fleet.devices.iter().find(|device| device.fault == Some(Fault::Unknown)).unwrap();
         assert!(!directory.contains(&unknown.id));
+        assert_eq!(unknown.id, "0253494D40000009", "nor is it in that of a larger fleet");
     }
 }

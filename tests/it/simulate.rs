@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
-use pcd_platform::pki::Authority;
+use pcd_platform::model::Clock;
+use pcd_platform::pki::{Authority, CertificateOrder, KeyType, Role, TestPki};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{Platform, Site, binary, establish, eventually, pki, wait_for};
+use crate::harness::{Platform, Site, binary, establish, eventually, fixed_address, pki, wait_for};
 
 /// The folder of the PKI that all tests share.
 fn shared_pki() -> PathBuf {
@@ -115,13 +116,15 @@ fn messages_shaped_like_a_vendors_are_accepted_by_a_strict_platform() {
 
 #[test]
 fn the_summary_counts_what_the_platform_does_about_each_fault() {
-    // Its own PKI: certificates of it are revoked.
+    // Its own PKI: certificates of it are revoked, and the simulation answers for its responder.
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("pki");
-    establish(&dir, &pcd_platform::model::Clock::system());
-    let site = Site::of(&dir);
+    let own = TestPki::init(&dir, &format!("http://{}", fixed_address()), &Clock::system()).unwrap();
+    for key in [KeyType::Ecc, KeyType::Rsa] {
+        own.issue(&CertificateOrder::new("platform", Role::Platform, key)).unwrap();
+    }
+    let site = Site::of(&dir).with("revocation", "allowed-hosts = [\"127.0.0.1\"]");
     let arguments = ["--devices", "16", "--fault", "all"];
-    // The CRL that a revocation publishes is there when the platform starts.
     let list = binary().args(["simulate", "--list", "--pki", dir.to_str().unwrap()]).args(arguments).output();
     let list = list.unwrap();
     assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
@@ -207,7 +210,7 @@ fn infusion_order(control_id: &str) -> String {
 fn a_pki_of_other_cas_and_too_few_open_files_are_refused_before_a_connection() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("pki");
-    let pki = establish(&dir, &pcd_platform::model::Clock::system());
+    let pki = establish(&dir, &Clock::system());
     let run = |limit: &str, more: &[&str]| {
         let simulate = format!("ulimit {limit}; exec \"$0\" simulate --list --pki \"$@\"");
         let output = std::process::Command::new("sh")

@@ -3,6 +3,7 @@
 mod arguments;
 mod enrolment;
 mod live;
+mod responder;
 mod text;
 
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub(super) use super::client::destination;
 use super::{Exit, Failure, Outcome, Output, remote};
 use crate::model::Clock;
 use crate::pki::TestPki;
-use crate::simulate::{Simulation, Summary};
+use crate::simulate::{Fault, Simulation, Summary};
 pub(super) use arguments::Arguments;
 use live::Display;
 
@@ -29,6 +30,7 @@ pub(super) async fn run(
     let pki = own_pki(&arguments, &clock)?;
     let display = Display::new(output);
     display.note(&format!("issuing {} certificates ...", settings.devices));
+    let responding = settings.faults.contains_key(&Fault::Revoked).then(|| pki.clone());
     let preparing = {
         let clock = clock.clone();
         tokio::task::spawn_blocking(move || Simulation::prepare(settings, &pki, &clock))
@@ -43,12 +45,19 @@ pub(super) async fn run(
             enrolment::enrol(&arguments.config, connection, simulation.fleet(), &clock, output).await?;
         display.note(&format!("{added} devices are in the directory"));
     }
+    let responding = match responding {
+        Some(pki) => responder::respond(pki).await?,
+        None => None,
+    };
     let stop = CancellationToken::new();
     let length = arguments.length.and_then(|length| Duration::try_from(length).ok());
     let stopping = tokio::spawn(stop_later(stop.clone(), length));
     let mut display = display.for_devices(simulation.fleet().devices.len());
     let summary = simulation.run(stop, |at, counters| display.show(at, counters)).await;
     stopping.abort();
+    if let Some(task) = responding {
+        task.abort();
+    }
     display.clear();
     output.print(&summary, text::summary)?;
     Ok(exit(&summary))
