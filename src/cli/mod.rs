@@ -67,6 +67,7 @@ use arguments::{Arguments, Command};
 use exit::shown_failure;
 pub use exit::{Exit, Failure, Outcome};
 pub use output::Output;
+use remote::Connection;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -121,13 +122,8 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
     }
 }
 
-async fn dispatch(
-    command: Command,
-    connection: &remote::Connection,
-    output: Output,
-    passed: PassedSockets,
-) -> Outcome {
-    let wanted = connection.wanted();
+async fn dispatch(command: Command, at: &Connection, output: Output, passed: PassedSockets) -> Outcome {
+    let wanted = at.wanted();
     let clock = Clock::system();
     let commands: Arc<dyn CommandLine> = Arc::new(remote::Commands);
     match command {
@@ -179,7 +175,7 @@ async fn dispatch(
         Command::Notify { config, command } => notify::run(&config, command, output, &clock).await,
         Command::Help(arguments) => help::run(arguments, Arguments::command(), output),
         Command::Client(command) => Box::pin(client::run(command, output, clock)).await,
-        Command::Simulate(arguments) => Box::pin(simulate::run(arguments, connection, output, clock)).await,
+        Command::Simulate(arguments) => Box::pin(simulate::run(arguments, at, output, clock)).await,
     }
 }
 
