@@ -23,9 +23,11 @@ mod reload;
 mod removals;
 mod retention;
 mod retention_pace;
+mod retention_size;
 mod revocation;
 mod running;
 mod service_manager;
+mod size_watch;
 mod store_wait;
 mod tasks;
 pub mod telemetry;
@@ -77,6 +79,8 @@ pub struct Platform {
     people: Arc<PeopleAcceptor>,
     revocation: Engine,
     clock_watch: clock_watch::ClockWatch,
+    /// Limits of messages by size.
+    sizes: size_watch::SizeWatch,
     last_reload: last_reload::LastReload,
     /// Which receivers of notifications fail.
     notifications: notify::Status,
@@ -146,6 +150,7 @@ impl Platform {
             people,
             revocation,
             clock_watch: clock_watch::ClockWatch::default(),
+            sizes: size_watch::SizeWatch::default(),
             last_reload: last_reload::LastReload::default(),
             notifications: notify::Status::default(),
         };

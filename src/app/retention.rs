@@ -7,6 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Platform;
 use super::retention_pace::{Allowance, Pace};
+use super::retention_size::{KINDS, NEVER_BY_SIZE};
+use super::size_watch::LimitedKind;
 use crate::audit::MessageKind;
 use crate::audit_forwarder;
 use crate::config::{self, Retain};
@@ -32,6 +34,12 @@ impl Platform {
             self.metrics.housekeeping.retention_pruned_total.with_label_values(&[table.label()]);
             self.metrics.housekeeping.retention_backlog_seconds.with_label_values(&[table.label()]);
         }
+        for kind in KINDS {
+            let metrics = &self.metrics.housekeeping;
+            metrics.retention_by_size_total.with_label_values(&[kind.name()]);
+            metrics.retention_size_bytes.with_label_values(&[kind.name()]);
+            metrics.retention_size_limit_bytes.with_label_values(&[kind.name()]);
+        }
     }
 
     /// A sender that repeats a message is acknowledged for a copy that stays long enough.
@@ -39,7 +47,9 @@ impl Platform {
         let config = self.config.load();
         // Whatever kind of accepted message it is.
         let [accepted, _, large] = config.store.message_ages();
-        let shortest = [accepted, large].into_iter().flatten().min();
+        let [accepted_size, _, large_size] = config.store.message_sizes();
+        let by_size = accepted_size.or(large_size).map(|_| NEVER_BY_SIZE);
+        let shortest = [accepted, large, by_size].into_iter().flatten().min();
         self.store.messages_stay(shortest.and_then(|time| Duration::try_from(time).ok()));
     }
 
@@ -89,14 +99,41 @@ impl Platform {
                 Err(error) => warn(Table::Messages.label(), &error),
             }
         }
+        if let Err(error) = self.measure_sizes(time.now).await {
+            warn("sizes", &error);
+        }
         for ((table, retain), pace) in TABLES.into_iter().zip(ages).zip(paces) {
-            let Some(cutoff) = cutoff(time.now, retain) else { continue };
-            match self.before(table, cutoff, time.release_before, pace).await {
-                Ok(Some((oldest, before))) => self.prune_table(table, oldest, before).await,
-                Ok(None) => {}
-                Err(error) => warn(table.label(), &error),
+            let (by_age, limited) = (cutoff(time.now, retain), self.limited(table));
+            let by_size = limited.as_ref().and_then(LimitedKind::cutoff);
+            let Some(cutoff) = by_age.max(by_size) else { continue };
+            let pass = async {
+                let Some((oldest, before)) = self.before(table, cutoff, time.release_before, pace).await?
+                else {
+                    return Ok(());
+                };
+                // What has reached its age anyway is no removal by size.
+                let limited = limited.filter(|_| by_age.is_none_or(|by_age| before > by_age));
+                if let Some(limited) = &limited {
+                    self.record_removal_by_size(limited, before).await?;
+                }
+                self.prune_table(table, oldest, before, limited.is_some()).await;
+                Ok(())
+            };
+            if let Err(error) = pass.await {
+                warn(table.label(), &error);
             }
         }
+    }
+
+    /// What is known of the limit of the table by size.
+    fn limited(&self, table: Table) -> Option<LimitedKind> {
+        let kind = match table {
+            Table::Messages => MessageKind::Accepted,
+            Table::Rejected => MessageKind::Rejected,
+            Table::Large => MessageKind::Large,
+            Table::Audit => return None,
+        };
+        self.sizes.of(kind)
     }
 
     /// The time of the oldest row, and the time before which rows are removed by this pass; `None`: no row
@@ -136,7 +173,7 @@ impl Platform {
 
     /// Removes rows batch by batch. The pause after a batch is as long as the batch took: senders have the
     /// store for at least half of the time.
-    async fn prune_table(&self, table: Table, oldest: Timestamp, before: Timestamp) {
+    async fn prune_table(&self, table: Table, oldest: Timestamp, before: Timestamp, by_size: bool) {
         // Identifiers are more precise than the time of one.
         let from = oldest.checked_sub(SignedDuration::from_secs(1)).ok();
         loop {
@@ -164,6 +201,10 @@ impl Platform {
                         .retention_pruned_total
                         .with_label_values(&[table.label()])
                         .inc_by(rows);
+                    if by_size && let Some(LimitedKind { kind, .. }) = self.limited(table) {
+                        let counter = &self.metrics.housekeeping.retention_by_size_total;
+                        counter.with_label_values(&[kind.name()]).inc_by(rows);
+                    }
                     let is_last = match table {
                         // A batch of messages that are expensive to delete is smaller.
                         Table::Messages | Table::Rejected | Table::Large => rows == 0,

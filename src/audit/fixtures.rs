@@ -52,6 +52,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::CertificatesChanged { old: Vec::new(), new: installed() },
         Event::ClockUnconfirmed { clock: at, expected: Timestamp::UNIX_EPOCH },
         Event::ClockConfirmed { clock: at, release_before: at, actor: actor() },
+        Event::SizeLimitReached(SizeLimit { kind: MessageKind::Large, bytes: 7, limit: 5, before: at }),
         Event::ConnectionAccepted {
             session,
             peer: peer(),
@@ -62,6 +63,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         },
         Event::ConnectionRefused {
             peer: peer(),
+            balancer: None,
             refusal: Refusal::Revoked,
             certificate: Some(certificate()),
             extension: None,
@@ -169,7 +171,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             actor: actor(),
         },
         Event::AuditPruned { link: ChainHead::START, before: at },
-        Event::AuditRowsLost { count: 7, first: at, last: at },
+        Event::AuditRowsLost(LostRows { count: 7, first: at, last: at }),
         Event::AuditDiverged {
             finding: ChainFinding::StoreBehind,
             node: Some(node()),

@@ -13,9 +13,9 @@ pub use chain::{
 };
 pub use event::{
     Certificate, CertificateStatus, ChainFinding, ChainVerdict, ConfigurationFault, ContentSearch,
-    CountedSessions, Event, ExportFormat, FeedsBehind, Installed, InstalledRole, Logout, RefusalCount,
-    RefusedLook, RefusedPeers, ReloadedBy, RemovedMessages, ReplacedCopy, Selection, SessionEnd, SettledBy,
-    Settlement, StopReason, UnfitUses, UsageField, ViewedAs,
+    CountedSessions, Event, ExportFormat, FeedsBehind, Installed, InstalledRole, Logout, LostRows,
+    RefusalCount, RefusedLook, RefusedPeers, ReloadedBy, RemovedMessages, ReplacedCopy, Selection,
+    SessionEnd, SettledBy, Settlement, SizeLimit, StopReason, UnfitUses, UsageField, ViewedAs,
 };
 
 #[cfg(test)]

@@ -24,6 +24,9 @@ pub(super) struct Target {
     pub(super) socket: PathBuf,
     /// The store that the command means, for the header; `None`: that of the platform, whichever it is.
     pub(super) meant: Option<HeaderValue>,
+    /// The account of the store's file, which alone can serve it beside root; `None`: not known to this
+    /// command.
+    pub(super) owner: Option<u32>,
 }
 
 impl Target {
@@ -41,7 +44,7 @@ pub(super) fn is_another_store(failure: &Failure) -> bool {
 /// Reads `path` from the platform that serves the socket.
 pub(super) async fn get(target: &Target, path: &str) -> Result<Bytes, Failure> {
     let socket = &target.socket;
-    let stream = connect(socket).await?;
+    let stream = connect(target).await?;
     let asked = exchange(stream, target.meant.as_ref(), Method::GET, path, Bytes::new());
     match tokio::time::timeout(TIMEOUT, asked).await {
         Ok(answer) => answer,
@@ -58,17 +61,17 @@ pub(super) async fn get(target: &Target, path: &str) -> Result<Bytes, Failure> {
 
 /// Resolves when the platform gives no sign of life: it does not answer another request in time. A command
 /// may take as long as it likes; one that waits for a process that is stopped would wait forever.
-pub(super) async fn silence(socket: &Path) -> Failure {
+pub(super) async fn silence(target: &Target) -> Failure {
     loop {
         tokio::time::sleep(SIGN_OF_LIFE_INTERVAL).await;
         let sign = async {
-            let stream = connect(socket).await?;
+            let stream = connect(target).await?;
             let sent = send(stream, None, Method::GET, "/livez", Bytes::new()).await;
             sent.map_err(|error| Failure::new(Exit::Unavailable, error))
         };
         // Whatever it answers. That it has ended, the request itself learns.
         if tokio::time::timeout(TIMEOUT, sign).await.is_err() {
-            return no_sign_of_life(socket);
+            return no_sign_of_life(&target.socket);
         }
     }
 }
@@ -85,7 +88,8 @@ fn no_sign_of_life(socket: &Path) -> Failure {
 }
 
 /// A connection to the platform. A process that is stopped accepts some, and then none.
-pub(super) async fn connect(socket: &Path) -> Result<UnixStream, Failure> {
+pub(super) async fn connect(target: &Target) -> Result<UnixStream, Failure> {
+    let socket = target.socket.as_path();
     let connected = tokio::time::timeout(TIMEOUT, UnixStream::connect(socket)).await;
     let connected = connected.map_err(|_| no_sign_of_life(socket))?.map_err(|error| {
         let shown = socket.display();
@@ -103,15 +107,17 @@ pub(super) async fn connect(socket: &Path) -> Result<UnixStream, Failure> {
         };
         Failure::new(Exit::Unavailable, error)
     })?;
-    trusted(connected, socket)
+    trusted(connected, target)
 }
 
-/// The connection, if the platform is at its other end: root, the owner of the socket's folder, or this
-/// account. Another account that listens there would learn what is asked, and get the files of an order.
+/// The connection, if the platform is at its other end: root, the owner of the socket's folder, who also owns
+/// the store's file where this command sees it, or this account. Another account that listens there would
+/// learn what is asked, get the files of an order, and answer as if all were well.
 ///
 /// # Errors
 /// When another account serves the socket, or all users can put one into its folder.
-pub(super) fn trusted(stream: UnixStream, socket: &Path) -> Result<UnixStream, Failure> {
+pub(super) fn trusted(stream: UnixStream, target: &Target) -> Result<UnixStream, Failure> {
+    let socket = target.socket.as_path();
     let examine = || -> std::io::Result<(u32, u32, u32)> {
         let path = std::fs::canonicalize(socket)?;
         let folder = std::fs::metadata(path.parent().unwrap_or(&path))?;
@@ -123,16 +129,31 @@ pub(super) fn trusted(stream: UnixStream, socket: &Path) -> Result<UnixStream, F
             anyhow::Error::new(error).context(format!("cannot find out who serves the socket {shown}"));
         Failure::new(Exit::Unavailable, error)
     })?;
-    if is_trusted(server, owner, mode) {
+    let is_of_folder = is_trusted(server, owner, mode);
+    if is_of_folder && is_owner(server, target.owner) {
         return Ok(stream);
     }
     let account = accounts::actor(server, None);
-    let error = anyhow!(
-        "the socket {shown} is served by the account {account} (uid {server}), which is neither root nor the owner \
+    let error = if is_of_folder {
+        anyhow!(
+            "the socket {shown} is served by the account {account} (uid {server}), which is neither root nor the \
+             owner of the store that the configuration names (uid {}): nothing was sent; to open that store itself, \
+             add --offline; if the platform of that account is meant, add --running",
+            target.owner.unwrap_or_default()
+        )
+    } else {
+        anyhow!(
+            "the socket {shown} is served by the account {account} (uid {server}), which is neither root nor the owner \
          of its folder (uid {owner}, mode {:04o}): nothing was sent",
-        mode & 0o7777
-    );
+            mode & 0o7777
+        )
+    };
     Err(Failure::new(Exit::Refused, error))
+}
+
+/// Whether the account `server` could read the store of this owner.
+fn is_owner(server: u32, owner: Option<u32>) -> bool {
+    server == 0 || owner.is_none_or(|owner| owner == server)
 }
 
 /// Whether the account `server` is the one that may serve a socket in a folder of `owner` with this mode.
@@ -226,6 +247,8 @@ mod tests {
         assert!(!is_trusted(4712, 4711, 0o750), "another account");
         assert!(!is_trusted(4712, 0, 0o1777), "in a folder of all users");
         assert!(!is_trusted(4712, 4712, 0o1777), "who lets all users write there");
+        assert!(is_owner(0, Some(4711)) && is_owner(4711, Some(4711)) && is_owner(4711, None));
+        assert!(!is_owner(4712, Some(4711)), "an account that could not open the store");
     }
 
     #[tokio::test]
@@ -233,7 +256,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("admin.sock");
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        assert!(connect(&path).await.is_ok());
+        let own = rustix::process::geteuid().as_raw();
+        let target = |owner| Target { socket: path.clone(), meant: None, owner };
+        assert!(connect(&target(None)).await.is_ok());
+        assert!(connect(&target(Some(own))).await.is_ok());
+        // Another account owns the store; root could serve it all the same.
+        assert_eq!(connect(&target(Some(own + 1))).await.is_ok(), own == 0);
     }
 
     #[test]

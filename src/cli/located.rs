@@ -1,6 +1,7 @@
 //! Where the running platform is, also when the configuration cannot be used.
 
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use super::config_file::{ConfigFile, INSTALLED_SOCKET};
 use super::{Exit, Failure};
 use crate::config::{Config, ConfigError};
 use crate::http::served_socket;
+use crate::store::Store;
 
 /// What the command line names of the platform.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,7 +41,8 @@ impl Located {
     pub(super) fn find(file: &ConfigFile, wanted: Wanted<'_>) -> Result<Self, Failure> {
         let target = |socket, config: Option<&Config>| {
             let meant = if wanted.running { None } else { file.meant_store(config) };
-            Some(Target { socket, meant })
+            let owner = config.filter(|_| !wanted.running).and_then(owner_of_store);
+            Some(Target { socket, meant, owner })
         };
         if let Some(socket) = wanted.socket {
             // It names the platform; only a store that is named as well is compared.
@@ -85,6 +88,12 @@ impl Located {
             Failure::new(Exit::Config, anyhow!("admin.socket is \"none\": no command reaches the platform"))
         })
     }
+}
+
+/// The account of the store's file: beside root, the only one that can serve it.
+fn owner_of_store(config: &Config) -> Option<u32> {
+    let file = Store::file_at(&config.store.url)?;
+    std::fs::metadata(file).ok().map(|metadata| metadata.uid())
 }
 
 /// The socket of the running platform; `None` when the configuration has none. After a change of

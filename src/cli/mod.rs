@@ -147,7 +147,7 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
         }
         Command::Message { config, command } => {
             let store = config.open_store(&clock, output).await?;
-            let outcome = message::run(command, || config.load(), &store, output).await;
+            let outcome = Box::pin(message::run(command, || config.load(), &store, output)).await;
             store.close().await;
             outcome
         }

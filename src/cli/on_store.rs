@@ -12,7 +12,7 @@ pub(super) async fn on_store(command: Command, config: &Config, store: &Store, o
     let load = || Ok(config.clone());
     match command {
         Command::Device { command, .. } => device::run(command, load, store, output).await,
-        Command::Message { command, .. } => message::run(command, load, store, output).await,
+        Command::Message { command, .. } => Box::pin(message::run(command, load, store, output)).await,
         Command::Order { command, .. } => order::run(command, config, store, output).await,
         Command::Audit { command, .. } => {
             let verifier = || Err(anyhow!("this verifies nothing").into());

@@ -7,7 +7,6 @@ use clap::Args;
 use hyper::Method;
 use serde_json::Value;
 
-use super::admin_client::Target;
 use super::config_file::ConfigFile;
 use super::located::{Located, Wanted};
 use super::{Exit, Failure, Outcome, Output, admin_client};
@@ -21,12 +20,13 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments, wanted: Wanted<'_>, output: Output) -> Outcome {
     let located = Located::find(&arguments.config, wanted)?;
     located.warn();
-    let Target { socket, meant } = located.required()?;
-    let stream = admin_client::connect(socket).await?;
-    let asked = admin_client::exchange(stream, meant.as_ref(), Method::POST, "/api/page-links", Bytes::new());
+    let target = located.required()?;
+    let stream = admin_client::connect(target).await?;
+    let asked =
+        admin_client::exchange(stream, target.meant.as_ref(), Method::POST, "/api/page-links", Bytes::new());
     let answer = tokio::select! {
         answer = asked => answer?,
-        silent = admin_client::silence(socket) => return Err(silent),
+        silent = admin_client::silence(target) => return Err(silent),
     };
     let link: Value = serde_json::from_slice(&answer)
         .map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("/api/page-links")))?;

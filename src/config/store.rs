@@ -42,6 +42,15 @@ pub struct Store {
     pub retain_rejected: Option<Retain>,
     /// Retention of large accepted messages, where it is shorter.
     pub retain_large: Option<Retain>,
+    /// The bytes of accepted messages, large ones among them, beyond which the oldest go before their age.
+    #[serde(with = "quantity::optional_size")]
+    pub retain_messages_size: Option<u64>,
+    /// The same of rejected messages.
+    #[serde(with = "quantity::optional_size")]
+    pub retain_rejected_size: Option<u64>,
+    /// The same of large accepted messages.
+    #[serde(with = "quantity::optional_size")]
+    pub retain_large_size: Option<u64>,
     /// Accepted messages of this size and more are large.
     #[serde(with = "quantity::size")]
     pub large_from: usize,
@@ -72,6 +81,9 @@ impl Default for Store {
             retain_messages: Retain::For(Duration::from_hours(30 * 24)),
             retain_rejected: None,
             retain_large: None,
+            retain_messages_size: None,
+            retain_rejected_size: None,
+            retain_large_size: None,
             large_from: 256 << 10,
             retain_audit: Retain::Forever,
             max_clock_difference: Duration::from_hours(3 * 24),
@@ -101,6 +113,12 @@ impl Store {
     #[must_use]
     pub fn message_ages(&self) -> [Option<SignedDuration>; 3] {
         [self.retain_messages, self.retain_rejected(), self.retain_large()].map(Retain::age)
+    }
+
+    /// The limits by size of accepted, rejected and large messages, in bytes; `None`: there is none.
+    #[must_use]
+    pub const fn message_sizes(&self) -> [Option<u64>; 3] {
+        [self.retain_messages_size, self.retain_rejected_size, self.retain_large_size]
     }
 }
 
@@ -249,6 +267,9 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("store.retain-messages", ReloadClass::Applied).retention(),
     Key::new("store.retain-rejected", ReloadClass::Applied).retention(),
     Key::new("store.retain-large", ReloadClass::Applied).retention(),
+    Key::new("store.retain-messages-size", ReloadClass::Applied).bytes(MIN_SIZE..=MAX_SIZE),
+    Key::new("store.retain-rejected-size", ReloadClass::Applied).bytes(MIN_SIZE..=MAX_SIZE),
+    Key::new("store.retain-large-size", ReloadClass::Applied).bytes(MIN_SIZE..=MAX_SIZE),
     Key::new("store.large-from", ReloadClass::Applied).bytes(16 << 10..=256 << 20),
     Key::new("store.retain-audit", ReloadClass::Applied).retention(),
     Key::new("store.max-clock-difference", ReloadClass::Applied).timeout(),
@@ -256,3 +277,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("store.max-migration-rows", ReloadClass::Restart),
     Key::new("store.max-migration-time", ReloadClass::Restart).timeout(),
 ];
+
+/// The smallest and the largest limit by size.
+const MIN_SIZE: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 50;

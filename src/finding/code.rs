@@ -135,6 +135,9 @@ codes! {
     /// The disk of the store will be full soon.
     DiskFilling, "disk-filling", Urgent,
         "give the store more space, or shorten `store.retain-messages`";
+    /// Messages of a kind take nearly their limit by size, or are removed by it.
+    SizeLimitNear, "size-limit-near", Attention,
+        "give the kind more room (`store.retain-messages-size` and its like), or find the device that sends so much; `pcd-platform store retention` shows what goes";
     /// The last backup is old, or there is none.
     BackupOld, "backup-old", Attention,
         "make one: `pcd-platform store backup FILE`, and let a timer repeat it";

@@ -247,6 +247,7 @@ const PAGES: &[HelpPage] = pages![
     "segment-missing",
     "segment-sequence",
     "shutting-down",
+    "size-limit-near",
     "socket-unreachable",
     "socket-unusable",
     "staple-missing",

@@ -17,6 +17,7 @@ use super::device_limits::{DeviceLimits, DeviceShare, NotStored};
 use super::frame_memory::FrameMemory;
 use super::handshakes::{Handshakes, Outcome};
 use super::opening::Opening;
+use super::proxy::Origin;
 use super::refusal_log::RefusalLog;
 use super::refusals::Refusals;
 use super::refused_peer::RefusedPeer;
@@ -142,7 +143,7 @@ impl InterfaceA {
             Outcome::Refused(refused) if refused.certificate.is_none() && is_health_check => {
                 self.count_unrecorded("health-check");
             }
-            Outcome::Refused(refused) => Box::pin(self.refuse(origin.address, refused)).await,
+            Outcome::Refused(refused) => Box::pin(self.refuse(origin, refused)).await,
             Outcome::Silent if is_health_check => self.count_unrecorded("health-check"),
             Outcome::Silent => self.count_unrecorded("silent"),
             Outcome::Ended => {}
@@ -268,7 +269,8 @@ impl InterfaceA {
                 ..RefusalFacts::default()
             }),
         };
-        self.refuse(peer.address(), refused).await;
+        let origin = Origin { balancer: peer.balancer(), ..Origin::direct(peer.address()) };
+        self.refuse(origin, refused).await;
         close(&mut stream).await;
     }
 
@@ -299,7 +301,8 @@ impl InterfaceA {
         }
     }
 
-    async fn refuse(self, address: SocketAddr, refused: HandshakeError) {
+    async fn refuse(self, origin: Origin, refused: HandshakeError) {
+        let address = origin.address;
         let metrics = &self.services.metrics;
         metrics.handshakes_total.with_label_values(&["refused", refused.refusal.code()]).inc();
         metrics.connections_total.with_label_values(&[refused.refusal.code()]).inc();
@@ -311,7 +314,7 @@ impl InterfaceA {
         if refused.refusal == Refusal::UnknownDevice && self.config.load().devices.unknown == Unknown::Enrol {
             self.enrol(&refused).await;
         }
-        self.refusals.record(peer, address, &refused).await;
+        self.refusals.record(peer, origin, &refused).await;
     }
 
     /// Adds an unknown device to the directory as suspended; an operator may resume it.

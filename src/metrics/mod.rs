@@ -136,6 +136,13 @@ pub struct Housekeeping {
     pub clock_confirmed: IntGauge,
     /// How far retention is behind, in seconds, by `what`: `messages`, `rejected` or `audit`.
     pub retention_backlog_seconds: IntGaugeVec,
+    /// Rows that were removed by passes in which a limit by size decided; `what` is `accepted`, `rejected` or
+    /// `large`.
+    pub retention_by_size_total: CounterVec,
+    /// Bytes of the messages of all hours that have ended, where there is a limit by size; by `what`.
+    pub retention_size_bytes: IntGaugeVec,
+    /// The limit, in bytes; 0: none.
+    pub retention_size_limit_bytes: IntGaugeVec,
     /// Present findings, by [`Code`](crate::finding::Code).
     pub findings: IntGaugeVec,
     /// Devices of the directory by `state`: a [`DeviceState`](crate::fleet::DeviceState).
@@ -269,6 +276,9 @@ impl Housekeeping {
             retention_pruned_total: r.counters("retention_pruned_total", PRUNED, &["what"])?,
             clock_confirmed: r.gauge("clock_confirmed", CLOCK)?,
             retention_backlog_seconds: r.gauges("retention_backlog_seconds", BACKLOG, &["what"])?,
+            retention_by_size_total: r.counters("retention_by_size_total", BY_SIZE, &["what"])?,
+            retention_size_bytes: r.gauges("retention_size_bytes", SIZE_BYTES, &["what"])?,
+            retention_size_limit_bytes: r.gauges("retention_size_limit_bytes", SIZE_LIMIT, &["what"])?,
             findings: r.gauges("findings", FINDINGS, &["code"])?,
             devices: r.gauges("devices", DEVICES, &["state"])?,
             device_certificates_ending: r.gauges(DEVICE_CERTIFICATES, ENDING, &["within"])?,
@@ -319,6 +329,9 @@ const CORRECTED: &str = "Messages for devices whose outcome a later answer chang
 const PRUNED: &str = "Rows that reached their age and were removed";
 const CLOCK: &str = "1: the clock of the machine is believed; 0: it is not, and retention removes nothing";
 const BACKLOG: &str = "By how much the oldest row exceeds its age, in seconds";
+const BY_SIZE: &str = "Rows that were removed by passes in which a limit by size decided";
+const SIZE_BYTES: &str = "Bytes of the messages of all hours that have ended, where there is a limit by size";
+const SIZE_LIMIT: &str = "The limit by size, in bytes; 0: none";
 const DEVICES: &str = "Devices of the directory, by how they stand";
 const DEVICE_CERTIFICATES: &str = "device_certificates_ending";
 const ENDING: &str =

@@ -207,7 +207,7 @@ impl Facts<'_> {
         let keys = || Html::text(&self.list("keys").join(", "));
         let tone = match event {
             "configuration-refused" | "audit-diverged" | "audit-rows-lost" | "copy-replaced" => Tone::Bad,
-            "clock-unconfirmed" => Tone::Watch,
+            "clock-unconfirmed" | "size-limit-reached" => Tone::Watch,
             _ => Tone::Quiet,
         };
         let why = match event {

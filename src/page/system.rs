@@ -43,8 +43,9 @@ pub(super) async fn show(State(state): Pages, visitor: Visitor) -> Result<Respon
     let room = state.live().glance().store;
     let full = full(&frame, room.as_ref());
     let view = ServerView::new(state.store(), report.as_ref());
-    let ages = state.config().load().store.message_ages();
-    let next = RemovalView::all(state.store(), ages, frame.times.now()).await.or_failure(&frame)?;
+    let config = state.config().load_full();
+    let (ages, sizes) = (config.store.message_ages(), config.store.message_sizes());
+    let next = RemovalView::all(state.store(), ages, sizes, frame.times.now()).await.or_failure(&frame)?;
     let page_of = SystemPage {
         process: process(&state, &frame),
         store: store(&state, report.as_ref(), &milestones, &frame, &full),
@@ -192,9 +193,10 @@ fn removals(next: &[RemovalView], frame: &Frame) -> Table {
             moment(&next.oldest),
             moment(&next.next_at),
             Html::text(&format!("{more}{}", grouped(next.within_a_day))),
+            frame.times.sentence(&next.size_in_words(str::to_owned).unwrap_or_default()),
         ]
     });
-    let columns = ["Messages", "Stay", "Oldest", "Goes", "Go within a day"];
+    let columns = ["Messages", "Stay", "Oldest", "Goes", "Go within a day", "Size"];
     Table::new("What retention removes next", &columns, "").with(rows)
 }
 

@@ -36,6 +36,7 @@ pub use migration::policy::MigrationPolicy;
 pub use operations::audit::Recorded;
 pub use operations::inspect::Inspection;
 pub use operations::verify::{ChainReport, HeadReport};
+pub use operations::volume::Volumes;
 pub use own_chain::{ChainNote, Divergence, EndFile, OtherFault, OwnChain, RememberedEnd, WhenBehind};
 pub use place::{FilePlace, Sameness, StorePlace};
 pub use read::changes::DirectoryChanges;
@@ -59,6 +60,7 @@ pub use records::removals::{NextRemoval, Removals};
 pub use records::scan::Scanned;
 pub use records::size::{DiskSize, StoreSize};
 pub use records::unfit_certificate::UnfitCertificate;
+pub use records::volume::{HourVolume, Volume};
 pub use server::clock::{ClockDifference, LARGE_CLOCK_DIFFERENCE};
 pub use server::report::{NodeClock, ServerReport};
 

@@ -138,6 +138,7 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
         "sessions-counted",
         "clock-unconfirmed",
         "clock-confirmed",
+        "size-limit-reached",
         "audit-rows-lost",
         "audit-diverged",
         "audit-end-accepted",

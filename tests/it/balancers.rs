@@ -105,6 +105,8 @@ fn devices_reach_the_platform_through_haproxy_and_nginx_under_their_own_addresse
         finish(s_client(&site, balancer.address, Some(&stranger), &["-bind", &bind]), b"", Some(b"never"));
         let (reason, peer) = next_refusal(&platform, known);
         assert!(reason == "unknown-device" && peer.starts_with(&format!("{from}:")), "{reason} {peer}");
+        let row = refusals(&platform).remove(0);
+        assert_eq!(row["details"]["balancer"], "127.0.0.1", "{kind:?}: {row}");
         let mut why = Value::Null;
         eventually("the address leads to the refusal", || {
             let (_, stdout, _) = platform.cli().try_run(&["--json", "device", "why", "STRANGER"]);

@@ -11,7 +11,7 @@ use crate::harness::{Cli, Platform, Site, Wire, eventually, framed, message, wai
 const NAME: &str = "00A037FFFE000001";
 
 /// A site whose platform and commands read a clock that [`set`] moves.
-fn with_clock(site: Site) -> Site {
+pub fn with_clock(site: Site) -> Site {
     let file = site.path().join("clock");
     std::fs::write(&file, "+0").unwrap();
     site.with_environment("LD_PRELOAD", faketime())
@@ -28,7 +28,7 @@ fn faketime() -> PathBuf {
 }
 
 /// Sets the clock of the site this far from the true time: `+31d`, `-6h`.
-fn set(site: &Site, offset: &str) {
+pub fn set(site: &Site, offset: &str) {
     // Renamed, so that no process reads half of it.
     let (new, file) = (site.path().join("clock.new"), site.path().join("clock"));
     std::fs::write(&new, offset).unwrap();

@@ -96,6 +96,7 @@ mod renewal;
 mod restore;
 mod resumption;
 mod retention;
+mod retention_by_size;
 mod revocation;
 mod revocation_hostile;
 mod rights;

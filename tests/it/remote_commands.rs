@@ -300,6 +300,40 @@ fn a_command_sends_nothing_to_a_socket_of_another_account() {
     false_platform.wait().unwrap();
 }
 
+#[test]
+fn a_command_sends_nothing_to_an_account_that_owns_the_folder_of_state_and_not_the_store() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let site = Site::new().with("store", "node = \"ward-7\"");
+    let cli = crate::harness::Cli::of(&site);
+    std::fs::set_permissions(site.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = site.path().join("data/audit");
+    std::fs::create_dir_all(&folder).unwrap();
+    for path in [site.path().join("data"), folder.clone()] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    std::os::unix::fs::chown(&folder, Some(4_000_011), Some(4_000_011)).unwrap();
+    let script = "import socket, sys\n\
+                  s = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen()\nprint('listens', flush=True)\n\
+                  s.settimeout(60)\n\
+                  while True:\n  print(s.accept()[0].recv(100), flush=True)";
+    let mut python = crate::harness::tool("python3", "python3");
+    let socket = folder.join("admin-ward-7.sock");
+    python.args(["-c", script]).arg(&socket).uid(4_000_011).gid(4_000_011);
+    let mut false_platform = python.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(false_platform.stdout.take().unwrap()));
+    assert_eq!(lines.next().unwrap().unwrap(), "listens");
+    for words in [&["status"][..], &["device", "list"]] {
+        let (exit, printed, error) = cli.try_run(words);
+        assert_eq!((exit.code(), printed.as_str()), (Some(77), ""), "{words:?}: {error}");
+        assert!(error.contains("owner of the store") && error.contains("nothing was sent"), "{error}");
+    }
+    false_platform.kill().unwrap();
+    false_platform.wait().unwrap();
+    assert!(lines.all(|line| line.unwrap() == "b''"), "no byte came");
+}
+
 /// `order send`, lists, and what reads the platform's state.
 #[test]
 fn a_command_does_not_wait_for_a_platform_that_is_stopped() {

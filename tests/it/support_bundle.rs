@@ -7,7 +7,7 @@ use std::path::Path;
 
 use pcd_platform::pki::KeyType;
 
-use crate::harness::{Site, Wire, framed};
+use crate::harness::{Device, Site, Wire, eventually, framed};
 use crate::patient_data::{MARK, MONITOR, message};
 
 /// The members of a bundle by name.
@@ -29,6 +29,12 @@ fn a_support_bundle_has_what_a_support_needs_and_no_patient_key_or_password() {
     let site = Site::new().with("log", "level = \"trace\"").with_text(&hook);
     let platform = site.start();
     platform.admit(MONITOR, &[]);
+    platform.admit("REMOVED-1", &[]);
+    platform.cli().run(&["device", "remove", "REMOVED-1"]);
+    // In TLS 1.3 the refusal comes after the handshake.
+    let stranger = Device::connect(&site, platform.address, &site.certificate("STRANGER-1", KeyType::Ecc));
+    assert!(stranger.and_then(|mut device| device.send(message("ORU^R01^ORU_R01", "M-0"))).is_err());
+    eventually("the refusal is known", || platform.get("/api/refusals").1.contains("STRANGER-1"));
     let mut wire = Wire::connect(&site, platform.address, &site.certificate(MONITOR, KeyType::Ecc));
     for (kind, id) in [("ORU^R01^ORU_R01", "M-1"), ("ORU^R40^ORU_R40", "M-2"), ("ADT^A01^ADT_A01", "M-3")] {
         wire.write(&framed(&message(kind, id)));
@@ -75,7 +81,10 @@ fn a_support_bundle_has_what_a_support_needs_and_no_patient_key_or_password() {
     platform.cli().run(&["support-bundle", redacted.to_str().unwrap(), "--log", &log, "--redact"]);
     let found = members(&redacted);
     assert!(found["log.txt"].contains("device-1"), "{}", found["log.txt"]);
-    assert!(found.values().all(|content| !content.contains(MONITOR)));
+    for name in [MONITOR, "REMOVED-1", "STRANGER-1"] {
+        let with: Vec<_> = found.iter().filter(|(_, content)| content.contains(name)).collect();
+        assert!(with.is_empty(), "{name}: {with:?}");
+    }
 }
 
 #[test]

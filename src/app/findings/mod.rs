@@ -10,6 +10,7 @@ mod disk;
 mod limits;
 mod notifications;
 mod orders;
+mod sizes;
 mod store;
 mod trust;
 mod upkeep;
@@ -95,6 +96,7 @@ impl Examiner {
         let unknown = || notifications::unknown_wards(&config.load().notify, &directory.load());
         found.extend(notifications::failing(&self.platform.notifications).or_else(unknown));
         found.extend(orders::failed(store).await);
+        found.extend(sizes::near(&self.platform.sizes.known(), clock.now()));
         found.extend(store::store(store, removals).await);
         let is_broken = found.iter().any(|finding| finding.code == Code::AuditChainBroken);
         let upkeep = state.upkeep.look(&self.platform, &self.live).await;

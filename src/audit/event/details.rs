@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::reason::{Logout, RefusedLook};
+use super::removed::{LostRows, SizeLimit};
 use super::report::{acceptance_fields, pruned_fields, signature_fields};
 use super::{CertificateStatus, ChainVerdict, Event, Installed, ReloadedBy, SettledBy, refused_peers};
 use crate::audit::chain::ChainHead;
@@ -46,7 +47,8 @@ impl Event {
             | Self::ConfigurationRefused { .. }
             | Self::CertificatesChanged { .. }
             | Self::ClockUnconfirmed { .. }
-            | Self::ClockConfirmed { .. } => self.platform_fields(),
+            | Self::ClockConfirmed { .. }
+            | Self::SizeLimitReached(_) => self.platform_fields(),
             Self::ConnectionAccepted { .. }
             | Self::ConnectionRefused { .. }
             | Self::RefusalsCounted { .. }
@@ -88,7 +90,7 @@ impl Event {
             Self::AuditExported { .. }
             | Self::AuditVerified { .. }
             | Self::AuditPruned { .. }
-            | Self::AuditRowsLost { .. }
+            | Self::AuditRowsLost(_)
             | Self::AuditDiverged { .. }
             | Self::AuditEndAccepted { .. }
             | Self::AuditFaultAccepted { .. }
@@ -123,6 +125,12 @@ impl Event {
             Self::ClockUnconfirmed { clock, expected } => {
                 json!({ "clock": clock.to_string(), "expected": expected.to_string() })
             }
+            Self::SizeLimitReached(SizeLimit { kind, bytes, limit, before }) => json!({
+                "kind": kind.name(),
+                "bytes": bytes,
+                "limit": limit,
+                "before": before.to_string(),
+            }),
             Self::ClockConfirmed { clock, release_before, actor } => json!({
                 "clock": clock.to_string(),
                 "release-before": release_before.to_string(),
@@ -148,9 +156,12 @@ impl Event {
                 }
                 fields
             }
-            Self::ConnectionRefused { peer, refusal, certificate, extension, revocation } => {
+            Self::ConnectionRefused { peer, balancer, refusal, certificate, extension, revocation } => {
                 let mut fields = Map::new();
                 fields.insert("peer".to_owned(), peer.to_string().into());
+                if let Some(balancer) = balancer {
+                    fields.insert("balancer".to_owned(), balancer.to_string().into());
+                }
                 fields.insert("refusal".to_owned(), refusal.code().into());
                 if let Some(certificate) = certificate {
                     fields.insert("certificate".to_owned(), certificate.fields());
@@ -380,7 +391,7 @@ impl Event {
                 "hash": link.hash.to_string(),
                 "before": before.to_string(),
             }),
-            Self::AuditRowsLost { count, first, last } => json!({
+            Self::AuditRowsLost(LostRows { count, first, last }) => json!({
                 "count": count,
                 "first": first.to_string(),
                 "last": last.to_string(),

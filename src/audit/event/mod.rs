@@ -25,7 +25,7 @@ pub use counted_sessions::CountedSessions;
 pub use feeds_behind::FeedsBehind;
 pub use reason::{ChainFinding, ConfigurationFault, Logout, RefusedLook, ReloadedBy, SessionEnd, StopReason};
 pub use refused_peers::{RefusalCount, RefusedPeers};
-pub use removed::RemovedMessages;
+pub use removed::{LostRows, RemovedMessages, SizeLimit};
 pub use replaced_copy::ReplacedCopy;
 pub use report::{ChainVerdict, ContentSearch, ExportFormat, Selection, SettledBy, Settlement, ViewedAs};
 
@@ -87,6 +87,8 @@ pub enum Event {
         /// The actor.
         actor: String,
     },
+    /// Messages of a kind take more than their limit by size: the oldest are removed before their age.
+    SizeLimitReached(SizeLimit),
     /// A device was admitted (A8, A9).
     ConnectionAccepted {
         /// The session.
@@ -106,6 +108,8 @@ pub enum Event {
     ConnectionRefused {
         /// Its address.
         peer: SocketAddr,
+        /// The load balancer that relays the connection and has stated the address.
+        balancer: Option<IpAddr>,
         /// The reason.
         refusal: Refusal,
         /// The certificate that it sent, if it was readable.
@@ -418,14 +422,7 @@ pub enum Event {
         before: Timestamp,
     },
     /// Rows of the trail were lost while the store failed: there was no room to keep them.
-    AuditRowsLost {
-        /// How many.
-        count: u64,
-        /// When the first of their events happened.
-        first: Timestamp,
-        /// When the last one did.
-        last: Timestamp,
-    },
+    AuditRowsLost(LostRows),
     /// The end of this node's chain is not the remembered one, or another chain does not go on as it should.
     AuditDiverged {
         /// What was found.

@@ -4,7 +4,7 @@ use super::Event;
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 53] = [
+    pub const NAMES: [&'static str; 54] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -12,6 +12,7 @@ impl Event {
         Self::CERTIFICATES_CHANGED,
         "clock-unconfirmed",
         "clock-confirmed",
+        "size-limit-reached",
         "connection-accepted",
         "connection-refused",
         "refusals-counted",
@@ -104,6 +105,7 @@ impl Event {
             Self::CertificatesChanged { .. } => Self::CERTIFICATES_CHANGED,
             Self::ClockUnconfirmed { .. } => "clock-unconfirmed",
             Self::ClockConfirmed { .. } => "clock-confirmed",
+            Self::SizeLimitReached(_) => "size-limit-reached",
             Self::ConnectionAccepted { .. } => "connection-accepted",
             Self::ConnectionRefused { .. } => "connection-refused",
             Self::RefusalsCounted { .. } => "refusals-counted",
@@ -145,7 +147,7 @@ impl Event {
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
             Self::AuditPruned { .. } => Self::AUDIT_PRUNED,
-            Self::AuditRowsLost { .. } => "audit-rows-lost",
+            Self::AuditRowsLost(_) => "audit-rows-lost",
             Self::AuditDiverged { .. } => "audit-diverged",
             Self::AuditEndAccepted { .. } => "audit-end-accepted",
             Self::AuditFaultAccepted { .. } => Self::AUDIT_FAULT_ACCEPTED,

@@ -1,9 +1,35 @@
 //! What a retention pass removed: enough to find out later whether something else was removed as well.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::audit::chain::MessageKind;
 use crate::model::MessageId;
+
+/// A limit by size that is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SizeLimit {
+    /// The kind of messages.
+    pub kind: MessageKind,
+    /// What the messages of the hours that ended take, in bytes.
+    pub bytes: u64,
+    /// The limit, in bytes.
+    pub limit: u64,
+    /// What was received before this time is removed.
+    pub before: Timestamp,
+}
+
+/// Rows of the trail that there was no room to keep while the store failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostRows {
+    /// How many.
+    pub count: u64,
+    /// When the first of their events happened.
+    pub first: Timestamp,
+    /// When the last one did.
+    pub last: Timestamp,
+}
 
 /// Messages that were removed together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -31,6 +31,7 @@ fn a_refusal_has_its_code_and_the_certificate() {
     let refusal = Refusal::Expired;
     let without = Event::ConnectionRefused {
         peer: peer(),
+        balancer: None,
         refusal,
         certificate: None,
         extension: None,
@@ -40,6 +41,7 @@ fn a_refusal_has_its_code_and_the_certificate() {
     let nameless = Certificate { common_name: None, ..certificate() };
     let with = Event::ConnectionRefused {
         peer: peer(),
+        balancer: None,
         refusal,
         certificate: Some(nameless),
         extension: None,
@@ -61,6 +63,7 @@ fn long_names_of_a_certificate_are_cut_and_identified_by_their_digest() {
     let long = Certificate { issuer: issuer.clone(), serial, ..certificate() };
     let event = Event::ConnectionRefused {
         peer: peer(),
+        balancer: None,
         refusal: Refusal::UntrustedIssuer,
         certificate: Some(long),
         extension: None,

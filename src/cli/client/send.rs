@@ -22,8 +22,8 @@ pub(crate) struct Arguments {
     /// How long the connection, and each acknowledgement, may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
-    /// Files with one HL7 v2 message each, `-` for stdin; one that cannot be read is named, the others are
-    /// sent, and the exit code is 1
+    /// Files with one HL7 v2 message each, `-` for stdin; one that cannot be read, or holds several, is
+    /// named, the others are sent, and the exit code is 1
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -61,6 +61,15 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
                 continue;
             }
         };
+        // The acknowledgements of the others would count for nothing, or for the next file.
+        let messages = headers(&message);
+        if messages > 1 {
+            let what =
+                format!("{name} holds {messages} messages and is not sent: put each into a file of its own");
+            output.warn(&what)?;
+            refused = true;
+            continue;
+        }
         let sent = client.send(Bytes::from(message)).await;
         for other in client.take_others() {
             output.print(&Acknowledged::new(&name, &other, true), Acknowledged::text)?;
@@ -90,6 +99,12 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     }
     client.close().await?;
     Ok(if refused { Exit::Failed } else { Exit::Done })
+}
+
+/// The number of messages: segments MSH.
+fn headers(bytes: &[u8]) -> usize {
+    let segments = bytes.split(|byte| matches!(byte, b'\r' | b'\n'));
+    segments.filter(|segment| segment.starts_with(b"MSH")).count()
 }
 
 async fn read(file: PathBuf) -> std::io::Result<Vec<u8>> {
@@ -138,5 +153,22 @@ impl Acknowledged {
         page.map_or(line.clone(), |page| {
             format!("{line}\n  {}\n  pcd-platform help {}", page.summary().replace('\n', " "), page.code)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_a_file_are_counted_by_their_headers() {
+        for (bytes, number) in [
+            (&b"MSH|^~\\&|A\rOBX|1||MSH|2\r"[..], 1),
+            (b"MSH|^~\\&|A\r\nPID|1\r\nMSH|^~\\&|B\r\n", 2),
+            (b"FHS|^~\\&\rBHS|^~\\&\rMSH|^~\\&|A\rBTS|1\rFTS|1\r", 1),
+            (b"no message", 0),
+        ] {
+            assert_eq!(headers(bytes), number, "{}", String::from_utf8_lossy(bytes));
+        }
     }
 }

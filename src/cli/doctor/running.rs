@@ -42,7 +42,7 @@ pub(super) async fn look(config: &Config, target: Option<&Target>) -> Running {
 pub(super) async fn ask(target: Option<&Target>) -> Running {
     let mut running = Running::default();
     let Some(target) = target else { return running };
-    match admin_client::connect(&target.socket).await {
+    match admin_client::connect(target).await {
         Ok(stream) => {
             running.is_running = true;
             let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());

@@ -79,7 +79,7 @@ async fn platform(
     located.warn();
     let Some(target) = located.target else { return Ok(None) };
     let socket = &target.socket;
-    let Some(stream) = connect(socket, connection.socket.is_some()).await? else {
+    let Some(stream) = connect(&target, connection.socket.is_some()).await? else {
         if io::stderr().is_terminal() {
             let shown = socket.display();
             let _ = writeln!(io::stderr(), "note: no platform serves {shown}; the store is opened directly");
@@ -90,12 +90,12 @@ async fn platform(
 }
 
 /// A connection to the platform; `None` when none is there, unless the operator named the socket.
-async fn connect(socket: &Path, is_named: bool) -> Result<Option<UnixStream>, Failure> {
+async fn connect(target: &Target, is_named: bool) -> Result<Option<UnixStream>, Failure> {
     // Where it waits, the second attempt says so.
-    match tokio::time::timeout(FIRST_ATTEMPT, UnixStream::connect(socket)).await {
-        Ok(Ok(stream)) => admin_client::trusted(stream, socket).map(Some),
+    match tokio::time::timeout(FIRST_ATTEMPT, UnixStream::connect(&target.socket)).await {
+        Ok(Ok(stream)) => admin_client::trusted(stream, target).map(Some),
         Ok(Err(error)) if !is_named && is_absent(&error) => Ok(None),
-        _ => admin_client::connect(socket).await.map(Some),
+        _ => admin_client::connect(target).await.map(Some),
     }
 }
 
@@ -113,7 +113,7 @@ fn is_absent(error: &io::Error) -> bool {
 /// Sends the command, and the files that it turns out to need.
 async fn ask(
     first: UnixStream,
-    Target { socket, meant }: &Target,
+    target: &Target,
     words: &[OsString],
     written: Option<&Path>,
     files: BTreeMap<String, Vec<u8>>,
@@ -129,12 +129,12 @@ async fn ask(
     loop {
         let stream = match stream.take() {
             Some(stream) => stream,
-            None => admin_client::connect(socket).await?,
+            None => admin_client::connect(target).await?,
         };
         let body = Bytes::from(serde_json::to_vec(&call)?);
         let answer = tokio::select! {
-            answer = admin_client::exchange(stream, meant.as_ref(), Method::POST, "/api/command", body) => answer?,
-            silent = admin_client::silence(socket) => return Err(silent),
+            answer = admin_client::exchange(stream, target.meant.as_ref(), Method::POST, "/api/command", body) => answer?,
+            silent = admin_client::silence(target) => return Err(silent),
             // The connection ends, and the platform stops what it does for it: an order is withdrawn.
             _ = tokio::signal::ctrl_c() => return Err(Failure::new(Exit::Unavailable, anyhow!("interrupted"))),
         };

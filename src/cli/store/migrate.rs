@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::cli::config_file::ConfigFile;
 use crate::cli::context::failed;
-use crate::cli::{Exit, Failure, Outcome, Output};
-use crate::model::{Clock, StoreUrl, size_text};
+use crate::cli::{Exit, Failure, Outcome, Output, progress};
+use crate::model::{Clock, LongWork, StoreUrl, size_text};
 use crate::store::{MigrationPlan, Store};
 
 /// The role that owns the tables, where the platform's role does not.
@@ -92,7 +92,10 @@ pub(super) async fn run(
     let plan = if dry_run {
         Store::plan_migration(&url).await.map_err(failed)?
     } else {
-        Store::migrate(&config.store.node, &url).await.map_err(failed)?
+        // Each migration is one transaction: its end is not known, and that it goes on is shown.
+        let work = LongWork::default();
+        work.begin("migration", None);
+        progress::shown(&work, Store::migrate(&config.store.node, &url)).await?.map_err(failed)?
     };
     let seconds = (!dry_run).then(|| clock.instant().saturating_duration_since(began).as_secs_f64());
     output.print(&Migration::new(plan, dry_run, seconds), Migration::lines)?;

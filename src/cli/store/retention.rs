@@ -82,7 +82,7 @@ async fn report(
     let oldest_message = oldest(MessageKind::Accepted, messages_before).await?;
     let oldest_rejected = oldest(MessageKind::Rejected, rejected_before).await?;
     let oldest_large = oldest(MessageKind::Large, large_before).await?;
-    let next = RemovalView::all(store, config.message_ages(), now).await?;
+    let next = RemovalView::all(store, config.message_ages(), config.message_sizes(), now).await?;
     let is_near = |at: Timestamp| now.duration_since(at).unsigned_abs() <= config.max_clock_difference;
     Ok(Retention {
         clock: text(now),
@@ -134,6 +134,8 @@ impl Retention {
                 None => "nothing".to_owned(),
             };
             lines.push(format!("{:<27}{what}", format!("next of {}", next.kind)));
+            let size = next.size_in_words(|at| output.time(at));
+            lines.extend(size.map(|size| format!("{:<27}{size}", format!("size of {}", next.kind))));
         }
         if !self.is_confirmed {
             let hint = "the clock is not believed, and nothing is removed; correct it, or, if it is right, confirm it: \

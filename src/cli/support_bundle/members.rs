@@ -161,5 +161,5 @@ const ANSWERS: [(&str, &str, &str); 5] = [
 ];
 
 const PROMISE: &str = "It holds no content of messages, no names of patients, no keys and no passwords. It names \
-                       devices by\ntheir Common Names (with --redact, those of the directory by pseudonyms), files, \
+                       devices by\ntheir Common Names (with --redact by pseudonyms), files, \
                        hosts and accounts of operators.";

@@ -33,8 +33,8 @@ pub(super) struct Arguments {
     /// A log file whose last lines are included; default: the journal of the unit pcd-platform
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// Put a pseudonym in the place of each Common Name of the directory; those of removed and of refused
-    /// devices stay
+    /// Put a pseudonym in the place of each Common Name: of the directory, of devices that were removed from
+    /// it, and of devices that were refused with a certificate of an installed root
     #[arg(long)]
     redact: bool,
 }

@@ -1,6 +1,6 @@
 //! Pseudonyms in the place of Common Names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use crate::cli::doctor::Subject;
 use crate::cli::{Failure, admin_client, context};
 use crate::config::Config;
 use crate::model::Clock;
-use crate::store::{OwnChain, Store};
+use crate::store::{AuditFilter, OwnChain, Page, RefusedRoom, RefusedRow, Store, StoreError};
 
 /// `device-1` for the first device of the directory, and so on.
 pub(super) struct Pseudonyms {
@@ -45,16 +45,44 @@ impl Pseudonyms {
         let chain = OwnChain::containing(config.store.node.clone(), None);
         let opened = Store::open_to_read(chain, &config.store.url, clock.clone()).await;
         let store = opened.map_err(context::failed)?;
-        let devices = store.devices().await.map_err(context::failed);
+        let names = Self::names(&store).await.map_err(context::failed);
         store.close().await;
-        Ok(Self::new(devices?.iter().map(|device| device.id.as_str().to_owned())))
+        Ok(Self::new(names?.into_iter()))
+    }
+
+    /// The devices of the directory, then those that were removed from it, then those that were refused with
+    /// a certificate of an installed root: each once.
+    async fn names(store: &Store) -> Result<Vec<String>, StoreError> {
+        let mut names: Vec<_> =
+            store.devices().await?.iter().map(|device| device.id.as_str().to_owned()).collect();
+        let removed = AuditFilter {
+            event: Some("device-removed".to_owned()),
+            device: None,
+            since: None,
+            page: Page::Latest,
+            limit: MAX_REMOVED,
+        };
+        for row in store.audit_rows(&removed).await? {
+            let details: serde_json::Value = serde_json::from_str(&row.details).unwrap_or_default();
+            names.extend(details.get("device").and_then(|name| name.as_str()).map(str::to_owned));
+        }
+        for RefusedRow { room, who, device, .. } in store.refused().await? {
+            names.extend(device.map(|device| device.as_str().to_owned()));
+            names.extend((room == RefusedRoom::Verified).then_some(who));
+        }
+        let mut known = HashSet::new();
+        names.retain(|name| !name.is_empty() && known.insert(name.clone()));
+        Ok(names)
     }
 
     fn new(names: impl Iterator<Item = String>) -> Self {
         let all = names.zip(1..).map(|(name, number)| (name, format!("device-{number}")));
         let (words, mut others): (Vec<_>, Vec<_>) = all.partition(|(name, _)| name.chars().all(is_part));
         others.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-        Self { words: words.into_iter().collect(), others }
+        Self {
+            words: words.into_iter().map(|(name, pseudonym)| (folded(&name), pseudonym)).collect(),
+            others,
+        }
     }
 
     /// Replaces each name.
@@ -68,7 +96,7 @@ impl Pseudonyms {
             let (before, word) = rest.split_at(start);
             let (word, behind) = word.split_at(word.find(|letter| !is_part(letter)).unwrap_or(word.len()));
             shown.push_str(before);
-            shown.push_str(self.words.get(word).map_or(word, String::as_str));
+            shown.push_str(self.words.get(&folded(word)).map_or(word, String::as_str));
             rest = behind;
         }
         shown.push_str(rest);
@@ -76,10 +104,19 @@ impl Pseudonyms {
     }
 }
 
+/// A word in one case where it has a digit: an EUI-64 has several spellings. Other words may be the name of a
+/// device in one case and a word of the log in the other.
+fn folded(word: &str) -> String {
+    if word.contains(|letter: char| letter.is_ascii_digit()) { word.to_uppercase() } else { word.to_owned() }
+}
+
 /// Whether a letter can be part of a name of one word. What ends a sentence is none.
 fn is_part(letter: char) -> bool {
     letter.is_alphanumeric() || "-_".contains(letter)
 }
+
+/// Removed devices whose names are replaced: the last ones.
+const MAX_REMOVED: u32 = 100_000;
 
 #[cfg(test)]
 mod tests {
@@ -88,7 +125,7 @@ mod tests {
     #[test]
     fn names_of_devices_become_pseudonyms_and_other_words_stay() {
         let names = ["GATEWAY-1", "00A037", "00:A0:37"].map(str::to_owned);
-        let mut text = r#"{"name":"GATEWAY-1"} GATEWAY-12 CN=00A037: é device:00A037. 00:A0:37"#.to_owned();
+        let mut text = r#"{"name":"GATEWAY-1"} GATEWAY-12 CN=00A037: é device:00a037. 00:A0:37"#.to_owned();
         Pseudonyms::new(names.into_iter()).apply(&mut text);
         assert_eq!(text, r#"{"name":"device-1"} GATEWAY-12 CN=device-2: é device:device-2. device-3"#);
     }

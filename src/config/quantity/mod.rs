@@ -2,5 +2,6 @@
 
 pub(super) mod duration;
 pub(super) mod optional_duration;
+pub(super) mod optional_size;
 pub(super) mod size;
 pub(super) mod text;

@@ -13,12 +13,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::aggregation::Aggregation;
 use self::limits::Limits;
 use self::table::Refused;
+use super::proxy::Origin;
 use super::refused_peer::RefusedPeer;
 use super::session::Now;
 use crate::audit::{Event, RefusedPeers};
@@ -44,10 +44,12 @@ impl Refusals {
     }
 
     /// Records a refusal: its row is durable on return, or it is counted for a later row.
-    pub(super) async fn record(&self, peer: RefusedPeer, address: SocketAddr, refused: &HandshakeError) {
+    pub(super) async fn record(&self, peer: RefusedPeer, origin: Origin, refused: &HandshakeError) {
+        let Origin { address, balancer, .. } = origin;
         let (refusal, certificate) = (refused.refusal, refused.certificate.as_deref());
         let own = || Event::ConnectionRefused {
             peer: address,
+            balancer,
             refusal,
             certificate: certificate.cloned(),
             extension: refused.extension.clone(),

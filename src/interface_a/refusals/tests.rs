@@ -90,6 +90,7 @@ impl Bench {
         let refused = Refused { peer, refusal, certificate: shown.as_ref(), address: address() };
         let own = || Event::ConnectionRefused {
             peer: address(),
+            balancer: None,
             refusal,
             certificate: None,
             extension: None,
@@ -244,9 +245,9 @@ async fn rows_that_cannot_be_written_are_counted_later() {
     let unwritable = "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END";
     outside.execute(unwritable).await.unwrap();
     for host in 0..3 {
-        refusals.record(stranger(host), address(), &refused).await;
+        refusals.record(stranger(host), Origin::direct(address()), &refused).await;
     }
-    refusals.record(stranger(0), address(), &refused).await;
+    refusals.record(stranger(0), Origin::direct(address()), &refused).await;
     outside.execute("DROP TRIGGER full").await.unwrap();
     clock.advance(INTERVAL);
     refusals.tick().await;

@@ -98,7 +98,7 @@ impl Store {
         }
         let lost = deferred.lost();
         if let Some(LostRows { count, first, last }) = lost {
-            let event = audit::Event::AuditRowsLost { count, first, last };
+            let event = audit::Event::AuditRowsLost(audit::LostRows { count, first, last });
             if self.audit(event).await.is_err() {
                 return false;
             }

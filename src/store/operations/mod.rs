@@ -16,3 +16,4 @@ mod retention;
 mod server;
 mod upkeep;
 pub(in crate::store) mod verify;
+pub(in crate::store) mod volume;

@@ -19,6 +19,8 @@ pub(in crate::store) enum Need {
     RemovingMessages,
     /// `retain-audit` is a duration.
     RemovingAudit,
+    /// A kind of messages has a limit by size.
+    LimitingSize,
 }
 
 impl Need {
@@ -27,6 +29,7 @@ impl Need {
             Self::Always => true,
             Self::RemovingMessages => removals.messages,
             Self::RemovingAudit => removals.audit,
+            Self::LimitingSize => removals.by_size,
         }
     }
 }
@@ -50,7 +53,7 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 33] = [
+pub(in crate::store) const RIGHTS: [Rights; 34] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
@@ -82,6 +85,11 @@ pub(in crate::store) const RIGHTS: [Rights; 33] = [
     Rights { table: "envelope", privileges: &["DELETE"], need: Need::RemovingMessages },
     Rights { table: "reconsidered", privileges: &["DELETE"], need: Need::RemovingMessages },
     Rights { table: "outbox", privileges: &["DELETE"], need: Need::RemovingMessages },
+    Rights {
+        table: "message_volume",
+        privileges: &["SELECT", "INSERT", "UPDATE", "DELETE"],
+        need: Need::LimitingSize,
+    },
     Rights { table: "audit", privileges: &["DELETE"], need: Need::RemovingAudit },
     Rights { table: "audit_begin", privileges: &["INSERT", "UPDATE"], need: Need::RemovingAudit },
 ];

@@ -24,3 +24,4 @@ pub(in crate::store) mod scan;
 pub(in crate::store) mod search_key;
 pub(in crate::store) mod size;
 pub(in crate::store) mod unfit_certificate;
+pub(in crate::store) mod volume;

@@ -13,3 +13,4 @@ pub(in crate::store) mod removals;
 pub(in crate::store) mod scan;
 pub(in crate::store) mod size;
 pub(in crate::store) mod unfit_certificate;
+pub(in crate::store) mod volume;

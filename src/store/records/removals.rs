@@ -42,6 +42,8 @@ pub struct Removals {
     pub messages: bool,
     /// Rows of the audit trail.
     pub audit: bool,
+    /// Messages of a kind with a limit by size.
+    pub by_size: bool,
 }
 
 const ANY: &str = " FROM message WHERE id < $1 AND received_at < $2";

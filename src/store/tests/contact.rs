@@ -23,6 +23,7 @@ async fn the_history_of_a_device_has_its_rows_and_no_messages(place: TestStore) 
         Certificate { common_name: Some(name.as_str().to_owned()), ..crate::audit::fixtures::certificate() };
     let refused = Event::ConnectionRefused {
         peer: "192.0.2.7:50123".parse().unwrap(),
+        balancer: None,
         refusal: Refusal::Expired,
         certificate: Some(certificate),
         extension: None,

@@ -31,6 +31,7 @@ fn connection(admitted: bool, unfit: Option<UnfitUses>) -> Event {
     }
     Event::ConnectionRefused {
         peer,
+        balancer: None,
         refusal: Refusal::WrongPurpose,
         certificate: Some(certificate),
         extension: None,

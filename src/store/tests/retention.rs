@@ -19,6 +19,7 @@ battery! {
     a_message_is_deleted_only_when_identifier_and_receipt_are_both_old,
     rejected_messages_are_deleted_by_an_age_of_their_own,
     large_messages_are_deleted_by_an_age_of_their_own,
+    the_bytes_of_each_hour_are_measured_once_and_forgotten_with_its_messages,
 }
 
 /// Gives the record an identifier from the test's clock. Generated identifiers never go back behind those of
@@ -407,4 +408,54 @@ async fn a_message_is_deleted_only_when_identifier_and_receipt_are_both_old(plac
     let left: Vec<_> = left.iter().map(|message| &*message.control_id).collect();
     assert_eq!(left, ["identified later", "received later"]);
     assert_eq!(store.prune_messages(later + Duration::from_secs(1), &Repeating).await.unwrap(), 2);
+}
+
+async fn the_bytes_of_each_hour_are_measured_once_and_forgotten_with_its_messages(place: TestStore) {
+    let store = place.open().await;
+    let hour = |hours: u64| place.clock.advance(Duration::from_secs(3600 * hours));
+    let bytes = |record: &MessageRecord| {
+        let identities = serde_json::to_string(&record.identities).unwrap().len();
+        (record.raw.len() + record.acknowledgement.len() + identities) as u64 + 512
+    };
+    let mut expected = Vec::new();
+    for n in 0..3_u64 {
+        let small = with_id(place.record(&n.to_string(), b"small"), 3 * n);
+        let large = with_id(place.record(&format!("L{n}"), b"large one"), 3 * n + 1);
+        let large = MessageRecord { keys: vec![SearchKey::LARGE], ..large };
+        let rejected = with_id(place.rejected(&n.to_string(), b"no"), 3 * n + 2);
+        expected.push([bytes(&small) + bytes(&large), bytes(&rejected), bytes(&large)]);
+        for record in [small, large, rejected] {
+            store.record(record).await.unwrap();
+        }
+        hour(if n == 1 { 30 } else { 1 });
+    }
+    let now = place.clock.now();
+    assert_eq!(store.volumes(now).await.unwrap().hours, []);
+    // A few at a time, the newest first.
+    store.measure_volumes(now, 2).await.unwrap();
+    assert!(store.volumes(now).await.unwrap().unmeasured > 20);
+    store.measure_volumes(now, 1000).await.unwrap();
+    let known = store.volumes(now).await.unwrap();
+    assert_eq!(known.unmeasured, 0);
+    let full: Vec<_> = known.hours.iter().filter(|volume| volume.accepted > 0).collect();
+    let found: Vec<_> = full.iter().map(|volume| [volume.accepted, volume.rejected, volume.large]).collect();
+    // The last hour may not have ended.
+    assert_eq!(found, expected[..found.len()]);
+    assert!(found.len() >= 2, "{found:?}");
+
+    // What is measured is not read again: a message that comes later into such an hour does not count.
+    let oldest = store.oldest_message_of(MessageKind::Rejected, now).await.unwrap();
+    let volume = |limit| Volume::new(&known.hours, MessageKind::Accepted, oldest, limit, now);
+    let all: u64 = found.iter().map(|[accepted, ..]| accepted).sum();
+    assert_eq!((volume(all).bytes, volume(all).cutoff), (all, None));
+    let cutoff = volume(all - 1).cutoff.unwrap();
+    let pruned = store.prune_messages_of(MessageKind::Accepted, None, cutoff, &Repeating).await.unwrap();
+    assert_eq!(pruned, 2, "those of the first hour");
+    assert!(store.check_contents(&Repeating).await.unwrap().are_whole());
+    // Its rejected message is there: the hour is known as long as that.
+    assert_eq!(store.volumes(now).await.unwrap().hours.len(), known.hours.len());
+    store.prune_messages_of(MessageKind::Rejected, None, cutoff, &Repeating).await.unwrap();
+    hour(1);
+    store.measure_volumes(place.clock.now(), 1000).await.unwrap();
+    assert!(store.volumes(now).await.unwrap().hours[0].hour > known.hours[0].hour);
 }

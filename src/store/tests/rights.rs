@@ -25,10 +25,11 @@ fn documented(first_line: &str) -> &'static str {
 
 const ROLES: &str = "-- as an administrator, once";
 const GRANTS: &str = "-- as the owner, in the database";
+const SIZE_GRANTS: &str = "-- as the owner, in the database, only with a limit by size";
 const AUDIT_GRANTS: &str = "-- as the owner, in the database, only with a duration as retain-audit";
 
-const DEFAULT: Removals = Removals { messages: true, audit: false };
-const ALL: Removals = Removals { messages: true, audit: true };
+const DEFAULT: Removals = Removals { messages: true, audit: false, by_size: false };
+const ALL: Removals = Removals { messages: true, audit: true, by_size: true };
 
 /// A server with the documented roles and database, without a table.
 struct Server {
@@ -108,7 +109,11 @@ fn the_documented_grants_are_the_rights_that_the_platform_tests() {
             })
             .collect()
     };
-    assert_eq!(granted(documented(GRANTS)), tested(|need| need != Need::RemovingAudit));
+    assert_eq!(
+        granted(documented(GRANTS)),
+        tested(|need| matches!(need, Need::Always | Need::RemovingMessages))
+    );
+    assert_eq!(granted(documented(SIZE_GRANTS)), tested(|need| need == Need::LimitingSize));
     assert_eq!(granted(documented(AUDIT_GRANTS)), tested(|need| need == Need::RemovingAudit));
 }
 
@@ -134,7 +139,9 @@ async fn each_right_that_is_missing_is_named() {
         missing.contains("DELETE on audit") && missing.contains("INSERT, UPDATE on audit_begin"),
         "{missing}"
     );
+    assert!(missing.contains("on message_volume"), "{missing}");
     server.as_owner(documented(AUDIT_GRANTS)).await;
+    server.as_owner(documented(SIZE_GRANTS)).await;
     for rights in &RIGHTS {
         for privilege in rights.privileges {
             let table = rights.table;

@@ -16,7 +16,7 @@ use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, Insertion, WriteOutcome};
 use crate::store::write::{
     alert, clock, contact, directory, envelope, inserted, milestone, notification, outbox, read_back,
-    reconsidered, replace, retention, search_key, unfit_certificate,
+    reconsidered, replace, retention, search_key, unfit_certificate, volume,
 };
 
 /// The result of a committed batch.
@@ -338,6 +338,7 @@ async fn apply_entry(
             milestone::reach(connection, reached).await?;
             trail.extend(event.iter().map(|event| (*at, event.as_ref().clone())));
         }
+        Write::Volumes { measured, forget } => volume::record(connection, measured, *forget).await?,
         Write::Observed(observations) => contact::record(connection, node, *at, observations).await?,
         Write::Notification(changes) => {
             let mut rows = 0;

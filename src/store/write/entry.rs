@@ -9,6 +9,7 @@ use crate::store::records::contact::Observations;
 use crate::store::records::message::MessageRecord;
 use crate::store::records::milestone::Reached;
 use crate::store::records::notification::NotificationChange;
+use crate::store::records::volume::HourVolume;
 use crate::store::write::directory::DirectoryChange;
 use crate::store::write::identity::MAX_SEEN_IN_MESSAGE;
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
@@ -43,6 +44,8 @@ pub(in crate::store) enum Write {
     Clock { at: Timestamp, release_before: Option<Timestamp>, event: Option<audit::Event> },
     /// Something was done that an alert asks for.
     Milestone { reached: Reached, event: Option<Box<audit::Event>> },
+    /// How many bytes the messages of some hours take; hours before `forget` have none any more.
+    Volumes { measured: Vec<HourVolume>, forget: Timestamp },
     /// What was seen of devices and refused peers; without a row in the audit trail.
     Observed(Box<Observations>),
     /// Changes of notifications.
@@ -98,7 +101,7 @@ impl Entry {
         match &self.write {
             Write::Message { record, .. } => Lane::Device(record.device.clone()),
             Write::Audit(event) => event.device_of_session().cloned().map_or(Lane::Platform, Lane::Device),
-            Write::PruneMessages { .. } | Write::PruneAudit { .. } => Lane::Retention,
+            Write::PruneMessages { .. } | Write::PruneAudit { .. } | Write::Volumes { .. } => Lane::Retention,
             _ => Lane::Platform,
         }
     }

@@ -29,3 +29,4 @@ pub(in crate::store) mod retention;
 pub(in crate::store) mod search_key;
 pub(in crate::store) mod unfit_certificate;
 pub(in crate::store) mod unread;
+pub(in crate::store) mod volume;

@@ -88,6 +88,7 @@ fn every_event_has_an_atna_message_or_is_listed_without_one() {
     let not = [
         "clock-unconfirmed",
         "clock-confirmed",
+        "size-limit-reached",
         "connection-accepted",
         "sessions-counted",
         "message-resent",
@@ -158,6 +159,7 @@ fn a_refused_peer_is_reported_with_address_and_certificate() {
     let certificate = Some(Certificate { common_name: Some(hostile.to_owned()), ..certificate() });
     let event = Event::ConnectionRefused {
         peer: peer(),
+        balancer: None,
         refusal: Refusal::UnknownDevice,
         certificate,
         extension: None,
@@ -263,6 +265,7 @@ fn no_message_exceeds_the_size_that_receivers_must_accept() {
     let refusal = Refusal::UntrustedIssuer;
     let event = Event::ConnectionRefused {
         peer: peer(),
+        balancer: None,
         refusal,
         certificate,
         extension: None,

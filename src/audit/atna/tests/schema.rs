@@ -34,6 +34,7 @@ fn documents() -> Vec<String> {
     events.extend(counted.map(|peers| Event::RefusalsCounted { peers, count }));
     events.push(Event::ConnectionRefused {
         peer: peer(),
+        balancer: None,
         refusal: Refusal::NoCertificate,
         certificate: None,
         extension: None,

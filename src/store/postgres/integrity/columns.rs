@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 168] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 172] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -150,6 +150,10 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 168] = [
     ("message_identity", "message", "bytea not null"),
     ("message_key", "hash", "bigint not null"),
     ("message_key", "message", "bytea not null"),
+    ("message_volume", "hour", "bigint not null"),
+    ("message_volume", "accepted", "bigint not null"),
+    ("message_volume", "rejected", "bigint not null"),
+    ("message_volume", "large", "bigint not null"),
     ("milestone", "what", "text C not null"),
     ("milestone", "at", "bigint not null"),
     ("milestone", "good", "bigint not null"),
