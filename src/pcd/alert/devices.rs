@@ -10,8 +10,8 @@ use crate::pcd::{Level, ObservationPath};
 /// event need not name its own.
 #[derive(Default)]
 pub(super) struct Devices<'m> {
-    /// By the position of the OBR and the first number of OBX-4.
-    named: HashMap<(usize, u32), Field<'m>>,
+    /// By the position of the OBR and the first number of OBX-4; `None` where one place has several names.
+    named: HashMap<(usize, u32), Option<Field<'m>>>,
     /// Of OBRs with one device.
     only: HashMap<usize, Option<Field<'m>>>,
 }
@@ -27,11 +27,17 @@ impl<'m> Devices<'m> {
     /// Takes the name of the device that an observation under that OBR describes, if it describes one.
     pub(super) fn add_name(&mut self, position: usize, statement: &Statement<'m>, field: Field<'m>) {
         let Some(path) = statement.path.filter(|path| path.level() == Level::Mds) else { return };
-        self.named.entry((position, device_of(path))).or_insert(field);
-        let is_other = |known: &Field<'_>| known.trimmed() != field.trimmed();
-        let only = self.only.entry(position).or_insert(Some(field));
-        if only.as_ref().is_some_and(is_other) {
-            *only = None;
+        // A name that the sender has withdrawn names nothing.
+        let status = statement.observation.status_code();
+        if WITHDRAWN.iter().any(|code| status.eq_ignore_ascii_case(code)) {
+            return;
+        }
+        let named = self.named.entry((position, device_of(path))).or_insert(Some(field));
+        for known in [named, self.only.entry(position).or_insert(Some(field))] {
+            // No name is better than one of two: whose alarm it is decides who goes to which bed.
+            if known.is_some_and(|known| known.trimmed() != field.trimmed()) {
+                *known = None;
+            }
         }
     }
 
@@ -39,7 +45,7 @@ impl<'m> Devices<'m> {
     pub(super) fn of(&self, position: usize, event: Option<&Statement<'m>>) -> Option<Field<'m>> {
         let path = event.and_then(|event| event.path);
         let own = path.and_then(|path| self.named.get(&(position, device_of(path))).copied());
-        own.or_else(|| self.only.get(&position).copied().flatten())
+        own.unwrap_or_else(|| self.only.get(&position).copied().flatten())
     }
 }
 
@@ -48,3 +54,6 @@ fn device_of(path: ObservationPath) -> u32 {
     let [device, ..] = path.place();
     device
 }
+
+/// OBX-11 of an observation that does not count any more (HL7 table 0085).
+const WITHDRAWN: [&[u8]; 2] = [b"D", b"W"];

@@ -257,6 +257,20 @@ fn alarms_of_two_devices_are_two_alerts_whatever_the_depth_of_their_places() {
 }
 
 #[test]
+fn a_place_with_two_names_names_no_device_and_a_withdrawn_name_does_not_count() {
+    let event = event_at("1.1.1.1", "196670^MDC_EVT_LO^MDC", "start", "PH").concat();
+    let other = "OBX|3||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X|||||||C\r";
+    assert_eq!(shown(&format!("{DEVICES}{event}{other}")), ["- 196670 start PH"]);
+    assert_eq!(shown(&format!("{other}{DEVICES}{event}")), ["- 196670 start PH"]);
+    let same = other.replace("|C\r", "|A\r");
+    assert_eq!(shown(&format!("{DEVICES}{same}{event}")), ["A 196670 start PH"]);
+    for status in ["D", "W"] {
+        let withdrawn = other.replace("|X|", &format!("|{status}|"));
+        assert_eq!(shown(&format!("{withdrawn}{DEVICES}{event}")), ["A 196670 start PH"], "{status}");
+    }
+}
+
+#[test]
 fn what_may_be_of_either_event_is_a_value_of_none() {
     let [first, phase, priority] = event_at("1.1", "196648^MDC_EVT_HI^MDC", "end", "PL");
     let second = first.replace("1.1.1", "1.1.8").replace("196648^MDC_EVT_HI", "196670^MDC_EVT_LO");
