@@ -69,6 +69,17 @@ fn stored(platform: &Platform) -> BTreeMap<String, u64> {
     stored
 }
 
+/// Messages after this one, by the device that sent them.
+fn senders(platform: &Platform, after: &str) -> BTreeMap<String, u64> {
+    let rows = platform.cli().json(&["message", "list", "--limit", "100000"]);
+    let mut senders = BTreeMap::new();
+    // Identifiers sort in the order of arrival.
+    for row in rows.iter().filter(|row| row["id"].as_str().unwrap() > after) {
+        *senders.entry(row["device"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    senders
+}
+
 /// Messages by transaction with a positive acknowledgement.
 fn acknowledged(summary: &Value) -> BTreeMap<String, u64> {
     let transactions = summary["transactions"].as_object().unwrap();
@@ -96,6 +107,29 @@ fn the_store_holds_exactly_what_was_acknowledged_of_every_kind() {
     // OBX-8 marks every value, and there is nothing else to warn of.
     let other: Vec<_> = rows.iter().filter(|row| row["warnings"] != json!(["not-clinical"])).collect();
     assert!(other.is_empty(), "{other:?}");
+}
+
+// B17, B18: what was not acknowledged is sent again, the same bytes, and the store has it once.
+#[test]
+fn a_restarted_platform_gets_its_devices_back_and_no_message_is_lost_or_doubled() {
+    let listen = format!("listen = [\"{}\"]", fixed_address());
+    let site = Site::new().with("interface-a", &listen);
+    let platform = site.start();
+    // Each of these sends in every turn.
+    let more = ["--devices", "4", "--behind", "2", "--enrol", "--backoff-cap", "1s"];
+    let running = Running::start(&site, &platform, &shared_pki(), &more);
+    let all_send = |senders: &BTreeMap<String, u64>| senders.len() == 4 && senders.values().all(|n| *n > 2);
+    wait_for("all devices send", || senders(&platform, ""), all_send);
+    platform.stop();
+    let platform = site.start();
+    let rows = platform.cli().json(&["message", "list", "--limit", "1"]);
+    let last = rows[0]["id"].as_str().unwrap();
+    wait_for("all of them send again", || senders(&platform, last), all_send);
+    let summary = running.stop();
+    assert_eq!((&summary["sent"], &summary["in-doubt"]), (&summary["acknowledged"], &json!(0)), "{summary}");
+    assert_eq!(stored(&platform), acknowledged(&summary), "{summary}");
+    let outages = summary["outages"].as_array().unwrap();
+    assert!(outages.len() == 1 && outages[0]["ratio"].as_f64().unwrap() > 0.0, "{summary}");
 }
 
 #[test]
@@ -204,6 +238,22 @@ fn infusion_order(control_id: &str) -> String {
          RXR|^IV^HL70162||^IVP^HL70164|^IV^HL70165\r\
          OBX|1||69986^MDC_DEV_PUMP_INFUS_VMD^MDC|1.1.0.0|||||||X|||||||A1^^0253494D00000001^EUI-64\r"
     )
+}
+
+#[test]
+fn a_platform_that_is_not_there_is_unavailable() {
+    // The port of a socket that is bound and does not listen.
+    let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    bound.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = bound.local_addr().unwrap().as_socket().unwrap().to_string();
+    let output = binary()
+        .args(["simulate", "--devices", "1", "--for", "1s", "--connect", &address, "--pki"])
+        .arg(shared_pki())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(69), "{text}");
+    assert!(text.contains("connection refused"), "{text}");
 }
 
 #[test]

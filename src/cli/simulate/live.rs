@@ -17,7 +17,7 @@ pub(super) struct Display {
 }
 
 impl Display {
-    /// Nothing is shown with `--json` on a terminal that is not there.
+    /// A line that changes where a person looks; lines one below the other elsewhere, and with `--json`.
     pub(super) fn new(output: Output) -> Self {
         let is_terminal = io::stderr().is_terminal() && !output.is_json();
         let bar = is_terminal.then(|| {

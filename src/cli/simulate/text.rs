@@ -27,7 +27,9 @@ pub(super) fn summary(summary: &Summary) -> String {
     list(&mut lines, "rejected", &summary.rejected);
     list(&mut lines, "orders", &summary.orders);
     list(&mut lines, "no session", &summary.failures);
-    latency(&mut lines, &summary.latency);
+    if *acknowledged > 0 {
+        latency(&mut lines, &summary.latency);
+    }
     for (fault, found) in &summary.faults {
         let expected = if found.as_expected { "as it has to be" } else { "NOT as it has to be" };
         let platform: Vec<_> =
