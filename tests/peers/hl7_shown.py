@@ -100,7 +100,7 @@ class Tree:
                 yield from node.get("participants", [])
 
     def request(self):
-        return self.requests[self.at]
+        return self.requests[self.at] if self.at < len(self.requests) else {"observations": []}
 
     def observation(self, values):
         """The first observation of the request that has all of the values."""
@@ -138,6 +138,8 @@ def part_of(tree, name, values):
         return tree.owner
     if name == "RXG":
         tree.at += 1
+    if name == "PRT" and tree.owner is tree.shown.get("patient"):
+        return tree.owner
     found = tree.listed(name, values)
     # Notes behind PRT are those of the segment before it.
     if name != "PRT":
@@ -181,6 +183,8 @@ def compare(case):
             shown_name = name if re.fullmatch("[A-Za-z][A-Z0-9]{2}", name) else "?"
             if shown_name not in others and name != "ADD":
                 missing.append(f"{name} is not named")
+            # A note behind it is named as well.
+            tree.owner = tree.owner if name == "ADD" else {}
             continue
         every = {word for _, _, part in values for word in words(part)}
         shown = part_of(tree, name, every)

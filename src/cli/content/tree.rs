@@ -32,6 +32,9 @@ pub(super) fn lines(tree: &Tree) -> Vec<Line> {
     if let Some(mode) = tree.not_production {
         lines.plain(&format!("NOT CLINICAL: a message of {mode} (MSH-11)"));
     }
+    if let Some(mode) = tree.not_current {
+        lines.plain(&format!("NOT CURRENT: {mode} (MSH-11)"));
+    }
     if tree.withdrawn > 0 {
         let results = counted(tree.withdrawn as u64, "result");
         lines.plain(&format!("NOT VALID: the sender withdrew {results} (OBX-11 W or D)"));
@@ -388,6 +391,16 @@ time      2026-01-01 11:59:59 +00:00
         assert_eq!(trimmed[5], "note: next");
         assert!(trimmed[6].ends_with("MDC_DEV_PUMP_INFUS_VMD (69986)"), "a device has no value: {text}");
         assert_eq!(trimmed[7], "hidden    RXR-1 (in part) (--phi shows them)");
+    }
+
+    /// HL7 table 0207: values of an archive are not those of now.
+    #[test]
+    fn a_message_of_an_archive_is_marked() {
+        let of = |mode: &str| {
+            shown(format!("MSH|^~\\&|A||||2026||ORU^R01|1|{mode}|2.6\rOBR|1\r").as_bytes(), false)
+        };
+        assert!(of("P^A").contains("\nNOT CURRENT: from an archive (MSH-11)\n"), "{}", of("P^A"));
+        assert!(!of("P^T").contains("NOT CURRENT") && !of("P").contains("NOT C"));
     }
 
     /// PCD-05 names the alert by MSA-2 and OBR-3.

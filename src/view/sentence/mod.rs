@@ -61,7 +61,7 @@ pub(super) fn not_production(header: &Header<'_>) -> Option<&'static str> {
 }
 
 /// What it says of a message that is not of now (HL7 table 0207).
-fn not_current(header: &Header<'_>) -> Option<&'static str> {
+pub(super) fn not_current(header: &Header<'_>) -> Option<&'static str> {
     word(&header.processing_id().component(2).shown_text(), OLD_MODES)
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::model::OtherField;
 use super::reader::Reader;
 use crate::hl7::{Field, Repetition};
+use crate::pcd::nomenclature::{Coded, find_unit};
 use crate::view::value::{self, Term};
 
 impl Reader<'_> {
@@ -26,6 +27,8 @@ impl Reader<'_> {
         let own = value::term(coded, self.characters);
         let shown = [self.without_patient(own.clone()).text(), own.code, own.name, String::new()];
         let mut known = HashSet::from(shown);
+        // An alternate unit that reads like the one that is shown says nothing else.
+        known.extend(find_unit(Coded::of(coded, 1)).map(|unit| unit.plain().to_owned()));
         let mut add = |text: String| {
             if known.insert(text.clone()) {
                 texts.push(text);

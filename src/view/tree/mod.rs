@@ -8,21 +8,23 @@ mod notes;
 mod observations;
 mod options;
 mod others;
+mod patient;
 mod placement;
 mod reader;
 mod requests;
 mod result_status;
+mod structure;
 mod time;
 
 pub use model::{AlertFacets, DoubtedFacet, Node, OtherField, OtherSegment, Patient, Request, Tree};
 pub use options::TreeOptions;
 
 use self::reader::Reader;
-use self::requests::Structure;
+use self::structure::Structure;
 use self::time::Times;
 use crate::hl7::Message;
 use crate::pcd::{KnownPatient, Transaction, names_patient};
-use crate::view::sentence::not_production;
+use crate::view::sentence::{not_current, not_production};
 
 impl Tree {
     /// The content of `message`.
@@ -52,8 +54,9 @@ impl Tree {
             other_segments: reader.listed(&structure.placement.loose, &structure.notes),
             patient: reader.patient(message, &structure),
             names_patient: names_patient(message),
-            processing_id: reader.component(header.processing_id()),
+            processing_id: reader.free(header.processing_id()),
             not_production: not_production(&header),
+            not_current: not_current(&header),
             not_clinical: nodes().any(|node| node.not_clinical),
             withdrawn: nodes().filter(|node| node.is_withdrawn).count(),
             requests,
@@ -61,7 +64,5 @@ impl Tree {
     }
 }
 
-#[cfg(test)]
-mod structure_tests;
 #[cfg(test)]
 mod tests;

@@ -35,11 +35,14 @@ pub struct Tree {
     /// Whether the message has a patient, shown or not.
     #[serde(skip)]
     pub names_patient: bool,
-    /// MSH-11.1: `P` is production.
+    /// MSH-11: `P` is production, `P^A` from an archive.
     pub processing_id: String,
     /// `training` or `debugging`, when MSH-11 says so.
     #[serde(skip)]
     pub not_production: Option<&'static str>,
+    /// `from an archive` and so on, when MSH-11 says that the message is not of now.
+    #[serde(skip)]
+    pub not_current: Option<&'static str>,
     /// Whether any value is a test or a demonstration (OBX-8).
     pub not_clinical: bool,
     /// The number of observations that the sender declared wrong or deleted (OBX-11 `W`, `D`).

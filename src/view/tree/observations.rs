@@ -3,8 +3,8 @@
 use super::model::{Node, OtherField};
 use super::placement::Placed;
 use super::reader::Reader;
-use super::requests::Structure;
 use super::result_status;
+use super::structure::Structure;
 use crate::hl7::{Field, Repetition};
 use crate::pcd::nomenclature::{Coded, find_unit, plain_unit, unit_contradicts_itself};
 use crate::pcd::profile::has_value_of_its_type;

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::fields::{Kind, has_value};
 use super::model::{OtherField, OtherSegment};
 use super::notes::Notes;
-use super::placement::Placed;
+use super::placement::{Placed, is_listed};
 use super::reader::Reader;
 use crate::hl7::{Field, Message, Segment};
 use crate::pcd::is_about_patient;
@@ -88,38 +88,4 @@ impl Reader<'_> {
         }
         names
     }
-
-    /// The fields about the patient that have no key of their own.
-    pub(super) fn other_patient_fields(
-        &self,
-        message: &Message<'_>,
-        participants: &[Placed<'_>],
-        notes: &Notes<'_>,
-    ) -> Vec<OtherField> {
-        let (mut others, mut known) = (Vec::new(), HashSet::new());
-        for (position, segment) in message.segments().enumerate().filter(|(_, it)| is_about_patient(it)) {
-            // The first of each has keys of its own; a second patient has not.
-            let shown: &[usize] = match segment.id() {
-                b"PID" if known.insert(segment.id()) => &[1, 3, 5, 7, 8],
-                b"PV1" if known.insert(segment.id()) => &[1, 3],
-                b"PID" | b"PV1" => &[1],
-                _ => &[],
-            };
-            others.extend(self.others(&segment, shown));
-            others.extend(self.note_fields(notes, position));
-        }
-        others.extend(participants.iter().flat_map(|(_, segment)| self.others(segment, &[])));
-        others
-    }
 }
-
-/// Whether the fields of a segment are shown one by one. Segments of other purposes could hold anything.
-pub(super) fn is_listed(segment: &Segment<'_>) -> bool {
-    SEGMENTS.iter().any(|id| segment.is(*id))
-}
-
-/// Answers and errors, orders of medication and their timing, participations, specimens.
-const SEGMENTS: [&[u8; 3]; 15] = [
-    b"MSA", b"ERR", b"ORC", b"RXO", b"RXE", b"RXG", b"RXR", b"RXC", b"RXD", b"RXA", b"TQ1", b"TQ2", b"PRT",
-    b"SPM", b"SAC",
-];

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::others::is_listed;
 use crate::hl7::{Message, Segment};
 use crate::pcd::is_about_patient;
 
@@ -89,3 +88,14 @@ impl<'m> Placement<'m> {
         self.by_tree.last_mut().unwrap_or(&mut self.loose)
     }
 }
+
+/// Whether the fields of a segment are shown one by one. Segments of other purposes could hold anything.
+pub(super) fn is_listed(segment: &Segment<'_>) -> bool {
+    SEGMENTS.iter().any(|id| segment.is(*id))
+}
+
+/// Answers and errors, orders of medication and their timing, participations, specimens.
+const SEGMENTS: [&[u8; 3]; 15] = [
+    b"MSA", b"ERR", b"ORC", b"RXO", b"RXE", b"RXG", b"RXR", b"RXC", b"RXD", b"RXA", b"TQ1", b"TQ2", b"PRT",
+    b"SPM", b"SAC",
+];

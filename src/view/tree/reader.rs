@@ -1,13 +1,12 @@
 //! Reads the parts of a message for people.
 
-use super::model::{OtherField, Patient};
+use super::model::OtherField;
 use super::notes::Notes;
 use super::options::TreeOptions;
-use super::requests::Structure;
 use super::time::Times;
-use crate::hl7::{CharacterSet, Field, Message, MessageTime, Segment};
+use crate::hl7::{CharacterSet, Field, MessageTime, Segment};
 use crate::pcd::nomenclature::{Coded, find_term, find_unit};
-use crate::pcd::{KnownPatient, is_about_patient, patient_term};
+use crate::pcd::{KnownPatient, patient_term};
 use crate::view::value::{self, Term};
 
 pub(super) struct Reader<'o> {
@@ -27,11 +26,6 @@ impl Reader<'_> {
     pub(super) fn untrimmed(&self, field: Field<'_>) -> String {
         let text = self.characters.decode(field.raw());
         if text.trim().len() == text.len() { self.whole(field) } else { text.into_owned() }
-    }
-
-    /// The first component of a field.
-    pub(super) fn component(&self, field: Field<'_>) -> String {
-        self.known_patient.hide(value::component(field.component(1), self.characters))
     }
 
     /// A field that a sender may fill with any text.
@@ -119,30 +113,6 @@ impl Reader<'_> {
             Some(start) => format!("{start} ({} bytes)", note.field(3).raw().len()),
             None => text,
         }
-    }
-
-    /// The patient, if the caller asked for it and the message has one.
-    pub(super) fn patient(&self, message: &Message<'_>, structure: &Structure<'_>) -> Option<Patient> {
-        if !self.options.with_patient || !message.segments().any(|segment| is_about_patient(&segment)) {
-            return None;
-        }
-        let (pid, pv1) = (message.segment(b"PID"), message.segment(b"PV1"));
-        let field = |segment: Option<Segment<'_>>, n| {
-            segment.map(|segment| self.whole(segment.field(n))).unwrap_or_default()
-        };
-        let notes = &structure.notes;
-        let observations = structure.patient_tree().map(|tree| self.observations(tree, structure));
-        let about = message.segments().enumerate().filter(|(_, segment)| is_about_patient(segment));
-        Some(Patient {
-            identifiers: field(pid, 3),
-            name: field(pid, 5),
-            born: field(pid, 7),
-            sex: field(pid, 8),
-            location: field(pv1, 3),
-            others: self.other_patient_fields(message, &structure.placement.of_patient, notes),
-            notes: about.flat_map(|(position, _)| self.notes(notes, position)).collect(),
-            observations: observations.unwrap_or_default(),
-        })
     }
 }
 

@@ -2,47 +2,13 @@
 
 use super::model::Request;
 use super::notes::Notes;
-use super::placement::Placement;
 use super::reader::Reader;
+use super::structure::Structure;
 use crate::hl7::{Message, Segment};
-use crate::pcd::{Alert, Containment, Transaction, is_about_patient};
-
-/// The segments of a message by what they belong to.
-pub(super) struct Structure<'m> {
-    pub(super) transaction: Option<Transaction>,
-    pub(super) notes: Notes<'m>,
-    pub(super) placement: Placement<'m>,
-    trees: Vec<Containment<'m>>,
-    /// Whether the first tree is about the patient (HL7 2.7: OBX behind PID, before the first OBR).
-    has_patient_tree: bool,
-}
-
-impl<'m> Structure<'m> {
-    pub(super) fn of(message: &'m Message<'_>) -> Self {
-        let trees = Containment::all_of(message);
-        // Where no request follows, these are the results of a sender that writes no OBR.
-        let is_first_before_others =
-            trees.len() > 1 && trees.first().is_some_and(|tree| tree.begin().is_none());
-        let first = message.segments().find(|segment| is_about_patient(segment) || segment.is(b"OBX"));
-        Self {
-            transaction: Transaction::of(message),
-            notes: Notes::of(message),
-            placement: Placement::of(message),
-            has_patient_tree: is_first_before_others && first.is_some_and(|first| is_about_patient(&first)),
-            trees,
-        }
-    }
-
-    /// The observations about the patient.
-    pub(super) fn patient_tree(&self) -> Option<&Containment<'m>> {
-        self.trees.first().filter(|_| self.has_patient_tree)
-    }
-}
+use crate::pcd::Containment;
 
 impl Reader<'_> {
     pub(super) fn requests(&self, message: &Message<'_>, structure: &Structure<'_>) -> Vec<Request> {
-        let is_alert = matches!(structure.transaction, Some(Transaction::Pcd04 | Transaction::Pcd05));
-        let alerts = if is_alert { Alert::all_of(message) } else { Vec::new() };
         let segments: Vec<Segment<'_>> = message.segments().collect();
         let begin = |tree: &Containment<'_>| {
             let position = tree.begin()?;
@@ -55,7 +21,7 @@ impl Reader<'_> {
             let obr = begin(tree).filter(|(_, segment)| segment.is(b"OBR"));
             let may_have_alert = obr.is_some() || tree.begin().is_none();
             let position = Some(alert_position).filter(|_| may_have_alert);
-            let own = alerts.iter().filter(|alert| Some(alert.position) == position);
+            let own = structure.alerts.iter().filter(|alert| Some(alert.position) == position);
             alert_position += usize::from(may_have_alert);
             if number == 0 && structure.has_patient_tree {
                 continue;

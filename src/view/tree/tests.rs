@@ -1,16 +1,18 @@
 use super::*;
 
+mod structure;
+
 const PATIENT: &[u8] = b"MSH|^~\\&|A||||20260101120000+0000||ORU^R01^ORU_R01|1|P|2.6\r\
     PID|||SECRET-1^^^H^PI||Secret^Name||19700101|F\rPV1||I|Ward^7\r\
     OBR|1||F1|69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|||20260101115959\r\
     OBX|1|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.150456|97.00|262688^MDC_DIM_PERCENT^MDC|90-100|TEST|||R\r\
     OBX|2|ST|67932^MDC_ATTR_PT_NAME_FAMILY^MDC|1.0.0.9|Secret\r";
 
-pub(super) fn json(message: &[u8], options: &TreeOptions) -> serde_json::Value {
+fn json(message: &[u8], options: &TreeOptions) -> serde_json::Value {
     serde_json::to_value(Tree::new(&Message::parse(message).unwrap(), options)).unwrap()
 }
 
-pub(super) fn with_patient() -> TreeOptions {
+fn with_patient() -> TreeOptions {
     TreeOptions { with_patient: true, ..TreeOptions::default() }
 }
 
@@ -300,6 +302,8 @@ fn alternates_repetitions_and_original_texts_are_shown_beside_the_term() {
         ("/min~%", "%"),
         ("/min^^UCUM^%^^UCUM", "%"),
         ("264864^MDC_DIM_BEAT_PER_MIN^MDC", ""),
+        ("264864^MDC_DIM_BEAT_PER_MIN^MDC^/min^/min^UCUM", ""),
+        ("264864^MDC_DIM_BEAT_PER_MIN^MDC^{beat}/min^{beat}/min^UCUM", "{beat}/min"),
     ] {
         assert_eq!(beside(&format!("OBX|1|NM|{term}|1.0.0.1|80|{unit}"), "OBX-6"), shown, "{unit}");
     }

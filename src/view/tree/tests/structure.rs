@@ -1,7 +1,6 @@
 //! Which segments belong together in the tree, and what of a field is shown.
 
-use super::TreeOptions;
-use super::tests::{json, with_patient};
+use super::{TreeOptions, json, with_patient};
 
 fn message(kind: &str, rest: &str) -> String {
     format!("MSH|^~\\&|A||||20260101120000+0000||{kind}|1|P|2.8\r{}", rest.replace('\n', "\r"))
@@ -16,12 +15,15 @@ fn field<'v>(fields: &'v serde_json::Value, name: &str) -> &'v serde_json::Value
     found.unwrap_or_else(|| panic!("{name}: {fields:#}"))
 }
 
-/// The value of a field of the only order, and whether it is a part.
+/// The value of a field of a segment in an order, and whether it is a part.
 fn shown(segment: &str, name: &str) -> (serde_json::Value, bool) {
-    let shown = tree("RGV^O15^RGV_O15", &format!("ORC|RE\nRXG|1\n{segment}\n"));
-    let request = shown["requests"].as_array().unwrap().last().unwrap();
-    let segments = request["segments"].as_array().unwrap();
-    let field = field(&segments.last().unwrap()["fields"], name);
+    // ORC is of the step behind it.
+    let shown = tree("RGV^O15^RGV_O15", &format!("ORC|RE\nRXG|1\n{segment}\nRXG\n"));
+    let requests = shown["requests"].as_array().unwrap().iter();
+    let segments = requests.flat_map(|request| request["segments"].as_array().unwrap());
+    let mut fields = segments.flat_map(|segment| segment["fields"].as_array().unwrap());
+    let found = fields.rfind(|field| field["field"] == name);
+    let field = found.unwrap_or_else(|| panic!("{name}: {shown:#}"));
     (field["value"].clone(), field["partial"] == true)
 }
 
@@ -101,6 +103,11 @@ fn an_observation_of_the_patient_is_hidden_and_under_no_request() {
     let all = json(message("ORU^R01^ORU_R01", rest).as_bytes(), &with_patient());
     assert_eq!(all["patient"]["observations"][0]["value"], "SECRET");
     assert_eq!(all["patient"]["observations"][0]["notes"][0], "SECRET");
+    // An alarm is no patient, wherever it stands.
+    let alarm =
+        "PID|||4711\nOBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|low\nOBR|1||E1|196616^MDC_EVT_ALARM^MDC\n";
+    let alarm = tree("ORU^R40^ORU_R40", alarm);
+    assert_eq!(alarm["requests"][0]["alert"]["event"]["code"], "196670", "{alarm:#}");
     // A sender that writes no OBR has results all the same.
     let stray = tree("ORU^R01^ORU_R01", "PID|||4711\nOBX|1|ST|1^X^L||seen\n");
     assert_eq!(stray["requests"][0]["observations"][0]["value"], "seen");
