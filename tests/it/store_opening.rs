@@ -102,7 +102,7 @@ fn make_outdated(site: &Site) {
                     ALTER TABLE outbox DROP COLUMN claimed_process;
                     ALTER TABLE device DROP COLUMN issuers; ALTER TABLE device DROP COLUMN silent_after;
                     ALTER TABLE device DROP COLUMN learn_until;
-                    ALTER TABLE device DROP COLUMN expected;
+                    ALTER TABLE device DROP COLUMN expected; ALTER TABLE device DROP COLUMN receives_orders;
                     DROP INDEX outbox_answered;
                     ALTER TABLE outbox DROP COLUMN result_until, DROP COLUMN result_default;";
                 let sql = AssertSqlSafe(format!("{sql}{undo}"));
@@ -121,7 +121,7 @@ fn make_outdated(site: &Site) {
                     ALTER TABLE outbox DROP COLUMN claimed_process;
                     ALTER TABLE device DROP COLUMN issuers; ALTER TABLE device DROP COLUMN silent_after;
                     ALTER TABLE device DROP COLUMN learn_until;
-                    ALTER TABLE device DROP COLUMN expected;";
+                    ALTER TABLE device DROP COLUMN expected; ALTER TABLE device DROP COLUMN receives_orders;";
                 let sql = AssertSqlSafe(format!("{sql}{undo}"));
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
                 connection.close().await.unwrap();

@@ -67,7 +67,8 @@ impl Volume {
             kept > limit
         });
         let cutoff = beyond.and_then(|volume| volume.hour.checked_add(HOUR).ok());
-        let cutoff = cutoff.map(|cutoff| cutoff.min(a_day_ago)).filter(|cutoff| *cutoff > first);
+        let cutoff =
+            cutoff.map(|cutoff| cutoff.min(beginning_of_hour(a_day_ago))).filter(|cutoff| *cutoff > first);
         let left = u128::from(limit.saturating_sub(bytes)) * 86_400;
         let seconds = left.checked_div(u128::from(bytes_per_day)).and_then(|left| i64::try_from(left).ok());
         let reached_at = seconds
