@@ -6,12 +6,13 @@
 //! audit trail, [`audit`] defines the trail's events and its chain of hashes. [`interface_a`] serves devices,
 //! [`southbound`] sends messages to them, [`liveness`] notices devices that stop sending, [`contact`]
 //! remembers each device and each refused peer. [`interface_b`] is the device's side of the same
-//! specification, and [`simulate`] has thousands of such devices. [`audit_forwarder`] sends the audit trail
-//! to an Audit Record Repository, [`http`] serves operators, with the JSON of [`view`] and the pages of
-//! [`page`], and [`pki`] issues certificates where there is no other authority. [`finding`] lists what
-//! operators should know, and [`fleet`] says how each device stands; [`notify`] reports findings to webhooks.
-//! [`model`], [`config`], [`metrics`] and [`filesystem`] are shared by all; [`app`] puts the modules together
-//! and [`cli`] starts them.
+//! specification, and [`simulate`] has thousands of such devices; [`gateway`] joins both interfaces to
+//! forward what devices send to another platform. [`audit_forwarder`] sends the audit trail to an Audit
+//! Record Repository, [`http`] serves operators, with the JSON of [`view`] and the pages of [`page`], and
+//! [`pki`] issues certificates where there is no other authority. [`finding`] lists what operators should
+//! know, and [`fleet`] says how each device stands; [`notify`] reports findings to webhooks. [`model`],
+//! [`config`], [`metrics`] and [`filesystem`] are shared by all; [`app`] puts the modules together and
+//! [`cli`] starts them.
 //!
 //! Modules depend only on lower layers; `tests/it/architecture` checks that.
 
@@ -27,6 +28,7 @@ pub mod contact;
 pub mod filesystem;
 pub mod finding;
 pub mod fleet;
+pub mod gateway;
 pub mod hl7;
 pub mod http;
 pub mod interface_a;

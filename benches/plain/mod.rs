@@ -197,6 +197,7 @@ pub fn message(clock: &Clock) -> MessageRecord {
         raw: Bytes::from(raw),
         acknowledgement: Bytes::from_static(b"MSH|^~\\&|PLATFORM\rMSA|CA|1\r"),
         envelope: Bytes::new(),
+        forward: None,
         reconsideration: None,
     }
 }

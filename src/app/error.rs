@@ -1,6 +1,7 @@
 //! Why the platform does not start, or has stopped.
 
 use crate::finding::{Code, SetupCode};
+use crate::gateway::SetupError;
 use crate::http::SocketError;
 use crate::interface_a::PassedSocketError;
 use crate::model::{BindError, Task};
@@ -28,6 +29,9 @@ pub enum PlatformError {
     /// The identity or the trust anchors for the Audit Record Repository.
     #[error("the configuration of the audit record repository cannot be used")]
     Repository(#[from] ConnectError),
+    /// The certificate, the key or the roots for the platform of a gateway.
+    #[error("the configuration of the gateway cannot be used")]
+    Gateway(#[from] SetupError),
     /// A receiver of notifications.
     #[error("a receiver of notifications cannot be used")]
     Notify(#[from] ReceiverError),
@@ -62,7 +66,7 @@ impl PlatformError {
             Self::Store(error) => return code_of(error).code(),
             Self::Task(_) => return Code::TaskFailed.code(),
             Self::Revocation(_) => SetupCode::RevocationDataUnusable,
-            Self::Tls(_) => SetupCode::IdentityUnusable,
+            Self::Tls(_) | Self::Gateway(_) => SetupCode::IdentityUnusable,
             Self::People(_) => SetupCode::PeopleUnusable,
             Self::Repository(_) => SetupCode::RepositoryUnusable,
             Self::Notify(_) => SetupCode::ReceiverUnusable,

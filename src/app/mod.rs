@@ -46,6 +46,7 @@ use crate::audit_forwarder;
 use crate::authz::DirectoryHandle;
 use crate::config::{self, AdminSocket, Config, ConfigHandle, Values};
 use crate::contact::Contacts;
+use crate::gateway;
 use crate::http;
 use crate::interface_a::{Dependencies, InterfaceA, PassedSockets, Registry, Serving};
 use crate::liveness::Liveness;
@@ -84,6 +85,8 @@ pub struct Platform {
     last_reload: last_reload::LastReload,
     /// Which receivers of notifications fail.
     notifications: notify::Status,
+    /// How the platform of a gateway is reached.
+    gateway: gateway::Status,
 }
 
 /// A platform with bound ports that does not serve yet.
@@ -118,6 +121,9 @@ impl Platform {
         let people = PeopleAcceptor::build(&config, revocation.clone(), clock.clone());
         let people = people.map(Arc::new).map_err(PlatformError::People)?;
         audit_forwarder::connector(&config, &clock)?;
+        if let Some(gateway) = &config.gateway {
+            gateway::connector(gateway, &clock)?;
+        }
         store_wait::await_server(&config, &clock).await?;
         let when_behind = match config.store.when_behind {
             config::WhenBehind::Refuse => WhenBehind::Refuse,
@@ -153,6 +159,7 @@ impl Platform {
             sizes: size_watch::SizeWatch::default(),
             last_reload: last_reload::LastReload::default(),
             notifications: notify::Status::default(),
+            gateway: gateway::Status::default(),
         };
         if platform.config.load().messages.zone.is_unknown() {
             tracing::warn!("this machine does not say its time zone; times without zone are read as UTC");

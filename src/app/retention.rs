@@ -145,6 +145,7 @@ impl Platform {
         release_before: Timestamp,
         pace: &mut Pace,
     ) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
+        let cutoff = self.spare_waiting(table, cutoff).await?;
         let oldest = match table {
             Table::Messages => self.store.oldest_message_of(MessageKind::Accepted, cutoff).await?,
             Table::Rejected => self.store.oldest_message_of(MessageKind::Rejected, cutoff).await?,
@@ -168,6 +169,17 @@ impl Platform {
                 Ok(Some((oldest, before)))
             }
             Allowance::Wait => Ok(None),
+        }
+    }
+
+    /// In a gateway nothing is removed that the platform has not acknowledged, nor what came later.
+    async fn spare_waiting(&self, table: Table, cutoff: Timestamp) -> Result<Timestamp, StoreError> {
+        match table {
+            Table::Messages | Table::Large => {
+                let oldest = self.store.oldest_forward().await?;
+                Ok(oldest.map_or(cutoff, |oldest| cutoff.min(oldest.time())))
+            }
+            Table::Rejected | Table::Audit => Ok(cutoff),
         }
     }
 

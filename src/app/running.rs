@@ -15,6 +15,7 @@ use crate::audit::ReloadedBy;
 use crate::audit_forwarder::Forwarder;
 use crate::contact::{Contacts, Recorder};
 use crate::finding::Board;
+use crate::gateway::Gateway;
 use crate::http;
 use crate::interface_a::{AcceptCheck, Accepting, Registry, Serving};
 use crate::liveness::{self, Liveness};
@@ -54,6 +55,7 @@ impl Bound {
         shared.start_directory(tasks);
         shared.start_audit(tasks);
         shared.start_dispatcher(tasks).await;
+        shared.start_gateway(tasks);
         shared.start_housekeeping(tasks);
         let live = shared.live_view(tasks, serving.accepting());
         shared.start_health_report(tasks, Arc::clone(&live), serving.accept_check());
@@ -159,6 +161,20 @@ impl Shared {
                 }
             }
         });
+    }
+
+    fn start_gateway(&self, tasks: &mut Tasks) {
+        let gateway = Gateway {
+            config: Arc::clone(&self.platform.config),
+            directory: Arc::clone(&self.platform.directory),
+            store: self.platform.store.clone(),
+            registry: self.registry.clone(),
+            metrics: self.platform.metrics.clone(),
+            clock: self.platform.clock.clone(),
+            status: self.platform.gateway.clone(),
+        };
+        let done = tasks.done();
+        tasks.spawn_restarting(Task::Gateway, move || gateway.clone().run(done.clone()));
     }
 
     fn start_housekeeping(&self, tasks: &mut Tasks) {

@@ -100,6 +100,7 @@ fn problem(error: &PlatformError) -> Finding {
         PlatformError::People(_) => "people",
         PlatformError::Revocation(_) => "revocation",
         PlatformError::Repository(_) => "audit record repository",
+        PlatformError::Gateway(_) => "gateway",
         PlatformError::Notify(_) => "notifications",
         _ => "platform",
     };

@@ -101,6 +101,7 @@ pub(super) fn failure(error: PlatformError) -> Failure {
         | PlatformError::People(_)
         | PlatformError::Revocation(_)
         | PlatformError::Repository(_)
+        | PlatformError::Gateway(_)
         | PlatformError::Notify(_)
         | PlatformError::Passed(_) => Exit::Config,
         PlatformError::Bind(_) | PlatformError::Socket(_) | PlatformError::Threads(_) => Exit::Unavailable,

@@ -22,6 +22,8 @@ pub struct InterfaceA {
     pub connections_per_address: usize,
     /// Sessions of one device. Beyond it one that is idle makes way, or the new one is refused.
     pub sessions_per_device: usize,
+    /// Sessions of one gateway, which keeps a pool of them; beyond it as for devices.
+    pub sessions_per_gateway: usize,
     /// Sessions that one device may open in a minute; further ones are refused.
     pub new_sessions_per_device: u32,
     /// Connections of all addresses whose handshake is not complete; beyond, the one that has kept the
@@ -79,6 +81,7 @@ impl Default for InterfaceA {
             // A hospital behind NAT has open sessions, which do not count, and few handshakes at a time.
             connections_per_address: 512,
             sessions_per_device: 64,
+            sessions_per_gateway: 256,
             // A gateway that connects for each message, 20 times a second, or one that opens its 64 sessions
             // again every three seconds.
             new_sessions_per_device: 1200,
@@ -138,6 +141,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("interface-a.max-connections", ReloadClass::Restart).count(1..=1_000_000),
     Key::new("interface-a.connections-per-address", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("interface-a.sessions-per-device", ReloadClass::Applied).count(1..=1_000_000),
+    Key::new("interface-a.sessions-per-gateway", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("interface-a.new-sessions-per-device", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("interface-a.max-incomplete-connections", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("interface-a.max-handshakes", ReloadClass::Restart).count(1..=100_000),

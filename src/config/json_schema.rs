@@ -63,9 +63,11 @@ fn type_of(key: &str, default: Option<&Value>) -> &'static str {
         Some(Value::String(_) | Value::Null) => "string",
         None if ARRAYS.contains(&key) => "array",
         None if BOOLEANS.contains(&key) => "boolean",
+        None if INTEGERS.contains(&key) => "integer",
         None => "string",
     }
 }
 
-const ARRAYS: [&str; 1] = ["audit.repository.trust-anchors"];
+const ARRAYS: [&str; 2] = ["audit.repository.trust-anchors", "gateway.trust-anchors"];
+const INTEGERS: [&str; 2] = ["gateway.connections", "gateway.max-waiting"];
 const BOOLEANS: [&str; 1] = ["audit.repository.messages"];

@@ -2,7 +2,7 @@
 
 use super::key::{Key, ReloadClass};
 use super::{
-    admin, audit, devices, interface_a, messages, notify, operations, orders, revocation, store, tls,
+    admin, audit, devices, gateway, interface_a, messages, notify, operations, orders, revocation, store, tls,
 };
 
 /// Every key, in the order of the sections.
@@ -16,13 +16,14 @@ pub(super) fn class(name: &str) -> ReloadClass {
     all().find(|key| key.name == name).map_or(ReloadClass::Restart, |key| key.class)
 }
 
-const SECTIONS: [&[Key]; 11] = [
+const SECTIONS: [&[Key]; 12] = [
     interface_a::KEYS,
     tls::KEYS,
     revocation::KEYS,
     devices::KEYS,
     messages::KEYS,
     orders::KEYS,
+    gateway::KEYS,
     store::KEYS,
     audit::KEYS,
     admin::KEYS,

@@ -1,5 +1,7 @@
 //! `[messages]`: which messages are accepted.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::key::{Key, ReloadClass};
@@ -20,6 +22,9 @@ pub struct Messages {
     pub zone: MessageZone,
     /// What to do with a frame without MSH or MSH-10.
     pub unreadable: UnreadableMessage,
+    /// An alarm report that comes so long after its time has a warning.
+    #[serde(with = "quantity::duration")]
+    pub late_alarm: Duration,
     /// Rejected messages of one device that are stored in an hour; further ones are answered and counted.
     pub rejected_per_hour: u32,
     /// Bytes that these may take in the store, with their rows.
@@ -39,6 +44,8 @@ impl Default for Messages {
             conformance: Conformance::default(),
             zone: MessageZone::default(),
             unreadable: UnreadableMessage::default(),
+            // Longer than any queue of a device that works, and than the clocks of most devices are wrong.
+            late_alarm: Duration::from_mins(5),
             rejected_per_hour: 5000,
             // About 1700 rejected observations, and two of the largest messages. It is for finding a fault.
             rejected_bytes_per_hour: 4 << 20,
@@ -89,6 +96,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("messages.conformance", ReloadClass::Applied),
     Key::new("messages.zone", ReloadClass::Applied),
     Key::new("messages.unreadable", ReloadClass::Applied),
+    Key::new("messages.late-alarm", ReloadClass::Applied).timeout(),
     Key::new("messages.rejected-per-hour", ReloadClass::Applied).count(0..=100_000_000),
     Key::new("messages.rejected-bytes-per-hour", ReloadClass::Applied).bytes(0..=1 << 40),
     Key::new("messages.application", ReloadClass::Applied),

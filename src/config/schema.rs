@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::admin::Admin;
 use super::audit::Audit;
 use super::devices::Devices;
+use super::gateway::Gateway;
 use super::interface_a::InterfaceA;
 use super::messages::Messages;
 use super::notify::Notify;
@@ -54,6 +55,9 @@ pub struct Config {
     /// Messages from the platform to devices.
     #[serde(default)]
     pub orders: Orders,
+    /// The platform to which messages are forwarded; without it this is no gateway.
+    #[serde(default)]
+    pub gateway: Option<Gateway>,
     /// Where messages and the audit trail are stored, and for how long.
     #[serde(default)]
     pub store: Store,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::TokenUri;
 use super::admin::{self, Admin, AdminSocket};
 use super::{
-    Audit, AuditRepository, Config, Credential, KeyLocation, Messages, Notify, Overrides, Problem,
+    Audit, AuditRepository, Config, Credential, Gateway, KeyLocation, Messages, Notify, Overrides, Problem,
     Revocation, Store, Tls, Values, keys, log_level, notify,
 };
 use crate::model::DeviceId;
@@ -35,6 +35,7 @@ pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<P
     checker.messages(&config.messages);
     checker.store(&mut config.store);
     checker.audit(&mut config.audit, &config.tls);
+    checker.gateway(&mut config.gateway, &config.tls);
     checker.notify(&mut config.notify);
     if let Some(what) = log_level::problem(&config.log.level) {
         checker.problem("log.level", what);
@@ -138,6 +139,23 @@ impl Checker<'_> {
             }
         } else {
             self.credential(identity, &REPOSITORY);
+        }
+    }
+
+    fn gateway(&mut self, gateway: &mut Option<Gateway>, tls: &Tls) {
+        let Some(Gateway { certificate, trust_anchors, .. }) = gateway else { return };
+        if trust_anchors.is_empty() {
+            trust_anchors.clone_from(&tls.client_trust_anchors);
+        } else {
+            self.resolve_all(trust_anchors);
+        }
+        if *certificate == Credential::default() {
+            // Without any, the problem is reported for [tls].
+            if let Some(own) = tls.ecc.as_ref().or(tls.rsa.as_ref()) {
+                certificate.clone_from(own);
+            }
+        } else {
+            self.credential(certificate, &GATEWAY);
         }
     }
 
@@ -356,6 +374,8 @@ const RSA: CredentialKeys = CredentialKeys { key: "tls.rsa.key", passphrase: "tl
 const COMMAND_LINE: CredentialKeys = CredentialKeys { key: "--key", passphrase: "--passphrase" };
 const ADMIN: CredentialKeys =
     CredentialKeys { key: "admin.certificate.key", passphrase: "admin.certificate.passphrase" };
+const GATEWAY: CredentialKeys =
+    CredentialKeys { key: "gateway.certificate.key", passphrase: "gateway.certificate.passphrase" };
 const REPOSITORY: CredentialKeys = CredentialKeys {
     key: "audit.repository.identity.key",
     passphrase: "audit.repository.identity.passphrase",

@@ -159,6 +159,15 @@ codes! {
     /// An order was not carried out: it expired, was refused or is unconfirmed.
     OrderFailed, "order-failed", Urgent,
         "inform the person who ordered it; `pcd-platform order show ID` says what was answered";
+    /// The platform of a gateway cannot be reached.
+    PlatformUnreachable, "platform-unreachable", Attention,
+        "look at the network and at the platform; messages are kept here, and forwarded when it is back";
+    /// Nearly as many messages wait for the platform of a gateway as may.
+    ForwardQueueFull, "forward-queue-full", Urgent,
+        "end the outage, or raise `gateway.max-waiting`; beyond it devices are refused, and keep their messages";
+    /// The platform of a gateway refused a message of a device.
+    ForwardRefused, "forward-refused", Attention,
+        "correct what the reason names, mostly the entry of this gateway at the platform; `pcd-platform message show ID` has the message";
     /// A device of the directory connects, and is refused.
     DeviceLockedOut, "device-locked-out", Urgent,
         "`pcd-platform device why CN` says where it ends and what to do; look after the patient meanwhile";

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::pending_replies::PendingReplies;
 use super::registry::SessionInfo;
+use super::relay::Relay;
 use super::session::{Context, Now, Session};
 use crate::authz::DirectoryHandle;
 use crate::authz::{Device, DeviceKind, DeviceStatus, Directory};
@@ -107,7 +108,8 @@ pub(super) fn directory(devices: Vec<Device>) -> DirectoryHandle {
 pub(super) fn session_with(config: ConfigHandle, pending_replies: PendingReplies, clock: &Clock) -> Session {
     let directory = directory(vec![device()]);
     let patient_key = PatientKey::new(b"key");
-    let context = Context { config, directory, pending_replies, patient_key, share: Arc::default() };
+    let (relay, share) = (Relay::default(), Arc::default());
+    let context = Context { config, directory, pending_replies, patient_key, relay, share };
     Session::open(peer(), SessionId::at(clock.now()), context, now(clock))
 }
 

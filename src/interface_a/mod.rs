@@ -30,6 +30,7 @@ mod refusal_log;
 mod refusals;
 mod refused_peer;
 mod registry;
+mod relay;
 mod resources;
 mod server;
 mod serving;
@@ -47,6 +48,7 @@ pub use pending_replies::Exchange;
 #[cfg(fuzzing)]
 pub use proxy::fuzzing;
 pub use registry::{DeliverError, Delivery, Recipient, Registry, SessionInfo};
+pub use relay::Relay;
 pub use resources::{Accepting, Shortage};
 pub use server::{Dependencies, InterfaceA};
 pub use serving::Serving;

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use super::admitted::{connected, info, readmit};
-use super::connection::{Connection, Ended, Services, WRITE_TIMEOUT, close};
+use super::connection::{Connection, Ended, Relays, Services, WRITE_TIMEOUT, close};
 use super::counters;
 use super::device_limits::{DeviceLimits, DeviceShare, NotStored};
 use super::frame_memory::FrameMemory;
@@ -104,6 +104,9 @@ impl InterfaceA {
         let refusals = Refusals::new(Arc::clone(&config), store.clone(), metrics.clone(), clock.clone());
         let connections = TaskTracker::new();
         let accepting = Accepting::new(connections.clone(), metrics.clone(), clock.clone());
+        let frame_memory = FrameMemory::new(Arc::clone(&config), accepting.clone(), metrics.clone());
+        let relay = registry.relay().clone();
+        let services = Services { relay, store, liveness, contacts, clock: clock.clone(), metrics, drain };
         Ok(Self {
             directory,
             revocation,
@@ -112,9 +115,9 @@ impl InterfaceA {
             refusal_log: Arc::new(RefusalLog::new(clock.clone())),
             refusals: Arc::new(refusals),
             device_limits: DeviceLimits::default(),
-            frame_memory: Arc::new(FrameMemory::new(Arc::clone(&config), accepting.clone(), metrics.clone())),
+            frame_memory: Arc::new(frame_memory),
             accepting,
-            services: Arc::new(Services { store, liveness, contacts, clock, metrics, drain }),
+            services: Arc::new(services),
             config,
             connections,
         })
@@ -183,6 +186,7 @@ impl InterfaceA {
             directory: Arc::clone(&self.directory),
             pending_replies: self.registry.pending_replies(),
             patient_key: self.services.store.patient_key().await,
+            relay: self.services.relay.clone(),
             share: Arc::clone(&share),
         };
         let limits = self.config.load().messages.clone();
@@ -198,6 +202,7 @@ impl InterfaceA {
             activity,
             share: Arc::clone(&share),
             large_turn: None,
+            relays: Relays::default(),
             frame: self.frame_memory.share(id, device.clone(), now.instant),
             write_timeout: WRITE_TIMEOUT,
         });
@@ -251,7 +256,11 @@ impl InterfaceA {
         if !share.take_session(now.instant, limits.new_sessions_per_device) {
             return Err(Refusal::TooManyNewSessions);
         }
-        let limit = SessionLimit { sessions: limits.sessions_per_device, now: now.instant };
+        let sessions = match peer.device().kind {
+            DeviceKind::Gateway => limits.sessions_per_gateway,
+            DeviceKind::Device => limits.sessions_per_device,
+        };
+        let limit = SessionLimit { sessions, now: now.instant };
         self.registry.register(info(id, peer, now.wall), Arc::clone(peer.path()), limit, admit)
     }
 

@@ -100,6 +100,58 @@ impl Client {
         Ok(taken)
     }
 
+    /// Sends one message, and does not wait for what it requests: [`incoming`](Self::incoming) reads that.
+    ///
+    /// # Errors
+    /// When the platform takes no bytes for the timeout, or the connection is lost.
+    pub async fn post(&mut self, message: Bytes) -> Result<(), ClientError> {
+        let limit = self.timeout;
+        timeout(limit, self.frames.send(message)).await.map_err(|_| ClientError::Timeout(limit))??;
+        Ok(())
+    }
+
+    /// The next thing that comes from the platform: for callers that have several messages under way. An
+    /// acknowledgement with a code outside of HL7 table 0008 is left out.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// When the connection ends: [`ClientError::Closed`] if the platform has closed it.
+    pub async fn incoming(&mut self) -> Result<Incoming, ClientError> {
+        loop {
+            let received = self.frames.next().await.ok_or(ClientError::Closed)??;
+            let Received::Frame(frame) = received else { return Err(ClientError::NoAcknowledgement) };
+            if Message::parse(&frame.payload)?.acknowledgement().is_none() {
+                return Ok(Incoming::Message(frame.payload));
+            }
+            if let Some(answer) = Answer::read(frame.payload)? {
+                return Ok(Incoming::Answer(answer));
+            }
+        }
+    }
+
+    /// Sends close_notify, and reads until the platform has closed its side. A platform that ends like this
+    /// has taken every message that was sent before.
+    ///
+    /// # Errors
+    /// When the connection was cut, or the platform does not close it within the timeout.
+    pub async fn finish(mut self) -> Result<Vec<Incoming>, ClientError> {
+        let limit = self.timeout;
+        let finishing = async {
+            self.frames.close().await?;
+            let mut last = Vec::new();
+            loop {
+                match self.incoming().await {
+                    Ok(incoming) if last.len() < MAX_OTHERS => last.push(incoming),
+                    Ok(_) => {}
+                    Err(ClientError::Closed) => return Ok(last),
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        timeout(limit, finishing).await.map_err(|_| ClientError::Timeout(limit))?
+    }
+
     /// Takes messages of the platform for so long; the connection is idle otherwise.
     ///
     /// # Errors
@@ -168,6 +220,15 @@ impl Client {
             self.others.push(answer);
         }
     }
+}
+
+/// Something that came from the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    /// An acknowledgement.
+    Answer(Answer),
+    /// A message, without its frame.
+    Message(Bytes),
 }
 
 /// Acknowledgements that are kept for [`Client::take_others`].

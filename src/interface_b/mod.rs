@@ -16,8 +16,8 @@ mod retry;
 
 pub use alarm::{Alarm, Phase};
 pub use answer::Answer;
-pub use client::{Client, MAX_OTHERS};
+pub use client::{Client, Incoming, MAX_OTHERS};
 pub use error::ClientError;
 pub use observation::Observation;
-pub use receiver::{Receiver, RefuseAll, Reply};
+pub use receiver::{Receiver, RefuseAll, Reply, answers};
 pub use retry::{Backoff, Target, keep_connected};

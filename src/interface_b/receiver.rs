@@ -36,8 +36,9 @@ impl Receiver for RefuseAll {
     }
 }
 
-/// The frames that answer a message: the acknowledgements that it requests.
-pub(super) fn answers(message: &Message<'_>, reply: Reply) -> Vec<Bytes> {
+/// The messages that answer one of the platform: the acknowledgements that it requests.
+#[must_use]
+pub fn answers(message: &Message<'_>, reply: Reply) -> Vec<Bytes> {
     let rejection = match reply {
         Reply::Messages(messages) => return messages,
         Reply::Accept => None,

@@ -1,5 +1,6 @@
 //! The metrics of the process: one registry, passed down. Base units; labels with few values.
 
+mod gateway;
 mod operation;
 mod registrar;
 mod start_time;
@@ -9,6 +10,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use crate::model::{Clock, StoreRisk, Task};
+pub use gateway::Gateway;
 pub use operation::{Limit, Operation};
 pub use registrar::DescribedMetric;
 use registrar::{CounterVec, PREFIX, Registrar};
@@ -113,6 +115,8 @@ pub struct Metrics {
     pub housekeeping: Housekeeping,
     /// Those of the operation: readiness, limits, sizes, and when something was done last.
     pub operation: Operation,
+    /// Those of gateway mode.
+    pub gateway: Gateway,
     /// Panics that ended one connection: each is a fault of the platform.
     pub panics_total: IntCounter,
     /// Running parts that ended before the shutdown, by [`Task`].
@@ -229,6 +233,7 @@ impl Metrics {
             southbound_corrections_total: r.counters("southbound_corrections_total", CORRECTED, OUTCOME)?,
             housekeeping: Housekeeping::new(r)?,
             operation: Operation::new(r)?,
+            gateway: Gateway::new(r)?,
             panics_total: r.counter("panics_total", "Connections that a fault of the platform ended")?,
             task_failures_total: r.counters("task_failures_total", TASK_FAILURES, &["task"])?,
             process: process()?,
@@ -245,6 +250,7 @@ impl Metrics {
             self.store_risks.with_label_values(&[risk.code()]);
         }
         self.operation.start_at_zero();
+        self.gateway.start_at_zero();
     }
 
     /// All metrics in the Prometheus text format 0.0.4.

@@ -38,6 +38,8 @@ pub enum Task {
     Stapling,
     /// Sends messages to devices.
     Dispatcher,
+    /// Forwards messages to the platform of a gateway.
+    Gateway,
     /// Sends the audit trail to an Audit Record Repository.
     AuditForwarder,
     /// Notices devices that have stopped sending.
@@ -56,7 +58,7 @@ pub enum Task {
 
 impl Task {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::InterfaceA,
         Self::Handshakes,
         Self::Directory,
@@ -72,6 +74,7 @@ impl Task {
         Self::Admin,
         Self::Stapling,
         Self::Dispatcher,
+        Self::Gateway,
         Self::AuditForwarder,
         Self::Liveness,
         Self::Contacts,
@@ -100,6 +103,7 @@ impl Task {
             Self::Admin => "admin",
             Self::Stapling => "stapling",
             Self::Dispatcher => "dispatcher",
+            Self::Gateway => "gateway",
             Self::AuditForwarder => "audit-forwarder",
             Self::Liveness => "liveness",
             Self::Contacts => "contacts",

@@ -221,12 +221,13 @@ fn cautions(details: &MessageDetails<'_>) -> Vec<Html> {
     if details.message.warnings.iter().any(|code| code == CUT) {
         add(Tone::Watch, "cut", "Only the beginning of the message is stored.".into());
     }
-    for (code, text) in [
-        ("not-clinical", "Some of its values are tests or demonstrations."),
-        ("not-production", "It is no message of production: training or debugging."),
+    for (code, word, text) in [
+        ("not-clinical", "no patient", "Some of its values are tests or demonstrations."),
+        ("not-production", "no patient", "It is no message of production: training or debugging."),
+        ("late-alarm", "late", "The alarm came long after its time: it may be over."),
     ] {
         if details.message.warnings.iter().any(|known| known == code) {
-            add(Tone::Watch, "no patient", text.into());
+            add(Tone::Watch, word, text.into());
         }
     }
     if let Some(reconsidered) = &details.reconsidered {

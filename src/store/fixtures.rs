@@ -107,6 +107,7 @@ impl TestStore {
             raw: Bytes::from_static(raw),
             acknowledgement: Bytes::from_static(b"MSH|^~\\&|\rMSA|CA|1\r"),
             envelope: Bytes::new(),
+            forward: None,
             reconsideration: None,
         }
     }

@@ -47,6 +47,9 @@ pub use records::clock::ConfirmedClock;
 pub use records::contact::{Contact, Feed, MAX_REFUSED_PER_ROOM, Observations, RefusedRoom, RefusedRow};
 pub use records::directory::SeenIdentity;
 pub(crate) use records::directory::device_kind;
+pub use records::forward::{
+    ForwardBacklog, ForwardClass, ForwardLane, ForwardOutcome, ForwardState, RefusedForward, WaitingForward,
+};
 pub use records::message::{
     CONTROL_ID_REUSED, CUT, MessageFilter, MessageRecord, MessageSummary, RECONSIDERED, Reconsideration,
     Reconsidered, RecordOutcome, RejectedMessages, SearchEnd, StoredMessage, Verdict,

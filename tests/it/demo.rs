@@ -13,9 +13,14 @@ use crate::harness::{binary, eventually, tool};
 #[test]
 fn the_demonstration_succeeds_and_prints_its_summary_last() {
     let folder = tempfile::tempdir().unwrap();
-    for round in ["a new folder", "a folder that is there already"] {
+    for (round, more) in [
+        ("a new folder", None),
+        ("a folder that is there already", None),
+        // Device, gateway and platform: the gateway refuses, and the platform stores.
+        ("a gateway between them", Some("--gateway")),
+    ] {
         let demo = ["demo", "--once", "--port", "0", "--admin-port", "0", "--dir"];
-        let output = binary().args(demo).arg(folder.path().join("demo")).output().unwrap();
+        let output = binary().args(demo).arg(folder.path().join("demo")).args(more).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0), "{round}: {text}");
         let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();

@@ -41,6 +41,7 @@ mod documentation;
 mod durability;
 mod ended_identities;
 mod explained;
+mod gateway;
 mod harness;
 mod hl7_tls;
 mod hostile_chains;

@@ -33,8 +33,12 @@ fn counters_are_there_from_the_start_and_are_zero() {
         assert!(name.starts_with("pcd_") || name.starts_with("process_"), "{name}");
     }
     // A labelled counter that has no series yet is not in the text at all.
-    let source =
-        [include_str!("../../src/metrics/mod.rs"), include_str!("../../src/metrics/operation.rs")].concat();
+    let source = [
+        include_str!("../../src/metrics/mod.rs"),
+        include_str!("../../src/metrics/gateway.rs"),
+        include_str!("../../src/metrics/operation.rs"),
+    ]
+    .concat();
     let declared = source.split('"').filter(|text| text.ends_with("_total"));
     let declared: BTreeSet<_> = declared.map(|name| format!("pcd_{name}")).collect();
     let counters = types.iter().filter(|(name, kind)| **kind == "counter" && name.starts_with("pcd_"));

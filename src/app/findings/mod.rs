@@ -7,6 +7,7 @@ mod admin;
 mod configuration;
 mod devices;
 mod disk;
+mod gateway;
 mod limits;
 mod notifications;
 mod orders;
@@ -97,6 +98,8 @@ impl Examiner {
         found.extend(notifications::failing(&self.platform.notifications).or_else(unknown));
         found.extend(orders::failed(store).await);
         found.extend(sizes::near(&self.platform.sizes.known(), clock.now()));
+        found.extend(gateway::look(&self.platform));
+        found.extend(gateway::refused(store, clock.now()).await);
         found.extend(store::store(store, removals).await);
         let is_broken = found.iter().any(|finding| finding.code == Code::AuditChainBroken);
         let upkeep = state.upkeep.look(&self.platform, &self.live).await;

@@ -2,6 +2,7 @@
 
 mod platform;
 mod send;
+mod tunnel;
 
 pub(super) use platform::destination;
 
@@ -22,11 +23,21 @@ pub(super) enum Command {
     /// Example: pcd-platform client send --to localhost:2575 --chain pump.chain.pem --key pump.key
     /// --trust root.pem message.hl7
     Send(send::Arguments),
+    /// Carry plain MLLP of local processes to a platform by TLS, with a device's certificate
+    ///
+    /// For a process that translates another protocol and speaks no TLS. Each of its connections becomes a
+    /// connection of Interface B, in both directions. It listens on loopback only: a process
+    /// that reaches it speaks with this certificate.
+    ///
+    /// Example: pcd-platform client tunnel --listen 127.0.0.1:2600 --to localhost:2575 --chain hub.chain.pem
+    /// --key hub.key --trust root.pem
+    Tunnel(tunnel::Arguments),
 }
 
 /// Runs the subcommand.
 pub(super) async fn run(command: Command, output: Output, clock: Clock) -> Outcome {
     match command {
         Command::Send(arguments) => send::run(arguments, output, clock).await,
+        Command::Tunnel(arguments) => tunnel::run(arguments, output, clock).await,
     }
 }

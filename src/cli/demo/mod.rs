@@ -1,5 +1,6 @@
 //! `demo`: the platform with SQLite and simulated devices, in one folder.
 
+mod gateway;
 mod progress;
 mod simulated;
 mod site;
@@ -25,6 +26,7 @@ use crate::model::{Clock, StoreUrl};
 use crate::revocation::Engine;
 use crate::store::{AuditFilter, MessageFilter, MigrationPolicy, Page, Store};
 use crate::tls::{Staples, StatusCheck};
+use gateway::Gateway;
 use progress::Progress;
 use simulated::{Environment, Expected, SimulatedDevice, Tally};
 use site::Site;
@@ -41,6 +43,9 @@ pub(super) struct Arguments {
     /// TCP port of the admin listener; 0 takes a free port
     #[arg(long, default_value_t = 9575)]
     admin_port: u16,
+    /// Put a gateway between the devices and the platform
+    #[arg(long)]
+    gateway: bool,
     /// Let each device send three messages about each of its devices, print a summary as JSON, and exit
     #[arg(long)]
     once: bool,
@@ -81,7 +86,7 @@ pub(super) async fn run(
         .and_then(|platform| platform.bind(PassedSockets::default()))
         .map_err(failure)?
         .with_commands(commands);
-    let environment = Environment {
+    let mut environment = Environment {
         platform: bound.addresses().first().copied().context("the platform has no address for devices")?,
         trust_anchors: site.trust_anchors,
         status: StatusCheck {
@@ -103,8 +108,13 @@ pub(super) async fn run(
     ))?;
     // The responder answers by now: nothing is missing when the platform is examined first.
     bound.fetch_staples().await;
+    let gateway = match arguments.gateway {
+        true => Some(start_gateway(&arguments.dir, &store_url, &site.devices, &mut environment).await?),
+        false => None,
+    };
     if arguments.once {
-        let summary = once(bound, signals, environment, site.devices, &store_url, since, clock).await?;
+        let beside = Beside { devices: site.devices, gateway, store: store_url, since };
+        let summary = once(bound, signals, environment, beside, clock).await?;
         output.line(&serde_json::to_string(&summary)?)?;
         return Ok(if summary == expected_summary() { Exit::Done } else { Exit::Failed });
     }
@@ -115,30 +125,58 @@ pub(super) async fn run(
     Ok(Exit::Done)
 }
 
+/// Starts a gateway between the devices and the platform.
+async fn start_gateway(
+    dir: &Path,
+    store: &StoreUrl,
+    devices: &[(SimulatedDevice, Credential)],
+    environment: &mut Environment,
+) -> anyhow::Result<Gateway> {
+    gateway::prepare(dir, store, &environment.clock).await?;
+    let gateway = Gateway::start(dir, environment.platform, devices, &environment.clock).await?;
+    environment.platform = gateway.address;
+    let (address, file) = (gateway.address, gateway.file.display());
+    environment.progress.line(&format!(
+        "the gateway listens for devices on {address}, and forwards to the platform; its configuration: {file}\n"
+    ))?;
+    Ok(gateway)
+}
+
+/// What runs beside the platform, and where it is counted.
+struct Beside {
+    devices: Vec<(SimulatedDevice, Credential)>,
+    gateway: Option<Gateway>,
+    store: StoreUrl,
+    since: Timestamp,
+}
+
 /// Runs every device, shuts the platform down, and counts what the store holds.
 async fn once(
     bound: Bound,
     signals: Signals,
     environment: Environment,
-    devices: Vec<(SimulatedDevice, Credential)>,
-    store_url: &StoreUrl,
-    since: Timestamp,
+    Beside { devices, gateway, store, since }: Beside,
     clock: Clock,
 ) -> anyhow::Result<Summary> {
     let stop = bound.stopper();
     let platform = tokio::spawn(bound.run(signals));
     let tallies = start(&environment, devices, ROUNDS, Duration::ZERO).join_all().await;
+    let mut refused = None;
+    if let Some(gateway) = gateway {
+        let own = gateway.store.clone();
+        gateway.finish(&clock).await?;
+        refused = Some(Summary::of_store(&own, since, &clock).await?.refused);
+    }
     stop.cancel();
     platform.await??;
-    let mut summary = Summary::default();
+    let mut summary = Summary::of_store(&store, since, &clock).await?;
+    // The gateway refuses what it does not forward.
+    summary.refused = refused.unwrap_or(summary.refused);
     for tally in tallies {
         let Tally { sent, acknowledged } = tally?;
         summary.sent += sent;
         summary.acknowledged += acknowledged;
     }
-    let store = Store::open(store_url, clock).await?;
-    summary.count_stored(&store, since).await?;
-    store.close().await;
     Ok(summary)
 }
 
@@ -156,6 +194,15 @@ fn start(
 }
 
 impl Summary {
+    /// What a store holds of the demonstration.
+    async fn of_store(url: &StoreUrl, since: Timestamp, clock: &Clock) -> anyhow::Result<Self> {
+        let store = Store::open(url, clock.clone()).await?;
+        let mut summary = Self::default();
+        summary.count_stored(&store, since).await?;
+        store.close().await;
+        Ok(summary)
+    }
+
     async fn count_stored(&mut self, store: &Store, since: Timestamp) -> anyhow::Result<()> {
         let messages =
             MessageFilter { since: Some(since), limit: MAX_COUNTED_ROWS, ..MessageFilter::default() };

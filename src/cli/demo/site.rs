@@ -84,7 +84,7 @@ fn credential(issued: Issued) -> Credential {
 }
 
 /// Adds all devices to the directory, except the one that must be unknown.
-async fn add_devices(
+pub(super) async fn add_devices(
     config: &Config,
     devices: &[(SimulatedDevice, Credential)],
     clock: &Clock,

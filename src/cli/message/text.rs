@@ -130,10 +130,11 @@ fn alert(alert: &ReportedAlert, output: Output) -> Vec<(&'static str, String)> {
 }
 
 /// Warnings that stand beside the verdict.
-const MARKS: [(&str, &str); 3] = [
+const MARKS: [(&str, &str); 4] = [
     ("not-clinical", "NOT CLINICAL (values of a test)"),
     ("not-production", "NOT CLINICAL (training or debugging)"),
     ("results-withdrawn", "with withdrawn results"),
+    ("late-alarm", "LATE (the alarm came long after its time)"),
 ];
 
 #[cfg(test)]

@@ -51,6 +51,14 @@ pub enum Rejection {
     },
     /// The message could not be stored durably: the sender keeps it and retries.
     StoreUnavailable,
+    /// In a gateway: its platform cannot be reached, and the device asks for the platform's answer.
+    PlatformUnreachable,
+    /// In a gateway: as many messages wait for the platform as may.
+    ForwardQueueFull,
+    /// In a gateway: the message of the platform names no device of its directory, or several.
+    OrderDeviceUnknown,
+    /// In a gateway: the device that the message of the platform names is not connected.
+    OrderDeviceAway,
 }
 
 /// The content errors of HL7 table 0357.
@@ -122,6 +130,10 @@ impl Rejection {
             Self::MissingIdentity => "missing-identity",
             Self::Content { rule, .. } => rule,
             Self::StoreUnavailable => "store-unavailable",
+            Self::PlatformUnreachable => "platform-unreachable",
+            Self::ForwardQueueFull => "forward-queue-full",
+            Self::OrderDeviceUnknown => "order-device-unknown",
+            Self::OrderDeviceAway => "order-device-away",
         }
     }
 
@@ -149,6 +161,10 @@ impl Rejection {
             Self::TooManyIdentities,
             Self::MissingIdentity,
             Self::StoreUnavailable,
+            Self::PlatformUnreachable,
+            Self::ForwardQueueFull,
+            Self::OrderDeviceUnknown,
+            Self::OrderDeviceAway,
         ];
         let all = frames.chain(unreadable.into_iter().map(Self::Unreadable)).chain(others);
         all.map(|rejection| rejection.code())
@@ -190,6 +206,10 @@ impl Rejection {
             Self::Content { error: ContentError::DataType, .. } => "a value is not of its type",
             Self::Content { error: ContentError::TableValue, .. } => "a code is not in its table",
             Self::StoreUnavailable => "the message could not be stored, send it again",
+            Self::PlatformUnreachable => "the gateway cannot reach its platform, send it again",
+            Self::ForwardQueueFull => "too many messages wait for the platform, send it again",
+            Self::OrderDeviceUnknown => "the message names no single device of the gateway",
+            Self::OrderDeviceAway => "the device is not connected to the gateway",
         }
     }
 
@@ -198,9 +218,11 @@ impl Rejection {
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         match self {
-            Self::Content { .. } | Self::StoreUnavailable | Self::Frame(BrokenReason::MemoryLimit) => {
-                Outcome::Error
-            }
+            Self::Content { .. }
+            | Self::StoreUnavailable
+            | Self::PlatformUnreachable
+            | Self::ForwardQueueFull
+            | Self::Frame(BrokenReason::MemoryLimit) => Outcome::Error,
             _ => Outcome::Rejected,
         }
     }
@@ -226,7 +248,11 @@ impl Rejection {
             | Self::AmbiguousStructure
             | Self::TooManyIdentities
             | Self::MissingIdentity
-            | Self::StoreUnavailable => ("207", "Application internal error"),
+            | Self::StoreUnavailable
+            | Self::PlatformUnreachable
+            | Self::ForwardQueueFull
+            | Self::OrderDeviceUnknown
+            | Self::OrderDeviceAway => ("207", "Application internal error"),
         }
     }
 

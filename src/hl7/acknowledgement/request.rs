@@ -75,6 +75,25 @@ impl AcknowledgementRequest {
         }
     }
 
+    /// The accept acknowledgement alone: what a gateway answers for itself.
+    #[must_use]
+    pub const fn accept_only(self) -> Self {
+        let accept = match self {
+            Self::Original => Condition::Never,
+            Self::Enhanced { accept, .. } => accept,
+        };
+        Self::Enhanced { accept, application: Condition::Never }
+    }
+
+    /// When an application acknowledgement is sent.
+    #[must_use]
+    pub const fn application(self) -> Condition {
+        match self {
+            Self::Original => Condition::Always,
+            Self::Enhanced { application, .. } => application,
+        }
+    }
+
     /// The same with a negative accept acknowledgement for a sender who otherwise cannot distinguish a
     /// failure from a success: neither is answered.
     #[must_use]

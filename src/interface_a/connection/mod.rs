@@ -1,5 +1,7 @@
 //! The task of a session: it reads, writes, stores, and keeps the deadlines.
 
+mod recording;
+mod services;
 mod writes;
 
 use std::future::poll_fn;
@@ -17,35 +19,24 @@ use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
+pub(super) use self::recording::Relays;
+use self::recording::{Recording, record_message, wait_for_platform};
+pub(super) use self::services::Services;
+use self::services::StoreResult;
 use self::writes::writes;
 use super::device_limits::DeviceShare;
 use super::frame_memory::{FrameShare, SMALL_FRAME};
 use super::inbound::is_large;
 use super::opening::Opening;
 use super::registry::{Channels, Outgoing};
-use super::session::{Effect, Now, READ_SIZE, Session, Ticket};
+use super::session::{Effect, Now, PlatformWord, READ_SIZE, Session, Ticket};
 use super::unawaited::UnawaitedAnswer;
 use crate::audit::{self, SessionEnd};
-use crate::contact::{Activity, Contacts};
-use crate::liveness::{Liveness, SignOfLife};
-use crate::metrics::Metrics;
+use crate::contact::Activity;
 use crate::mllp::BrokenReason;
-use crate::model::{Clock, beside_tasks};
-use crate::store::{MessageRecord, RecordOutcome, Store, StoreError};
-
-/// What a connection needs of the platform.
-#[derive(Debug)]
-pub(super) struct Services {
-    pub(super) store: Store,
-    pub(super) liveness: Liveness,
-    pub(super) contacts: Contacts,
-    pub(super) clock: Clock,
-    pub(super) metrics: Metrics,
-    /// Cancelled when the platform shuts down: the session finishes what is in flight, then closes.
-    pub(super) drain: CancellationToken,
-}
+use crate::model::beside_tasks;
 
 /// Drives one session until it ends.
 #[derive(Debug)]
@@ -62,6 +53,8 @@ pub(super) struct Connection<S> {
     pub(super) share: Arc<DeviceShare>,
     /// The turn of the device while a large message is evaluated, until the message is stored.
     pub(super) large_turn: Option<OwnedSemaphorePermit>,
+    /// The messages whose device waits for what the platform of a gateway answers.
+    pub(super) relays: Relays,
     /// The memory of its incomplete frame.
     pub(super) frame: FrameShare,
     /// How long a peer may take no bytes: [`WRITE_TIMEOUT`].
@@ -76,13 +69,6 @@ pub(super) struct Ended {
     pub(super) messages: Option<u64>,
 }
 
-/// A task for the store that is done.
-enum StoreResult {
-    Recorded(Ticket, Result<RecordOutcome, StoreError>),
-    Audited,
-    PassedOn,
-}
-
 type StoreTasks = FuturesUnordered<BoxFuture<'static, StoreResult>>;
 
 /// What a session waits for.
@@ -90,16 +76,11 @@ enum Event {
     Read(io::Result<usize>),
     StoreResult(StoreResult),
     Deliver(Outgoing),
+    Relayed(Ticket, PlatformWord),
     Withdrawn,
     Drain,
     FrameRefused,
     Deadline,
-}
-
-impl Services {
-    pub(super) fn now(&self) -> Now {
-        Now { wall: self.clock.now(), instant: self.clock.instant() }
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -184,10 +165,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.session.peer_closed(now);
             }
             Event::Read(Err(_)) => self.session.connection_lost(SessionEnd::ConnectionLost, now),
-            Event::StoreResult(StoreResult::Recorded(ticket, outcome)) => {
+            Event::StoreResult(StoreResult::Recorded(ticket, outcome, answer)) => {
                 self.session.recorded(ticket, &outcome, now);
+                let limit = self.session.platform_timeout();
+                self.relays.extend(answer.map(|answer| wait_for_platform(ticket, answer, limit)));
             }
             Event::StoreResult(StoreResult::Audited | StoreResult::PassedOn) => {}
+            Event::Relayed(ticket, word) => self.session.relayed(ticket, word, now),
             Event::Deliver(outgoing) => self.session.deliver(outgoing, now),
             Event::Withdrawn => {
                 if let Some(refusal) = *self.channels.withdrawn.borrow_and_update() {
@@ -234,12 +218,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut end = None;
         while let Some(effect) = self.session.next_effect() {
             match effect {
-                Effect::Record { ticket, record, sign } => {
+                Effect::Record { ticket, record, sign, is_relayed } => {
                     self.record_opening(tasks);
                     let turn = self.large_turn.take_if(|_| is_large(record.raw.len()));
                     let services = Arc::clone(&self.services);
                     let activity = Arc::clone(&self.activity);
-                    let recorded = record_message(services, activity, ticket, record, sign);
+                    let recording = Recording { ticket, record, sign, is_relayed };
+                    let recorded = record_message(services, activity, recording);
                     let record = async move {
                         let result = recorded.await;
                         drop(turn);
@@ -370,6 +355,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             () = drained, if !draining && !shutting_down => Event::Drain,
             () = async { tokio::time::sleep(ANSWER_POLL).await }, if shutting_down => Event::Drain,
             Some(result) = tasks.next(), if !tasks.is_empty() => Event::StoreResult(result),
+            Some((ticket, word)) = self.relays.next(), if !self.relays.is_empty() => Event::Relayed(ticket, word),
             () = self.frame.refused(), if !draining => Event::FrameRefused,
             Some(outgoing) = self.channels.deliveries.recv(), if !draining => Event::Deliver(outgoing),
             read = read(&mut self.stream, self.session.buffer()), if reads => Event::Read(read),
@@ -382,13 +368,6 @@ impl<S> Connection<S> {
     /// Whether there is memory for the next read: always between frames.
     fn has_frame_memory(&mut self, now: Now) -> bool {
         self.frame.resize(self.session.frame_bytes(), self.session.held_bytes(), now.instant)
-    }
-}
-
-impl Services {
-    fn observe(&self, stage: &str, since: Instant) {
-        let spent = self.clock.instant().saturating_duration_since(since);
-        self.metrics.message_duration_seconds.with_label_values(&[stage]).observe(spent.as_secs_f64());
     }
 }
 
@@ -420,32 +399,6 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
     };
     // The result does not matter: a peer that breaks the connection now has lost nothing.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
-}
-
-fn record_message(
-    services: Arc<Services>,
-    activity: Arc<Activity>,
-    ticket: Ticket,
-    record: Box<MessageRecord>,
-    sign: SignOfLife,
-) -> BoxFuture<'static, StoreResult> {
-    async move {
-        let began = services.clock.instant();
-        let is_accepted = record.verdict.rejection().is_none();
-        let received_at = record.received_at;
-        let accepted = is_accepted.then(|| (record.device.clone(), received_at));
-        let outcome = services.store.record_or_log(record).await;
-        // A message that was stored before says nothing new: a device that only repeats it is silent.
-        if matches!(outcome, Ok(RecordOutcome::Stored(_))) {
-            activity.message(received_at, is_accepted);
-            if let Some((device, at)) = accepted {
-                services.liveness.hear(&device, at, &sign);
-            }
-        }
-        services.observe("stored", began);
-        StoreResult::Recorded(ticket, outcome)
-    }
-    .boxed()
 }
 
 fn audit(services: Arc<Services>, event: audit::Event) -> BoxFuture<'static, StoreResult> {

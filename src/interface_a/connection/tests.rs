@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use tokio::io::{DuplexStream, duplex};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::super::fixtures::{
@@ -13,10 +14,13 @@ use super::super::registry::{DeliverError, Delivery, Registry, SessionLimit};
 use super::super::resources::Accepting;
 use super::*;
 use crate::authz::{Device, DeviceStatus, Directory};
+use crate::contact::Contacts;
 use crate::hl7::AcknowledgementCode;
-use crate::model::{Deadline, DeviceId, Refusal};
-use crate::store::MessageFilter;
+use crate::liveness::Liveness;
+use crate::metrics::Metrics;
+use crate::model::{Clock, Deadline, DeviceId, Refusal};
 use crate::store::fixtures::TestStore;
+use crate::store::{MessageFilter, Store};
 
 fn delivery(control_id: &[u8], frame: Bytes) -> Delivery {
     let deadline = Deadline::after(&crate::model::Clock::system(), jiff::SignedDuration::MAX);
@@ -47,6 +51,7 @@ impl Bench {
         let services = Services {
             contacts: Contacts::default(),
             store: store.clone(),
+            relay: registry.relay().clone(),
             liveness: Liveness::default(),
             clock: clock.clone(),
             metrics: Metrics::new().unwrap(),
@@ -71,6 +76,7 @@ impl Bench {
             activity: Arc::default(),
             share,
             large_turn,
+            relays: Relays::default(),
             frame,
             write_timeout,
         });

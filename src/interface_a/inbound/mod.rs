@@ -7,9 +7,11 @@ mod answer;
 mod bounded;
 mod checks;
 mod costs;
+mod kept;
 mod outcome;
 mod reading;
 mod record;
+mod relayed;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,24 +21,27 @@ use jiff::Timestamp;
 use self::answer::Answering;
 use self::checks::{CheckResult, Checked, check, check_reply};
 use self::costs::Costs;
-use self::outcome::NO_ANSWER;
 pub(super) use self::outcome::{Decision, Label, Outcome, Reply, StoreFailure};
+use self::outcome::{NO_ANSWER, RELAYED};
 pub(super) use self::reading::{Part, is_large};
 use self::reading::{Reading, framing_warnings};
 pub(super) use self::record::Origin;
+pub(super) use self::relayed::Relayed;
+use self::relayed::{Shares, class, refusal};
 use super::device_limits::{DeviceShare, Storage};
+use super::relay::Relay;
 use super::settings::Settings;
 use crate::audit;
 use crate::authz::{ComparedNames, Device, Directory, DirectoryHandle, rules};
-use crate::config::UnreadableMessage;
+use crate::config::{Gateway, UnreadableMessage};
 use crate::hl7::{
     AcknowledgementRequest, KeptHeader, ReceivedAcknowledgement, Rejection, Unreadable, answers_mode,
 };
 use crate::liveness::SignOfLife;
-use crate::mllp::{Broken, BrokenReason, Frame};
+use crate::mllp::{Broken, Frame};
 use crate::model::{DeviceId, MessageId, PatientKey, SearchKey, SessionId, content_fault_point};
 use crate::pcd::Transaction;
-use crate::store::{CUT, MessageRecord, Verdict};
+use crate::store::{MessageRecord, Verdict};
 use crate::tls::Peer;
 
 /// Decides about the messages of one session.
@@ -47,6 +52,8 @@ pub(super) struct Inbound {
     patient_key: PatientKey,
     share: Arc<DeviceShare>,
     compared: Mutex<ComparedNames>,
+    /// Where the messages of a gateway go; `None` for bytes that no session carries.
+    relay: Option<Relay>,
 }
 
 /// One part of a frame that is read and not yet decided about.
@@ -67,6 +74,7 @@ struct Evaluation<'a> {
     patient_key: &'a PatientKey,
     share: &'a DeviceShare,
     compared: &'a Mutex<ComparedNames>,
+    relay: Option<&'a Relay>,
     settings: &'a Settings,
     now: Timestamp,
 }
@@ -91,7 +99,12 @@ impl Inbound {
         patient_key: PatientKey,
         share: Arc<DeviceShare>,
     ) -> Self {
-        Self { origin, directory, patient_key, share, compared: Mutex::default() }
+        Self { origin, directory, patient_key, share, compared: Mutex::default(), relay: None }
+    }
+
+    /// The same for a session, whose messages a gateway forwards.
+    pub(super) fn with_relay(self, relay: Relay) -> Self {
+        Self { relay: Some(relay), ..self }
     }
 
     /// The device that sends.
@@ -128,18 +141,18 @@ impl Inbound {
         self.evaluation(settings, now).broken(broken)
     }
 
-    /// The answer to an accepted message whose record did not become durable, and how it is counted.
-    pub(super) fn answer_store_failure(
+    /// The answer to an accepted message that was not stored or forwarded after all, and how it is counted.
+    pub(super) fn answer_failure(
         &self,
         failure: &StoreFailure,
+        rejection: &Rejection,
         label: Label,
         settings: &Settings,
         now: Timestamp,
     ) -> (Bytes, Label) {
         let header = failure.header.header();
         let evaluation = self.evaluation(settings, now);
-        let unavailable = Some(&Rejection::StoreUnavailable);
-        let answer = evaluation.answering().render(Some(&header), unavailable, failure.request, None);
+        let answer = evaluation.answering().render(Some(&header), Some(rejection), failure.request, None);
         (answer.frames, Label { acknowledgement: answer.codes, ..label })
     }
 
@@ -159,8 +172,9 @@ impl Inbound {
     }
 
     fn evaluation<'a>(&'a self, settings: &'a Settings, now: Timestamp) -> Evaluation<'a> {
-        let Self { origin, directory, patient_key, share, compared } = self;
-        Evaluation { origin, directory, patient_key, share, compared, settings, now }
+        let Self { origin, directory, patient_key, share, compared, relay } = self;
+        let relay = relay.as_ref();
+        Evaluation { origin, directory, patient_key, share, compared, relay, settings, now }
     }
 }
 
@@ -249,7 +263,10 @@ impl Evaluation<'_> {
         };
         let violation = self.violation(&record, foreign_identity);
         let decision = match result {
-            CheckResult::Passed => self.accept(record, &reading, request),
+            CheckResult::Passed => match refusal(self.gateway(), self.relay, request) {
+                Some(rejection) => self.reject(record, Some(&reading), &rejection, request),
+                None => self.accept(record, &reading, request),
+            },
             CheckResult::Failed(rejection) => self.reject(record, Some(&reading), &rejection, request),
             CheckResult::Violation(rejection) => {
                 let rejected = self.reject(record, Some(&reading), &rejection, request);
@@ -267,7 +284,9 @@ impl Evaluation<'_> {
         request: AcknowledgementRequest,
     ) -> Decision {
         let header = reading.message.header();
-        let answer = self.answering().render(Some(&header), None, request, None);
+        let shares = Shares::of(request, self.gateway());
+        let answer = self.answering().render(Some(&header), None, shares.here, None);
+        let is_held = shares.platform.is_some_and(|relayed| relayed.holds_place);
         // Who may not be spoken for gives no sign of life in a message of another device.
         let sign = if record.not_allowed.is_empty() {
             SignOfLife::read(&reading.message, &self.device(), self.patient_key)
@@ -275,15 +294,24 @@ impl Evaluation<'_> {
             SignOfLife::default()
         };
         let is_large = record.raw.len() >= self.settings.config().store.large_from;
+        let mut warnings = record.warnings;
+        warnings.extend(self.is_late_alarm(reading, record.event_time).then(|| LATE_ALARM.to_owned()));
         let mut keys = record.keys;
         keys.extend(is_large.then_some(SearchKey::LARGE));
         Decision {
-            record: MessageRecord { acknowledgement: answer.frames, keys, ..record },
-            label: label(Some(reading), answer.codes),
+            record: MessageRecord {
+                acknowledgement: answer.frames,
+                warnings,
+                keys,
+                forward: self.gateway().map(|_| class(reading.transaction)),
+                ..record
+            },
+            label: label(Some(reading), if is_held { RELAYED } else { answer.codes }),
             storage: Storage::Stored,
             outcome: Outcome::Accepted {
                 on_store_failure: Some(StoreFailure { header: header.keep(), request }),
                 sign,
+                relayed: shares.platform,
             },
             violation: None,
             effort: 0,
@@ -318,41 +346,6 @@ impl Evaluation<'_> {
         if is_nameless && self.settings.config().messages.unreadable == UnreadableMessage::Close {
             decision.withhold_answer();
             decision.outcome = Outcome::Unanswerable;
-        }
-        decision
-    }
-
-    fn broken(self, broken: &Broken) -> Decision {
-        let rejection = Rejection::from(broken.reason);
-        let is_cut = broken.bytes.len() > MAX_CUT_COPY
-            || matches!(broken.reason, BrokenReason::TooLarge | BrokenReason::MemoryLimit);
-        let bytes = beginning(&broken.bytes, MAX_CUT_COPY);
-        // The header of a frame that is only too large can be read, and its sender answered.
-        let reading = Reading::header_of(&bytes, self.patient_key);
-        let mut record = match &reading {
-            Some(reading) => self.record(reading, bytes.clone()),
-            None => self.origin.raw_record(bytes.clone(), Vec::new(), self.now),
-        };
-        if is_cut {
-            record.warnings.push(CUT.to_owned());
-        }
-        let expects_answer = match broken.reason {
-            BrokenReason::TooLarge | BrokenReason::MemoryLimit => reading.is_some(),
-            BrokenReason::Utf16 => true,
-            // The sender abandoned the frame, is gone, or does not speak MLLP.
-            BrokenReason::Truncated
-            | BrokenReason::NoStartBlock
-            | BrokenReason::EndOfStream
-            | BrokenReason::TimedOut
-            | BrokenReason::BetweenFrames => false,
-        };
-        let request = reading.as_ref().map_or(AcknowledgementRequest::Original, |reading| {
-            let acknowledge = self.device().acknowledge;
-            Transaction::acknowledgement_request(reading.transaction, &reading.message.header(), acknowledge)
-        });
-        let mut decision = self.reject(record, reading.as_ref(), &rejection, request);
-        if !expects_answer {
-            decision.withhold_answer();
         }
         decision
     }
@@ -405,27 +398,6 @@ impl Evaluation<'_> {
         }
     }
 
-    /// The rejected message as it is stored: the beginning only, if the device may not have so many bytes
-    /// stored in this hour.
-    fn fitting(self, mut record: MessageRecord) -> MessageRecord {
-        let limits = &self.settings.config().messages;
-        let longest = (limits.rejected_bytes_per_hour / CUT_COPIES_PER_HOUR).min(MAX_CUT_COPY);
-        if record.raw.len() > longest && cost(&record) > self.share.rejection_room(limits, self.now) {
-            record.raw = beginning(&record.raw, longest);
-            record.identities.clear();
-            record.keys.clear();
-            if !record.warnings.iter().any(|warning| warning == CUT) {
-                record.warnings.push(CUT.to_owned());
-            }
-        }
-        record
-    }
-
-    /// Whether a rejected message is stored. Its identities take space in an index too.
-    fn storage(self, record: &MessageRecord) -> Storage {
-        self.share.take_rejection(cost(record), &self.settings.config().messages, self.now)
-    }
-
     /// The audit row of a message that names a device for which its sender may not speak.
     fn violation(self, record: &MessageRecord, foreign_identity: Option<String>) -> Option<audit::Event> {
         foreign_identity.map(|identity| audit::Event::IdentityViolation {
@@ -448,6 +420,20 @@ impl Evaluation<'_> {
         current.ok().filter(|device| device.id == admitted.id).unwrap_or_else(alone)
     }
 
+    /// Whether an alarm report comes long after its time: it was kept somewhere.
+    fn is_late_alarm(&self, reading: &Reading<'_>, event_time: Option<Timestamp>) -> bool {
+        let limit = self.settings.config().messages.late_alarm;
+        let is_late = |at: Timestamp| at < self.now && self.now.duration_since(at).unsigned_abs() >= limit;
+        // What no session carries does not arrive.
+        self.relay.is_some()
+            && reading.transaction == Some(Transaction::Pcd04)
+            && event_time.is_some_and(is_late)
+    }
+
+    fn gateway(&self) -> Option<&Gateway> {
+        self.settings.config().gateway.as_ref()
+    }
+
     /// The time by the clock as far as it is believed: one that is set back lets no device learn for longer.
     fn believed(self) -> Timestamp {
         MessageId::believed_time(self.now)
@@ -462,16 +448,6 @@ impl Evaluation<'_> {
     }
 }
 
-/// The bytes that a rejected message takes.
-fn cost(record: &MessageRecord) -> usize {
-    record.raw.len() + (record.identities.len() + record.keys.len()) * IDENTITY_BYTES
-}
-
-/// At most `length` bytes of the beginning. A copy, where it is shorter: it must not hold the whole.
-fn beginning(bytes: &Bytes, length: usize) -> Bytes {
-    bytes.get(..length).map_or_else(|| bytes.clone(), Bytes::copy_from_slice)
-}
-
 fn label(reading: Option<&Reading<'_>>, acknowledgement: &'static str) -> Label {
     let transaction = reading.and_then(|reading| reading.transaction);
     Label { transaction: transaction.map_or("other", Transaction::label), acknowledgement }
@@ -479,16 +455,12 @@ fn label(reading: Option<&Reading<'_>>, acknowledgement: &'static str) -> Label 
 
 /// What the answer to a rejected message says when the message is not stored.
 const NOT_STORED: &str = "the device has too many rejected messages, this one is not stored";
-/// The most of a frame that is not kept whole.
-const MAX_CUT_COPY: usize = 1 << 20;
-/// How many copies that are not whole fit what a device may have stored in an hour.
-const CUT_COPIES_PER_HOUR: usize = 4;
-/// Bytes that a row in the index of identities takes.
-const IDENTITY_BYTES: usize = 64;
 /// The rejection code of an acknowledgement whose MSH-11 is not that of the message that it names.
 const ACKNOWLEDGEMENT_OF_OTHER_MODE: &str = "acknowledgement-of-other-mode";
 /// The rejection code of an acknowledgement that no message of ours waits for.
 const UNEXPECTED_ACKNOWLEDGEMENT: &str = "unexpected-acknowledgement";
+/// The warning of an alarm report that comes long after the time that it states.
+const LATE_ALARM: &str = "late-alarm";
 /// The warning of a message whose batch trailer states another number of messages than the batch holds.
 const BATCH_MISCOUNTED: &str = "batch-miscounted";
 

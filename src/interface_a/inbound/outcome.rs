@@ -1,5 +1,6 @@
 //! What is decided about one message.
 
+use super::relayed::Relayed;
 use crate::audit;
 use crate::hl7::{AcknowledgementCode, AcknowledgementRequest, KeptHeader};
 use crate::interface_a::device_limits::Storage;
@@ -34,6 +35,8 @@ pub(crate) enum Outcome {
         on_store_failure: Option<StoreFailure>,
         /// What it says about the liveness of devices.
         sign: SignOfLife,
+        /// What the platform of a gateway answers.
+        relayed: Option<Relayed>,
     },
     /// The message is rejected. The answer does not depend on the store.
     Rejected,
@@ -89,5 +92,7 @@ impl Label {
     }
 }
 
+/// The label of a message that the platform of a gateway answers.
+pub(super) const RELAYED: &str = "relayed";
 /// The label of a message without an answer.
 pub(super) const NO_ANSWER: &str = "none";

@@ -87,6 +87,7 @@ impl Origin {
             raw,
             acknowledgement: Bytes::new(),
             envelope: Bytes::new(),
+            forward: None,
             reconsideration: None,
         }
     }

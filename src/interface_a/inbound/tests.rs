@@ -1,9 +1,12 @@
 use super::super::fixtures::{
     NAME, acknowledgements, clock, config, device, directory, frame, frame_about, handle, peer,
 };
+use super::kept::MAX_CUT_COPY;
 use super::*;
 use crate::config::{Config, Identity};
 use crate::hl7::{AcknowledgementCode, Message};
+use crate::mllp::BrokenReason;
+use crate::store::CUT;
 
 const OTHER: &str = "00A037FFFE000002";
 
@@ -58,7 +61,13 @@ fn codes(frames: &[u8]) -> Vec<String> {
 fn store_failure(decision: &Decision) -> Option<(Bytes, Label)> {
     let Outcome::Accepted { on_store_failure: Some(failure), .. } = &decision.outcome else { return None };
     let inbound = inbound(vec![device()]);
-    Some(inbound.answer_store_failure(failure, decision.label, &settings(config()), clock().now()))
+    Some(inbound.answer_failure(
+        failure,
+        &Rejection::StoreUnavailable,
+        decision.label,
+        &settings(config()),
+        clock().now(),
+    ))
 }
 
 #[test]

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::order_habits::Habit;
 use super::pending_replies::{Exchange, PendingReplies};
+use super::relay::Relay;
 use super::unawaited::{Unawaited, UnawaitedAnswer};
 use crate::authz::Directory;
 use crate::model::{Deadline, DeviceId, Refusal, SessionId};
@@ -22,6 +23,7 @@ use crate::revocation::{Engine, IssuedCertificate, Status, Verdict, issuer_keys}
 pub struct Registry {
     sessions: Arc<Mutex<Sessions>>,
     pending_replies: PendingReplies,
+    relay: Relay,
 }
 
 /// An open session.
@@ -345,6 +347,12 @@ impl Registry {
     #[must_use]
     pub fn try_unawaited_answer(&self) -> Option<UnawaitedAnswer> {
         self.pending_replies.unawaited().try_next()
+    }
+
+    /// Where the sessions of a gateway and its forwarder meet.
+    #[must_use]
+    pub const fn relay(&self) -> &Relay {
+        &self.relay
     }
 
     /// The messages that wait for acknowledgements, shared by all sessions.

@@ -12,6 +12,7 @@ use crate::config::ConfigHandle;
 use crate::interface_a::device_limits::DeviceShare;
 use crate::interface_a::inbound::Label;
 use crate::interface_a::pending_replies::PendingReplies;
+use crate::interface_a::relay::Relay;
 use crate::interface_a::unawaited::UnawaitedAnswer;
 use crate::liveness::SignOfLife;
 use crate::mllp::BrokenReason;
@@ -32,8 +33,18 @@ pub(in crate::interface_a) struct Context {
     pub(in crate::interface_a) directory: DirectoryHandle,
     pub(in crate::interface_a) pending_replies: PendingReplies,
     pub(in crate::interface_a) patient_key: PatientKey,
+    pub(in crate::interface_a) relay: Relay,
     /// What the device uses over all of its sessions.
     pub(in crate::interface_a) share: Arc<DeviceShare>,
+}
+
+/// What became of a message whose device waits for the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::interface_a) enum PlatformWord {
+    /// The platform has it: its application acknowledgement, if it sent one.
+    Answered(Option<Bytes>),
+    /// It has not answered in time. The message stays in the queue.
+    Late,
 }
 
 /// What the connection has to do for the session.
@@ -45,6 +56,8 @@ pub(in crate::interface_a) enum Effect {
         record: Box<MessageRecord>,
         /// What an accepted message says about the liveness of devices.
         sign: SignOfLife,
+        /// Whether the device waits for what the platform of a gateway answers.
+        is_relayed: bool,
     },
     /// Write these bytes to the peer: whole frames.
     Send(Bytes),

@@ -1,14 +1,16 @@
-//! Bytes that are no message: frames that have begun when their session ends, and what is between frames.
+//! How a session ends, and the bytes that are no message: frames that have begun then, and what is between
+//! frames.
 
 use bytes::Bytes;
 
 use super::Session;
 use super::buffer::Buffer;
 use super::effect::{Effect, Now};
-use super::phase::Phase;
+use super::phase::{Phase, answer_timeout};
 use super::timing::REFUSED_BYTES_KEPT;
 use crate::audit::SessionEnd;
 use crate::mllp::{Broken, BrokenReason, Interruption, Received};
+use crate::model::Refusal;
 
 impl Session {
     /// The connection broke. A frame that has begun is stored as rejected, as when the peer closes.
@@ -44,6 +46,55 @@ impl Session {
     pub(super) fn keep_stray_run(&mut self, now: Now) {
         if let Some(bytes) = self.codec.take_stray_run() {
             self.keep(&Broken { bytes, reason: BrokenReason::BetweenFrames }, now);
+        }
+    }
+
+    /// The peer has lost its right to be connected: nothing more is read from it.
+    pub(in crate::interface_a) fn withdraw(&mut self, refusal: Refusal) {
+        self.drain(SessionEnd::Withdrawn(refusal));
+    }
+
+    /// The platform shuts down. A session on which an order was sent goes on until the device has answered,
+    /// for most of the drain timeout: the order would be sent again after the restart.
+    pub(in crate::interface_a) fn shut_down(&mut self, now: Now) {
+        let since = *self.shutdown_since.get_or_insert(now.instant);
+        let is_over = now.instant >= since + answer_timeout(self.config());
+        if is_over || !self.pending_replies.expects_on(self.id) {
+            self.drain(SessionEnd::Shutdown);
+        }
+    }
+
+    /// Whether [`Session::shut_down`] was called, and is to be called again.
+    pub(in crate::interface_a) fn is_shutting_down(&self) -> bool {
+        self.shutdown_since.is_some() && self.phase == Phase::Open
+    }
+
+    /// Finishes what is in flight, then ends.
+    pub(in crate::interface_a) fn drain(&mut self, reason: SessionEnd) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Draining(reason);
+            self.slowed_until = None;
+            // A message that is not being stored is not acknowledged: its sender keeps it. A peer that only
+            // closed its side has sent whole messages, and all of them are stored.
+            if reason != SessionEnd::PeerClosed {
+                self.abandon_relayed();
+                self.backlog.clear();
+            }
+        }
+        self.send_answers();
+    }
+
+    pub(super) fn end_after_violations(&mut self) {
+        if self.violations >= self.config().devices.max_violations {
+            self.drain(SessionEnd::Violations);
+        }
+    }
+
+    /// Once per connection, at its end. Many devices send line breaks between frames; those are counted with
+    /// each frame and are not worth an audit row.
+    pub(super) fn audit_stray_bytes(&mut self) {
+        if self.codec.stray_kept().iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+            self.effects.push_back(Effect::Audit(self.inbound.stray_bytes(self.codec.stray_bytes())));
         }
     }
 

@@ -6,12 +6,22 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::effect::Ticket;
-use crate::interface_a::inbound::{Label, Reply, StoreFailure};
+use crate::interface_a::inbound::{Label, Relayed, Reply, StoreFailure};
 
 /// A message that is not answered yet, in the order of arrival.
 #[derive(Debug)]
 pub(super) enum InFlight {
-    Storing { ticket: Ticket, pending: Box<PendingAnswer>, since: Instant },
+    Storing {
+        ticket: Ticket,
+        pending: Box<PendingAnswer>,
+        since: Instant,
+    },
+    /// It is durable, and its place is kept for what the platform of a gateway answers.
+    Relaying {
+        ticket: Ticket,
+        failure: Option<StoreFailure>,
+        label: Label,
+    },
     Answered(Bytes),
 }
 
@@ -22,6 +32,8 @@ pub(super) struct PendingAnswer {
     pub(super) label: Label,
     /// Of an accepted message only.
     pub(super) on_store_failure: Option<StoreFailure>,
+    /// What the platform of a gateway answers.
+    pub(super) relayed: Option<Relayed>,
     /// The answer to an order that the message carries. The order is settled when the answer is durable.
     pub(super) settles: Option<Reply>,
 }
@@ -37,6 +49,6 @@ pub(super) fn take_pending(
     let message = in_flight.iter_mut().find(is_storing)?;
     match std::mem::replace(message, InFlight::Answered(Bytes::new())) {
         InFlight::Storing { pending, since, .. } => Some((message, *pending, since)),
-        InFlight::Answered(_) => None,
+        InFlight::Relaying { .. } | InFlight::Answered(_) => None,
     }
 }

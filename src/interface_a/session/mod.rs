@@ -13,6 +13,7 @@ mod ending;
 mod first_answer;
 mod in_flight;
 mod phase;
+mod relayed;
 mod timing;
 mod turn;
 
@@ -25,9 +26,9 @@ use tokio_util::codec::Decoder as _;
 
 pub(super) use self::buffer::READ_SIZE;
 use self::buffer::{Buffer, HeldFrames};
-pub(super) use self::effect::{Context, Effect, Now, Ticket};
+pub(super) use self::effect::{Context, Effect, Now, PlatformWord, Ticket};
 use self::in_flight::{InFlight, PendingAnswer, take_pending};
-use self::phase::{Phase, answer_timeout, end_after};
+use self::phase::{Phase, end_after};
 use self::timing::{CARRIAGE_RETURN_TIMEOUT, MESSAGES_AT_ONCE, Timing};
 use super::acknowledgement::Acknowledgement;
 use super::device_limits::{DeviceShare, Storage, count_of};
@@ -41,7 +42,7 @@ use crate::config::Config;
 use crate::hl7::Rejection;
 use crate::liveness::SignOfLife;
 use crate::mllp::{BrokenReason, Codec, Interruption, Received};
-use crate::model::{DeviceId, Refusal, SessionId};
+use crate::model::{DeviceId, SessionId};
 use crate::store::{RecordOutcome, StoreError, Verdict};
 use crate::tls::Peer;
 
@@ -81,12 +82,12 @@ pub(super) struct Session {
 impl Session {
     /// Opens the session of an admitted peer.
     pub(super) fn open(peer: Peer, id: SessionId, context: Context, now: Now) -> Self {
-        let Context { config, directory, pending_replies, patient_key, share } = context;
+        let Context { config, directory, pending_replies, patient_key, relay, share } = context;
         let settings = Settings::new(config);
         Self {
             id,
             codec: Codec::new(settings.config().interface_a.max_frame),
-            inbound: Inbound::new(peer, id, directory, patient_key, Arc::clone(&share)),
+            inbound: Inbound::new(peer, id, directory, patient_key, Arc::clone(&share)).with_relay(relay),
             share,
             slowed_until: None,
             settings,
@@ -204,7 +205,12 @@ impl Session {
     /// The store has answered.
     pub(super) fn recorded(&mut self, ticket: Ticket, outcome: &Result<RecordOutcome, StoreError>, now: Now) {
         let Some((message, pending, since)) = take_pending(&mut self.in_flight, ticket) else { return };
-        let PendingAnswer { frames, label, on_store_failure, settles } = pending;
+        let PendingAnswer { frames, label, on_store_failure, settles, relayed } = pending;
+        if outcome.is_ok() && relayed.is_some_and(|relayed| relayed.holds_place) {
+            *message = InFlight::Relaying { ticket, failure: on_store_failure, label };
+            self.effects.push_back(Effect::Count(label, since));
+            return self.read_frames(now);
+        }
         // An answer that was not stored leaves its order in doubt: the device gets it again.
         if let (Ok(recorded), Some(Reply { control_id, code, mode })) = (outcome, settles) {
             let (RecordOutcome::Stored(message) | RecordOutcome::Resend { original: message, .. }) = recorded;
@@ -223,7 +229,8 @@ impl Session {
             }
             (Err(_), Some(failure)) => {
                 self.effects.push_back(Effect::Rejected(Rejection::StoreUnavailable.code().to_owned()));
-                self.inbound.answer_store_failure(&failure, label, &self.settings, now.wall)
+                let unavailable = Rejection::StoreUnavailable;
+                self.inbound.answer_failure(&failure, &unavailable, label, &self.settings, now.wall)
             }
         };
         *message = InFlight::Answered(frames);
@@ -242,45 +249,11 @@ impl Session {
         }
     }
 
-    /// The peer has lost its right to be connected: nothing more is read from it.
-    pub(super) fn withdraw(&mut self, refusal: Refusal) {
-        self.drain(SessionEnd::Withdrawn(refusal));
-    }
-
-    /// The platform shuts down. A session on which an order was sent goes on until the device has answered,
-    /// for most of the drain timeout: the order would be sent again after the restart.
-    pub(super) fn shut_down(&mut self, now: Now) {
-        let since = *self.shutdown_since.get_or_insert(now.instant);
-        let is_over = now.instant >= since + answer_timeout(self.config());
-        if is_over || !self.pending_replies.expects_on(self.id) {
-            self.drain(SessionEnd::Shutdown);
-        }
-    }
-
-    /// Whether [`Session::shut_down`] was called, and is to be called again.
-    pub(super) fn is_shutting_down(&self) -> bool {
-        self.shutdown_since.is_some() && self.phase == Phase::Open
-    }
-
-    /// Finishes what is in flight, then ends.
-    pub(super) fn drain(&mut self, reason: SessionEnd) {
-        if self.phase == Phase::Open {
-            self.phase = Phase::Draining(reason);
-            self.slowed_until = None;
-            // A message that is not being stored is not acknowledged: its sender keeps it. A peer that only
-            // closed its side has sent whole messages, and all of them are stored.
-            if reason != SessionEnd::PeerClosed {
-                self.backlog.clear();
-            }
-        }
-        self.send_answers();
-    }
-
     /// When [`Session::expired`] has to be called, unless another event comes first. At least once a
     /// minute, so that a shorter timeout reaches a session that waits with a longer one.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let timeout = self.timeout().map(|timeout| timeout.min(self.timing.settings_deadline()));
-        [timeout, self.slowed_until].into_iter().flatten().min()
+        [timeout, self.slowed_until, self.relay_deadline()].into_iter().flatten().min()
     }
 
     /// When the peer is late.
@@ -304,6 +277,10 @@ impl Session {
         self.refresh_settings();
         if self.slowed_until.take_if(|until| *until <= now.instant).is_some() {
             self.read_frames(now);
+        }
+        if self.relay_deadline().is_some_and(|deadline| deadline <= now.instant) {
+            self.abandon_relayed();
+            return self.send_answers();
         }
         if self.timeout().is_none_or(|timeout| now.instant < timeout) {
             return;
@@ -413,11 +390,11 @@ impl Session {
         if record.verdict == Verdict::Accepted {
             self.violations = 0;
         }
-        let (mut on_store_failure, mut sign, mut end, mut settles) =
-            (None, SignOfLife::default(), None, None);
+        let (mut on_store_failure, mut sign, mut relayed) = (None, SignOfLife::default(), None);
+        let (mut end, mut settles) = (None, None);
         match outcome {
-            Outcome::Accepted { on_store_failure: failure, sign: read } => {
-                (on_store_failure, sign) = (failure, read);
+            Outcome::Accepted { on_store_failure: failure, sign: read, relayed: asked } => {
+                (on_store_failure, sign, relayed) = (failure, read, asked);
             }
             Outcome::Rejected => {}
             Outcome::Violation => self.violations = self.violations.saturating_add(1),
@@ -427,9 +404,10 @@ impl Session {
         }
         let (frames, since) = (record.acknowledgement.clone(), now.instant);
         if storage == Storage::Stored {
-            let pending = Box::new(PendingAnswer { frames, label, on_store_failure, settles });
+            let pending = Box::new(PendingAnswer { frames, label, on_store_failure, settles, relayed });
             self.in_flight.push_back(InFlight::Storing { ticket, pending, since });
-            self.effects.push_back(Effect::Record { ticket, record: Box::new(record), sign });
+            let (record, is_relayed) = (Box::new(record), relayed.is_some());
+            self.effects.push_back(Effect::Record { ticket, record, sign, is_relayed });
         } else {
             if storage == Storage::CountedFirst {
                 let event = self.inbound.rejection_not_stored(record.raw.len(), now.wall);
@@ -442,12 +420,6 @@ impl Session {
         self.end_after_violations();
         if let Some(reason) = end {
             self.drain(reason);
-        }
-    }
-
-    fn end_after_violations(&mut self) {
-        if self.violations >= self.config().devices.max_violations {
-            self.drain(SessionEnd::Violations);
         }
     }
 
@@ -466,14 +438,6 @@ impl Session {
             self.phase = Phase::Ended;
             self.audit_stray_bytes();
             self.effects.push_back(Effect::End(reason));
-        }
-    }
-
-    /// Once per connection, at its end. Many devices send line breaks between frames; those are counted with
-    /// each frame and are not worth an audit row.
-    fn audit_stray_bytes(&mut self) {
-        if self.codec.stray_kept().iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
-            self.effects.push_back(Effect::Audit(self.inbound.stray_bytes(self.codec.stray_bytes())));
         }
     }
 

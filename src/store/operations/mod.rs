@@ -5,6 +5,7 @@ pub(in crate::store) mod audit;
 mod clock;
 mod contact;
 mod directory;
+mod forward;
 mod glance;
 pub(in crate::store) mod inspect;
 mod message;

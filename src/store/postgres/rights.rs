@@ -53,13 +53,14 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 34] = [
+pub(in crate::store) const RIGHTS: [Rights; 35] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
     always("message_key", &["SELECT", "INSERT"]),
     always("alert_report", &["SELECT", "INSERT", "UPDATE"]),
     always("envelope", &["SELECT", "INSERT"]),
+    always("forward", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("reconsidered", &["SELECT", "INSERT"]),
     always("outbox", &["SELECT", "INSERT", "UPDATE"]),
     always("audit", &["SELECT", "INSERT"]),

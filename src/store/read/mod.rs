@@ -11,6 +11,7 @@ pub(in crate::store) mod contents;
 pub(in crate::store) mod control_id;
 pub(in crate::store) mod directory;
 pub(in crate::store) mod due;
+pub(in crate::store) mod forward;
 pub(in crate::store) mod glance;
 pub(in crate::store) mod message;
 pub(in crate::store) mod milestone;

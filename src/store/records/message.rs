@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::audit::Event;
 use crate::model::{DeviceId, Fingerprint, MessageId, SearchKey, SessionId};
 use crate::pcd::{AlertReport, DeviceIdentity};
+use crate::store::records::forward::ForwardClass;
 
 /// A received message, to be stored.
 #[derive(Clone)]
@@ -54,6 +55,8 @@ pub struct MessageRecord {
     /// The lines of the batch that it came in (FHS, BHS, BTS, FTS), each with a carriage return; empty
     /// without.
     pub envelope: Bytes,
+    /// In a gateway: what an accepted message is forwarded as.
+    pub forward: Option<ForwardClass>,
     /// For a message that was rejected before and is accepted now on behalf of an operator.
     pub reconsideration: Option<Box<Reconsideration>>,
 }
@@ -347,6 +350,7 @@ impl MessageRecord {
         self.alerts.is_empty()
             && self.not_allowed.is_empty()
             && self.envelope.is_empty()
+            && self.forward.is_none()
             && self.reconsideration.is_none()
     }
 

@@ -5,6 +5,7 @@ pub(in crate::store) mod audit;
 pub(in crate::store) mod clock;
 pub(in crate::store) mod contact;
 pub(in crate::store) mod directory;
+pub(in crate::store) mod forward;
 pub(in crate::store) mod message;
 pub(in crate::store) mod milestone;
 pub(in crate::store) mod notification;

@@ -11,6 +11,7 @@ mod failures;
 mod file;
 mod foreign_rows;
 mod forged_passes;
+mod forward;
 mod integrity;
 mod messages;
 mod migration;

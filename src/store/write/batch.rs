@@ -15,8 +15,8 @@ use crate::store::write::connection::Connection;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, Insertion, WriteOutcome};
 use crate::store::write::{
-    alert, clock, contact, directory, envelope, inserted, milestone, notification, outbox, read_back,
-    reconsidered, replace, retention, search_key, unfit_certificate, volume,
+    alert, clock, contact, directory, envelope, forward, inserted, milestone, notification, outbox,
+    read_back, reconsidered, replace, retention, search_key, unfit_certificate, volume,
 };
 
 /// The result of a committed batch.
@@ -268,7 +268,7 @@ async fn apply_messages(
     let insertions = connection.insert_messages(messages).await?;
     let stored = messages.iter().zip(&insertions).filter(|(_, found)| **found == Insertion::Inserted);
     for (message, _) in stored.clone() {
-        inserted::record(connection, message, trail).await?;
+        inserted::record(connection, chain.node(), message, trail).await?;
     }
     search_key::record(connection, stored.map(|(message, _)| message)).await?;
     let mut outcomes = Vec::with_capacity(messages.len());
@@ -318,6 +318,7 @@ async fn apply_entry(
             };
             alert::delete_reports(connection, *before, *limit).await?;
             envelope::delete(connection, *before, *limit).await?;
+            forward::delete(connection, *before, *limit).await?;
             reconsidered::delete(connection, *before, *limit).await?;
             let (rows, removed) = (removed.count + orders, Box::new(removed));
             if rows > 0 {
@@ -346,6 +347,9 @@ async fn apply_entry(
                 rows = notification::apply(connection, change).await?;
             }
             return Ok(WriteOutcome::Rows(rows));
+        }
+        Write::Forwarded(forwarded) => {
+            return forward::settle(connection, *at, forwarded).await.map(WriteOutcome::Rows);
         }
         Write::Probe => {
             connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;

@@ -11,6 +11,7 @@ use crate::store::records::milestone::Reached;
 use crate::store::records::notification::NotificationChange;
 use crate::store::records::volume::HourVolume;
 use crate::store::write::directory::DirectoryChange;
+use crate::store::write::forward::Forwarded;
 use crate::store::write::identity::MAX_SEEN_IN_MESSAGE;
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 use crate::store::write::lanes::Lane;
@@ -50,6 +51,8 @@ pub(in crate::store) enum Write {
     Observed(Box<Observations>),
     /// Changes of notifications.
     Notification(Vec<NotificationChange>),
+    /// What the platform of a gateway answered to a message; without a row in the audit trail.
+    Forwarded(Box<Forwarded>),
     /// A probe row, to check that writing works.
     Probe,
 }
@@ -113,13 +116,16 @@ impl Entry {
                 record.alerts.is_empty() == other.alerts.is_empty()
                     && record.not_allowed.is_empty() == other.not_allowed.is_empty()
                     && record.envelope.is_empty() == other.envelope.is_empty()
+                    && record.forward.is_none() == other.forward.is_none()
                     && record.keys.is_empty() == other.keys.is_empty()
                     && record.reconsideration.is_none() == other.reconsideration.is_none()
             }
             (Write::Audit(event), Write::Audit(other)) => {
                 unfit_certificate::concerns(event) == unfit_certificate::concerns(other)
             }
-            (Write::Probe, Write::Probe) | (Write::Observed(_), Write::Observed(_)) => true,
+            (Write::Probe, Write::Probe)
+            | (Write::Observed(_), Write::Observed(_))
+            | (Write::Forwarded(_), Write::Forwarded(_)) => true,
             _ => false,
         }
     }

@@ -3,14 +3,16 @@
 use jiff::Timestamp;
 
 use crate::audit::Event;
+use crate::model::NodeName;
 use crate::store::error::StoreError;
 use crate::store::write::connection::Connection;
 use crate::store::write::incoming::IncomingMessage;
-use crate::store::write::{alert, envelope, identity, reconsidered};
+use crate::store::write::{alert, envelope, forward, identity, reconsidered};
 
 /// Records what an inserted message reports, and appends the row about it to `trail`.
 pub(super) async fn record(
     connection: &mut impl Connection,
+    node: &NodeName,
     message: &IncomingMessage<'_>,
     trail: &mut Vec<(Timestamp, Event)>,
 ) -> Result<(), StoreError> {
@@ -18,5 +20,6 @@ pub(super) async fn record(
     identity::record_identities(connection, message).await?;
     alert::record_reports(connection, message).await?;
     envelope::record(connection, message).await?;
+    forward::record(connection, node, message).await?;
     reconsidered::record(connection, message).await
 }

@@ -11,6 +11,7 @@ pub(in crate::store) mod contact;
 pub(in crate::store) mod directory;
 pub(in crate::store) mod entry;
 pub(in crate::store) mod envelope;
+pub(in crate::store) mod forward;
 pub(in crate::store) mod identity;
 pub(in crate::store) mod incoming;
 mod inserted;

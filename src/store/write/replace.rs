@@ -11,10 +11,12 @@ use std::slice;
 use jiff::Timestamp;
 
 use crate::audit::{Event, ReplacedCopy};
+use crate::model::NodeName;
 use crate::store::error::StoreError;
 use crate::store::own_chain::OwnChain;
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
+use crate::store::write::forward;
 use crate::store::write::incoming::{IncomingMessage, Insertion, StoredCopy, WriteOutcome};
 use crate::store::write::inserted;
 use crate::store::write::resend::{Standing, acknowledge, standing};
@@ -56,7 +58,7 @@ pub(super) async fn repeated(
     if connection.insert_messages(slice::from_ref(message)).await? != [Insertion::Inserted] {
         return Err(StoreError::UnknownCopy(copy.id));
     }
-    replaced(connection, message, &copy, standing, trail).await
+    replaced(connection, chain.node(), message, (&copy, standing), trail).await
 }
 
 /// Another node, or another entry of the batch, has replaced the copy: that message is acknowledged. One that
@@ -80,13 +82,16 @@ async fn replaced_already(
 /// The message was inserted in the place of the copy.
 async fn replaced(
     connection: &mut impl Connection,
+    node: &NodeName,
     message: &IncomingMessage<'_>,
-    copy: &StoredCopy,
-    standing: Standing,
+    (copy, standing): (&StoredCopy, Standing),
     trail: &mut Vec<(Timestamp, Event)>,
 ) -> Result<WriteOutcome, StoreError> {
     search_key::delete(connection, &[copy.id]).await?;
-    inserted::record(connection, message, trail).await?;
+    if message.record.forward.is_some() {
+        forward::forget(connection, copy.id).await?;
+    }
+    inserted::record(connection, node, message, trail).await?;
     search_key::record(connection, [message]).await?;
     let IncomingMessage { at, record, digest, .. } = message;
     let copy = copy.id;

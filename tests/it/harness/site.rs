@@ -90,7 +90,7 @@ pub struct Site {
     stdin: Option<TcpListener>,
 }
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "interface-a",
     "tls",
     "revocation",
@@ -98,6 +98,7 @@ const TABLES: [&str; 13] = [
     "devices",
     "messages",
     "orders",
+    "gateway",
     "store",
     "admin",
     "admin.roles",

@@ -14,6 +14,7 @@ use crate::audit;
 use crate::config::ConfigHandle;
 use crate::hl7::AcknowledgementCode;
 use crate::interface_a::Exchange;
+use crate::model::Refusal;
 use crate::model::{Clock, Deadline, MessageId, SessionId};
 use crate::store::MessageRecord;
 

@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 172] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 181] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -127,6 +127,15 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 172] = [
     ("feed", "heartbeat", "bigint not null"),
     ("feed", "silent", "bigint not null"),
     ("feed", "has_left", "bigint not null"),
+    ("forward", "message", "bytea not null"),
+    ("forward", "node", "text C not null"),
+    ("forward", "class", "bigint not null"),
+    ("forward", "device", "text C not null"),
+    ("forward", "settled_at", "bigint"),
+    ("forward", "outcome", "text C"),
+    ("forward", "code", "text C"),
+    ("forward", "reason", "text C"),
+    ("forward", "answer", "bytea"),
     ("message", "id", "bytea not null"),
     ("message", "received_at", "bigint not null"),
     ("message", "event_time", "bigint"),
@@ -227,7 +236,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 172] = [
 
 /// Table, and the definition of a check.
 #[rustfmt::skip]
-pub(in crate::store) const CHECKS: [(&str, &str); 47] = [
+pub(in crate::store) const CHECKS: [(&str, &str); 50] = [
     ("alert_report", "CHECK ((length(filler) = 32))"),
     ("alert_report", "CHECK ((length(first_message) = 16))"),
     ("alert_report", "CHECK ((length(last_message) = 16))"),
@@ -252,6 +261,9 @@ pub(in crate::store) const CHECKS: [(&str, &str); 47] = [
     ("envelope", "CHECK ((length(message) = 16))"),
     ("feed", "CHECK ((has_left = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
     ("feed", "CHECK ((silent = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
+    ("forward", "CHECK (((outcome IS NULL) = (settled_at IS NULL)))"),
+    ("forward", "CHECK ((length(message) = 16))"),
+    ("forward", "CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text])))"),
     ("message", "CHECK (((identities)::json IS NOT NULL))"),
     ("message", "CHECK (((warnings)::json IS NOT NULL))"),
     ("message", "CHECK ((length(correlation) = 32))"),

@@ -36,13 +36,14 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 28] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 29] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
     ("message_key", "hash, message", ""),
     ("message_volume", "hour", ""),
     ("envelope", "message", ""),
+    ("forward", "message", ""),
     ("alert_report", "device, report", ""),
     ("reconsidered", "original", ""),
     ("reconsidered", "message", ""),

@@ -1,0 +1,63 @@
+//! Findings about the platform of a gateway.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::Platform;
+use crate::finding::{Code, Finding, Severity, Subject};
+use crate::gateway::Uplinks;
+use crate::model::counted;
+use crate::store::Store;
+
+/// Whether the platform is reached, and whether there is room for what waits.
+pub(super) fn look(platform: &Platform) -> Vec<Finding> {
+    let config = platform.config.load();
+    let Some(gateway) = &config.gateway else { return Vec::new() };
+    let (now, uplinks) = (platform.clock.now(), platform.gateway.look());
+    let full = uplinks.backlog.messages >= gateway.max_waiting as u64 / 10 * 8;
+    let full = full.then(|| {
+        let what =
+            format!("{} of {} messages wait for the platform", uplinks.backlog.messages, gateway.max_waiting);
+        Finding::new(Code::ForwardQueueFull, Subject::Platform, what)
+    });
+    away(&uplinks, now).into_iter().chain(full).collect()
+}
+
+/// An outage, with its length and what waits for its end.
+fn away(Uplinks { away, backlog, .. }: &Uplinks, now: Timestamp) -> Option<Finding> {
+    let away = away.as_ref()?;
+    let lasted = now.duration_since(away.since);
+    if lasted < NOTICED {
+        return None;
+    }
+    let severity = if lasted < LONG { Severity::Attention } else { Severity::Urgent };
+    let waiting = counted(backlog.messages, "message");
+    let minutes = counted(u64::try_from(lasted.as_mins()).unwrap_or_default(), "minute");
+    let what = format!("the platform is out of reach for {minutes}, with {waiting} waiting: {}", away.why);
+    let finding = Finding::new(Code::PlatformUnreachable, Subject::Platform, what);
+    Some(finding.with_severity(severity).since(away.since))
+}
+
+/// What the platform has refused in the last day.
+pub(super) async fn refused(store: &Store, now: Timestamp) -> Vec<Finding> {
+    let since = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
+    let refused = store.refused_forwards(since, MAX_SHOWN).await.unwrap_or_default();
+    let mut found: Vec<Finding> = Vec::new();
+    for one in refused {
+        let subject = Subject::Device(one.device.to_string());
+        // The board has one finding of a code about one subject: the latest.
+        if found.iter().any(|known| known.subject == subject) {
+            continue;
+        }
+        let reason = one.reason.as_deref().unwrap_or("no reason given");
+        let what = format!("the platform answered {} to its message {} ({reason})", one.code, one.id);
+        found.push(Finding::new(Code::ForwardRefused, subject, what).since(one.at));
+    }
+    found
+}
+
+/// Shorter outages are those of a restart.
+const NOTICED: SignedDuration = SignedDuration::from_secs(10);
+/// An outage that needs a person now.
+const LONG: SignedDuration = SignedDuration::from_mins(5);
+/// Refused messages that are looked at.
+const MAX_SHOWN: u32 = 200;

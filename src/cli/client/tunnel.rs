@@ -1,0 +1,99 @@
+//! `client tunnel`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use super::platform::Platform;
+use crate::cli::{Exit, Failure, Outcome, Output};
+use crate::model::{BindError, Clock, explained};
+use crate::tls::Connector;
+
+/// Options of `client tunnel`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    platform: Platform,
+    /// Where the local process connects to; an address of the loopback interface
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2600")]
+    listen: SocketAddr,
+    /// Connections at once; further ones wait
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    connections: u16,
+}
+
+/// Where a tunnel leads.
+struct Target {
+    connector: Connector,
+    host: String,
+    port: u16,
+}
+
+pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> Outcome {
+    let Arguments { platform, listen, connections } = arguments;
+    if !listen.ip().is_loopback() {
+        let what = format!(
+            "{listen} is not of the loopback interface: a process that reaches the tunnel speaks with its certificate"
+        );
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)));
+    }
+    let (host, port) = platform.address()?;
+    let target = Arc::new(Target { connector: platform.connector(&clock)?, host: host.to_owned(), port });
+    let failed = |source| BindError { address: listen, source };
+    let listener = TcpListener::bind(listen)
+        .await
+        .and_then(|listener| listener.local_addr().map(|address| (listener, address)));
+    let (listener, address) =
+        listener.map_err(|error| Failure::new(Exit::Unavailable, anyhow::Error::new(failed(error))))?;
+    output.line(&format!("{address}: plain MLLP from here goes to {host}:{port} by TLS; Ctrl-C ends it"))?;
+    let permits = Arc::new(Semaphore::new(connections.into()));
+    loop {
+        let accepted = tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
+            accepted = accept(&listener, &permits) => accepted,
+        };
+        let Some((local, permit)) = accepted else { continue };
+        let target = Arc::clone(&target);
+        tokio::spawn(async move {
+            if let Err(error) = join(local, &target).await {
+                tracing::error!(
+                    host = target.host,
+                    port = target.port,
+                    error,
+                    "a connection of the tunnel ended"
+                );
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// The next connection, with its permit; `None` after an error of one connection.
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((local, _)) => Some((local, permit)),
+        Err(error) => {
+            tracing::error!(error = %explained(&error), "a connection to the tunnel failed");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            None
+        }
+    }
+}
+
+/// Copies bytes in both directions until both sides have ended.
+async fn join(mut local: TcpStream, Target { connector, host, port }: &Target) -> Result<(), String> {
+    let failed = |error: &std::io::Error| explained(error);
+    local.set_nodelay(true).map_err(|error| failed(&error))?;
+    let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(|error| failed(&error))?;
+    tcp.set_nodelay(true).map_err(|error| failed(&error))?;
+    let mut remote = connector.connect(host, tcp).await.map_err(|error| explained(&error))?;
+    tokio::io::copy_bidirectional(&mut local, &mut remote).await.map_err(|error| failed(&error))?;
+    Ok(())
+}

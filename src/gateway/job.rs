@@ -1,0 +1,61 @@
+//! Some messages of a lane, which one connection forwards one after the other.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::model::{MessageId, explained};
+use crate::store::{ForwardOutcome, WaitingForward};
+
+use super::queue::Claim;
+
+/// Messages of a lane. Dropped, it gives back those that are not settled.
+#[derive(Debug)]
+pub(super) struct Job {
+    claim: Claim,
+    messages: VecDeque<WaitingForward>,
+}
+
+impl Job {
+    pub(super) fn new(claim: Claim, messages: Vec<WaitingForward>) -> Self {
+        Self { claim, messages: messages.into() }
+    }
+
+    /// The message to forward now.
+    pub(super) fn head(&self) -> Option<&WaitingForward> {
+        self.messages.front()
+    }
+
+    /// The sender of the messages.
+    pub(super) fn device(&self) -> &crate::model::DeviceId {
+        &self.claim.lane.device
+    }
+
+    /// Takes the head, which has been sent: the next message may follow it.
+    pub(super) fn take_head(&mut self) -> Option<WaitingForward> {
+        self.messages.pop_front()
+    }
+
+    /// Records the outcomes of messages that were taken, until the store has them, and reports them to the
+    /// sessions that wait.
+    pub(super) async fn record(&self, settled: Vec<(MessageId, ForwardOutcome)>) {
+        let queue = &self.claim.queue;
+        for (id, outcome) in settled {
+            let answer = outcome.answer.clone();
+            while let Err(error) = queue.store.settle_forward(id, outcome.clone()).await {
+                let error = explained(&error);
+                tracing::error!(message = %id, error, "the platform's answer is not recorded; will retry");
+                tokio::time::sleep(RETRY).await;
+            }
+            queue.relay.settle(id, answer.as_ref());
+        }
+    }
+
+    /// The rest of the job, unless something more urgent waits.
+    pub(super) fn rest(self) -> Option<Self> {
+        let is_interrupted = self.claim.queue.has_more_urgent(self.claim.lane.class);
+        (!self.messages.is_empty() && !is_interrupted).then_some(self)
+    }
+}
+
+/// Retry delay after a store error.
+const RETRY: Duration = Duration::from_secs(1);

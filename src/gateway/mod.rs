@@ -1,0 +1,102 @@
+//! Gateway mode: forwards what devices send to another platform, and its orders to the devices.
+//!
+//! Towards devices a gateway is a platform (Interface A): a message is acknowledged once it is durable here.
+//! The transaction that stores it also queues it. `queue` says what is forwarded next: of each device and
+//! class one message at a time, alarms first. Each `uplink` is a connection to the platform (Interface B),
+//! with several messages under way; `flight` matches the acknowledgements by MSA-2. What the platform has
+//! acknowledged is settled in the store; everything else is sent again, with the same bytes, so that the
+//! platform recognises it. `orders` hands messages of the platform to the device that they name.
+
+mod answer;
+mod desk;
+mod flight;
+mod job;
+mod orders;
+mod platform;
+mod queue;
+mod status;
+mod uplink;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use self::desk::Gateway;
+use self::orders::Orders;
+pub use self::platform::{SetupError, connector};
+use self::queue::Queue;
+pub use self::status::{Status, Uplinks};
+use self::uplink::Uplink;
+use crate::model::explained;
+use crate::store::StoreError;
+
+impl Gateway {
+    /// Forwards until `done`. Without `[gateway]` it waits for a reload that adds it.
+    pub async fn run(self, done: CancellationToken) {
+        let mut waits = tokio::time::interval(LOOK);
+        let connections = loop {
+            if let Some(gateway) = &self.config.load().gateway {
+                break gateway.connections;
+            }
+            tokio::select! {
+                () = done.cancelled() => return,
+                _ = waits.tick() => {}
+            }
+        };
+        let queue = Arc::new(Queue::new(self.store.clone(), self.registry.relay().clone()));
+        let orders = Orders::new(&self, done.clone());
+        let mut parts = JoinSet::new();
+        for number in 0..connections {
+            let (queue, orders) = (Arc::clone(&queue), orders.clone());
+            let uplink = Uplink { gateway: self.clone(), number, queue, orders };
+            parts.spawn(uplink.run(done.clone()));
+        }
+        parts.spawn(self.clone().look_regularly(Arc::clone(&queue), done.clone()));
+        while let Some(ended) = parts.join_next().await {
+            if let Err(panic) = ended {
+                // The supervisor starts all of it again; what was under way is sent again.
+                std::panic::resume_unwind(panic.into_panic());
+            }
+        }
+    }
+
+    /// Finds what other processes have queued, or a former one has left, and publishes the numbers.
+    async fn look_regularly(self, queue: Arc<Queue>, done: CancellationToken) {
+        let mut next = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+        let relay = self.registry.relay().clone();
+        loop {
+            tokio::select! {
+                () = done.cancelled() => return,
+                lanes = relay.arrivals() => {
+                    lanes.into_iter().for_each(|lane| queue.add(lane));
+                    continue;
+                }
+                () = &mut next => {}
+            }
+            let began = self.clock.instant();
+            match self.look(&queue).await {
+                Ok(()) => {}
+                // What is wrong with the store is a finding of its own.
+                Err(error) => tracing::debug!(error = %explained(&error), "the forward queue cannot be read"),
+            }
+            // To count a million messages takes a while, and is done less often.
+            let took = self.clock.instant().saturating_duration_since(began);
+            next.set(tokio::time::sleep(LOOK.max(took * 20)));
+        }
+    }
+
+    async fn look(&self, queue: &Queue) -> Result<(), StoreError> {
+        for lane in self.store.forward_lanes().await? {
+            queue.add(lane);
+        }
+        let backlog = self.store.forward_backlog().await?;
+        self.registry.relay().set_queued(usize::try_from(backlog.messages).unwrap_or(usize::MAX));
+        self.status.publish(backlog, self.clock.now(), &self.metrics);
+        Ok(())
+    }
+}
+
+/// How often the queue in the store is looked at, besides the messages that come.
+const LOOK: Duration = Duration::from_secs(2);

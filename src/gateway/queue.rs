@@ -1,0 +1,154 @@
+//! What is forwarded next.
+//!
+//! A lane has the messages of one device and class. One of them is under way at a time, so that the platform
+//! gets them in the order in which they came. Among the lanes the most urgent class is first, and within a
+//! class each lane has its turn. Lanes are few (three for each device); messages stay in the store until
+//! their turn.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::interface_a::Relay;
+use crate::model::explained;
+use crate::store::{ForwardClass, ForwardLane, Store, WaitingForward};
+
+/// The lanes with messages that wait.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) store: Store,
+    pub(super) relay: Relay,
+    lanes: Mutex<Lanes>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Lanes {
+    state: HashMap<ForwardLane, LaneState>,
+    /// The lanes that no connection works on, in the order of their turns.
+    ready: BTreeMap<(ForwardClass, u64), ForwardLane>,
+    turn: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LaneState {
+    Ready,
+    /// A connection works on it. `again`: something has come meanwhile.
+    Taken {
+        again: bool,
+    },
+}
+
+/// The right to forward the messages of a lane. Dropped, it gives the lane back.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) queue: Arc<Queue>,
+    pub(super) lane: ForwardLane,
+    /// Whether the lane may have further messages.
+    pub(super) has_more: bool,
+}
+
+impl Queue {
+    pub(super) fn new(store: Store, relay: Relay) -> Self {
+        Self { store, relay, lanes: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// A lane has messages that wait.
+    pub(super) fn add(&self, lane: ForwardLane) {
+        let mut lanes = self.lanes();
+        match lanes.state.get_mut(&lane) {
+            Some(LaneState::Taken { again }) => *again = true,
+            Some(LaneState::Ready) => {}
+            None => {
+                lanes.make_ready(lane);
+                drop(lanes);
+                self.changed.notify_one();
+            }
+        }
+    }
+
+    /// The next messages to forward, the oldest of a lane; waits for some.
+    ///
+    /// Cancel safe: a lane that was taken is given back.
+    pub(super) async fn next(self: &Arc<Self>) -> (Claim, Vec<WaitingForward>) {
+        loop {
+            let Some(claim) = self.claim() else {
+                self.changed.notified().await;
+                continue;
+            };
+            if let Some(taken) = self.read(claim).await {
+                return taken;
+            }
+        }
+    }
+
+    /// Whether a lane of a more urgent class is ready.
+    pub(super) fn has_more_urgent(&self, than: ForwardClass) -> bool {
+        self.lanes().ready.keys().next().is_some_and(|(class, _)| *class < than)
+    }
+
+    fn claim(self: &Arc<Self>) -> Option<Claim> {
+        let mut lanes = self.lanes();
+        let (_, lane) = lanes.ready.pop_first()?;
+        lanes.state.insert(lane.clone(), LaneState::Taken { again: false });
+        let is_more = !lanes.ready.is_empty();
+        drop(lanes);
+        if is_more {
+            // One notification may stand for several lanes.
+            self.changed.notify_one();
+        }
+        Some(Claim { queue: Arc::clone(self), lane, has_more: true })
+    }
+
+    async fn read(&self, mut claim: Claim) -> Option<(Claim, Vec<WaitingForward>)> {
+        match self.store.waiting_forwards(&claim.lane, RUN, RUN_BYTES).await {
+            Ok(messages) if messages.is_empty() => {
+                claim.has_more = false;
+                None
+            }
+            Ok(messages) => Some((claim, messages)),
+            Err(error) => {
+                tracing::warn!(error = %explained(&error), "the forward queue cannot be read; will retry");
+                tokio::time::sleep(RETRY).await;
+                None
+            }
+        }
+    }
+
+    fn release(&self, lane: &ForwardLane, has_more: bool) {
+        let mut lanes = self.lanes();
+        let again = matches!(lanes.state.remove(lane), Some(LaneState::Taken { again: true }));
+        if has_more || again {
+            lanes.make_ready(lane.clone());
+            drop(lanes);
+            self.changed.notify_one();
+        }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lanes {
+    fn make_ready(&mut self, lane: ForwardLane) {
+        self.turn += 1;
+        self.ready.insert((lane.class, self.turn), lane.clone());
+        self.state.insert(lane, LaneState::Ready);
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.queue.release(&self.lane, self.has_more);
+    }
+}
+
+/// Messages of a lane that are read at once.
+const RUN: u32 = 32;
+/// Bytes of them. At most 64 connections work on 16 lanes each.
+const RUN_BYTES: usize = 256 << 10;
+/// Delay before the queue is read again after an error.
+const RETRY: Duration = Duration::from_secs(1);

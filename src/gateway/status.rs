@@ -1,0 +1,91 @@
+//! What operators see of a gateway: whether the platform is reached, and what waits for it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::interface_a::Relay;
+use crate::metrics::Metrics;
+use crate::store::ForwardBacklog;
+
+/// The state of the connections to the platform. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Status(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The open connections, by their number.
+    open: BTreeMap<usize, Timestamp>,
+    /// Since when there is none, and why the last attempt failed.
+    away: Option<Away>,
+    backlog: ForwardBacklog,
+}
+
+/// That the platform cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Away {
+    /// Since when no connection is open.
+    pub since: Timestamp,
+    /// Why the last attempt failed.
+    pub why: String,
+}
+
+/// What is known of the connections to the platform, and of the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uplinks {
+    /// The number of open connections.
+    pub open: usize,
+    /// That there is none.
+    pub away: Option<Away>,
+    /// What waits for the platform.
+    pub backlog: ForwardBacklog,
+}
+
+impl Status {
+    /// The state now.
+    #[must_use]
+    pub fn look(&self) -> Uplinks {
+        let known = self.known();
+        Uplinks { open: known.open.len(), away: known.away.clone(), backlog: known.backlog }
+    }
+
+    pub(super) fn opened(&self, number: usize, now: Timestamp, relay: &Relay, metrics: &Metrics) {
+        let mut known = self.known();
+        known.open.insert(number, now);
+        known.away = None;
+        relay.set_connected(true);
+        metrics.gateway.connections.set(count(known.open.len()));
+    }
+
+    pub(super) fn closed(&self, number: usize, relay: &Relay, metrics: &Metrics) {
+        let mut known = self.known();
+        known.open.remove(&number);
+        relay.set_connected(!known.open.is_empty());
+        metrics.gateway.connections.set(count(known.open.len()));
+    }
+
+    /// An attempt has failed, or a connection was lost.
+    pub(super) fn failed(&self, why: String, now: Timestamp) {
+        let mut known = self.known();
+        if known.open.is_empty() {
+            let since = known.away.as_ref().map_or(now, |away| away.since);
+            known.away = Some(Away { since, why });
+        }
+    }
+
+    pub(super) fn publish(&self, backlog: ForwardBacklog, now: Timestamp, metrics: &Metrics) {
+        self.known().backlog = backlog;
+        metrics.gateway.waiting.set(i64::try_from(backlog.messages).unwrap_or(i64::MAX));
+        let age = backlog.oldest.map_or(0, |oldest| now.duration_since(oldest.time()).as_secs());
+        metrics.gateway.oldest_seconds.set(age.max(0));
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,137 @@
+//! Where the sessions of a gateway and its forwarder meet: which messages have come, and what the platform
+//! has answered.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, oneshot};
+
+use crate::model::MessageId;
+use crate::store::ForwardLane;
+
+/// The place where sessions and the forwarder meet. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Relay(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Lanes with messages that have come since the forwarder looked.
+    arrived: Mutex<BTreeSet<ForwardLane>>,
+    news: Notify,
+    /// Sessions that wait for what the platform answers.
+    waiting: Mutex<Waiting>,
+    /// Messages that the platform has not acknowledged.
+    queued: AtomicUsize,
+    is_connected: AtomicBool,
+}
+
+type Waiting = HashMap<MessageId, Vec<oneshot::Sender<Option<Bytes>>>>;
+
+/// What the platform answers to a message, when it has: its application acknowledgement, if it sent one.
+pub(super) type PlatformAnswer = oneshot::Receiver<Option<Bytes>>;
+
+impl Relay {
+    /// A message is stored, and waits to be forwarded.
+    pub(super) fn arrive(&self, lane: ForwardLane) {
+        self.0.queued.fetch_add(1, Ordering::Relaxed);
+        locked(&self.0.arrived).insert(lane);
+        self.0.news.notify_one();
+    }
+
+    /// The lanes in which messages have come since the last call; waits for one.
+    pub async fn arrivals(&self) -> BTreeSet<ForwardLane> {
+        loop {
+            let lanes = std::mem::take(&mut *locked(&self.0.arrived));
+            if !lanes.is_empty() {
+                return lanes;
+            }
+            self.0.news.notified().await;
+        }
+    }
+
+    /// Waits for what the platform answers to a message. `None`: too many sessions wait already, and the
+    /// device gets the answer when it sends the message again.
+    pub(super) fn await_answer(&self, message: MessageId) -> Option<PlatformAnswer> {
+        let mut waiting = locked(&self.0.waiting);
+        if waiting.len() >= MAX_AWAITED {
+            waiting.retain(|_, sessions| sessions.iter().any(|session| !session.is_closed()));
+        }
+        let may_wait = waiting.len() < MAX_AWAITED || waiting.contains_key(&message);
+        may_wait.then(|| {
+            let (answer, answered) = oneshot::channel();
+            let sessions = waiting.entry(message).or_default();
+            // A device that repeats its message waits once for each copy on an open session.
+            sessions.retain(|session| !session.is_closed());
+            sessions.push(answer);
+            answered
+        })
+    }
+
+    /// The platform has acknowledged a message, or refused it; that is durable. Sessions that wait for it get
+    /// the application acknowledgement.
+    pub fn settle(&self, message: MessageId, answer: Option<&Bytes>) {
+        let _ = self.0.queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        self.answer(message, answer);
+    }
+
+    /// The same for a message that was settled before.
+    pub(super) fn answer(&self, message: MessageId, answer: Option<&Bytes>) {
+        for session in locked(&self.0.waiting).remove(&message).into_iter().flatten() {
+            // The session may have ended.
+            let _ = session.send(answer.cloned());
+        }
+    }
+
+    /// How many messages the platform has not acknowledged, as this process counts.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.0.queued.load(Ordering::Relaxed)
+    }
+
+    /// Corrects that number by what the store says.
+    pub fn set_queued(&self, number: usize) {
+        self.0.queued.store(number, Ordering::Relaxed);
+    }
+
+    /// Whether a connection to the platform is open.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.0.is_connected.load(Ordering::Relaxed)
+    }
+
+    /// Reports whether one is.
+    pub fn set_connected(&self, is_connected: bool) {
+        self.0.is_connected.store(is_connected, Ordering::Relaxed);
+    }
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Messages whose devices wait for the platform's answer.
+const MAX_AWAITED: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interface_a::fixtures::clock;
+    use crate::store::ForwardClass;
+
+    #[tokio::test]
+    async fn an_answer_reaches_every_session_that_waits_for_it() {
+        let (relay, message) = (Relay::default(), MessageId::at(clock().now()));
+        let [first, again] = [(); 2].map(|()| relay.await_answer(message).unwrap());
+        relay.arrive(ForwardLane { class: ForwardClass::Alarm, device: "PUMP-1".parse().unwrap() });
+        assert_eq!((relay.queued(), relay.arrivals().await.len()), (1, 1));
+        relay.settle(message, Some(&Bytes::from_static(b"AA")));
+        assert_eq!(relay.queued(), 0);
+        for waiting in [first, again] {
+            assert_eq!(waiting.await.unwrap().unwrap(), "AA");
+        }
+        relay.settle(message, None);
+        assert_eq!(relay.queued(), 0, "never below nothing");
+    }
+}

@@ -1,0 +1,63 @@
+//! Metrics of gateway mode.
+
+use prometheus::{IntCounter, IntGauge};
+
+use super::registrar::{CounterVec, Registrar};
+
+/// What is forwarded to the platform of a gateway.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// Open connections to the platform.
+    pub connections: IntGauge,
+    /// Connections that could not be made, or were lost.
+    pub failures_total: IntCounter,
+    /// Messages that the platform has not acknowledged.
+    pub waiting: IntGauge,
+    /// How long the oldest of them has been waiting; 0 without one.
+    pub oldest_seconds: IntGauge,
+    /// Messages that the platform has answered, by `outcome`: `accepted`, `refused`.
+    forwarded_total: CounterVec,
+    /// Acknowledgements that no message waited for.
+    pub unexpected_total: IntCounter,
+    /// Messages of the platform for devices, by `outcome`.
+    pub orders_total: CounterVec,
+}
+
+impl Gateway {
+    /// What becomes of a message of the platform.
+    const ORDERS: [&str; 4] = ["sent", "device-unknown", "device-away", "pending"];
+
+    pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            connections: r.gauge("gateway_connections", "Open connections to the platform of a gateway")?,
+            failures_total: r.counter("gateway_connection_failures_total", FAILURES)?,
+            waiting: r.gauge("gateway_waiting_messages", WAITING)?,
+            oldest_seconds: r.gauge("gateway_oldest_message_seconds", OLDEST)?,
+            forwarded_total: r.counters("gateway_forwarded_total", FORWARDED, &["outcome"])?,
+            unexpected_total: r.counter("gateway_unexpected_acknowledgements_total", UNEXPECTED)?,
+            orders_total: r.counters("gateway_orders_total", ORDERS, &["outcome"])?,
+        })
+    }
+
+    pub(super) fn start_at_zero(&self) {
+        for outcome in ["accepted", "refused"] {
+            self.forwarded_total.with_label_values(&[outcome]);
+        }
+        for outcome in Self::ORDERS {
+            self.orders_total.with_label_values(&[outcome]);
+        }
+    }
+
+    /// Counts a message that the platform has answered.
+    pub fn settled(&self, is_accepted: bool) {
+        let outcome = if is_accepted { "accepted" } else { "refused" };
+        self.forwarded_total.with_label_values(&[outcome]).inc();
+    }
+}
+
+const FAILURES: &str = "Connections to the platform of a gateway that could not be made, or were lost";
+const WAITING: &str = "Messages that wait for the platform of a gateway";
+const OLDEST: &str = "How long the oldest message has been waiting for the platform of a gateway";
+const FORWARDED: &str = "Messages that the platform of a gateway has answered";
+const UNEXPECTED: &str = "Acknowledgements of the platform of a gateway that no message waited for";
+const ORDERS: &str = "Messages of the platform of a gateway for devices";

@@ -1,0 +1,84 @@
+//! The queue of a gateway: what its platform has not acknowledged.
+
+use jiff::Timestamp;
+
+use crate::model::MessageId;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::records::forward::{
+    ForwardBacklog, ForwardLane, ForwardOutcome, ForwardState, RefusedForward, WaitingForward,
+};
+use crate::store::write::entry::Write;
+use crate::store::write::forward::Forwarded;
+use crate::store::write::incoming::WriteOutcome;
+
+impl Store {
+    /// The lanes of this node with messages that wait to be forwarded.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn forward_lanes(&self) -> Result<Vec<ForwardLane>, StoreError> {
+        self.reader().forward_lanes(self.node()).await
+    }
+
+    /// The oldest messages of a lane of this node, in the order of their arrival: at most `limit`, of about
+    /// `max_bytes`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn waiting_forwards(
+        &self,
+        lane: &ForwardLane,
+        limit: u32,
+        max_bytes: usize,
+    ) -> Result<Vec<WaitingForward>, StoreError> {
+        self.reader().waiting_forwards(self.node(), lane, limit, max_bytes).await
+    }
+
+    /// How much waits to be forwarded by this node, and since when.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn forward_backlog(&self) -> Result<ForwardBacklog, StoreError> {
+        self.reader().forward_backlog(self.node()).await
+    }
+
+    /// The oldest message that waits to be forwarded, by whichever node: retention removes nothing from
+    /// there on.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn oldest_forward(&self) -> Result<Option<MessageId>, StoreError> {
+        self.reader().oldest_forward().await
+    }
+
+    /// Where a message is on its way to the platform.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn forward_state(&self, id: MessageId) -> Result<ForwardState, StoreError> {
+        self.reader().forward_state(id).await
+    }
+
+    /// What the platform has refused since then, the latest first.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn refused_forwards(
+        &self,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<RefusedForward>, StoreError> {
+        self.reader().refused_forwards(since, limit).await
+    }
+
+    /// Records what the platform answered to a message. It is durable on return. Returns `false` when that
+    /// was known before.
+    ///
+    /// # Errors
+    /// When it is not durable: the message is forwarded again.
+    pub async fn settle_forward(&self, id: MessageId, outcome: ForwardOutcome) -> Result<bool, StoreError> {
+        let written = self.write(Write::Forwarded(Box::new(Forwarded { id, outcome }))).await?;
+        Ok(matches!(written, WriteOutcome::Rows(1..)))
+    }
+}

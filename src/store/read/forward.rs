@@ -1,0 +1,121 @@
+//! Queries of the queue of a gateway.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::model::{MessageId, NodeName};
+use crate::store::content::Content;
+use crate::store::error::StoreError;
+use crate::store::read::reader::Reader;
+use crate::store::records::forward::{
+    ForwardBacklog, ForwardClass, ForwardLane, ForwardState, RefusedForward, WaitingForward,
+};
+use crate::store::row::{Row, message_id};
+use crate::store::statement::Statement;
+
+impl Reader {
+    /// The lanes of a node with messages that wait.
+    pub(in crate::store) async fn forward_lanes(
+        &self,
+        node: &NodeName,
+    ) -> Result<Vec<ForwardLane>, StoreError> {
+        let statement = Statement::new(SELECT_LANES).bind(node.as_str());
+        self.fetch(statement).await?.iter().map(lane).collect()
+    }
+
+    /// The oldest messages of a lane, of about `max_bytes` at most.
+    pub(in crate::store) async fn waiting_forwards(
+        &self,
+        node: &NodeName,
+        ForwardLane { class, device }: &ForwardLane,
+        limit: u32,
+        max_bytes: usize,
+    ) -> Result<Vec<WaitingForward>, StoreError> {
+        let statement = Statement::new(SELECT_WAITING)
+            .bind(node.as_str())
+            .bind(class.number())
+            .bind(device.as_str())
+            .bind(limit);
+        let (page, _) = self.fetch_page(statement, max_bytes, waiting, |message| message.raw.len()).await?;
+        Ok(page)
+    }
+
+    /// What waits for a node.
+    pub(in crate::store) async fn forward_backlog(
+        &self,
+        node: &NodeName,
+    ) -> Result<ForwardBacklog, StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_COUNT).bind(node.as_str())).await?;
+        let messages = rows.first().map_or(Ok(0), |row| row.count("number", "a count"))?;
+        Ok(ForwardBacklog { messages, oldest: self.oldest_forward().await? })
+    }
+
+    /// The oldest message that waits, of any node.
+    pub(in crate::store) async fn oldest_forward(&self) -> Result<Option<MessageId>, StoreError> {
+        self.fetch(Statement::new(SELECT_OLDEST)).await?.first().map(message_id).transpose()
+    }
+
+    pub(in crate::store) async fn forward_state(&self, id: MessageId) -> Result<ForwardState, StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_STATE).bind(id.as_bytes().as_slice())).await?;
+        let Some(row) = rows.first() else { return Ok(ForwardState::Absent) };
+        Ok(match row.get::<Option<i64>>("settled_at")? {
+            None => ForwardState::Waiting,
+            Some(_) => ForwardState::Settled(row.get::<Option<Vec<u8>>>("answer")?.map(Bytes::from)),
+        })
+    }
+
+    /// What the platform has refused since then, the latest first.
+    pub(in crate::store) async fn refused_forwards(
+        &self,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<RefusedForward>, StoreError> {
+        self.fetch(Statement::new(SELECT_REFUSED).bind(since).bind(limit))
+            .await?
+            .iter()
+            .map(refused)
+            .collect()
+    }
+}
+
+fn lane(row: &Row) -> Result<ForwardLane, StoreError> {
+    let class =
+        ForwardClass::from_number(row.get("class")?).ok_or(StoreError::unreadable("forward.class"))?;
+    Ok(ForwardLane { class, device: row.parsed("device", "forward.device")? })
+}
+
+fn waiting(row: &Row) -> Result<WaitingForward, StoreError> {
+    let raw = Content::decompress(row.get("raw")?, row.get("raw_size")?)?;
+    Ok(WaitingForward { id: message_id(row)?, raw })
+}
+
+fn refused(row: &Row) -> Result<RefusedForward, StoreError> {
+    Ok(RefusedForward {
+        id: message_id(row)?,
+        device: row.parsed("device", "forward.device")?,
+        at: row.time("settled_at", "forward.settled_at")?,
+        code: row.get("code")?,
+        reason: row.get("reason")?,
+    })
+}
+
+const SELECT_LANES: &str = "SELECT DISTINCT class, device FROM forward WHERE node = $1 AND settled_at IS NULL ORDER BY class, device";
+
+/// A message that an operator has removed from the database is left out.
+const SELECT_WAITING: &str = "
+SELECT message.id, message.raw, message.raw_size
+FROM forward JOIN message ON message.id = forward.message
+WHERE forward.node = $1 AND forward.class = $2 AND forward.device = $3 AND forward.settled_at IS NULL
+ORDER BY forward.message LIMIT $4";
+
+const SELECT_COUNT: &str =
+    "SELECT CAST(count(*) AS BIGINT) AS number FROM forward WHERE node = $1 AND settled_at IS NULL";
+
+const SELECT_OLDEST: &str =
+    "SELECT message AS id FROM forward WHERE settled_at IS NULL ORDER BY message LIMIT 1";
+
+const SELECT_STATE: &str = "SELECT settled_at, answer FROM forward WHERE message = $1";
+
+const SELECT_REFUSED: &str = "
+SELECT message AS id, device, settled_at, code, reason FROM forward
+WHERE outcome = 'refused' AND settled_at >= $1 ORDER BY settled_at DESC LIMIT $2";

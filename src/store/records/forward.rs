@@ -1,0 +1,144 @@
+//! Messages that a gateway forwards to its platform.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::model::{DeviceId, MessageId};
+
+/// What is forwarded first when messages wait. The order of arrival holds within a device and class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ForwardClass {
+    /// Alert reports (PCD-04).
+    Alarm,
+    /// Infusion events, watchdogs, states of devices, and what is none of the others.
+    Event,
+    /// Observations (PCD-01), waveforms and PDFs (PCD-09).
+    Data,
+}
+
+/// The messages of one device and class: they are forwarded one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ForwardLane {
+    /// What it comes before.
+    pub class: ForwardClass,
+    /// The sender.
+    pub device: DeviceId,
+}
+
+/// A message that waits to be forwarded.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WaitingForward {
+    /// Its identifier.
+    pub id: MessageId,
+    /// The message as it was received, without its frame.
+    pub raw: Bytes,
+}
+
+/// What waits to be forwarded by a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ForwardBacklog {
+    /// The number of messages.
+    pub messages: u64,
+    /// The oldest one.
+    pub oldest: Option<MessageId>,
+}
+
+/// What the platform answered to a forwarded message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ForwardOutcome {
+    /// Whether the platform accepted it.
+    pub is_accepted: bool,
+    /// MSA-1 of its last acknowledgement; empty when the message asks for none.
+    pub code: String,
+    /// ERR-5.1 of it.
+    pub reason: Option<String>,
+    /// The application acknowledgement as it came, where the device awaits one.
+    pub answer: Option<Bytes>,
+}
+
+/// Where a message is on its way to the platform.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ForwardState {
+    /// It is not forwarded: it is unknown, or was accepted and its device awaits nothing.
+    Absent,
+    /// It waits.
+    Waiting,
+    /// The platform has answered; the application acknowledgement, if the device awaits one.
+    Settled(Option<Bytes>),
+}
+
+/// A message that the platform refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedForward {
+    /// The message; it is kept.
+    pub id: MessageId,
+    /// The sender.
+    pub device: DeviceId,
+    /// When the platform refused it.
+    pub at: Timestamp,
+    /// MSA-1 of the platform's answer.
+    pub code: String,
+    /// ERR-5.1 of it.
+    pub reason: Option<String>,
+}
+
+impl ForwardClass {
+    /// Every class, the first one first.
+    pub const ALL: [Self; 3] = [Self::Alarm, Self::Event, Self::Data];
+
+    /// The number in the store.
+    pub(in crate::store) const fn number(self) -> i64 {
+        match self {
+            Self::Alarm => 0,
+            Self::Event => 1,
+            Self::Data => 2,
+        }
+    }
+
+    /// The class with this number.
+    pub(in crate::store) fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.number() == number)
+    }
+
+    /// The word for it in metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Alarm => "alarm",
+            Self::Event => "event",
+            Self::Data => "data",
+        }
+    }
+}
+
+/// Identifiers and lengths only: the bytes contain patient data.
+impl std::fmt::Debug for WaitingForward {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WaitingForward")
+            .field("id", &self.id)
+            .field("size", &self.raw.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the answer, which may repeat what stands in the message.
+impl std::fmt::Debug for ForwardOutcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { is_accepted, code, .. } = self;
+        f.debug_struct("ForwardOutcome")
+            .field("is_accepted", is_accepted)
+            .field("code", code)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the answer.
+impl std::fmt::Debug for ForwardState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "Absent",
+            Self::Waiting => "Waiting",
+            Self::Settled(_) => "Settled",
+        })
+    }
+}

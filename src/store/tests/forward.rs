@@ -1,0 +1,90 @@
+//! The queue of a gateway.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::audit::fixtures::Repeating;
+use crate::store::{ForwardClass, ForwardLane, ForwardOutcome, ForwardState};
+
+battery! {
+    a_message_is_queued_by_the_transaction_that_stores_it,
+    a_lane_has_the_order_of_arrival_and_each_node_its_own,
+    an_answer_stays_as_long_as_its_message,
+}
+
+fn queued(place: &TestStore, control_id: &str, class: ForwardClass) -> MessageRecord {
+    let raw = Bytes::from(control_id.to_owned());
+    MessageRecord { forward: Some(class), raw, ..place.record(control_id, b"") }
+}
+
+fn lane(class: ForwardClass) -> ForwardLane {
+    ForwardLane { class, device: "PUMP-1".parse().unwrap() }
+}
+
+fn accepted(answer: Option<&'static [u8]>) -> ForwardOutcome {
+    let answer = answer.map(Bytes::from_static);
+    ForwardOutcome { is_accepted: true, code: "CA".to_owned(), reason: None, answer }
+}
+
+async fn waiting(store: &Store, class: ForwardClass) -> Vec<Bytes> {
+    let page = store.waiting_forwards(&lane(class), 100, 1 << 20).await.unwrap();
+    page.into_iter().map(|message| message.raw).collect()
+}
+
+async fn a_message_is_queued_by_the_transaction_that_stores_it(place: TestStore) {
+    let store = place.open().await;
+    let record = queued(&place, "1", ForwardClass::Alarm);
+    let again = MessageRecord { id: place.record("", b"").id, ..record.clone() };
+    store.record(record.clone()).await.unwrap();
+    // A resend is not forwarded again.
+    assert!(matches!(store.record(again).await.unwrap(), RecordOutcome::Resend { .. }));
+    assert_eq!(store.forward_lanes().await.unwrap(), [lane(ForwardClass::Alarm)]);
+    let backlog = store.forward_backlog().await.unwrap();
+    assert_eq!((backlog.messages, backlog.oldest), (1, Some(record.id)));
+    assert_eq!(waiting(&store, ForwardClass::Alarm).await, ["1"]);
+    assert_eq!(store.forward_state(record.id).await.unwrap(), ForwardState::Waiting);
+    // What the platform has, and no device waits for, leaves no row.
+    assert!(store.settle_forward(record.id, accepted(None)).await.unwrap());
+    assert!(!store.settle_forward(record.id, accepted(None)).await.unwrap(), "it was known");
+    assert_eq!(store.forward_state(record.id).await.unwrap(), ForwardState::Absent);
+    assert_eq!(store.forward_backlog().await.unwrap().messages, 0);
+}
+
+async fn a_lane_has_the_order_of_arrival_and_each_node_its_own(place: TestStore) {
+    let (store, other) = (place.open().await, place.open_as("other-node").await);
+    for (id, class) in [("1", ForwardClass::Data), ("2", ForwardClass::Alarm), ("3", ForwardClass::Data)] {
+        store.record(queued(&place, id, class)).await.unwrap();
+    }
+    other.record(queued(&place, "4", ForwardClass::Data)).await.unwrap();
+    let lanes = [ForwardClass::Alarm, ForwardClass::Data].map(lane);
+    assert_eq!(store.forward_lanes().await.unwrap(), lanes);
+    assert_eq!(waiting(&store, ForwardClass::Data).await, ["1", "3"]);
+    assert_eq!(waiting(&other, ForwardClass::Data).await, ["4"]);
+    assert_eq!(store.forward_backlog().await.unwrap().messages, 3);
+}
+
+async fn an_answer_stays_as_long_as_its_message(place: TestStore) {
+    let store = place.open().await;
+    let records = [("1", ForwardClass::Event), ("2", ForwardClass::Event)];
+    let [answered, refused] = records.map(|(id, class)| queued(&place, id, class));
+    for record in [&answered, &refused] {
+        store.record(record.clone()).await.unwrap();
+    }
+    store.settle_forward(answered.id, accepted(Some(b"MSA|AA|1"))).await.unwrap();
+    let reason = Some("identity-mismatch".to_owned());
+    let no =
+        ForwardOutcome { is_accepted: false, code: "CR".to_owned(), reason: reason.clone(), answer: None };
+    store.settle_forward(refused.id, no).await.unwrap();
+    let state = store.forward_state(answered.id).await.unwrap();
+    assert_eq!(state, ForwardState::Settled(Some(Bytes::from_static(b"MSA|AA|1"))));
+    assert_eq!(store.forward_state(refused.id).await.unwrap(), ForwardState::Settled(None));
+    let listed = store.refused_forwards(Timestamp::UNIX_EPOCH, 10).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].id, &*listed[0].code, &listed[0].reason), (refused.id, "CR", &reason));
+    assert!(waiting(&store, ForwardClass::Event).await.is_empty());
+    // Retention removes the messages, and the rows with them.
+    let later = place.clock.now() + jiff::SignedDuration::from_hours(1);
+    assert_eq!(store.prune_messages(later, &Repeating).await.unwrap(), 2);
+    let mut direct = place.connect_directly().await;
+    assert_eq!(direct.texts("SELECT CAST(count(*) AS TEXT) FROM forward").await, ["0"]);
+}

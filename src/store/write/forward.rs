@@ -1,0 +1,95 @@
+//! The queue of a gateway: messages that its platform has not acknowledged.
+//!
+//! A row is written in the transaction that stores the message, so that a message which is acknowledged to
+//! its device is in the queue. Where the platform has accepted it and its device awaits no answer, the row
+//! is deleted.
+
+use jiff::Timestamp;
+
+use crate::model::{MessageId, NodeName};
+use crate::store::error::StoreError;
+use crate::store::records::forward::ForwardOutcome;
+use crate::store::records::message::first_id;
+use crate::store::statement::Statement;
+use crate::store::write::connection::Connection;
+use crate::store::write::incoming::IncomingMessage;
+
+/// What became of a forwarded message.
+#[derive(Debug)]
+pub(in crate::store) struct Forwarded {
+    pub(in crate::store) id: MessageId,
+    pub(in crate::store) outcome: ForwardOutcome,
+}
+
+/// Queues a message, in the transaction that stores it.
+pub(in crate::store) async fn record(
+    connection: &mut impl Connection,
+    node: &NodeName,
+    IncomingMessage { record, .. }: &IncomingMessage<'_>,
+) -> Result<(), StoreError> {
+    let Some(class) = record.forward else { return Ok(()) };
+    let insert = Statement::new(INSERT)
+        .bind(record.id.as_bytes().as_slice())
+        .bind(node.as_str())
+        .bind(class.number())
+        .bind(record.device.as_str());
+    connection.execute(insert).await.map(drop)
+}
+
+/// Records what the platform answered. Returns the number of rows that changed: 0 when that was known.
+pub(in crate::store) async fn settle(
+    connection: &mut impl Connection,
+    at: Timestamp,
+    Forwarded { id, outcome }: &Forwarded,
+) -> Result<u64, StoreError> {
+    let ForwardOutcome { is_accepted, code, reason, answer } = outcome;
+    let id = id.as_bytes().as_slice();
+    let (true, None) = (is_accepted, answer) else {
+        let word = if *is_accepted { "accepted" } else { "refused" };
+        let update = Statement::new(SETTLE).bind(id).bind(at).bind(word).bind(code.as_str());
+        let reason = reason.as_deref().unwrap_or_default();
+        let answer = answer.as_deref().unwrap_or_default();
+        // The last one is what `nullif` compares with: no bytes.
+        let update = update.bind(reason).bind(answer).bind(b"".as_slice());
+        return connection.execute(update).await;
+    };
+    connection.execute(Statement::new(DELETE).bind(id)).await
+}
+
+/// Deletes the row of a message that is stored again under another identifier.
+pub(in crate::store) async fn forget(
+    connection: &mut impl Connection,
+    message: MessageId,
+) -> Result<(), StoreError> {
+    connection.execute(Statement::new(FORGET).bind(message.as_bytes().as_slice())).await.map(drop)
+}
+
+/// Deletes settled rows of deleted messages that were received before `before`: at most `limit`.
+pub(in crate::store) async fn delete(
+    connection: &mut impl Connection,
+    before: Timestamp,
+    limit: u32,
+) -> Result<(), StoreError> {
+    let delete = Statement::new(DELETE_SETTLED).bind(first_id(before).as_slice()).bind(limit);
+    connection.execute(delete).await.map(drop)
+}
+
+const INSERT: &str = "INSERT INTO forward (message, node, class, device) VALUES ($1, $2, $3, $4)";
+
+const DELETE: &str = "DELETE FROM forward WHERE message = $1 AND settled_at IS NULL";
+
+const FORGET: &str = "DELETE FROM forward WHERE message = $1";
+
+/// Empty texts stand for none.
+const SETTLE: &str = "
+UPDATE forward
+SET settled_at = $2, outcome = $3, code = $4, reason = nullif($5, ''), answer = nullif($6, $7)
+WHERE message = $1 AND settled_at IS NULL";
+
+const DELETE_SETTLED: &str = "
+DELETE FROM forward WHERE message IN (
+    SELECT message FROM forward
+    WHERE message < $1 AND settled_at IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = forward.message)
+    ORDER BY message LIMIT $2
+)";

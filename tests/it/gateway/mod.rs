@@ -1,0 +1,184 @@
+//! Gateway mode: device, gateway and platform as three processes; outages, crashes, acknowledgements end to
+//! end, and orders in the other direction.
+
+mod answers;
+mod orders;
+mod outages;
+mod tunnels;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use pcd_platform::pki::{CertificateOrder, KeyType, Role};
+use rustix::process::Signal;
+
+use crate::harness::{Device, Platform, Site, Wire, eventually, fixed_address, message};
+
+const GATEWAY: &str = "GW-ICU";
+const ONE: &str = "00A037FFFE000001";
+const OTHER: &str = "00A037FFFE000002";
+
+/// A platform at an address that stays, and a gateway that forwards to it.
+struct Scene {
+    upper: Site,
+    address: SocketAddr,
+    platform: Option<Platform>,
+    lower: Site,
+    gateway: Option<Platform>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with(KeyType::Ecc, |site| site)
+    }
+
+    /// A scene whose gateway shows a certificate of this kind, and is configured so.
+    fn with(key: KeyType, settings: impl FnOnce(Site) -> Site) -> Self {
+        let address = fixed_address();
+        let upper = Site::new().with("interface-a", &format!("listen = [\"{address}\"]"));
+        let lower = Site::new();
+        let own = lower.issue(&CertificateOrder::new(GATEWAY, Role::Gateway, key));
+        let (chain, key) = (own.chain.display(), own.key.display());
+        let lower = lower
+            .with("gateway", &format!("platform = \"{address}\""))
+            .with("gateway", &format!("certificate = {{ chain = \"{chain}\", key = \"{key}\" }}"))
+            // No responder of the tests' PKI answers: nothing can be stapled.
+            .with("gateway", "staples = \"accept\"");
+        let mut scene = Self { upper, address, platform: None, lower: settings(lower), gateway: None };
+        scene.start_platform();
+        scene.platform().admit(GATEWAY, &["--kind", "gateway", "--speaks-for", "00A037FFFE*"]);
+        scene.start_gateway();
+        for device in [ONE, OTHER] {
+            scene.gateway().admit(device, &[]);
+        }
+        scene
+    }
+
+    fn platform(&self) -> &Platform {
+        self.platform.as_ref().expect("the platform runs")
+    }
+
+    fn gateway(&self) -> &Platform {
+        self.gateway.as_ref().expect("the gateway runs")
+    }
+
+    fn start_platform(&mut self) {
+        self.platform = Some(self.upper.start());
+        assert_eq!(self.platform().address, self.address);
+    }
+
+    fn stop_platform(&mut self) {
+        assert!(self.platform.take().expect("it runs").stop().status.success());
+        eventually("the gateway notices", || self.gateway().metric("pcd_gateway_connections") == 0.0);
+    }
+
+    fn start_gateway(&mut self) {
+        self.gateway = Some(self.lower.start());
+    }
+
+    /// SIGKILL: nothing is written that was not written before.
+    fn kill_gateway(&mut self) {
+        let gateway = self.gateway.take().expect("it runs");
+        gateway.signal(Signal::KILL);
+        gateway.wait();
+    }
+
+    fn device(&self, name: &str) -> Device {
+        let own = self.lower.certificate(name, KeyType::Ecc);
+        Device::connect(&self.lower, self.gateway().address, &own).unwrap()
+    }
+
+    fn wire(&self, name: &str) -> Wire {
+        let own = self.lower.certificate(name, KeyType::Ecc);
+        Wire::connect(&self.lower, self.gateway().address, &own)
+    }
+
+    /// MSH-10 of what the platform has accepted, in the order of arrival.
+    fn arrived(&self) -> Vec<String> {
+        let mut listed = self.platform().cli().json(&["message", "list", "--limit", "1000"]);
+        listed.reverse();
+        let accepted = listed.iter().filter(|message| message["rejection"].is_null());
+        accepted.map(|message| message["control-id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until the platform has so many messages and nothing waits; what it has.
+    fn all_arrived(&self, count: usize) -> Vec<String> {
+        eventually("the gateway forwards everything", || {
+            self.gateway().metric("pcd_gateway_waiting_messages") == 0.0 && self.arrived().len() >= count
+        });
+        let arrived = self.arrived();
+        assert_eq!(arrived.len(), count, "nothing is stored twice: {arrived:?}");
+        let distinct: BTreeSet<_> = arrived.iter().collect();
+        assert_eq!(distinct.len(), count);
+        arrived
+    }
+
+    /// What `status` finds of the gateway.
+    fn status(&self) -> String {
+        self.gateway().cli().try_run(&["--json", "status"]).1
+    }
+
+    /// The bytes of the newest message with this MSH-10 at the platform.
+    fn raw(&self, control_id: &str) -> Vec<u8> {
+        let listed = self.platform().cli().json(&["message", "list", "--limit", "1000"]);
+        let found = listed.iter().find(|message| message["control-id"] == control_id).unwrap();
+        self.platform().cli().run_raw(&["message", "show", found["id"].as_str().unwrap(), "--raw"])
+    }
+}
+
+/// A message with other MSH-15 and MSH-16.
+fn asking(device: &str, control_id: &str, accept: &str, application: &str) -> Bytes {
+    let text = String::from_utf8(message(device, control_id).to_vec()).unwrap();
+    text.replacen("|||AL|NE|", &format!("|||{accept}|{application}|"), 1).into()
+}
+
+/// B14: a gateway that has an RSA certificate only, or an ECC certificate only.
+#[test]
+fn b14_a_message_travels_from_a_device_through_a_gateway_to_the_platform_byte_for_byte() {
+    for key in [KeyType::Ecc, KeyType::Rsa] {
+        let scene = Scene::with(key, |site| site);
+        let sent = message(ONE, "1");
+        let mut device = scene.device(ONE);
+        assert_eq!(device.code(sent.clone()), "CA");
+        assert_eq!(scene.all_arrived(1), ["1"]);
+        assert_eq!(scene.raw("1"), sent, "byte for byte");
+        let listed = scene.platform().cli().json(&["message", "list"]);
+        assert_eq!(listed[0]["device"], GATEWAY);
+    }
+}
+
+#[test]
+fn the_messages_of_a_device_arrive_in_their_order_and_those_without_acknowledgement_too() {
+    let scene = Scene::new();
+    let mut device = scene.device(ONE);
+    let mut silent = scene.wire(OTHER);
+    for number in 0..20 {
+        assert_eq!(device.code(message(ONE, &format!("A{number}"))), "CA");
+        silent.write(&crate::harness::framed(&asking(OTHER, &format!("B{number}"), "NE", "NE")));
+    }
+    let arrived = scene.all_arrived(40);
+    for sender in ["A", "B"] {
+        let of_sender: Vec<_> = arrived.iter().filter(|id| id.starts_with(sender)).cloned().collect();
+        let expected: Vec<_> = (0..20).map(|number| format!("{sender}{number}")).collect();
+        assert_eq!(of_sender, expected);
+    }
+}
+
+#[test]
+fn a_refusal_of_the_platform_is_kept_is_a_finding_and_blocks_nothing() {
+    let scene = Scene::new();
+    let mut device = scene.device(ONE);
+    scene.gateway().cli().run(&["device", "change", ONE, "--speaks-for", "0004A30000000001"]);
+    eventually("the gateway lets it speak for the other one", || {
+        device.code(message("0004A30000000001", "FOREIGN")) == "CA"
+    });
+    assert_eq!(device.code(message(ONE, "2")), "CA");
+    assert_eq!(scene.all_arrived(1), ["2"]);
+    eventually("it is a finding", || {
+        let text = scene.status();
+        text.contains("forward-refused") && text.contains("identity-mismatch")
+    });
+    let refused = "pcd_gateway_forwarded_total{outcome=\"refused\"}";
+    assert_eq!(scene.gateway().metric(refused), 1.0);
+}

@@ -1,0 +1,49 @@
+//! Orders of the platform, through the gateway to the device that they name.
+
+use super::{GATEWAY, ONE, OTHER, Scene};
+use crate::harness::{eventually, field, framed};
+
+/// A PCD-03 for one device (IHE PCD TF vol. 2, 3.3).
+fn order(control_id: &str, device: &str) -> String {
+    format!(
+        "MSH|^~\\&|PLATFORM|WARD|PUMP^{device}^EUI-64||20260101120000+0000||RGV^O15^RGV_O15|{control_id}|P|2.6|||AL|AL\r\
+         PID|1||X\r"
+    )
+}
+
+fn answer(device: &str, kind: &str, control_id: &str, code: &str, own_id: &str) -> Vec<u8> {
+    let text = format!(
+        "MSH|^~\\&|PUMP^{device}^EUI-64||PLATFORM||20260101120000+0000||{kind}|{own_id}|P|2.6\rMSA|{code}|{control_id}\r"
+    );
+    framed(text.as_bytes())
+}
+
+#[test]
+fn an_order_reaches_the_device_that_it_names_and_its_answers_travel_back() {
+    let scene = Scene::new();
+    eventually("the gateway is connected", || scene.gateway().metric("pcd_gateway_connections") == 4.0);
+    let (mut meant, mut other) = (scene.wire(ONE), scene.wire(OTHER));
+    let sent = order("ORDER-1", ONE);
+    let file = scene.upper.path().join("order.hl7");
+    std::fs::write(&file, &sent).unwrap();
+    let cli = scene.platform().cli().clone();
+    let sending = std::thread::spawn(move || {
+        cli.try_run(&["--json", "order", "send", GATEWAY, file.to_str().unwrap()])
+    });
+    assert_eq!(meant.answer().unwrap(), sent, "byte for byte");
+    meant.write(&answer(ONE, "ACK^O15^ACK", "ORDER-1", "CA", "A-1"));
+    meant.write(&answer(ONE, "RRG^O16^RRG_O16", "ORDER-1", "AA", "A-2"));
+    let (status, printed, stderr) = sending.join().unwrap();
+    assert!(status.success() && printed.contains("\"acknowledged\""), "{printed} {stderr}");
+    assert!(other.is_quiet(std::time::Duration::from_millis(300)));
+
+    let file = scene.upper.path().join("unknown.hl7");
+    std::fs::write(&file, order("ORDER-2", "00A037FFFE0000FF")).unwrap();
+    let words = ["--json", "order", "send", GATEWAY, file.to_str().unwrap()];
+    let (status, printed, _) = scene.platform().cli().try_run(&words);
+    assert_eq!(status.code(), Some(1), "{printed}");
+    let answered = scene.platform().cli().json(&["message", "list", "--limit", "1"]);
+    let id = answered[0]["id"].as_str().unwrap();
+    let raw = String::from_utf8(scene.platform().cli().run_raw(&["message", "show", id, "--raw"])).unwrap();
+    assert!(field(&raw, "ERR", 5).starts_with("order-device-unknown"), "{raw}");
+}
