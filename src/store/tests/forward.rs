@@ -83,7 +83,8 @@ async fn an_answer_stays_as_long_as_its_message(place: TestStore) {
     assert_eq!((listed[0].id, &*listed[0].code, &listed[0].reason), (refused.id, "CR", &reason));
     assert!(waiting(&store, ForwardClass::Event).await.is_empty());
     // Retention removes the messages, and the rows with them.
-    let later = place.clock.now() + jiff::SignedDuration::from_hours(1);
+    // Identifiers of one process never go back, so other tests may have made these later than the clock is.
+    let later = "2100-01-01T00:00:00Z".parse().unwrap();
     assert_eq!(store.prune_messages(later, &Repeating).await.unwrap(), 2);
     let mut direct = place.connect_directly().await;
     assert_eq!(direct.texts("SELECT CAST(count(*) AS TEXT) FROM forward").await, ["0"]);
