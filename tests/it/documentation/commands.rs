@@ -2,8 +2,8 @@
 //!
 //! A page that has blocks of the language `console` is followed from its first block to its last, in the
 //! folder of a new site. A line after `$ ` is a command, which has to succeed; the lines below it are parts
-//! of what it prints. Blocks of the language `console platform` run while a platform serves the site; it has a
-//! port of its own in the place of 2575.
+//! of what it prints. Blocks of the language `console platform` run while a platform serves the site; it
+//! has a port of its own in the place of 2575.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
