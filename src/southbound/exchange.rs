@@ -102,8 +102,7 @@ async fn begin(
     }
     let Ok(recipient) = desk.registry.recipient(device) else { return Ok(None) };
     let now = desk.store.now();
-    let timeout = answer_timeout(recipient.others(), expires_at.duration_since(now));
-    let until = now.saturating_add(timeout).map_or(*expires_at, |until| until.min(*expires_at));
+    let until = now.saturating_add(ANSWER_TIMEOUT).map_or(*expires_at, |until| until.min(*expires_at));
     if !desk.store.claim(*id, device, until).await? {
         return Ok(None);
     }
@@ -122,22 +121,9 @@ async fn begin(
     Ok(exchange.ok().map(|exchange| Begun { exchange, sent_on: Some(recipient), until }))
 }
 
-/// How long the first answer is awaited on one session before the order is sent again. `others`: sessions of
-/// the device that may be the one that takes orders; each of them shall get the order before it expires, in
-/// `left`.
-fn answer_timeout(others: usize, left: SignedDuration) -> SignedDuration {
-    if others == 0 {
-        return ANSWER_TIMEOUT;
-    }
-    let sessions = i32::try_from(others).map_or(i32::MAX, |others| others.saturating_add(1));
-    (left / sessions).clamp(LEAST_ANSWER_TIMEOUT, ANSWER_TIMEOUT)
-}
-
-/// How long a device may take to answer before an order is sent again, if it may be.
+/// How long a device may take to answer before an order is sent again, if it may be: on every session, also
+/// where another one may be the one that takes orders. A device that is slow must not get it twice.
 const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
-
-/// The same, where another session of the device may be the one that takes orders.
-const LEAST_ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
 
 /// Delay before an order is tried again that another node has, or that could not be handed to a session.
 const RETRY: Duration = Duration::from_millis(250);

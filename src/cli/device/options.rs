@@ -102,7 +102,7 @@ pub(crate) struct LivenessOptions {
 /// Whether orders are sent to a device.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OrderOptions {
-    /// Whether orders may be queued for it; no for a client that only sends
+    /// Whether orders may be queued for it; no for a client that only sends. Orders that wait are still sent
     #[arg(long, value_name = "YES|NO", value_parser = yes_or_no())]
     receives_orders: Option<bool>,
 }

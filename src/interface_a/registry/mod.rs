@@ -79,16 +79,6 @@ pub struct Recipient {
     device: DeviceId,
     session: SessionId,
     deliveries: mpsc::Sender<Outgoing>,
-    /// How many other sessions may be the one that takes orders.
-    others: usize,
-}
-
-impl Recipient {
-    /// How many other sessions of the device may be the one that takes orders; 0 when this one is known to.
-    #[must_use]
-    pub const fn others(&self) -> usize {
-        self.others
-    }
 }
 
 /// A message for a device, on its way into the session.
@@ -289,11 +279,10 @@ impl Registry {
             let is_known = habit.has_answered && entry.is_heard_since(newest);
             (habit.unanswered, !is_known)
         };
-        let (chosen, habit) =
+        let (chosen, _) =
             sessions.iter().min_by_key(|session| rank(session)).ok_or(DeliverError::NotConnected)?;
-        let others = if habit.has_answered { 0 } else { sessions.len() - 1 };
         let (device, session, deliveries) = (device.clone(), chosen.info.id, chosen.deliveries.clone());
-        Ok(Recipient { device, session, deliveries, others })
+        Ok(Recipient { device, session, deliveries })
     }
 
     /// An order that was sent on this session was not answered in time: others are tried first from now on.
@@ -312,7 +301,7 @@ impl Registry {
     /// When the session has ended, its queue is full, or a message with this MSH-10 is pending.
     pub fn deliver(
         &self,
-        Recipient { device, session, deliveries, .. }: &Recipient,
+        Recipient { device, session, deliveries }: &Recipient,
         Delivery { control_id, application, mode, deadline, frame }: Delivery,
     ) -> Result<Exchange, DeliverError> {
         let exchange = self.pending_replies.expect(device, &control_id, Some(*session), application, mode);

@@ -180,11 +180,10 @@ impl Pool {
         self.sessions.push((id, channels));
     }
 
-    /// Where the next order goes, counted from the oldest session, and how many others may be the right one.
-    fn next(&self) -> (usize, usize) {
+    /// Where the next order goes, counted from the oldest session.
+    fn next(&self) -> usize {
         let recipient = self.recipient();
-        let place = self.sessions.iter().position(|(id, _)| *id == recipient.session).unwrap();
-        (place, recipient.others())
+        self.sessions.iter().position(|(id, _)| *id == recipient.session).unwrap()
     }
 
     fn recipient(&self) -> Recipient {
@@ -205,9 +204,9 @@ fn a_session_that_leaves_orders_unanswered_comes_after_the_others() {
         order.push(pool.next());
         pool.registry.left_unanswered(&pool.recipient());
     }
-    assert_eq!(order, [(2, 2), (1, 2), (0, 2), (2, 2)]);
+    assert_eq!(order, [2, 1, 0, 2]);
     pool.registry.pending_replies().habits().answered(pool.sessions[0].0);
-    assert_eq!(pool.next(), (0, 0), "it has answered an order");
+    assert_eq!(pool.next(), 0, "it has answered an order");
 }
 
 #[test]
@@ -215,11 +214,11 @@ fn a_session_that_answers_orders_is_preferred_while_the_device_uses_it() {
     let mut pool = Pool::of(1);
     pool.registry.pending_replies().habits().answered(pool.sessions[0].0);
     pool.open();
-    assert_eq!(pool.next(), (1, 1), "the device may have reconnected");
+    assert_eq!(pool.next(), 1, "the device may have reconnected");
     pool.is_heard(0);
-    assert_eq!(pool.next(), (0, 0));
+    assert_eq!(pool.next(), 0);
     pool.registry.left_unanswered(&pool.recipient());
-    assert_eq!(pool.next(), (1, 1));
+    assert_eq!(pool.next(), 1);
 }
 
 #[test]
