@@ -110,5 +110,5 @@ impl<'a> Certificates<'a> {
 const VERSIONS: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
 /// Keys of each family.
 const POOL_KEYS: usize = 4;
-/// Validity of the certificates: those of a run are of no use after it.
-const DAYS: u32 = 30;
+/// Validity of the certificates: longer than the time in which the platform warns of their end.
+const DAYS: u32 = 365;

@@ -13,6 +13,8 @@ pub struct Counters {
     pub(super) handshakes: AtomicU64,
     /// Devices without a fault whose session works.
     pub(super) up: AtomicU64,
+    /// Devices without a fault whose session worked when the simulation ended.
+    pub(super) connected_at_end: AtomicU64,
     /// Sessions that the platform or the network ended.
     pub(super) lost: AtomicU64,
     /// Messages sent for the first time.
@@ -91,6 +93,14 @@ impl Counters {
         self.named().transactions.entry(transaction).or_default().1 += 1;
     }
 
+    /// A message went to a connection that the platform refused: it was not sent.
+    pub(super) fn not_sent(&self, transaction: &'static str) {
+        subtract(&self.sent);
+        if let Some((sent, _)) = self.named().transactions.get_mut(transaction) {
+            *sent = sent.saturating_sub(1);
+        }
+    }
+
     pub(super) fn rejected(&self, code: String) {
         count(&mut self.named().rejected, code);
     }
@@ -110,6 +120,11 @@ impl Counters {
 
 pub(super) fn add(count: &AtomicU64) {
     count.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Takes back what [`add`] counted.
+pub(super) fn subtract(count: &AtomicU64) {
+    count.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// Codes come from the other side: beyond a bound the rest has one name.

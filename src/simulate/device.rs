@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Counters;
-use super::counters::add;
+use super::counters::{add, subtract};
 use super::fleet::SimulatedDevice;
 use super::orders::Orders;
 use super::reconnect::Reconnect;
@@ -58,6 +58,8 @@ pub(super) struct Device {
     turn: u64,
     /// Sent, and not acknowledged.
     pending: Option<Pending>,
+    /// Whether the platform has answered anything in this session.
+    is_answered: bool,
 }
 
 struct Pending {
@@ -72,7 +74,7 @@ impl Device {
         number: u32,
         connector: Connector,
     ) -> Self {
-        Self { shared, device, number, connector, messages: 0, turn: 0, pending: None }
+        Self { shared, device, number, connector, messages: 0, turn: 0, pending: None, is_answered: false }
     }
 
     /// Connects and sends until the simulation stops, and connects again after each failure (B17).
@@ -85,10 +87,11 @@ impl Device {
             let error = match Box::pin(self.connect(is_first)).await {
                 Ok(client) => {
                     is_first = false;
+                    let is_repetition = self.pending.is_some();
                     match self.session(client).await {
                         Ok(()) => return,
                         Err(error) => {
-                            add(&shared.counters.lost);
+                            self.ended(&error, is_repetition);
                             error
                         }
                     }
@@ -117,11 +120,23 @@ impl Device {
         let Some(stopped) = self.shared.since_stop() else { return true };
         match &self.pending {
             None => false,
-            Some(_) if stopped < LAST_RETRIES => true,
-            Some(_) => {
-                add(&self.shared.counters.in_doubt);
-                false
-            }
+            Some(_) => stopped < LAST_RETRIES,
+        }
+    }
+
+    /// Counts the end of a session. In TLS 1.3 the handshake of a refused client ends well, and the refusal
+    /// comes at the first read (RFC 8446, section 4.4.2.4): the platform had no session, and took no message.
+    fn ended(&mut self, error: &ClientError, is_repetition: bool) {
+        let counters = &self.shared.counters;
+        if self.is_answered || !is_refusal(error) {
+            add(&counters.lost);
+            return;
+        }
+        subtract(&counters.handshakes);
+        if is_repetition {
+            subtract(&counters.repeated);
+        } else if let Some(Pending { transaction, .. }) = self.pending.take() {
+            counters.not_sent(transaction);
         }
     }
 
@@ -141,9 +156,11 @@ impl Device {
     /// One session; it ends well when the simulation stops.
     async fn session(&mut self, mut client: Client) -> Result<(), ClientError> {
         let counted = Counted::default();
+        self.is_answered = false;
         let result = self.turns(&mut client, &counted).await;
         counted.end(&self.shared.counters);
         result?;
+        add(&self.shared.counters.connected_at_end);
         // What matters is acknowledged.
         let _ = timeout(CLOSE_TIMEOUT, client.close()).await;
         Ok(())
@@ -156,6 +173,13 @@ impl Device {
             self.deliver(client).await?;
         } else if let Some((equipment, report)) = self.first() {
             self.send(client, &equipment, &report).await?;
+        } else {
+            // A refusal shows at the first read.
+            tokio::select! {
+                biased;
+                () = shared.stop.cancelled() => {}
+                ended = client.listen(REFUSAL_TIME) => ended?,
+            }
         }
         counted.begin(&shared.counters);
         let interval = shared.schedule.interval;
@@ -258,6 +282,7 @@ impl Device {
         let counters = &self.shared.counters;
         let began = self.shared.clock.instant();
         let answers = client.send(message.clone()).await?;
+        self.is_answered = true;
         counters.latencies.record(self.shared.clock.instant().duration_since(began));
         match answers.iter().find(|answer| !answer.code.is_positive()) {
             None => counters.acknowledged(transaction),
@@ -268,6 +293,15 @@ impl Device {
         }
         self.pending = None;
         Ok(())
+    }
+}
+
+/// A message that has no answer when its device ends is in doubt, also where the simulation was cut short.
+impl Drop for Device {
+    fn drop(&mut self) {
+        if self.pending.is_some() {
+            add(&self.shared.counters.in_doubt);
+        }
     }
 }
 
@@ -350,6 +384,12 @@ impl Counted {
     }
 }
 
+/// Whether the platform ended a connection by an alert, or by a reset that overtook the alert: with no answer
+/// before, that is a refusal.
+pub(super) const fn is_refusal(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused(_) | ClientError::Cut)
+}
+
 /// Why there is no session, as a name of a bounded set.
 pub(super) fn reason(error: &ClientError) -> String {
     let refused = |alert: &ReceivedAlert| {
@@ -375,6 +415,8 @@ const MAX_LATE_TURNS: u64 = 3;
 /// How long a message without an answer is sent again after the end.
 const LAST_RETRIES: Duration = Duration::from_secs(30);
 const LAST_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a device that has nothing to send waits for a refusal.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The source address of the first device, and how many there are.
 const FIRST_SOURCE: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::codec::Framed;
 
 use super::Fault;
-use super::counters::add;
+use super::counters::{add, subtract};
 use super::device::{Device, reason};
 use super::fault::{ACKNOWLEDGED, AGAIN, CLOSED, OPEN};
 use super::traffic::{Equipment, Kind, Report};
@@ -49,7 +49,12 @@ impl Device {
         let stream = self.shared.connect(&self.connector, self.number).await?;
         drop(permit);
         add(&self.shared.counters.handshakes);
-        self.attempt(fault, stream).await
+        let shown = self.attempt(fault, stream).await;
+        // In TLS 1.3 a refusal comes after the handshake.
+        if matches!(shown, Err(ClientError::Refused(_))) {
+            subtract(&self.shared.counters.handshakes);
+        }
+        shown
     }
 
     /// One session with the fault.

@@ -80,7 +80,17 @@ impl Outages {
         self.first_connection
     }
 
-    pub(super) fn into_found(self) -> Vec<Outage> {
+    /// The outages until the end at this time; one that is not over then is the last.
+    pub(super) fn into_found(mut self, end: Duration) -> Vec<Outage> {
+        let (since, first_back, least) = match &self.state {
+            State::Up => return self.found,
+            State::Away { since, least, .. } => (since, None, least),
+            State::Returning { since, away, least } => (since, Some(away), least),
+        };
+        let away = first_back.copied().unwrap_or_else(|| end.saturating_sub(*since));
+        let lost = self.expected.saturating_sub(*least);
+        self.found.truncate(MAX_OUTAGES - 1);
+        self.found.push(Outage::unfinished(lost, away));
         self.found
     }
 }
@@ -115,10 +125,26 @@ mod tests {
             outages.look(second(at), live(up, handshakes));
         }
         assert_eq!(outages.first_connection(), Some(second(2)));
-        let found = outages.into_found();
+        let found = outages.into_found(second(20));
         assert_eq!(found.len(), 1, "a few lost sessions are no outage: {found:?}");
-        let Outage { lost, away_seconds, back_after_seconds, ratio } = found[0];
-        assert_eq!((lost, away_seconds, back_after_seconds), (1000, 4.0, 3.0));
+        let Outage { is_over, lost, away_seconds, back_after_seconds, ratio } = found[0];
+        assert_eq!((is_over, lost, away_seconds, back_after_seconds), (true, 1000, 4.0, Some(3.0)));
+        let ratio = ratio.unwrap();
         assert!((ratio - 1.5).abs() < 0.01, "3 s for 1000 handshakes at 500/s: {ratio}");
+    }
+
+    #[test]
+    fn an_outage_that_is_not_over_at_the_end_is_reported() {
+        let second = Duration::from_secs;
+        for (last, away) in [(live(0, 10), 5.0), (live(4, 14), 2.0)] {
+            let mut outages = Outages::new(10);
+            outages.look(second(1), live(10, 10));
+            outages.look(second(5), live(0, 10));
+            outages.look(second(7), last);
+            let found = outages.into_found(second(10));
+            let expected = (1, false, 10, away, None);
+            let Outage { is_over, lost, away_seconds, back_after_seconds, .. } = found[0];
+            assert_eq!((found.len(), is_over, lost, away_seconds, back_after_seconds), expected);
+        }
     }
 }

@@ -9,6 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use uuid::{NoContext, Uuid};
 
 use super::certificates::Certificates;
 use super::device::{Device, Shared};
@@ -87,12 +88,19 @@ impl Simulation {
     }
 
     /// Runs until `stop`, which ends it gracefully: alarms end, and messages in flight are acknowledged.
-    /// `observe` is called a few times each second.
-    pub async fn run(self, stop: CancellationToken, mut observe: impl FnMut(Duration, &Counters)) -> Summary {
+    /// `abort` ends it at once. `observe` is called a few times each second.
+    pub async fn run(
+        self,
+        stop: CancellationToken,
+        abort: CancellationToken,
+        mut observe: impl FnMut(Duration, &Counters),
+    ) -> Summary {
         let Self { settings, fleet, connectors, clock } = self;
         let counters = Arc::new(Counters::default());
         let started = clock.instant();
-        let mut outages = Outages::new(fleet.sound().count() as u64);
+        let sound = fleet.sound().count() as u64;
+        let mut outages = Outages::new(sound);
+        let mut stopped = None;
         let (faults, devices) = (settings.faults.clone(), settings.devices);
         let shared = Arc::new(shared(settings, &counters, &clock, stop));
         let mut running = JoinSet::new();
@@ -108,25 +116,29 @@ impl Simulation {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                () = abort.cancelled() => break,
                 ended = running.join_next() => if ended.is_none() { break },
                 _ = look.tick() => {
                     let at = clock.instant().duration_since(started);
-                    if !shared.stop.is_cancelled() {
+                    if shared.stop.is_cancelled() {
+                        stopped.get_or_insert(at);
+                    } else {
                         outages.look(at, counters.live());
                     }
                     observe(at, &counters);
                 }
             }
         }
+        // What a device has in flight is counted when it ends.
+        running.shutdown().await;
         let elapsed = clock.instant().duration_since(started);
         let first = outages.first_connection();
-        Summary::new(devices.into(), elapsed, first, &counters, outages.into_found(), &faults)
+        let outages = outages.into_found(stopped.unwrap_or(elapsed));
+        Summary::new((devices.into(), sound), elapsed, first, &counters, outages, &faults)
     }
 }
 
 fn shared(settings: Settings, counters: &Arc<Counters>, clock: &Clock, stop: CancellationToken) -> Shared {
-    // Control ids and numbers of alarms of two runs differ.
-    let run = format!("{:X}", clock.now().as_second());
     let orders = Orders { policy: settings.orders, counters: Arc::clone(counters), clock: clock.clone() };
     Shared {
         address: settings.address,
@@ -136,7 +148,7 @@ fn shared(settings: Settings, counters: &Arc<Counters>, clock: &Clock, stop: Can
         handshakes: Semaphore::new(settings.handshakes.max(1)),
         schedule: settings.schedule,
         vendor: settings.vendor,
-        run,
+        run: name_of_run(clock),
         devices: settings.devices,
         counters: Arc::clone(counters),
         orders: Arc::new(orders),
@@ -145,6 +157,14 @@ fn shared(settings: Settings, counters: &Arc<Counters>, clock: &Clock, stop: Can
         stop,
         stopped: OnceLock::new(),
     }
+}
+
+/// Part of control ids and of the numbers of alarms, which differ from run to run, also where two runs begin
+/// at the same time: the second of the start, and a random number.
+fn name_of_run(clock: &Clock) -> String {
+    let random = Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, 0, 0));
+    let [.., a, b, c, d] = random.into_bytes();
+    format!("{:X}{:08X}", clock.now().as_second(), u32::from_be_bytes([a, b, c, d]))
 }
 
 /// Raises the limit of open files to what the devices need.
@@ -167,3 +187,15 @@ fn allow_files(devices: u32) -> Result<(), SimulationError> {
 const OTHER_FILES: u64 = 64;
 /// Between two looks at the counts.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_that_begin_at_the_same_time_have_different_names() {
+        let clock = Clock::system();
+        let names: std::collections::HashSet<_> = (0..8).map(|_| name_of_run(&clock)).collect();
+        assert_eq!(names.len(), 8, "{names:?}");
+    }
+}

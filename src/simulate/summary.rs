@@ -18,6 +18,8 @@ pub struct Summary {
     pub seconds: f64,
     /// Seconds until all devices without a fault were connected for the first time; none if they never were.
     pub first_connection_seconds: Option<f64>,
+    /// Devices without a fault that were not connected at the end.
+    pub not_connected_at_end: u64,
     /// TLS handshakes that succeeded.
     pub handshakes: u64,
     /// Sessions that ended before the simulation did.
@@ -90,37 +92,52 @@ pub struct FaultSummary {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Outage {
+    /// Whether all devices were connected again before the end.
+    pub is_over: bool,
     /// Sessions that were lost.
     pub lost: u64,
-    /// Seconds until the first one was back.
+    /// Seconds until the first one was back, or until the end if none was.
     pub away_seconds: f64,
-    /// Seconds from the first one to the last.
-    pub back_after_seconds: f64,
+    /// Seconds from the first one to the last; none if the outage was not over at the end.
+    pub back_after_seconds: Option<f64>,
     /// This time, divided by that of as many handshakes at the rate of the first connection.
-    pub ratio: f64,
+    pub ratio: Option<f64>,
 }
 
 impl Outage {
     pub(super) fn new(lost: u64, away: Duration, back_after: Duration, rate: f64) -> Self {
         let back_after_seconds = back_after.as_secs_f64();
         let ratio = back_after_seconds * rate / (lost.max(1) as f64);
-        Self { lost, away_seconds: away.as_secs_f64(), back_after_seconds, ratio }
+        Self {
+            is_over: true,
+            lost,
+            away_seconds: away.as_secs_f64(),
+            back_after_seconds: Some(back_after_seconds),
+            ratio: Some(ratio),
+        }
+    }
+
+    /// One that was not over at the end.
+    pub(super) const fn unfinished(lost: u64, away: Duration) -> Self {
+        Self { is_over: false, lost, away_seconds: away.as_secs_f64(), back_after_seconds: None, ratio: None }
     }
 }
 
 impl Summary {
-    /// Whether every message was acknowledged, every fault was answered as it has to be, and all devices
-    /// without a fault were connected.
+    /// Whether messages were sent and every one was acknowledged, every fault was answered as it has to be,
+    /// and all devices without a fault were connected, also at the end.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.first_connection_seconds.is_some()
+            && self.not_connected_at_end == 0
+            && self.sent > 0
             && self.in_doubt == 0
             && self.faults.values().all(|fault| fault.as_expected)
             && self.rejected.is_empty()
     }
 
     pub(super) fn new(
-        devices: u64,
+        (devices, sound): (u64, u64),
         elapsed: Duration,
         first_connection: Option<Duration>,
         counters: &Counters,
@@ -139,6 +156,7 @@ impl Summary {
             devices,
             seconds: elapsed.as_secs_f64(),
             first_connection_seconds: first_connection.map(|time| time.as_secs_f64()),
+            not_connected_at_end: sound.saturating_sub(read(&counters.connected_at_end)),
             handshakes: read(&counters.handshakes),
             lost_sessions: read(&counters.lost),
             sent: read(&counters.sent),

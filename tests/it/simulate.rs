@@ -19,7 +19,7 @@ fn shared_pki() -> PathBuf {
 
 /// The words of every simulation here: no responder answers, so that the platform staples nothing.
 fn words(platform: &Platform, pki: &Path, more: &[&str]) -> Vec<String> {
-    let common = ["--json", "simulate", "--staples", "accept", "--interval", "1s", "--pki"];
+    let common = ["--json", "simulate", "--staples", "accept", "--interval", "1s", "--grace", "30s", "--pki"];
     let to = ["--connect".to_owned(), platform.address.to_string()];
     let words = common.iter().chain(more).map(|word| (*word).to_owned());
     let mut words: Vec<_> = words.chain(to).collect();
@@ -41,13 +41,23 @@ impl Running {
         Self(child.unwrap())
     }
 
-    /// SIGTERM; its summary.
-    fn stop(mut self) -> Value {
+    fn signal(&self) {
         kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
+    }
+
+    /// SIGTERM; its summary.
+    fn stop(self) -> Value {
+        self.signal();
+        let (exit, summary) = self.end();
+        assert_eq!(exit, Some(0), "{summary}");
+        summary
+    }
+
+    /// Its exit code and its summary.
+    fn end(mut self) -> (Option<i32>, Value) {
         let stdout = self.0.stdout.take().unwrap();
         let summary = serde_json::from_reader(stdout).unwrap();
-        assert!(self.0.wait().unwrap().success(), "{summary}");
-        summary
+        (self.0.wait().unwrap().code(), summary)
     }
 }
 
@@ -130,6 +140,81 @@ fn a_restarted_platform_gets_its_devices_back_and_no_message_is_lost_or_doubled(
     assert_eq!(stored(&platform), acknowledged(&summary), "{summary}");
     let outages = summary["outages"].as_array().unwrap();
     assert!(outages.len() == 1 && outages[0]["ratio"].as_f64().unwrap() > 0.0, "{summary}");
+}
+
+#[test]
+fn a_platform_that_does_not_come_back_is_a_failure_and_a_second_signal_ends_at_once() {
+    let listen = format!("listen = [\"{}\"]", fixed_address());
+    let site = Site::new().with("interface-a", &listen);
+    let platform = site.start();
+    let address = platform.address;
+    // A message without its acknowledgement would keep the simulation for half a minute after one signal.
+    let more = ["--devices", "4", "--behind", "2", "--enrol", "--backoff-cap", "1s"];
+    let mut running = Running::start(&site, &platform, &shared_pki(), &more);
+    let all_send = |senders: &BTreeMap<String, u64>| senders.len() == 4;
+    wait_for("all devices send", || senders(&platform, ""), all_send);
+    platform.stop();
+    // Each device, by the address of its own, has noticed.
+    let listener = std::net::TcpListener::bind(address).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 4 {
+        seen.insert(listener.accept().unwrap().1.ip());
+    }
+    eventually("signals end it", || {
+        running.signal();
+        running.0.try_wait().unwrap().is_some()
+    });
+    let (exit, summary) = running.end();
+    assert_eq!((exit, &summary["not-connected-at-end"]), (Some(1), &json!(4)), "{summary}");
+}
+
+// TLS 1.3: the handshake of a refused client ends well, and the refusal comes at the first read.
+#[test]
+fn a_refused_device_has_neither_a_handshake_nor_a_lost_session_nor_a_message_in_doubt() {
+    let site = Site::new();
+    let platform = site.start();
+    let list = binary().args(["simulate", "--list", "--devices", "1", "--pki"]).arg(shared_pki()).output();
+    let file = site.path().join("devices.csv");
+    std::fs::write(&file, list.unwrap().stdout).unwrap();
+    platform.cli().run(&["device", "import", file.to_str().unwrap()]);
+    let running = Running::start(&site, &platform, &shared_pki(), &["--devices", "2", "--backoff-cap", "1s"]);
+    let refused = "pcd_handshakes_total{reason=\"unknown-device\",result=\"refused\"}";
+    eventually("the other device is refused", || platform.metric(refused) > 1.0);
+    eventually("the device sends", || !senders(&platform, "").is_empty());
+    running.signal();
+    let (exit, summary) = running.end();
+    assert_eq!((exit, &summary["not-connected-at-end"]), (Some(1), &json!(1)), "{summary}");
+    for (count, expected) in [("handshakes", 1), ("lost-sessions", 0), ("repeated", 0), ("in-doubt", 0)] {
+        assert_eq!(summary[count], expected, "{count}: {summary}");
+    }
+    assert_eq!(summary["sent"], summary["acknowledged"], "{summary}");
+    assert_eq!(stored(&platform), acknowledged(&summary), "{summary}");
+}
+
+#[test]
+fn devices_are_enrolled_only_where_the_roots_of_their_pki_are_trusted_and_a_platform_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("pki");
+    establish(&other, &Clock::system());
+    let site = Site::new();
+    let platform = site.start();
+    let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    bound.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let absent = bound.local_addr().unwrap().as_socket().unwrap().to_string();
+    for (pki, address, exit, reason) in [
+        (&other, platform.address.to_string(), 1, "client-trust-anchors"),
+        (&shared_pki(), absent, 69, "nothing answers"),
+    ] {
+        let output = binary()
+            .args(["simulate", "--devices", "1", "--for", "1s", "--enrol", "--connect", &address, "--pki"])
+            .arg(pki)
+            .env("PCD_CONFIG", site.path().join("platform.toml"))
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(exit) && error.contains(reason), "{:?} {error}", output.status);
+        assert!(platform.cli().json(&["device", "list"]).is_empty(), "{reason}");
+    }
 }
 
 #[test]

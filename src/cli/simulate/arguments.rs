@@ -69,13 +69,16 @@ pub(crate) struct Arguments {
     /// How long a connection, and each acknowledgement, may take
     #[arg(long, default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
     timeout: SignedDuration,
+    /// After Ctrl-C or SIGTERM: how long messages may stay without an answer until it ends
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = parse_duration)]
+    grace: SignedDuration,
     /// Whether the platform has to staple the status of its certificates
     #[arg(long, value_enum, default_value_t = StaplesName::Require, value_name = "WHAT")]
     staples: StaplesName,
     /// Decides about the values; the same number makes the same patients
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Use a PKI whose CAs this program did not make
+    /// Use a PKI whose CAs this program did not make, or enrol where its roots are not trusted
     #[arg(long)]
     pub(super) i_know: bool,
 }
@@ -163,6 +166,11 @@ impl Arguments {
             let folder = self.config.path().parent().unwrap_or_else(|| Path::new("."));
             folder.join("pki")
         })
+    }
+
+    /// How long the end may take without an answer of the platform.
+    pub(super) fn grace(&self) -> Duration {
+        unsigned(self.grace)
     }
 
     /// What is simulated.

@@ -1,6 +1,7 @@
 //! `simulate`: devices by the thousand, for a platform under test.
 
 mod arguments;
+mod ending;
 mod enrolment;
 mod live;
 mod responder;
@@ -9,14 +10,14 @@ mod text;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use tokio_util::sync::CancellationToken;
 
 pub(super) use super::client::destination;
 use super::{Exit, Failure, Outcome, Output, remote};
 use crate::model::Clock;
 use crate::pki::TestPki;
-use crate::simulate::{Fault, Simulation, Summary};
+use crate::simulate::{Counters, Fault, Simulation, Summary};
 pub(super) use arguments::Arguments;
+use ending::Ending;
 use live::Display;
 
 /// Prepares the devices, adds them to the directory if that is asked for, and lets them send.
@@ -28,6 +29,10 @@ pub(super) async fn run(
 ) -> Outcome {
     let settings = arguments.settings()?;
     let pki = own_pki(&arguments, &clock)?;
+    if arguments.enrol && !arguments.i_know {
+        enrolment::demand_trust(&arguments.config, &pki)?;
+    }
+    let (address, timeout) = (settings.address, settings.timeout);
     let display = Display::new(output);
     display.note(&format!("issuing {} certificates ...", settings.devices));
     let responding = settings.faults.contains_key(&Fault::Revoked).then(|| pki.clone());
@@ -41,6 +46,7 @@ pub(super) async fn run(
         return Ok(Exit::Done);
     }
     if arguments.enrol {
+        enrolment::demand_platform(address, timeout).await?;
         let added =
             enrolment::enrol(&arguments.config, connection, simulation.fleet(), &clock, output).await?;
         display.note(&format!("{added} devices are in the directory"));
@@ -49,12 +55,15 @@ pub(super) async fn run(
         Some(pki) => responder::respond(pki).await?,
         None => None,
     };
-    let stop = CancellationToken::new();
     let length = arguments.length.and_then(|length| Duration::try_from(length).ok());
-    let stopping = tokio::spawn(stop_later(stop.clone(), length));
+    let mut ending = Ending::after(length, arguments.grace())?;
+    let (stop, abort) = ending.tokens();
     let mut display = display.for_devices(simulation.fleet().devices.len());
-    let summary = simulation.run(stop, |at, counters| display.show(at, counters)).await;
-    stopping.abort();
+    let observe = |at, counters: &Counters| {
+        display.show(at, counters);
+        ending.look(at, counters.live());
+    };
+    let summary = simulation.run(stop, abort, observe).await;
     if let Some(task) = responding {
         task.abort();
     }
@@ -76,28 +85,6 @@ fn own_pki(arguments: &Arguments, clock: &Clock) -> Result<TestPki, Failure> {
         .into());
     }
     Ok(pki)
-}
-
-/// Ends the simulation after its time, or at Ctrl-C or SIGTERM.
-async fn stop_later(stop: CancellationToken, length: Option<Duration>) {
-    let ended = async {
-        match length {
-            Some(length) => tokio::time::sleep(length).await,
-            None => std::future::pending().await,
-        }
-    };
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut terminated) => drop(terminated.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = ended => {}
-        () = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
-    stop.cancel();
 }
 
 fn exit(summary: &Summary) -> Exit {

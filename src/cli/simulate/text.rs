@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use crate::simulate::{LatencySummary, Outage, Summary};
+use crate::simulate::{Fault, LatencySummary, Outage, Summary};
 
 pub(super) fn summary(summary: &Summary) -> String {
     let Summary {
@@ -21,6 +21,12 @@ pub(super) fn summary(summary: &Summary) -> String {
             *acknowledged as f64 / seconds.max(0.001)
         ),
     ];
+    if summary.not_connected_at_end > 0 {
+        lines.push(format!("NOT connected at the end: {} devices", summary.not_connected_at_end));
+    }
+    if *sent == 0 {
+        lines.push("NO message sent: look at --traffic, --like, --interval and --for".to_owned());
+    }
     for (name, counts) in &summary.transactions {
         lines.push(format!("  {name}: {} sent, {} acknowledged", counts.sent, counts.acknowledged));
     }
@@ -39,14 +45,26 @@ pub(super) fn summary(summary: &Summary) -> String {
             found.devices,
             if platform.is_empty() { "not seen".to_owned() } else { platform.join(", ") }
         ));
+        if *fault == Fault::Revoked.name() && !found.as_expected {
+            lines.push(
+                "  a revocation counts once the platform knows it: run `pki respond`, or reload the platform"
+                    .to_owned(),
+            );
+        }
     }
-    for Outage { lost, away_seconds, back_after_seconds, ratio } in &summary.outages {
-        lines.push(format!(
+    lines.extend(summary.outages.iter().map(outage));
+    lines.join("\n")
+}
+
+fn outage(outage: &Outage) -> String {
+    let Outage { lost, away_seconds, back_after_seconds, ratio, .. } = outage;
+    match back_after_seconds.zip(*ratio) {
+        Some((back_after_seconds, ratio)) => format!(
             "outage: {lost} sessions lost; the first was back after {away_seconds:.1} s, all {back_after_seconds:.1} s \
              later: {ratio:.2} times what as many handshakes took at the start"
-        ));
+        ),
+        None => format!("outage: {lost} sessions lost; NOT over at the end, after {away_seconds:.1} s"),
     }
-    lines.join("\n")
 }
 
 fn list(lines: &mut Vec<String>, title: &str, counts: &BTreeMap<impl Display, u64>) {
