@@ -166,7 +166,7 @@ const EDGES: [(&str, Layer, &[&str]); 31] = [
     ("revocation", Layer::Adapter, &["config", "filesystem", "metrics", "model", "x509"]),
     ("pki", Layer::Adapter, &["model", "revocation", "x509"]),
     ("authz", Layer::Core, &["hl7", "model", "pcd"]),
-    ("audit", Layer::Core, &["authz", "hl7", "model"]),
+    ("audit", Layer::Core, &["authz", "model"]),
     ("pcd", Layer::Core, &["config", "hl7", "model"]),
     ("hl7", Layer::Core, &["mllp", "model"]),
     ("mllp", Layer::Core, &["model"]),
