@@ -121,9 +121,7 @@ impl Platform {
         let people = PeopleAcceptor::build(&config, revocation.clone(), clock.clone());
         let people = people.map(Arc::new).map_err(PlatformError::People)?;
         audit_forwarder::connector(&config, &clock)?;
-        if let Some(gateway) = &config.gateway {
-            gateway::connector(gateway, &clock)?;
-        }
+        config.gateway.as_ref().map(|gateway| gateway::connector(gateway, &clock)).transpose()?;
         store_wait::await_server(&config, &clock).await?;
         let when_behind = match config.store.when_behind {
             config::WhenBehind::Refuse => WhenBehind::Refuse,

@@ -34,12 +34,11 @@ pub(super) async fn prepare(dir: &Path, platform: &StoreUrl, clock: &Clock) -> a
     pki.issue(&CertificateOrder::new(NAME, Role::Gateway, KeyType::Ecc))?;
     let devices = SimulatedDevice::all();
     let accepted = devices.iter().filter(|device| device.expected == Expected::Acknowledged);
+    // As senders of their messages, and as the equipment in them.
+    let named = accepted.flat_map(|device| device.equipment.iter().chain([&device.name]));
     let device = Device {
         kind: DeviceKind::Gateway,
-        speaks_for: accepted
-            .flat_map(|device| device.equipment)
-            .map(|id| id.parse())
-            .collect::<Result<_, _>>()?,
+        speaks_for: named.map(|id| id.parse()).collect::<Result<_, _>>()?,
         note: "the gateway of the demonstration".to_owned(),
         ..Device::new(DeviceId::parse(NAME)?)
     };
