@@ -182,3 +182,20 @@ fn a_refusal_of_the_platform_is_kept_is_a_finding_and_blocks_nothing() {
     let refused = "pcd_gateway_forwarded_total{outcome=\"refused\"}";
     assert_eq!(scene.gateway().metric(refused), 1.0);
 }
+
+#[test]
+fn a_gateway_may_have_more_sessions_than_a_device() {
+    let site = Site::new()
+        .with("interface-a", "sessions-per-device = 1")
+        .with("interface-a", "sessions-per-gateway = 2");
+    let platform = site.start();
+    platform.admit(GATEWAY, &["--kind", "gateway", "--speaks-for", ONE]);
+    let own = site.issue(&CertificateOrder::new(GATEWAY, Role::Gateway, KeyType::Ecc));
+    let mut pool = [(); 2].map(|()| Device::connect(&site, platform.address, &own).unwrap());
+    for (number, device) in pool.iter_mut().enumerate() {
+        assert_eq!(device.code(message(ONE, &number.to_string())), "CA");
+    }
+    let mut third = Device::connect(&site, platform.address, &own);
+    let is_refused = third.as_mut().map_or(true, |device| device.send(message(ONE, "3")).is_err());
+    assert!(is_refused, "the pool has its own limit");
+}

@@ -4,6 +4,7 @@ use super::{ONE, OTHER, Scene};
 use crate::harness::{eventually, message};
 use pcd_platform::interface_b::{Alarm, Phase};
 use pcd_platform::model::Clock;
+use pcd_platform::pki::KeyType;
 
 fn alarm(device: &str, control_id: &str) -> bytes::Bytes {
     let at = Clock::system().now();
@@ -38,24 +39,80 @@ fn what_comes_during_an_outage_is_forwarded_afterwards_alarms_first_and_in_order
 #[test]
 fn a_gateway_that_is_killed_loses_nothing_and_repeats_nothing() {
     let mut scene = Scene::new();
+    let kills = number("PCD_GATEWAY_KILLS", 5);
     let mut count = 0;
-    for round in 0..5 {
+    for round in 0..kills {
         let mut device = scene.device(ONE);
         for number in 0..20 {
             assert_eq!(device.code(message(ONE, &format!("{round}-{number}"))), "CA");
             count += 1;
         }
         // In the middle of forwarding, or of an outage.
-        if round == 2 {
+        if round % 5 == 2 {
             scene.stop_platform();
+            std::thread::sleep(std::time::Duration::from_secs(number("PCD_GATEWAY_OUTAGE_SECONDS", 0)));
         }
         scene.kill_gateway();
         scene.start_gateway();
-        if round == 3 {
+        if round % 5 == 3 {
             scene.start_platform();
         }
     }
+    if scene.platform.is_none() {
+        scene.start_platform();
+    }
     let arrived = scene.all_arrived(count);
-    let expected: Vec<_> = (0..5).flat_map(|round| (0..20).map(move |n| format!("{round}-{n}"))).collect();
+    let expected: Vec<_> =
+        (0..kills).flat_map(|round| (0..20).map(move |n| format!("{round}-{n}"))).collect();
     assert_eq!(arrived, expected, "in the order in which the device sent them");
+}
+
+/// How often the gateway is killed, and for how long the platform is away: more in a long run.
+fn number(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable).map_or(usual, |value| value.parse().expect(variable))
+}
+
+#[test]
+fn an_alarm_that_arrives_late_carries_a_warning_at_the_platform() {
+    let scene = Scene::new();
+    let mut device = scene.device(ONE);
+    let at = Clock::system().now() - jiff::SignedDuration::from_hours(2);
+    let late = Alarm { device: ONE, control_id: "LATE", number: "1", at, phase: Phase::Start, pulse: 165 };
+    assert_eq!(device.code(late.to_message()), "CA");
+    assert_eq!(device.code(alarm(ONE, "NOW")), "CA");
+    scene.all_arrived(2);
+    let warned = scene.platform().cli().json(&["message", "list", "--warning", "late-alarm"]);
+    let warned: Vec<_> = warned.iter().map(|message| message["control-id"].as_str().unwrap()).collect();
+    assert_eq!(warned, ["LATE"]);
+}
+
+#[test]
+fn a_full_queue_refuses_messages_and_their_devices_keep_them() {
+    let mut scene = Scene::with(KeyType::Ecc, |site| site.with("gateway", "max-waiting = 2"));
+    scene.stop_platform();
+    let mut device = scene.device(ONE);
+    for id in ["1", "2"] {
+        assert_eq!(device.code(message(ONE, id)), "CA");
+    }
+    let answers = device.send(message(ONE, "3")).unwrap();
+    let reason = answers[0].reason.as_deref();
+    assert_eq!((answers[0].code.as_str(), reason), ("CE", Some("forward-queue-full")));
+    scene.start_platform();
+    let third = message(ONE, "3");
+    eventually("there is room again", || device.code(third.clone()) == "CA");
+    assert_eq!(scene.all_arrived(3), ["1", "2", "3"]);
+}
+
+#[test]
+fn retention_removes_nothing_that_waits_for_the_platform() {
+    let mut scene = Scene::with(KeyType::Ecc, |site| site.with("store", "retain-messages = \"1s\""));
+    scene.stop_platform();
+    let mut device = scene.device(ONE);
+    assert_eq!(device.code(message(ONE, "WAITS")), "CA");
+    assert_eq!(device.code(message("0004A300000000EE", "REJECTED")), "CR");
+    // It is as old as the other, and the gateway does not forward it.
+    let pruned = "pcd_retention_pruned_total{what=\"rejected\"}";
+    eventually("retention has passed", || scene.gateway().metric(pruned) >= 1.0);
+    scene.start_platform();
+    assert_eq!(scene.all_arrived(1), ["WAITS"]);
 }
