@@ -14,12 +14,14 @@ pub(in crate::store) mod columns;
 mod indexes;
 mod triggers;
 
+use std::collections::BTreeSet;
+
 use code::{COMPUTED, INDEX_CODE, shared_names};
 use columns::changed_columns;
 use indexes::missing_indexes;
 use triggers::{trigger_findings, triggers_found};
 
-use super::rights::{Need, RIGHTS};
+use super::rights::RIGHTS;
 use crate::model::SchemaName;
 
 /// What is expected of the tables.
@@ -35,9 +37,9 @@ pub(in crate::store) enum Expected {
 /// The query of the findings: the bit of a [`StoreRisk`](crate::model::StoreRisk), and the object that is it.
 /// A query in parentheses, with two columns.
 pub(super) fn table_findings(schema: &SchemaName, expected: Expected) -> String {
-    let names: Vec<_> = RIGHTS.iter().filter(|rights| rights.need == Need::Always).collect();
-    let names: Vec<_> = names.iter().map(|rights| format!("('{}')", rights.table)).collect();
-    let tables = names.join(", ");
+    // Some tables are there more than once: other rights on them are needed at times only.
+    let names: BTreeSet<_> = RIGHTS.iter().map(|rights| format!("('{}')", rights.table)).collect();
+    let tables = Vec::from_iter(names).join(", ");
     let namespace = format!("(SELECT oid FROM pg_namespace WHERE nspname = '{schema}')");
     let own = format!(
         "own AS (
