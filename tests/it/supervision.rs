@@ -31,9 +31,10 @@ const FATAL: [Task; 11] = [
     Task::RevocationDisk,
 ];
 /// These are restarted.
-const RESTARTED: [Task; 10] = [
+const RESTARTED: [Task; 11] = [
     Task::Stapling,
     Task::Dispatcher,
+    Task::Gateway,
     Task::AuditMemory,
     Task::AuditForwarder,
     Task::Liveness,
