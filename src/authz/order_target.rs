@@ -1,9 +1,11 @@
 //! Which device an order is for, by what it says itself.
 
-use super::Device;
+use std::sync::Arc;
+
 use super::rules::may_speak_for;
+use super::{Device, Directory};
 use crate::hl7::{Location, Message};
-use crate::pcd::{Claims, DeviceIdentity, Place, Transaction};
+use crate::pcd::{Claim, Claims, DeviceIdentity, Transaction};
 
 /// What an order says about the device that it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,28 +24,60 @@ pub enum OrderTarget {
 /// OBX 69986 (IHE PCD TF vol. 2, 3.3.4.4). Without one of these MSH-5 counts, if it is an EUI-64.
 #[must_use]
 pub fn order_target(device: &Device, order: &Message<'_>) -> OrderTarget {
-    let claims = Claims::read(order, Transaction::of(order), MAX_NAMED);
-    let is_equipment =
-        |place: Place| matches!(place, Place::Equipment | Place::Participation | Place::SystemId);
-    let mut named =
-        claims.identities.iter().chain(&claims.hidden).filter(|claim| is_equipment(claim.place)).peekable();
-    if named.peek().is_some() {
-        let other = named.find(|claim| !may_speak_for(device, &claim.identity));
-        return other.map_or(OrderTarget::Own, |claim| OrderTarget::Other(claim.location));
-    }
-    match receiver(order) {
-        Some(identity) if may_speak_for(device, &identity) => OrderTarget::Own,
-        Some(_) => OrderTarget::Other(Location::field(*b"MSH", 1, 5)),
-        None => OrderTarget::Unnamed,
-    }
+    Named::read(order).target(device)
 }
 
-/// MSH-5, if it is an EUI-64. Otherwise it is most often the name of a product.
-fn receiver(order: &Message<'_>) -> Option<DeviceIdentity> {
-    let field = order.header().receiving_application();
-    let component = |number| String::from_utf8_lossy(&field.component(number).text()).into_owned();
-    let identity = DeviceIdentity::new(&component(2), &component(3))?;
-    identity.is_eui64().then_some(identity)
+/// The one active device for which an order is, by what it says itself: its receiver (MSH-5), by the Common
+/// Name or as an EUI-64, or else the one that has the equipment. `None` also when it names equipment that the
+/// receiver does not speak for.
+#[must_use]
+pub fn order_device(directory: &Directory, order: &Message<'_>) -> Option<Arc<Device>> {
+    let named = Named::read(order);
+    let only = |identities: &[DeviceIdentity]| {
+        let has_one =
+            |device: &&Arc<Device>| identities.iter().any(|identity| may_speak_for(device, identity));
+        let mut meant =
+            directory.devices().filter(has_one).filter(|device| directory.active(&device.id).is_ok());
+        let first = meant.next()?;
+        meant.next().is_none().then(|| Arc::clone(first))
+    };
+    let equipment: Vec<_> = named.equipment.iter().map(|claim| claim.identity.clone()).collect();
+    let device = only(&named.receivers).or_else(|| only(&equipment))?;
+    (!matches!(named.target(&device), OrderTarget::Other(_))).then_some(device)
+}
+
+/// What an order names.
+struct Named {
+    equipment: Vec<Claim>,
+    /// MSH-5: the name, and the universal identifier.
+    receivers: Vec<DeviceIdentity>,
+}
+
+impl Named {
+    fn read(order: &Message<'_>) -> Self {
+        let claims = Claims::read(order, Transaction::of(order), MAX_NAMED);
+        let all = claims.identities.into_iter().chain(claims.hidden);
+        let field = order.header().receiving_application();
+        let text = |number| String::from_utf8_lossy(&field.component(number).text()).into_owned();
+        let receivers = [(text(1), String::new()), (text(2), text(3))];
+        Self {
+            equipment: all.filter(|claim| claim.place.is_equipment()).collect(),
+            receivers: receivers.iter().filter_map(|(id, kind)| DeviceIdentity::new(id, kind)).collect(),
+        }
+    }
+
+    fn target(&self, device: &Device) -> OrderTarget {
+        if !self.equipment.is_empty() {
+            let other = self.equipment.iter().find(|claim| !may_speak_for(device, &claim.identity));
+            return other.map_or(OrderTarget::Own, |claim| OrderTarget::Other(claim.location));
+        }
+        // Anything else is most often the name of a product.
+        match self.receivers.iter().find(|identity| identity.is_eui64()) {
+            Some(identity) if may_speak_for(device, identity) => OrderTarget::Own,
+            Some(_) => OrderTarget::Other(Location::field(*b"MSH", 1, 5)),
+            None => OrderTarget::Unnamed,
+        }
+    }
 }
 
 /// More devices than an order names.
@@ -97,5 +131,34 @@ mod tests {
             OrderTarget::Own,
             "a gateway receives it"
         );
+    }
+
+    // IHE PCD TF vol. 2, 3.3.4.4; B.1
+    #[test]
+    fn an_order_is_for_the_one_device_that_it_names() {
+        let device = |id: &str, speaks_for: &[&str]| {
+            let speaks_for = speaks_for.iter().map(|pattern| pattern.parse().unwrap()).collect();
+            Device { speaks_for, ..Device::new(id.parse().unwrap()) }
+        };
+        let all = vec![device("00A037FFFE000001", &[]), device("HUB", &["00A037FFFE000002"])];
+        let directory = Directory::from(all);
+        for (receiver, equipment, expected) in [
+            ("PUMP^00A037FFFE000001^EUI-64", "", Some("00A037FFFE000001")),
+            ("", "P^^00A037FFFE000001^EUI-64", Some("00A037FFFE000001")),
+            ("HUB", "", Some("HUB")),
+            ("HUB", "P^^00A037FFFE000002^EUI-64", Some("HUB")),
+            ("", "P^^00A037FFFE000002^EUI-64", Some("HUB")),
+            ("", "P^^00A037FFFE000003^EUI-64", None),
+            // The receiver is no pump of that name.
+            ("PUMP^00A037FFFE000001^EUI-64", "P^^00A037FFFE000002^EUI-64", None),
+            ("HUB", "P^^00A037FFFE000001^EUI-64", None),
+            ("PLATFORM-B", "", None),
+        ] {
+            let pump = if equipment.is_empty() { String::new() } else { pump(equipment) };
+            let text = format!("MSH|^~\\&|IOP||{receiver}||2026||RGV^O15^RGV_O15|1|P|2.6|||AL|AL\r{pump}");
+            let found = order_device(&directory, &Message::parse(text.as_bytes()).unwrap());
+            let found = found.map(|device| device.id.to_string());
+            assert_eq!(found.as_deref(), expected, "{receiver} {equipment}");
+        }
     }
 }

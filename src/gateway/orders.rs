@@ -9,13 +9,12 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Gateway;
-use crate::authz::{Device, Directory, rules};
+use crate::authz::order_device;
 use crate::hl7::{AcknowledgeAs, AcknowledgementCode, AcknowledgementRequest, Condition, Message, Rejection};
 use crate::interface_a::{DeliverError, Delivery, Exchange};
 use crate::interface_b::{Reply, answers};
 use crate::mllp::{CR, FS, VT};
 use crate::model::{Deadline, DeviceId, explained};
-use crate::pcd::{Claims, DeviceIdentity, Place, Transaction};
 
 /// Hands messages of the platform to devices. The answers go out on whichever connection is open: MSA-2 alone
 /// says to what they belong. Clones share everything.
@@ -83,7 +82,7 @@ impl Orders {
         };
         let count = |outcome| self.0.gateway.metrics.gateway.orders_total.with_label_values(&[outcome]).inc();
         let directory = self.0.gateway.directory.load_full();
-        let Some(device) = target(&message, &directory) else {
+        let Some(device) = order_device(&directory, &message) else {
             count("device-unknown");
             return self.refuse(&message, Rejection::OrderDeviceUnknown).await;
         };
@@ -160,71 +159,9 @@ fn has_result(message: &Message<'_>) -> bool {
     request != AcknowledgementRequest::Original && request.application() != Condition::Never
 }
 
-/// The one device of the directory that a message of the platform names: as its receiver (MSH-5), or else as
-/// the equipment that it is about.
-fn target(message: &Message<'_>, directory: &Directory) -> Option<Arc<Device>> {
-    let receiver = message.header().receiving_application();
-    let text = |n| String::from_utf8_lossy(receiver.component(n).trimmed()).into_owned();
-    let named = [(text(1), String::new()), (text(2), text(3))];
-    let receivers = named.iter().filter_map(|(id, kind)| DeviceIdentity::new(id, kind));
-    let claims = Claims::read(message, Transaction::of(message), MAX_IDENTITIES);
-    let is_equipment =
-        |place: &Place| matches!(place, Place::Equipment | Place::Participation | Place::SystemId);
-    let equipment = claims.identities.iter().filter(|claim| is_equipment(&claim.place));
-    let equipment: Vec<_> = equipment.map(|claim| claim.identity.clone()).collect();
-    only(directory, receivers.collect()).or_else(|| only(directory, equipment))
-}
-
-/// The active device that may speak for one of these, if there is exactly one.
-fn only(directory: &Directory, identities: Vec<DeviceIdentity>) -> Option<Arc<Device>> {
-    let is_meant =
-        |device: &&Arc<Device>| identities.iter().any(|identity| rules::may_speak_for(device, identity));
-    let mut meant =
-        directory.devices().filter(is_meant).filter(|device| directory.active(&device.id).is_ok());
-    let first = meant.next()?;
-    meant.next().is_none().then(|| Arc::clone(first))
-}
-
 /// Messages of the platform that are under way to devices.
 const MAX_ORDERS: usize = 256;
 /// Answers of devices that wait for a connection.
 const MAX_ANSWERS: usize = 1024;
-/// Distinct devices that a message of the platform may name.
-const MAX_IDENTITIES: usize = 64;
 /// How long a device may take for its first answer: as long as a platform waits for it.
 const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn device(id: &str, speaks_for: &[&str]) -> Device {
-        let speaks_for = speaks_for.iter().map(|pattern| pattern.parse().unwrap()).collect();
-        Device { speaks_for, ..Device::new(id.parse().unwrap()) }
-    }
-
-    #[test]
-    fn an_order_goes_to_the_one_device_that_it_names() {
-        let all = vec![device("00A037FFFE000001", &[]), device("HUB", &["00A037FFFE000002"])];
-        let directory = Directory::from(all);
-        let order = |receiver: &str, equipment: &str| {
-            format!(
-                "MSH|^~\\&|PLATFORM||{receiver}||2026||RGV^O15^RGV_O15|1|P|2.6|||AL|AL\rPID|1\rORC|RE\rRXG|1\r\
-                 OBX|1||69986^MDC_DEV_PUMP_INFUS_VMD^MDC||||||||X|||||||{equipment}\r"
-            )
-        };
-        for (receiver, equipment, expected) in [
-            ("PUMP^00A037FFFE000001^EUI-64", "", Some("00A037FFFE000001")),
-            ("", "P^^00A037FFFE000001^EUI-64", Some("00A037FFFE000001")),
-            ("HUB", "", Some("HUB")),
-            ("", "P^^00A037FFFE000002^EUI-64", Some("HUB")),
-            ("", "P^^00A037FFFE000003^EUI-64", None),
-            ("PLATFORM-B", "", None),
-        ] {
-            let text = order(receiver, equipment);
-            let found = target(&Message::parse(text.as_bytes()).unwrap(), &directory);
-            let found = found.map(|device| device.id.to_string());
-            assert_eq!(found.as_deref(), expected, "{receiver} {equipment}");
-        }
-    }
-}

@@ -54,6 +54,14 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Whether the field names the equipment that a message is about, and not who sends it.
+    #[must_use]
+    pub const fn is_equipment(self) -> bool {
+        matches!(self, Self::Equipment | Self::Participation | Self::SystemId)
+    }
+}
+
 impl Claim {
     /// Whether it is the universal identifier of an application, MSH-3.2, or what another reader may take for
     /// one. Unless it is an EUI-64 it is most often that of a product, and no device.
