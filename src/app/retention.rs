@@ -7,13 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Platform;
 use super::retention_pace::{Allowance, Pace};
-use super::retention_size::{KINDS, NEVER_BY_SIZE};
+use super::retention_size::KINDS;
 use super::size_watch::LimitedKind;
 use crate::audit::MessageKind;
 use crate::audit_forwarder;
 use crate::config::{self, Retain};
 use crate::model::explained;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Volume};
 
 /// The tables with a retention time.
 #[derive(Clone, Copy)]
@@ -48,7 +48,7 @@ impl Platform {
         // Whatever kind of accepted message it is.
         let [accepted, _, large] = config.store.message_ages();
         let [accepted_size, _, large_size] = config.store.message_sizes();
-        let by_size = accepted_size.or(large_size).map(|_| NEVER_BY_SIZE);
+        let by_size = accepted_size.or(large_size).map(|_| Volume::LEAST_AGE);
         let shortest = [accepted, large, by_size].into_iter().flatten().min();
         self.store.messages_stay(shortest.and_then(|time| Duration::try_from(time).ok()));
     }

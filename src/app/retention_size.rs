@@ -5,7 +5,7 @@
 //! cannot remove in an hour what others have sent before. The operator learns of it at nine tenths of the
 //! limit, before anything goes.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Platform;
 use super::size_watch::LimitedKind;
@@ -64,7 +64,5 @@ impl Platform {
 
 /// The kinds in the order of [`message_sizes`](crate::config::Store::message_sizes).
 pub(super) const KINDS: [MessageKind; 3] = [MessageKind::Accepted, MessageKind::Rejected, MessageKind::Large];
-/// Messages younger than this never go by size.
-pub(super) const NEVER_BY_SIZE: SignedDuration = SignedDuration::from_hours(24);
 /// Hours that one retention pass measures, where a store has months of messages from before the limit.
 const MAX_HOURS_IN_PASS: usize = 7 * 24;

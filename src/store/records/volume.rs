@@ -44,6 +44,9 @@ impl HourVolume {
 }
 
 impl Volume {
+    /// What is younger never goes by size.
+    pub const LEAST_AGE: SignedDuration = SignedDuration::from_hours(24);
+
     /// Of the messages of this kind, the oldest of which was received at `oldest`. `hours` ascend.
     #[must_use]
     pub fn new(
@@ -56,6 +59,7 @@ impl Volume {
         let first = oldest.map_or(now, beginning_of_hour);
         let present: Vec<_> = hours.iter().filter(|volume| volume.hour >= first).collect();
         let a_day_ago = now.saturating_sub(DAY).unwrap_or(Timestamp::MIN);
+        let youngest = now.saturating_sub(Self::LEAST_AGE).unwrap_or(Timestamp::MIN);
         let sum = |from: Timestamp| {
             let since = present.iter().filter(|volume| volume.hour >= from);
             since.fold(0_u64, |sum, volume| sum.saturating_add(volume.of(kind)))
@@ -68,7 +72,7 @@ impl Volume {
         });
         let cutoff = beyond.and_then(|volume| volume.hour.checked_add(HOUR).ok());
         let cutoff =
-            cutoff.map(|cutoff| cutoff.min(beginning_of_hour(a_day_ago))).filter(|cutoff| *cutoff > first);
+            cutoff.map(|cutoff| cutoff.min(beginning_of_hour(youngest))).filter(|cutoff| *cutoff > first);
         let left = u128::from(limit.saturating_sub(bytes)) * 86_400;
         let seconds = left.checked_div(u128::from(bytes_per_day)).and_then(|left| i64::try_from(left).ok());
         let reached_at = seconds
