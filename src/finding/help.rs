@@ -59,6 +59,7 @@ const PAGES: &[HelpPage] = pages![
     "admin-certificate-unfit",
     "alert-event-missing",
     "alert-facet-contradiction",
+    "alert-facet-elsewhere",
     "alert-further-event",
     "alert-inactivation-missing",
     "alert-inactivation-unknown",

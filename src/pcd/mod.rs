@@ -18,7 +18,7 @@ mod search_terms;
 mod text_search;
 mod transaction;
 
-pub use alert::{Alert, AlertKey, AlertReport, Filler, is_heartbeat};
+pub use alert::{Alert, AlertKey, AlertReport, Facet, Filler, Stated, is_heartbeat};
 pub use containment::{Containment, Node};
 pub use identity::{
     Claim, Claims, DeviceIdentity, IdentityPattern, IdentityPatternError, NameBytes, PatternList, Place,

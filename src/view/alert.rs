@@ -6,10 +6,10 @@ use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
 
 use super::alarm_device::AlarmDevices;
-use super::sentence::{PHASES, meaning, sentence};
+use super::sentence::{InWords, sentence};
 use super::standing::Standing;
 use crate::hl7::{Message, MessageTime};
-use crate::pcd::{Alert, AlertReport, Filler, KnownPatient, Transaction};
+use crate::pcd::{Alert, AlertReport, Facet, Filler, KnownPatient, Transaction};
 use crate::store::{Store, StoreError, StoredMessage};
 
 /// An alert: what identifies it, and a sentence about it that names no patient.
@@ -105,7 +105,9 @@ impl ReportedAlert {
                     .filter(|_| has_phase(alert))
                     .map(|key| known_patient.hide(text(&key.phase)))
                     .unwrap_or_default(),
-                phase_shown: meaning(alert.stated(alert.phase), "phase", PHASES).unwrap_or_default(),
+                phase_shown: InWords::read(alert, Facet::Phase)
+                    .map(|phase| phase.named("phase"))
+                    .unwrap_or_default(),
                 time: key.as_ref().map(|key| text(&key.time)).unwrap_or_default(),
                 event_time: key.as_ref().and_then(|key| instant(&key.time)).map(|time| time.to_string()),
                 event_time_zone_assumed: key.as_ref().is_some_and(|key| is_assumed(&key.time)),
@@ -120,7 +122,7 @@ impl ReportedAlert {
 
 /// Whether the phase is a valid value.
 fn has_phase(alert: &Alert<'_>) -> bool {
-    alert.phase.is_some_and(|phase| !Standing::of(&phase).is_void())
+    alert.facet(Facet::Phase).observation().is_some_and(|phase| !Standing::of(&phase).is_void())
 }
 
 /// The numbers and devices of the alerts that begin in a message: it may have their ends too.

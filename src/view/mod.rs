@@ -45,10 +45,13 @@ pub use session::{BehindView, FeedView, SessionView};
 pub use status::{GlanceView, StatusView, StoreRoomView};
 pub use store_error::code_of;
 pub use tree::{
-    AlertFacets, DoubtedFacet, Node, OtherField, OtherSegment, Patient, Request, Tree, TreeOptions,
+    AlertFacets, AlsoStated, DoubtedFacet, Node, OtherField, OtherSegment, Patient, Request, Tree,
+    TreeOptions,
 };
 pub use trend::{Minute, Trend};
 pub use value::Term;
 
 #[cfg(test)]
 mod cost;
+#[cfg(test)]
+mod facet_agreement;

@@ -1,8 +1,8 @@
 //! Which alert of several is shown first.
 
+use super::facet::Facet;
 use super::message_alerts::Alert;
-use super::terms::{INACTIVATIONS, is_void, word};
-use crate::pcd::Observation;
+use super::terms::{PRIORITIES, is_void};
 
 /// The order of alerts: the smaller is the more dangerous.
 ///
@@ -18,42 +18,27 @@ pub(super) fn danger(alert: &Alert<'_>) -> (u8, u8, u8) {
         (.., true) => 1,
         _ => 0,
     };
-    let flags: Vec<_> = alert.event.iter().flat_map(Observation::flag_words).collect();
-    // Nothing is no priority: the empty place in the table is for what is not stated.
-    let flags = flags.iter().filter_map(|flag| word(PRIORITIES, flag)).filter(|word| !word.is_empty());
-    let stated = words(alert, alert.priority, PRIORITIES).into_iter().chain(flags);
-    let rank = |words: &[&str], one| words.iter().position(|known| *known == one);
-    let priority = stated.filter_map(|one| rank(PRIORITIES, one)).min().unwrap_or(UNSTATED);
-    let silenced = words(alert, alert.inactivation, INACTIVATIONS).into_iter();
-    let is_silenced = silenced.into_iter().any(|one| one != "enabled");
+    let priority = alert.codes(Facet::Priority).first().map_or(UNSTATED, |code| priority_of(code));
+    let is_silenced = alert.codes(Facet::Inactivation).iter().any(|code| *code != "enabled");
     (counts, u8::try_from(priority).unwrap_or(u8::MAX), u8::from(!is_silenced))
 }
 
 /// Whether nothing says that it lives: its state, or its phase without one.
 fn is_over(alert: &Alert<'_>) -> bool {
-    let states = words(alert, alert.state, &["inactive", "active", "latched", "off"]);
-    let phases = words(alert, alert.phase, super::terms::PHASES);
+    let (states, phases) = (alert.codes(Facet::State), alert.codes(Facet::Phase));
     match states.as_slice() {
         [] => !phases.is_empty() && phases.iter().all(|phase| ENDS.contains(phase)),
         states => states.iter().all(|state| *state == "inactive"),
     }
 }
 
-/// The valid words of a table that a facet has, in any of its statements.
-fn words<'m>(alert: &Alert<'m>, facet: Option<Observation<'m>>, table: &[&'static str]) -> Vec<&'static str> {
-    let statements = alert.stated(facet).filter(|statement| !is_void(statement));
-    let values = statements.flat_map(|statement| statement.value().repetitions().collect::<Vec<_>>());
-    values
-        .filter_map(|value| {
-            let word = |n| word(table, value.component(n).trimmed()).filter(|word| !word.is_empty());
-            [1, 2].into_iter().find_map(word)
-        })
-        .collect()
+/// The place of a priority in the order of alerts: one that is not stated may be high, so it is after medium.
+fn priority_of(code: &str) -> usize {
+    let at = PRIORITIES.iter().position(|known| *known == code).unwrap_or(UNSTATED);
+    if at < UNSTATED { at } else { at + 1 }
 }
 
-/// MDC_ATTR_ALARM_PRIORITY (table B.8.5-2), the highest first. A priority that is not stated is where the
-/// empty place is.
-const PRIORITIES: &[&str] = &["PH", "PM", "", "PL", "PU", "PI", "PN"];
+/// After high and medium.
 const UNSTATED: usize = 2;
 
 /// Phases with which an alert ends.

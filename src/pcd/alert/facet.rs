@@ -1,17 +1,106 @@
 //! Which facet of an alert an observation is (IHE PCD TF vol. 2, table B.8.5-1).
 
+use super::terms::{INACTIVATIONS, KINDS, PHASES, PRIORITIES, STATES};
 use crate::pcd::Observation;
 
-/// A facet that has a term of its own.
+/// What an alert says of its event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Facet {
+pub enum Facet {
+    /// The measured value to which the event refers: facet 2 of a numeric alert.
+    Measured,
+    /// MDC_ATTR_ALERT_SOURCE.
     Source,
+    /// MDC_ATTR_EVENT_PHASE.
     Phase,
+    /// MDC_ATTR_ALARM_STATE.
     State,
+    /// MDC_ATTR_ALARM_INACTIVATION_STATE.
     Inactivation,
+    /// MDC_ATTR_ALARM_PRIORITY; many devices have it in OBX-8 of the event only.
     Priority,
+    /// MDC_ATTR_ALERT_TYPE; many devices have it in OBX-8 of the event only.
     Kind,
+    /// MDC_ATTR_ALERT_TEXT.
     Text,
+}
+
+impl Facet {
+    /// The codes of its table, the most dangerous first; none for a facet that is no word of a table.
+    #[must_use]
+    pub const fn codes(self) -> &'static [&'static str] {
+        match self {
+            Self::Phase => PHASES,
+            Self::State => STATES,
+            Self::Inactivation => INACTIVATIONS,
+            Self::Priority => PRIORITIES,
+            Self::Kind => KINDS,
+            Self::Measured | Self::Source | Self::Text => &[],
+        }
+    }
+
+    /// Whether its value is a word of a table.
+    pub(super) const fn is_word(self) -> bool {
+        !self.codes().is_empty()
+    }
+}
+
+/// One of something for each facet.
+#[derive(Default)]
+pub(super) struct Each<T> {
+    measured: T,
+    source: T,
+    phase: T,
+    state: T,
+    inactivation: T,
+    priority: T,
+    kind: T,
+    text: T,
+}
+
+impl<T> Each<T> {
+    pub(super) const fn of(&self, facet: Facet) -> &T {
+        match facet {
+            Facet::Measured => &self.measured,
+            Facet::Source => &self.source,
+            Facet::Phase => &self.phase,
+            Facet::State => &self.state,
+            Facet::Inactivation => &self.inactivation,
+            Facet::Priority => &self.priority,
+            Facet::Kind => &self.kind,
+            Facet::Text => &self.text,
+        }
+    }
+
+    pub(super) const fn of_mut(&mut self, facet: Facet) -> &mut T {
+        match facet {
+            Facet::Measured => &mut self.measured,
+            Facet::Source => &mut self.source,
+            Facet::Phase => &mut self.phase,
+            Facet::State => &mut self.state,
+            Facet::Inactivation => &mut self.inactivation,
+            Facet::Priority => &mut self.priority,
+            Facet::Kind => &mut self.kind,
+            Facet::Text => &mut self.text,
+        }
+    }
+
+    pub(super) fn map<U>(self, to: impl Fn(Facet, T) -> U) -> Each<U> {
+        Each {
+            measured: to(Facet::Measured, self.measured),
+            source: to(Facet::Source, self.source),
+            phase: to(Facet::Phase, self.phase),
+            state: to(Facet::State, self.state),
+            inactivation: to(Facet::Inactivation, self.inactivation),
+            priority: to(Facet::Priority, self.priority),
+            kind: to(Facet::Kind, self.kind),
+            text: to(Facet::Text, self.text),
+        }
+    }
+
+    pub(super) fn all(&self) -> [&T; 8] {
+        let Self { measured, source, phase, state, inactivation, priority, kind, text } = self;
+        [measured, phase, state, inactivation, source, priority, kind, text]
+    }
 }
 
 /// A term of a facet.

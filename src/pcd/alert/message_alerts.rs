@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::event::{self, Certainty, certainty};
-use super::facet::facet;
+use super::facet::{Each, Facet, facet};
 use super::filler::Filler;
 use super::request::Request;
+use super::stated::{Stated, with_flags};
 use super::terms::names_nothing;
 use crate::hl7::{Field, Message};
 use crate::pcd::Observation;
@@ -13,8 +14,8 @@ use crate::pcd::Observation;
 /// One alert.
 ///
 /// Each observation of an alert is a facet. The term in OBX-3 identifies it. Older devices use other numbers
-/// or write the name first, so both number and name count, in either component. Of a facet that is stated
-/// several times the first with a valid value is here, or the correction of it; see [`Alert::stated`].
+/// or write the name first, so both number and name count, in either component. [`Stated`] decides which of
+/// several statements of a facet counts: nothing else chooses one.
 pub struct Alert<'m> {
     /// Its OBR; `None` when the observations have none.
     pub(super) request: Option<Arc<Request<'m>>>,
@@ -26,24 +27,10 @@ pub struct Alert<'m> {
     pub(super) participating_device: Option<Field<'m>>,
     /// The event: facet 1.
     pub event: Option<Observation<'m>>,
-    /// The measured value to which the event refers: facet 2 of a numeric alert.
-    pub measured: Option<Observation<'m>>,
-    /// MDC_ATTR_EVENT_PHASE.
-    pub phase: Option<Observation<'m>>,
-    /// MDC_ATTR_ALARM_STATE.
-    pub state: Option<Observation<'m>>,
-    /// MDC_ATTR_ALARM_INACTIVATION_STATE.
-    pub inactivation: Option<Observation<'m>>,
-    /// MDC_ATTR_ALERT_SOURCE.
-    pub source: Option<Observation<'m>>,
-    /// MDC_ATTR_ALARM_PRIORITY; many devices have it in OBX-8 of the event only.
-    pub priority: Option<Observation<'m>>,
-    /// MDC_ATTR_ALERT_TYPE; many devices have it in OBX-8 of the event only.
-    pub kind: Option<Observation<'m>>,
-    /// MDC_ATTR_ALERT_TEXT.
-    pub text: Option<Observation<'m>>,
+    /// What it says of the event.
+    pub(super) facets: Each<Stated<'m>>,
     /// Whether its phase, state, inactivation, priority, type or measured value stands twice, with different
-    /// values; [`Alert::stated`] has all of them.
+    /// values, or at another place with another value.
     pub contradicts_itself: bool,
     /// Whether its OBR has a further event or phase that belongs to no alert here, or its event an alternate
     /// term of another one.
@@ -54,8 +41,6 @@ pub struct Alert<'m> {
     pub is_reported_differently: bool,
     /// PRT-10, 16 and 20 behind the event: its equipment in the notation of HL7 2.7 and later.
     pub(super) participants: Vec<Field<'m>>,
-    /// Further valid statements of the facets, with other values.
-    pub(super) further: Vec<Observation<'m>>,
 }
 
 impl<'m> Alert<'m> {
@@ -77,20 +62,37 @@ impl<'m> Alert<'m> {
     /// The term of the measured value; `None` where the sender puts the value into the source of the alert.
     #[must_use]
     pub fn measured_term(&self) -> Option<Field<'m>> {
-        self.measured.filter(|measured| facet(measured).is_none()).map(|measured| measured.identifier())
+        let measured = self.facet(Facet::Measured).observation();
+        measured.filter(|measured| facet(measured).is_none()).map(|measured| measured.identifier())
     }
 
-    /// The facets that an observation has here, for what holds for all of them.
+    /// The event, and of each facet the observation that counts, for what holds for all of them.
     pub fn observations(&self) -> impl Iterator<Item = Observation<'m>> {
-        let Self { event, measured, phase, state, inactivation, source, priority, kind, text, .. } = *self;
-        [event, measured, phase, state, inactivation, source, priority, kind, text].into_iter().flatten()
+        let facets = self.facets.all().map(Stated::observation);
+        self.event.into_iter().chain(facets.into_iter().flatten())
     }
 
-    /// All valid statements of a facet of this alert: the one that is given, and those with other values.
-    pub fn stated(&self, facet_of: Option<Observation<'m>>) -> impl Iterator<Item = Observation<'m>> {
-        let own = facet_of.as_ref().map(facet);
-        let is_alike = move |other: &Observation<'m>| own == Some(facet(other));
-        facet_of.into_iter().chain(self.further.iter().copied().filter(is_alike))
+    /// What it states of a facet.
+    #[must_use]
+    pub const fn facet(&self, facet: Facet) -> &Stated<'m> {
+        self.facets.of(facet)
+    }
+
+    /// The codes of a facet, the most dangerous first: of priority and type also those in OBX-8 of the event.
+    #[must_use]
+    pub fn codes(&self, facet: Facet) -> Vec<&'static str> {
+        let own = self.facet(facet).codes();
+        match self.event.filter(|_| matches!(facet, Facet::Priority | Facet::Kind)) {
+            Some(event) => with_flags(facet, own, &event),
+            None => own.to_vec(),
+        }
+    }
+
+    /// Whether its phase, state, inactivation, priority or type stands only at a place of the device where
+    /// its event is not.
+    #[must_use]
+    pub fn has_facets_elsewhere(&self) -> bool {
+        self.facets.all().iter().any(|stated| stated.is_elsewhere())
     }
 
     /// Its number, OBR-3.

@@ -15,14 +15,16 @@ mod report;
 mod request;
 mod requests;
 mod same_report;
+mod stated;
 mod statement;
 mod terms;
 
+pub use facet::Facet;
 pub use filler::Filler;
 pub use message_alerts::Alert;
 pub use report::{AlertKey, AlertReport};
+pub use stated::Stated;
 pub use terms::is_heartbeat;
-pub(super) use terms::{INACTIVATIONS, PHASES, STATES};
 
 #[cfg(test)]
 mod tests;

@@ -62,8 +62,7 @@ fn with_parts(drafts: Vec<Draft<'_>>) -> Vec<Draft<'_>> {
         let places = part.filler_number().and_then(|number| by_number.get(&number));
         for at in places.into_iter().flatten() {
             let Some(draft) = drafts.get_mut(*at) else { continue };
-            part.statements().for_each(|statement| draft.add(statement));
-            draft.keep_own_value();
+            draft.add_part(&part);
         }
     }
     drafts

@@ -1,8 +1,9 @@
 //! The identity of an alert, and of a report of it.
 
+use super::facet::Facet;
 use super::filler::Filler;
 use super::message_alerts::Alert;
-use super::terms::{ONSETS, PHASES, word};
+use super::terms::{ONSETS, PHASES, position_in};
 use crate::hl7::Field;
 use crate::pcd::Observation;
 
@@ -72,9 +73,20 @@ impl AlertReport {
     pub const MAX_PER_MESSAGE: usize = 16;
 }
 
-/// The phase in one spelling; empty when there is none.
+/// The phase in one spelling, of several the most dangerous; a word that is no phase in lower case; empty
+/// when there is none.
 pub(super) fn phase_of(alert: &Alert<'_>) -> Vec<u8> {
-    alert.phase.map(|phase| phase_word(phase.value())).unwrap_or_default()
+    let stated = alert.facet(Facet::Phase);
+    let Some(observation) = stated.observation() else { return Vec::new() };
+    let value = observation.value();
+    // Also of one that does not count: it is not that of a report without a phase.
+    let of_void = || value.repetitions().filter_map(|value| position_in(PHASES, value)).min();
+    let known = stated.codes().first().or_else(|| PHASES.get(of_void()?));
+    match known.copied() {
+        Some("de-escalate") => b"deescalate".to_vec(),
+        Some(phase) => phase.as_bytes().to_vec(),
+        None => value.trimmed().to_ascii_lowercase(),
+    }
 }
 
 /// The event as the key has it; empty when there is none.
@@ -94,16 +106,6 @@ pub(super) fn equipment_of(event: &Observation<'_>, participants: &[Field<'_>]) 
         return own.trimmed().to_vec();
     }
     participants.iter().map(Field::trimmed).collect::<Vec<_>>().join(&b'~')
-}
-
-/// The phase in one spelling; a word that is no phase in lower case.
-fn phase_word(value: Field<'_>) -> Vec<u8> {
-    let known = [1, 2].into_iter().find_map(|n| word(PHASES, &value.component(n).shown_text()));
-    match known {
-        Some("de-escalate") => b"deescalate".to_vec(),
-        Some(phase) => phase.as_bytes().to_vec(),
-        None => value.trimmed().to_ascii_lowercase(),
-    }
 }
 
 /// The number, or the name where the sender has no number: `0^MDCX_...`.

@@ -54,7 +54,6 @@ impl<'m> Requests<'m> {
         requests.complete();
         let Self { mut drafts, devices, participants, .. } = requests;
         for draft in &mut drafts {
-            draft.keep_own_value();
             draft.note_other_terms();
             draft.device = devices.of(draft.position, draft.event.as_ref());
             draft.participating_device = participants.of(draft.position, draft.event.as_ref());

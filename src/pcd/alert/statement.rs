@@ -68,6 +68,17 @@ impl<'m> Statement<'m> {
         self.certainty >= Some(Certainty::EventTerm)
     }
 
+    /// Whether it stands at a place of the device where the event is not. A sender that writes fewer numbers
+    /// says the place of neither.
+    pub(super) fn is_apart_from(&self, event: &Self) -> bool {
+        let Some(place) = event.place else { return false };
+        match (self.place, self.path) {
+            (Some(own), _) => own != place,
+            (None, Some(path)) => path.place().iter().zip(place).any(|(own, of)| *own != 0 && *own != of),
+            (None, None) => false,
+        }
+    }
+
     /// Whether both name their equipment, and not the same.
     pub(super) fn has_other_equipment(&self, other: &Self) -> bool {
         !self.equipment.is_empty() && !other.equipment.is_empty() && self.equipment != other.equipment

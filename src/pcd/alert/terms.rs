@@ -1,6 +1,6 @@
 //! The words and terms of alerts (IHE PCD TF vol. 2, tables B.8.5-1 to B.8.5-4).
 
-use crate::hl7::Field;
+use crate::hl7::{Field, Repetition};
 use crate::pcd::Observation;
 
 /// Whether an observation is a heartbeat: MDC_EVT_WATCHDOG (DEV-53), or MDC_ATTR_CONFIRM_TIMEOUT, with which
@@ -47,50 +47,62 @@ pub(super) fn is_correction(observation: &Observation<'_>) -> bool {
     observation.status_code().eq_ignore_ascii_case(b"C")
 }
 
-/// The word of a table, whatever its case.
-pub(in crate::pcd) fn word(table: &[&'static str], value: &[u8]) -> Option<&'static str> {
-    table.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(value)).copied()
+/// Where a table has a value, alone or as a code with its text, whatever its case and escape sequences.
+pub(super) fn position_in(table: &[&str], value: Repetition<'_>) -> Option<usize> {
+    [1, 2].into_iter().find_map(|n| position_of(table, &value.component(n).shown_text()))
+}
+
+/// The same for a code alone.
+pub(super) fn position_of(table: &[&str], code: &[u8]) -> Option<usize> {
+    table.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(code))
 }
 
 fn number(text: &[u8]) -> Option<u32> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Event phases (MDC_ATTR_EVENT_PHASE, table B.8.5-4). The prose also writes `de-escalate`.
-pub(in crate::pcd) const PHASES: &[&str] = &[
-    "tpoint",
+/// Event phases (MDC_ATTR_EVENT_PHASE, table B.8.5-4), what asks for most attention first. The prose also
+/// writes `de-escalate`.
+pub(super) const PHASES: &[&str] = &[
+    "escalate",
     "start",
     "start_only",
-    "continue",
-    "end",
+    "tpoint",
     "present",
+    "continue",
     "update",
-    "escalate",
     "deescalate",
     "de-escalate",
-    "stop",
-    "reset",
-    "inactivate",
     "acknowledged",
+    "inactivate",
+    "reset",
+    "stop",
+    "end",
 ];
 
 /// Phases with which an alert begins (B.7, OBR-29). A report without a phase is the only one of its alert.
 pub(super) const ONSETS: &[&[u8]] = &[b"start", b"start_only", b"tpoint", b"present", b""];
 
-/// Alarm states (MDC_ATTR_ALARM_STATE, table B.8.5-2).
-pub(in crate::pcd) const STATES: &[&str] = &["off", "inactive", "active", "latched"];
+/// Alarm states (MDC_ATTR_ALARM_STATE, table B.8.5-2), in the same order.
+pub(super) const STATES: &[&str] = &["active", "latched", "off", "inactive"];
 
-/// Inactivation states (MDC_ATTR_ALARM_INACTIVATION_STATE, table B.8.5-2). The text of B.8.5 writes
-/// `acknowledged`, the table `alert-acknowledged`.
-pub(in crate::pcd) const INACTIVATIONS: &[&str] = &[
-    "enabled",
-    "audio-paused",
+/// Inactivation states (MDC_ATTR_ALARM_INACTIVATION_STATE, table B.8.5-2): the more is silent, the earlier.
+/// The text of B.8.5 writes `acknowledged`, the table `alert-acknowledged`.
+pub(super) const INACTIVATIONS: &[&str] = &[
+    "alarm-off",
     "audio-off",
     "alarm-paused",
-    "alarm-off",
+    "audio-paused",
     "alert-acknowledged",
     "acknowledged",
+    "enabled",
 ];
+
+/// MDC_ATTR_ALARM_PRIORITY (table B.8.5-2), the highest first.
+pub(super) const PRIORITIES: &[&str] = &["PH", "PM", "PL", "PU", "PI", "PN"];
+
+/// MDC_ATTR_ALERT_TYPE (the same table).
+pub(super) const KINDS: &[&str] = &["SP", "ST", "SA"];
 
 /// MDC_EVT_WATCHDOG has two numbers in the nomenclature.
 const WATCHDOGS: [&[u8]; 5] =

@@ -18,7 +18,9 @@ fn facets_are_identified_by_number_or_name() {
     let [alert] = alerts.as_slice() else { panic!() };
     let value =
         |facet: Option<Observation<'_>>| String::from_utf8_lossy(facet.unwrap().value().raw()).into_owned();
-    let found = [alert.event, alert.phase, alert.state, alert.inactivation, alert.source].map(value);
+    let facets = [Facet::Phase, Facet::State, Facet::Inactivation, Facet::Source];
+    let facets = facets.map(|facet| alert.facet(facet).observation());
+    let found: Vec<_> = std::iter::once(alert.event).chain(facets).map(value).collect();
     assert_eq!(found, ["Low SpO2", "Start", "active", "enabled", "69985^MDC_DEV_PUMP_INFUS_MDS^MDC"]);
 }
 
@@ -149,7 +151,7 @@ fn a_former_number_counts_only_with_the_name_of_the_facet() {
     let phase = |term: &str| {
         let text = alert("OBX|1|ST|196670^MDC_EVT_LO^MDC|1.3.1.150456.1|Low\r");
         let text = text.replace("68481^MDC_ATTR_EVENT_PHASE^MDC", term);
-        Alert::all_of(&Message::parse(text.as_bytes()).unwrap())[0].phase.is_some()
+        !Alert::all_of(&Message::parse(text.as_bytes()).unwrap())[0].facet(Facet::Phase).is_none()
     };
     assert!(phase("68165^MDC_ATTR_EVT_PHASE^MDC") && phase("68165") && phase("68481"));
     assert!(!phase("68165^MDC_ATTR_MDS_TIME_INFO^MDC"));
@@ -222,7 +224,8 @@ fn shown(observations: &str) -> Vec<String> {
         String::from_utf8_lossy(field.map(|field| field.component(1).trimmed()).unwrap_or(b"-")).into_owned()
     };
     let show = |alert: &Alert<'_>| {
-        let facets = [alert.phase, alert.priority].map(|facet| word(facet.map(|facet| facet.value())));
+        let facets = [Facet::Phase, Facet::Priority].map(|facet| alert.facet(facet).observation());
+        let facets = facets.map(|facet| word(facet.map(|facet| facet.value())));
         let further = if alert.has_further_events { " further" } else { "" };
         format!("{} {} {}{further}", word(alert.device()), word(alert.event_term()), facets.join(" "))
     };

@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::finding::Finding;
 use crate::hl7::{ContentError, Location, Message, Repetition};
-use crate::pcd::alert::{INACTIVATIONS, PHASES, STATES};
-use crate::pcd::{Alert, AlertReport, Observation};
+use crate::pcd::{Alert, AlertReport, Facet, Observation};
 
 /// Checks the alerts of a message and passes findings to `found`.
 ///
@@ -34,27 +33,29 @@ pub(super) fn check(message: &Message<'_>, mut push: impl FnMut(Finding)) {
     let mut found = |rule, error, location| push(Finding::violation(rule, error, location));
     let mut sequences = Sequences::default();
     for alert in &alerts {
-        for (facet, missing) in [
-            (alert.event, "alert-event-missing"),
-            (alert.phase, "alert-phase-missing"),
-            (alert.state, "alert-state-missing"),
+        for (is_there, missing) in [
+            (alert.event.is_some(), "alert-event-missing"),
+            (!alert.facet(Facet::Phase).is_none(), "alert-phase-missing"),
+            (!alert.facet(Facet::State).is_none(), "alert-state-missing"),
         ] {
-            if facet.is_none() {
+            if !is_there {
                 found(missing, ContentError::SegmentSequence, obr(alert.position));
             }
         }
         // The state of inactivation may be empty, and repeated.
-        for (facet, table, may_be_empty, unknown) in [
-            (alert.phase, PHASES, false, "alert-phase-unknown"),
-            (alert.state, STATES, false, "alert-state-unknown"),
-            (alert.inactivation, INACTIVATIONS, true, "alert-inactivation-unknown"),
+        for (facet, may_be_empty, unknown) in [
+            (Facet::Phase, false, "alert-phase-unknown"),
+            (Facet::State, false, "alert-state-unknown"),
+            (Facet::Inactivation, true, "alert-inactivation-unknown"),
         ] {
-            let Some(facet) = facet else { continue };
             let is_known =
-                |value: Repetition<'_>| (may_be_empty && value.is_empty()) || in_table(value, table);
-            let is_empty = facet.value().is_empty();
-            if !(is_empty && may_be_empty) && (is_empty || !facet.value().repetitions().all(is_known)) {
-                let location = Location::field(*b"OBX", sequences.of(&facet, message), 5);
+                |value: Repetition<'_>| (may_be_empty && value.is_empty()) || in_table(value, facet.codes());
+            let breaks = |stated: &Observation<'_>| {
+                let value = stated.value();
+                if value.is_empty() { !may_be_empty } else { !value.repetitions().all(is_known) }
+            };
+            if let Some(stated) = alert.facet(facet).observations().find(breaks) {
+                let location = Location::field(*b"OBX", sequences.of(&stated, message), 5);
                 found(unknown, ContentError::TableValue, location);
             }
         }
@@ -68,35 +69,32 @@ pub(super) fn check(message: &Message<'_>, mut push: impl FnMut(Finding)) {
 /// Facet 2 is the source: the term of the source, or the measured value. Priority and type may stand in OBX-8
 /// of the event.
 fn advise(alert: &Alert<'_>, mut push: impl FnMut(Finding)) {
-    let has_flag = |table: &[&'static str]| {
-        let flags = alert.event.map(|event| event.flags());
-        flags.is_some_and(|flags| flags.repetitions().any(|flag| in_table(flag, table)))
-    };
+    let is_there = |facet| !alert.facet(facet).is_none();
+    let is_stated = |facet| is_there(facet) || !alert.codes(facet).is_empty();
     for (is_there, missing) in [
-        (alert.source.is_some() || alert.measured.is_some(), "alert-source-missing"),
-        (alert.inactivation.is_some(), "alert-inactivation-missing"),
-        (alert.priority.is_some() || has_flag(PRIORITIES), "alert-priority-missing"),
-        (alert.kind.is_some() || has_flag(KINDS), "alert-type-missing"),
+        (is_there(Facet::Source) || is_there(Facet::Measured), "alert-source-missing"),
+        (is_there(Facet::Inactivation), "alert-inactivation-missing"),
+        (is_stated(Facet::Priority), "alert-priority-missing"),
+        (is_stated(Facet::Kind), "alert-type-missing"),
     ] {
         if !is_there {
             push(Finding::advice(missing, ContentError::SegmentSequence, obr(alert.position)));
         }
     }
-    for (facet, table, unknown, contradiction) in [
-        (alert.priority, PRIORITIES, "alert-priority-unknown", "alert-priority-contradiction"),
-        (alert.kind, KINDS, "alert-type-unknown", "alert-type-contradiction"),
+    for (facet, unknown, contradiction) in [
+        (Facet::Priority, "alert-priority-unknown", "alert-priority-contradiction"),
+        (Facet::Kind, "alert-type-unknown", "alert-type-contradiction"),
     ] {
         let mut push = |rule| push(Finding::advice(rule, ContentError::TableValue, obr(alert.position)));
-        let values: Vec<_> = facet.into_iter().flat_map(|facet| facet.value().repetitions()).collect();
-        let flags = alert.event.into_iter().flat_map(|event| event.flags().repetitions());
-        if values.iter().any(|value| !value.is_empty() && !in_table(*value, table)) {
+        if alert.facet(facet).has_unknown() {
             push(unknown);
         }
-        let stated: HashSet<_> =
-            values.into_iter().chain(flags).filter_map(|value| code_in(value, table)).collect();
-        if stated.len() > 1 {
+        if alert.codes(facet).len() > 1 {
             push(contradiction);
         }
+    }
+    if alert.has_facets_elsewhere() {
+        push(Finding::advice("alert-facet-elsewhere", ContentError::SegmentSequence, obr(alert.position)));
     }
     if alert.contradicts_itself || alert.is_reported_differently {
         push(Finding::advice("alert-facet-contradiction", ContentError::TableValue, obr(alert.position)));
@@ -112,13 +110,8 @@ fn obr(position: usize) -> Location {
 
 /// Whether a value is in its table, alone or as a code with its text.
 fn in_table(value: Repetition<'_>, table: &[&'static str]) -> bool {
-    code_in(value, table).is_some()
-}
-
-/// The code of the table that a value is, alone or as a code with its text.
-fn code_in(value: Repetition<'_>, table: &[&'static str]) -> Option<&'static str> {
-    let known = |word: &[u8]| table.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(word));
-    [1, 2].into_iter().find_map(|n| known(&value.component(n).shown_text())).copied()
+    let is_known = |code: &[u8]| table.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(code));
+    [1, 2].into_iter().any(|n| is_known(&value.component(n).shown_text()))
 }
 
 /// The numbers of the OBX of a message, from 1. They are counted once, when the first is asked for.
@@ -134,8 +127,3 @@ impl Sequences {
         all.get(&place(observation)).copied().unwrap_or(1)
     }
 }
-
-/// OBX-8 of an event (table B.8.5-2).
-const PRIORITIES: &[&str] = &["PH", "PM", "PL", "PN", "PI", "PU"];
-
-const KINDS: &[&str] = &["SP", "ST", "SA"];

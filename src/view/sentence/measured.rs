@@ -4,14 +4,15 @@ use super::name::name;
 use super::plain_number::{numbers, range, single};
 use crate::hl7::Field;
 use crate::pcd::nomenclature::{Coded, UnitAgreement, find_unit, unit_agreement};
-use crate::pcd::{Alert, Observation};
+use crate::pcd::{Alert, Facet, Observation};
 use crate::view::standing::Standing;
 
 /// The measured value with its unit and limits, or the source of an alert without one. `is_named`: the event
 /// has the name of either already.
 pub(super) fn measured(alert: &Alert<'_>, is_named: bool) -> Option<String> {
     let is_value = |measured: &Observation<'_>| alert.measured_term().is_none() || !is_attribute(measured);
-    let Some(measured) = alert.measured.filter(is_value) else { return source(alert, is_named) };
+    let stated = alert.facet(Facet::Measured);
+    let Some(measured) = stated.observation().filter(is_value) else { return source(alert, is_named) };
     let mut parts = Vec::new();
     if !is_named {
         let name = alert.measured_term().and_then(|term| name(term, "term"));
@@ -30,7 +31,7 @@ pub(super) fn measured(alert: &Alert<'_>, is_named: bool) -> Option<String> {
         _ => {
             parts.push(value(&measured));
             parts.extend(standing.mark().map(|mark| format!("({mark})")));
-            let others: Vec<_> = alert.stated(Some(measured)).skip(1).take(MAX_OTHERS).collect();
+            let others: Vec<_> = stated.observations().skip(1).take(MAX_OTHERS).collect();
             let others: Vec<_> = others.iter().map(value).collect();
             parts.extend((!others.is_empty()).then(|| format!("(also stated: {})", others.join(", "))));
         }
@@ -40,7 +41,7 @@ pub(super) fn measured(alert: &Alert<'_>, is_named: bool) -> Option<String> {
 }
 
 fn source(alert: &Alert<'_>, is_named: bool) -> Option<String> {
-    let source = alert.source?;
+    let source = alert.facet(Facet::Source).observation()?;
     let standing = Standing::of(&source);
     if standing.is_void() {
         return standing.mark().map(|reason| format!("source {reason}"));

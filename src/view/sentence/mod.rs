@@ -12,19 +12,19 @@ mod words;
 
 use self::measured::measured;
 use self::name::{in_mdc, name, number};
-use self::words::{ABNORMALITIES, KINDS, PRIORITIES, valid, word};
-pub(super) use self::words::{INACTIVATIONS, PHASES, STATES, Stated, meaning};
+pub(super) use self::words::InWords;
+use self::words::{ABNORMALITIES, valid, word};
 use super::standing::Standing;
 use crate::hl7::{Field, Header};
-use crate::pcd::{Alert, Observation};
+use crate::pcd::{Alert, Facet, Observation};
 
 /// The alert, as `HR high, 165 /min (limits 50–120), high priority, physiological, start, audio on`.
 pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>) -> String {
     let (event, names_measured) = event(alert);
     let mut parts = vec![event];
     parts.extend(measured(alert, names_measured));
-    parts.push(priority(alert).map_or("priority not stated".to_owned(), |stated| stated.named("priority")));
-    parts.extend(kind(alert).map(|stated| stated.named("type")));
+    parts.push(or_missing(alert, Facet::Priority, "priority"));
+    parts.extend(InWords::read(alert, Facet::Kind).map(|kind| kind.named("type")));
     parts.extend(course(alert));
     if alert.contradicts_itself {
         parts.push("a facet is stated twice, differently: see --tree".to_owned());
@@ -63,16 +63,6 @@ pub(super) fn not_production(header: &Header<'_>) -> Option<&'static str> {
 /// What it says of a message that is not of now (HL7 table 0207).
 pub(super) fn not_current(header: &Header<'_>) -> Option<&'static str> {
     word(&header.processing_id().component(2).shown_text(), OLD_MODES)
-}
-
-/// The priority, in its facet or in OBX-8 of the event.
-pub(super) fn priority(alert: &Alert<'_>) -> Option<Stated> {
-    Stated::read(alert.stated(alert.priority), &flags(alert), PRIORITIES)
-}
-
-/// The type, in its facet or in OBX-8 of the event.
-pub(super) fn kind(alert: &Alert<'_>) -> Option<Stated> {
-    Stated::read(alert.stated(alert.kind), &flags(alert), KINDS)
 }
 
 /// The event with what speaks against it, and whether it has the name of the measured value already.
@@ -114,20 +104,19 @@ fn unnamed(number: &str) -> String {
 /// What the alert is about: the measured term, or its source.
 fn subject(alert: &Alert<'_>) -> Option<String> {
     let measured = alert.measured_term().and_then(|term| name(term, "term"));
-    measured.or_else(|| name(valid(alert.source)?.value(), "term"))
+    measured.or_else(|| name(valid(alert.facet(Facet::Source).observation())?.value(), "term"))
 }
 
 /// Phase, state and signals.
 fn course(alert: &Alert<'_>) -> Vec<String> {
-    let or_missing = |meaning: Option<String>, what| meaning.unwrap_or_else(|| format!("{what} not stated"));
-    let phase = or_missing(meaning(alert.stated(alert.phase), "phase", PHASES), "phase");
-    let state = or_missing(meaning(alert.stated(alert.state), "state", STATES), "state");
+    let phase = or_missing(alert, Facet::Phase, "phase");
+    let state = or_missing(alert, Facet::State, "state");
     let has_ended = matches!(&*phase, "end" | "stop");
     let goes_on = state.starts_with("active") || state.starts_with("latched");
-    let signals = meaning(alert.stated(alert.inactivation), "state of the signals", INACTIVATIONS);
-    let signals = or_missing(signals, "signals");
+    let signals = InWords::read(alert, Facet::Inactivation);
+    let signals = signals.map_or_else(|| NO_SIGNALS.to_owned(), |it| it.named("state of the signals"));
     // Nothing sounds after the end.
-    let may_sound = matches!(&*signals, "audio on" | "signals not stated");
+    let may_sound = ["audio on", NO_SIGNALS].contains(&&*signals);
     let signals = Some(signals).filter(|_| !may_sound || !has_ended || goes_on);
     // An active alert is the usual one, until it ends.
     let state = match &*state {
@@ -138,6 +127,10 @@ fn course(alert: &Alert<'_>) -> Vec<String> {
     [Some(phase), state, signals].into_iter().flatten().collect()
 }
 
+fn or_missing(alert: &Alert<'_>, facet: Facet, what: &str) -> String {
+    InWords::read(alert, facet).map_or_else(|| format!("{what} not stated"), |stated| stated.named(what))
+}
+
 /// OBX-8 of the event: abnormality, priority and type in any order.
 fn flags<'m>(alert: &Alert<'m>) -> Vec<&'m [u8]> {
     let fields = alert.event.map(|event: Observation<'m>| event.flags());
@@ -145,6 +138,7 @@ fn flags<'m>(alert: &Alert<'m>) -> Vec<&'m [u8]> {
     repetitions.map(|flag| flag.component(1).trimmed()).collect()
 }
 
+const NO_SIGNALS: &str = "signals not stated";
 /// HL7 table 0103, without production.
 const MODES: &[(&str, &str)] = &[("T", "training"), ("D", "debugging")];
 /// HL7 table 0207, without current processing.

@@ -50,10 +50,14 @@ fn of_several_statements_of_a_facet_the_most_dangerous_is_shown_and_the_others_t
         ("68484^MDC_ATTR_ALARM_PRIORITY", "PL", "high priority (also stated: low)"),
         ("68481^MDC_ATTR_EVENT_PHASE", "end", "start (also stated: end)"),
         ("68481^MDC_ATTR_EVENT_PHASE", "escalate", "escalated (also stated: start)"),
-        ("68481^MDC_ATTR_EVENT_PHASE", "SECRET", "start and another that is unknown"),
+        ("68481^MDC_ATTR_EVENT_PHASE", "SECRET", "start (also stated: another that is unknown)"),
         ("68482^MDC_ATTR_ALARM_STATE", "inactive", "active (also stated: condition over)"),
         ("68483^MDC_ATTR_ALARM_INACTIVATION_STATE", "audio-off", "audio off (also stated: audio on)"),
-        ("68483^MDC_ATTR_ALARM_INACTIVATION_STATE", "SECRET", "audio on and another that is unknown"),
+        (
+            "68483^MDC_ATTR_ALARM_INACTIVATION_STATE",
+            "SECRET",
+            "audio on (also stated: another that is unknown)",
+        ),
     ] {
         let found = with(&[&facet(term, value, "F")]);
         assert!(found.contains(&format!(", {shown},")) || found.ends_with(shown), "{value}: {found}");

@@ -1,76 +1,126 @@
 //! Words for the values of facets.
 
-use crate::hl7::Repetition;
-use crate::pcd::Observation;
+use crate::pcd::{Alert, Facet, Observation, Stated};
 use crate::view::standing::Standing;
 pub(super) use crate::view::standing::word;
 
-/// A priority or a type.
+/// A facet of an alert in words. The sentence, the tree, JSON and lists have it from here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::view) struct Stated {
-    /// Of several the most severe; empty when there is no valid word of the table.
-    word: &'static str,
-    /// The others, which contradict it.
+pub(in crate::view) struct InWords {
+    facet: Facet,
+    /// The code that counts: of several the most dangerous; `None` when there is no valid one of the table.
+    pub(in crate::view) code: Option<&'static str>,
+    /// The other codes that are stated, also at other places of the device.
+    pub(in crate::view) other_codes: Vec<&'static str>,
+    /// The code in words; with others that do not contradict it.
+    words: Vec<&'static str>,
+    /// Words that contradict it.
     others: Vec<&'static str>,
+    /// Words at places of the device where the event is not.
+    others_elsewhere: Vec<&'static str>,
     /// Why there is no word: `20 (unknown)`, `withdrawn`.
     reason: String,
-    /// A doubt about the facet.
-    doubt: Option<String>,
+    /// Doubts about the facet.
+    doubts: Vec<String>,
 }
 
-impl Stated {
-    /// What the statements of a facet and the flags of the event say; `None` when they say nothing. The table
-    /// begins with the most severe word.
-    pub(super) fn read<'m>(
-        facets: impl Iterator<Item = Observation<'m>>,
-        flags: &[&[u8]],
-        table: &'static [(&str, &'static str)],
-    ) -> Option<Self> {
-        let mut facets: Vec<_> = facets.collect();
-        let standing = facets.first().map(Standing::of);
-        let mark = standing.as_ref().and_then(Standing::mark).map(str::to_owned);
-        if standing.as_ref().is_some_and(Standing::is_void) {
-            facets.clear();
+impl InWords {
+    /// What an alert states of a facet, and for priority and type OBX-8 of its event; `None` when they say
+    /// nothing.
+    pub(in crate::view) fn read(alert: &Alert<'_>, facet: Facet) -> Option<Self> {
+        let stated = alert.facet(facet);
+        let codes = alert.codes(facet);
+        let (words, others) = in_order(facet, &codes);
+        let unknown = (stated.has_unknown() && !codes.is_empty()).then_some(UNKNOWN);
+        let elsewhere = stated.codes_elsewhere();
+        let mut doubts: Vec<_> = stated.observations().filter_map(|one| mark(&one)).collect();
+        doubts.dedup();
+        if stated.is_elsewhere() {
+            doubts.insert(0, "stated at another place".to_owned());
         }
-        let of_facets: Vec<_> = facets.iter().flat_map(|facet| words(*facet, table)).collect();
-        let doubt = mark.clone().filter(|_| !of_facets.is_empty());
-        let has_unknown = of_facets.len() < count(&facets);
-        let of_flags = flags.iter().filter_map(|flag| word(flag, table));
-        let found: Vec<_> = of_facets.into_iter().chain(of_flags).collect();
-        let mut in_order = ranked(&found, table);
-        if !in_order.is_empty() {
-            let word = in_order.remove(0);
-            in_order.extend(has_unknown.then_some("another that is unknown"));
-            return Some(Self { word, others: in_order, reason: String::new(), doubt });
-        }
-        let reason = match facets.first().map(|facet| facet.value()) {
-            None => mark?,
-            Some(_) if count(&facets) == 0 => return None,
-            Some(value) => unknown(value.trimmed()),
-        };
-        Some(Self { word: "", others: Vec::new(), reason, doubt: None })
+        let reason = if codes.is_empty() { reason(stated)? } else { String::new() };
+        // A facet that does not count says nothing of a flag that does.
+        let counts = !stated.codes().is_empty();
+        Some(Self {
+            facet,
+            code: codes.first().copied(),
+            other_codes: codes.iter().skip(1).chain(elsewhere).copied().collect(),
+            others: others.into_iter().chain(unknown).collect(),
+            others_elsewhere: words_of(facet, elsewhere).filter(|word| !words.contains(word)).collect(),
+            words,
+            reason,
+            doubts: if counts { doubts } else { Vec::new() },
+        })
     }
 
-    /// `high priority`, `physiological`, with what contradicts it.
-    pub(super) fn named(&self, what: &str) -> String {
-        let Self { word, others, reason, doubt } = self;
-        if word.is_empty() {
-            return format!("{what} {reason}");
+    /// `high priority`, `physiological`, `start`, with what contradicts it; `what` it is stands before what
+    /// is no word.
+    pub(in crate::view) fn named(&self, what: &str) -> String {
+        if self.words.is_empty() {
+            return format!("{what} {}", self.reason);
         }
-        let mut text = if what == "priority" { format!("{word} priority") } else { (*word).to_owned() };
-        if !others.is_empty() {
-            text.push_str(&format!(" (also stated: {})", others.join(", ")));
+        let is_priority = self.facet == Facet::Priority;
+        self.with_notes(self.words.join(" and ") + if is_priority { " priority" } else { "" })
+    }
+
+    /// The same without what it is.
+    pub(in crate::view) fn text(&self) -> String {
+        if self.words.is_empty() { self.reason.clone() } else { self.with_notes(self.words.join(" and ")) }
+    }
+
+    /// The same with its code, where that is another word: `inactive (condition over)`.
+    pub(in crate::view) fn with_code(&self) -> String {
+        match (self.code, self.words.as_slice()) {
+            (Some(code), [word]) if word.eq_ignore_ascii_case(code) => self.text(),
+            (Some(code), _) => format!("{code} ({})", self.text()),
+            (None, _) => self.text(),
         }
-        if let Some(doubt) = doubt {
-            text.push_str(&format!(" ({doubt})"));
+    }
+
+    fn with_notes(&self, mut text: String) -> String {
+        for (note, words) in [
+            ("also stated", self.others.as_slice()),
+            ("also stated at another place", self.others_elsewhere.as_slice()),
+        ] {
+            if !words.is_empty() {
+                text.push_str(&format!(" ({note}: {})", words.join(", ")));
+            }
+        }
+        if !self.doubts.is_empty() {
+            text.push_str(&format!(" ({})", self.doubts.join(", ")));
         }
         text
     }
+}
 
-    /// The same without the name.
-    pub(in crate::view) fn text(&self) -> String {
-        if self.word.is_empty() { self.reason.clone() } else { self.named("") }
+/// The words of codes, and those that contradict the first.
+fn in_order(facet: Facet, codes: &[&'static str]) -> (Vec<&'static str>, Vec<&'static str>) {
+    let mut all: Vec<_> = words_of(facet, codes).collect();
+    all.dedup();
+    let may_be_together = |word: &&str| TOGETHER.contains(word);
+    let is_together = all.first().is_some_and(may_be_together);
+    let at = all.iter().take(1).len();
+    let (first, rest) = all.split_at(at);
+    let (together, others): (Vec<_>, Vec<_>) =
+        rest.iter().copied().partition(|word| is_together && may_be_together(word));
+    (first.iter().copied().chain(together).collect(), others)
+}
+
+fn words_of(facet: Facet, codes: &[&'static str]) -> impl Iterator<Item = &'static str> {
+    codes.iter().filter_map(move |code| word(code.as_bytes(), table(facet)))
+}
+
+/// Why a facet without a word of its table has none; `None` without the facet or its value.
+fn reason(stated: &Stated<'_>) -> Option<String> {
+    let observation = stated.observation()?;
+    match Standing::of(&observation) {
+        Standing::Void(reason) => Some(reason.to_owned()),
+        _ => stated.has_unknown().then(|| unknown(observation.value().trimmed())),
     }
+}
+
+fn mark(observation: &Observation<'_>) -> Option<String> {
+    Standing::of(observation).mark().map(str::to_owned)
 }
 
 /// A value that is in no table. A text could be anything, so only a number is repeated.
@@ -80,77 +130,25 @@ fn unknown(value: &[u8]) -> String {
     if number.is_empty() { "unknown".to_owned() } else { format!("{number} (unknown)") }
 }
 
-/// What the statements of a facet say in words of its table; `None` without the facet or its value. Of
-/// several words it is the one that the table has first, and `also stated` with the others.
-pub(in crate::view) fn meaning<'m>(
-    facets: impl IntoIterator<Item = Observation<'m>>,
-    what: &str,
-    table: &'static [(&str, &'static str)],
-) -> Option<String> {
-    let facets: Vec<_> = facets.into_iter().collect();
-    if let Standing::Void(reason) = Standing::of(facets.first()?) {
-        return Some(format!("{what} {reason}"));
-    }
-    let count = count(&facets);
-    if count == 0 {
-        return None;
-    }
-    let found: Vec<_> = facets.iter().flat_map(|facet| words(*facet, table)).collect();
-    let known = ranked(&found, table);
-    let may_be_together = |word: &&str| TOGETHER.contains(word);
-    let is_together = known.first().is_some_and(may_be_together);
-    let (mut shown, mut others): (Vec<_>, Vec<_>) =
-        known.into_iter().partition(|word| is_together && may_be_together(word));
-    if shown.is_empty() && !others.is_empty() {
-        shown.push(others.remove(0));
-    }
-    let mut text = shown.join(" and ");
-    if !others.is_empty() {
-        text.push_str(&format!(" (also stated: {})", others.join(", ")));
-    }
-    if found.is_empty() {
-        text = format!("{what} unknown");
-    } else if found.len() < count {
-        text.push_str(" and another that is unknown");
-    }
-    let mut doubts: Vec<_> =
-        facets.iter().filter_map(|facet| Standing::of(facet).mark().map(str::to_owned)).collect();
-    doubts.dedup();
-    if !doubts.is_empty() {
-        text.push_str(&format!(" ({})", doubts.join(", ")));
-    }
-    Some(text)
-}
-
-/// How many values the statements of a facet have.
-fn count(facets: &[Observation<'_>]) -> usize {
-    let values = facets.iter().flat_map(|facet| facet.value().repetitions());
-    values.filter(|value| !value.is_empty()).count()
-}
-
-/// The words of a table that are there, in its order, each once.
-fn ranked(found: &[&'static str], table: &'static [(&str, &'static str)]) -> Vec<&'static str> {
-    let mut words: Vec<&str> =
-        table.iter().map(|(_, word)| *word).filter(|word| found.contains(word)).collect();
-    words.dedup();
-    words
-}
-
 /// The facet, unless it has no valid value.
 pub(super) fn valid(facet: Option<Observation<'_>>) -> Option<Observation<'_>> {
     facet.filter(|facet| !Standing::of(facet).is_void())
 }
 
-/// The words of the repetitions of OBX-5 that are in a table; an empty word stands for nothing to say.
-pub(super) fn words(facet: Observation<'_>, table: &'static [(&str, &'static str)]) -> Vec<&'static str> {
-    let of = |value: Repetition<'_>| {
-        [1, 2].into_iter().find_map(|n| word(&value.component(n).shown_text(), table))
-    };
-    facet.value().repetitions().filter_map(of).filter(|word| !word.is_empty()).collect()
+/// The words for the codes of a facet; the order of danger is that of [`Facet::codes`].
+const fn table(facet: Facet) -> &'static [(&'static str, &'static str)] {
+    match facet {
+        Facet::Phase => PHASES,
+        Facet::State => STATES,
+        Facet::Inactivation => INACTIVATIONS,
+        Facet::Priority => PRIORITIES,
+        Facet::Kind => KINDS,
+        Facet::Measured | Facet::Source | Facet::Text => &[],
+    }
 }
 
-/// Table B.8.5-2, MDC_ATTR_ALARM_PRIORITY, the highest first.
-pub(super) const PRIORITIES: &[(&str, &str)] = &[
+/// Table B.8.5-2, MDC_ATTR_ALARM_PRIORITY.
+const PRIORITIES: &[(&str, &str)] = &[
     ("PH", "high"),
     ("PM", "medium"),
     ("PL", "low"),
@@ -160,13 +158,13 @@ pub(super) const PRIORITIES: &[(&str, &str)] = &[
 ];
 
 /// The same, MDC_ATTR_ALERT_TYPE.
-pub(super) const KINDS: &[(&str, &str)] = &[("SP", "physiological"), ("ST", "technical"), ("SA", "advisory")];
+const KINDS: &[(&str, &str)] = &[("SP", "physiological"), ("ST", "technical"), ("SA", "advisory")];
 
 pub(super) const ABNORMALITIES: &[(&str, &str)] =
     &[("H", "high"), ("HH", "high"), ("L", "low"), ("LL", "low")];
 
-/// Table B.8.5-4, what asks for most attention first.
-pub(in crate::view) const PHASES: &[(&str, &str)] = &[
+/// Table B.8.5-4.
+const PHASES: &[(&str, &str)] = &[
     ("escalate", "escalated"),
     ("start", "start"),
     ("start_only", "start (no end follows)"),
@@ -183,16 +181,16 @@ pub(in crate::view) const PHASES: &[(&str, &str)] = &[
     ("end", "end"),
 ];
 
-/// The same order.
-pub(in crate::view) const STATES: &[(&str, &str)] = &[
+/// Table B.8.5-2, MDC_ATTR_ALARM_STATE.
+const STATES: &[(&str, &str)] = &[
     ("active", "active"),
     ("latched", "latched"),
     ("off", "alarm not enabled"),
     ("inactive", "condition over"),
 ];
 
-/// The more is silent, the earlier.
-pub(in crate::view) const INACTIVATIONS: &[(&str, &str)] = &[
+/// The same, MDC_ATTR_ALARM_INACTIVATION_STATE.
+const INACTIVATIONS: &[(&str, &str)] = &[
     ("alarm-off", "alarm off"),
     ("audio-off", "audio off"),
     ("alarm-paused", "alarm paused"),
@@ -204,3 +202,6 @@ pub(in crate::view) const INACTIVATIONS: &[(&str, &str)] = &[
 
 /// States of the signals that do not contradict each other.
 const TOGETHER: [&str; 5] = ["alarm off", "audio off", "alarm paused", "audio paused", "acknowledged"];
+
+/// What stands for a value that no table has.
+const UNKNOWN: &str = "another that is unknown";

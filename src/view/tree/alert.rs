@@ -1,43 +1,56 @@
 //! The facets of an alert.
 
-use super::model::{AlertFacets, DoubtedFacet};
+use super::model::{AlertFacets, AlsoStated, DoubtedFacet};
 use super::reader::Reader;
 use super::result_status;
-use crate::pcd::{Alert, Observation};
-use crate::view::sentence::{INACTIVATIONS, PHASES, STATES, kind, meaning, priority};
+use crate::pcd::{Alert, Facet, Observation};
+use crate::view::sentence::InWords;
 use crate::view::standing::Standing;
 use crate::view::value::Term;
 
 impl Reader<'_> {
     pub(super) fn alert(&self, alert: &Alert<'_>) -> AlertFacets {
-        let is_withdrawn = |facet: Option<Observation<'_>>| facet.is_some_and(|facet| facet.is_withdrawn());
-        // What does not count is no phase or state; the observation itself is shown with its status.
-        let valid =
-            |facet: Option<Observation<'_>>| self.facet(facet.filter(|facet| !Standing::of(facet).is_void()));
-        let source = valid(alert.source);
-        let withdrawn_facets =
-            [("phase", alert.phase), ("state", alert.state), ("inactivation", alert.inactivation)];
+        let is_withdrawn = |facet: &Facet| {
+            alert.facet(*facet).observation().is_some_and(|observation| observation.is_withdrawn())
+        };
+        let source = self.counted(alert, Facet::Source);
+        let text = |facet| InWords::read(alert, facet).map(|stated| stated.text()).unwrap_or_default();
         let mut facets = AlertFacets {
             event: alert.event.map_or(Term::default(), |event| self.term(event.identifier())),
             text: self.facet(alert.event),
-            phase: valid(alert.phase),
-            state: valid(alert.state),
-            inactivation: valid(alert.inactivation),
+            phase: self.code(alert, Facet::Phase),
+            state: self.code(alert, Facet::State),
+            inactivation: self.code(alert, Facet::Inactivation),
             // The metric that facet 2 of a numeric alert measures (IHE PCD TF vol. 2, table B.8.5-1).
             source: if source.is_empty() { self.measured(alert).text() } else { source },
-            priority: priority(alert).map(|stated| stated.text()).unwrap_or_default(),
-            kind: kind(alert).map(|stated| stated.text()).unwrap_or_default(),
-            withdrawn: alert.event.and_then(|event| result_status::withdrawn(&event.status_code())),
-            withdrawn_facets: withdrawn_facets
+            priority: text(Facet::Priority),
+            kind: text(Facet::Kind),
+            also_stated: also_stated(alert),
+            facets_elsewhere: WORDS
                 .into_iter()
-                .filter(|(_, facet)| is_withdrawn(*facet))
-                .map(|(name, _)| name)
+                .filter(|facet| alert.facet(*facet).is_elsewhere())
+                .map(key)
                 .collect(),
+            withdrawn: alert.event.and_then(|event| result_status::withdrawn(&event.status_code())),
+            withdrawn_facets: WITHDRAWABLE.into_iter().filter(is_withdrawn).map(key).collect(),
             doubted_facets: doubted(alert),
             rows: Vec::new(),
         };
         facets.rows = rows(alert, &facets);
         facets
+    }
+
+    /// The code of a facet that counts. What the tables do not have stands as it was sent; what does not
+    /// count does not stand here, its observation is shown with its status.
+    fn code(&self, alert: &Alert<'_>, facet: Facet) -> String {
+        let code = InWords::read(alert, facet).and_then(|stated| stated.code);
+        code.map_or_else(|| self.counted(alert, facet), str::to_owned)
+    }
+
+    /// The value of a facet, unless it does not count.
+    fn counted(&self, alert: &Alert<'_>, facet: Facet) -> String {
+        let observation = alert.facet(facet).observation();
+        self.facet(observation.filter(|observation| !Standing::of(observation).is_void()))
     }
 
     fn facet(&self, facet: Option<Observation<'_>>) -> String {
@@ -50,55 +63,88 @@ impl Reader<'_> {
     }
 }
 
+/// The key of a facet in JSON.
+const fn key(facet: Facet) -> &'static str {
+    match facet {
+        Facet::Measured => "value",
+        Facet::Source => "source",
+        Facet::Phase => "phase",
+        Facet::State => "state",
+        Facet::Inactivation => "inactivation",
+        Facet::Priority => "priority",
+        Facet::Kind => "type",
+        Facet::Text => "text",
+    }
+}
+
+/// The codes that are stated besides those that count.
+fn also_stated(alert: &Alert<'_>) -> Vec<AlsoStated> {
+    let others = WORDS.into_iter().filter_map(|facet| {
+        let codes = InWords::read(alert, facet)?.other_codes;
+        (!codes.is_empty()).then(|| AlsoStated { facet: key(facet), codes })
+    });
+    others.collect()
+}
+
 /// The facets whose values do not count, or not surely.
 fn doubted(alert: &Alert<'_>) -> Vec<DoubtedFacet> {
-    let facets = [
-        ("event", alert.event),
-        ("value", alert.measured),
-        ("phase", alert.phase),
-        ("state", alert.state),
-        ("inactivation", alert.inactivation),
-        ("source", alert.source),
-        ("priority", alert.priority),
-        ("type", alert.kind),
-    ];
+    let facets = DOUBTABLE.into_iter().map(|facet| (key(facet), alert.facet(facet).observation()));
     let doubt = |(facet, observation): (&'static str, Option<Observation<'_>>)| {
         let standing = Standing::of(&observation?);
         let doubt = standing.mark()?.to_owned();
         Some(DoubtedFacet { facet, doubt, counts: !standing.is_void() })
     };
-    facets.into_iter().filter_map(doubt).collect()
+    std::iter::once(("event", alert.event)).chain(facets).filter_map(doubt).collect()
 }
 
-/// The rows of the head: each facet as it was sent, with its meaning where a word could be misread.
+/// The rows of the head: each facet with its meaning where its code could be misread.
 fn rows(alert: &Alert<'_>, facets: &AlertFacets) -> Vec<(&'static str, String)> {
-    let row = |key: &'static str, sent: &str, meaning: Option<String>| {
-        let doubt = facets.doubted_facets.iter().find(|doubted| doubted.facet == key);
-        match (doubt, meaning) {
-            (Some(doubt), _) if !doubt.counts => doubt.doubt.clone(),
-            (_, Some(meaning)) if !meaning.eq_ignore_ascii_case(sent) => format!("{sent} ({meaning})"),
-            (Some(doubt), _) => format!("{sent} ({})", doubt.doubt),
-            _ => sent.to_owned(),
-        }
+    let doubt_of = |key: &str| facets.doubted_facets.iter().find(|doubted| doubted.facet == key);
+    let in_words = |facet, sent: &str| match InWords::read(alert, facet) {
+        Some(stated) if stated.code.is_some() || sent.is_empty() => stated.with_code(),
+        // A text that is in no table.
+        Some(_) => format!("{sent} (meaning unknown)"),
+        None => sent.to_owned(),
     };
-    let meaning_of = |facet: Option<Observation<'_>>, table| meaning(facet, "meaning", table);
+    let source = match doubt_of("source") {
+        Some(doubt) if !doubt.counts => doubt.doubt.clone(),
+        Some(doubt) => format!("{} ({})", facets.source, doubt.doubt),
+        None => facets.source.clone(),
+    };
     let mut rows = vec![
-        ("phase", row("phase", &facets.phase, meaning_of(alert.phase, PHASES))),
-        ("state", row("state", &facets.state, meaning_of(alert.state, STATES))),
+        ("phase", in_words(Facet::Phase, &facets.phase)),
+        ("state", in_words(Facet::State, &facets.state)),
         // `enabled` means that the signals are on.
-        ("signals", row("inactivation", &facets.inactivation, meaning_of(alert.inactivation, INACTIVATIONS))),
+        ("signals", in_words(Facet::Inactivation, &facets.inactivation)),
         ("priority", facets.priority.clone()),
         ("type", facets.kind.clone()),
-        ("source", row("source", &facets.source, None)),
+        ("source", source),
     ];
-    if let Some(value) = facets.doubted_facets.iter().find(|doubted| doubted.facet == "value") {
+    if let Some(value) = doubt_of("value") {
         rows.push(("value", value.doubt.clone()));
     }
-    if alert.contradicts_itself {
-        rows.push(("warning", "a facet is stated twice, with different values".to_owned()));
-    }
-    if alert.has_further_events {
-        rows.push(("warning", "a further event is among the observations".to_owned()));
+    for (is_so, warning) in [
+        (alert.contradicts_itself, "a facet is stated twice, with different values"),
+        (alert.has_facets_elsewhere(), "a facet stands at another place of the device than the event"),
+        (alert.has_further_events, "a further event is among the observations"),
+    ] {
+        if is_so {
+            rows.push(("warning", warning.to_owned()));
+        }
     }
     rows
 }
+
+/// The facets that are words of tables.
+const WORDS: [Facet; 5] = [Facet::Phase, Facet::State, Facet::Inactivation, Facet::Priority, Facet::Kind];
+/// Those that are empty where the sender withdrew them.
+const WITHDRAWABLE: [Facet; 3] = [Facet::Phase, Facet::State, Facet::Inactivation];
+const DOUBTABLE: [Facet; 7] = [
+    Facet::Measured,
+    Facet::Phase,
+    Facet::State,
+    Facet::Inactivation,
+    Facet::Source,
+    Facet::Priority,
+    Facet::Kind,
+];

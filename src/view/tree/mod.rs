@@ -16,7 +16,9 @@ mod result_status;
 mod structure;
 mod time;
 
-pub use model::{AlertFacets, DoubtedFacet, Node, OtherField, OtherSegment, Patient, Request, Tree};
+pub use model::{
+    AlertFacets, AlsoStated, DoubtedFacet, Node, OtherField, OtherSegment, Patient, Request, Tree,
+};
 pub use options::TreeOptions;
 
 use self::reader::Reader;

@@ -129,11 +129,12 @@ pub struct AlertFacets {
     pub event: Term,
     /// The value of the first facet.
     pub text: String,
-    /// Start, update, end and so on.
+    /// `start`, `update`, `end` and so on: of several the most dangerous. What the table does not have stands
+    /// as it was sent.
     pub phase: String,
-    /// Whether the alert condition is present.
+    /// Whether the alert condition is present (`active`), in the same way.
     pub state: String,
-    /// Which signals of the device are off or paused.
+    /// Which signals of the device are off or paused, in the same way.
     pub inactivation: String,
     /// The device, channel or metric that the alert is about.
     pub source: String,
@@ -143,6 +144,12 @@ pub struct AlertFacets {
     /// `physiological`, `technical` or `advisory`, in the same way.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The codes that are stated of a facet besides the one that counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also_stated: Vec<AlsoStated>,
+    /// The facets that stand only at a place of the device where the event is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub facets_elsewhere: Vec<&'static str>,
     /// `wrong` or `deleted` when the sender withdrew the event (OBX-11).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<&'static str>,
@@ -156,6 +163,16 @@ pub struct AlertFacets {
     /// The rows of the facets for people: label and value.
     #[serde(skip)]
     pub rows: Vec<(&'static str, String)>,
+}
+
+/// What the sender states of a facet besides the word that counts.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AlsoStated {
+    /// The key of the facet.
+    pub facet: &'static str,
+    /// The codes of its table (IHE PCD TF vol. 2, B.8.5), the most dangerous first.
+    pub codes: Vec<&'static str>,
 }
 
 /// A facet whose value does not count, or not surely (OBX-11, OBX-8).

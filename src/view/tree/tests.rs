@@ -185,9 +185,9 @@ fn the_head_of_an_alert_has_no_facet_that_does_not_count() {
     );
     assert_eq!(void.doubted_facets.iter().filter(|facet| !facet.counts).count(), 3);
     let doubted = alert("end|||QUES|||F", "inactive||||||P", "audio-off~nonsense");
-    assert_eq!(row(&doubted, "phase"), "end (end (questionable))");
+    assert_eq!(row(&doubted, "phase"), "end (questionable)");
     assert_eq!(row(&doubted, "state"), "inactive (condition over (preliminary))");
-    assert!(row(&doubted, "signals").ends_with("(audio off and another that is unknown)"));
+    assert!(row(&doubted, "signals").ends_with("(audio off (also stated: another that is unknown))"));
 }
 
 /// HL7 2.7: participations stand between a segment and its notes.

@@ -2,7 +2,7 @@
 //! tables of the Technical Framework (B.8.5).
 
 use pcd_platform::hl7::{Field, Message};
-use pcd_platform::pcd::{Alert, Observation, Transaction};
+use pcd_platform::pcd::{Alert, Facet, Observation, Transaction};
 use serde_json::{Value, json};
 
 use super::python::{latin1, read_by_python};
@@ -18,20 +18,22 @@ fn term(field: Option<Field<'_>>) -> [String; 2] {
 
 fn ours(alert: &Alert<'_>) -> Value {
     let value = |facet: Option<Observation<'_>>| text(facet.map(|facet| facet.value()));
+    let stated = |facet| alert.facet(facet).observation();
+    let measured = stated(Facet::Measured);
     json!({
         "event": term(alert.event_term()),
         "flags": text(alert.event.map(|event| event.flags())),
         "time": alert.report().map(|report| latin1(&report.key.time)).unwrap_or_default(),
-        "measured": term(alert.measured.map(|measured| measured.identifier())),
-        "value": value(alert.measured),
-        "limits": text(alert.measured.map(|measured| measured.range())),
-        "source": value(alert.source),
-        "phase": value(alert.phase),
-        "state": value(alert.state),
-        "inactivation": value(alert.inactivation),
-        "priority": value(alert.priority),
-        "type": value(alert.kind),
-        "text": value(alert.text),
+        "measured": term(measured.map(|measured| measured.identifier())),
+        "value": value(measured),
+        "limits": text(measured.map(|measured| measured.range())),
+        "source": value(stated(Facet::Source)),
+        "phase": value(stated(Facet::Phase)),
+        "state": value(stated(Facet::State)),
+        "inactivation": value(stated(Facet::Inactivation)),
+        "priority": value(stated(Facet::Priority)),
+        "type": value(stated(Facet::Kind)),
+        "text": value(stated(Facet::Text)),
     })
 }
 
