@@ -26,13 +26,18 @@ pub(super) fn look(platform: &Platform) -> Vec<Finding> {
 fn away(Uplinks { away, backlog, .. }: &Uplinks, now: Timestamp) -> Option<Finding> {
     let away = away.as_ref()?;
     let lasted = now.duration_since(away.since);
-    if lasted < NOTICED {
-        return None;
-    }
-    let severity = if lasted < LONG { Severity::Attention } else { Severity::Urgent };
+    let severity = match lasted {
+        short if short < RESTART => Severity::Info,
+        long if long < LONG => Severity::Attention,
+        _ => Severity::Urgent,
+    };
     let waiting = counted(backlog.messages, "message");
-    let minutes = counted(u64::try_from(lasted.as_mins()).unwrap_or_default(), "minute");
-    let what = format!("the platform is out of reach for {minutes}, with {waiting} waiting: {}", away.why);
+    let number = |time: i64| u64::try_from(time).unwrap_or_default();
+    let time = match lasted.as_mins() {
+        0 => counted(number(lasted.as_secs()), "second"),
+        minutes => counted(number(minutes), "minute"),
+    };
+    let what = format!("the platform is out of reach for {time}, with {waiting} waiting: {}", away.why);
     let finding = Finding::new(Code::PlatformUnreachable, Subject::Platform, what);
     Some(finding.with_severity(severity).since(away.since))
 }
@@ -55,8 +60,8 @@ pub(super) async fn refused(store: &Store, now: Timestamp) -> Vec<Finding> {
     found
 }
 
-/// Shorter outages are those of a restart.
-const NOTICED: SignedDuration = SignedDuration::from_secs(10);
+/// Shorter outages are those of a restart: nothing has to be done.
+const RESTART: SignedDuration = SignedDuration::from_secs(10);
 /// An outage that needs a person now.
 const LONG: SignedDuration = SignedDuration::from_mins(5);
 /// Refused messages that are looked at.

@@ -56,29 +56,45 @@ impl Examiner {
     /// Examines the platform until `done`.
     pub(super) async fn run(self, done: CancellationToken) {
         let mut state = State::default();
-        let mut ticks = tokio::time::interval(INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let interval = |every| {
+            let mut ticks = tokio::time::interval(every);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        };
+        let (mut ticks, mut of_gateway) = (interval(INTERVAL), interval(GATEWAY_INTERVAL));
         let mut progress = Progress::default();
+        let mut found = Vec::new();
         // An alert needs a series that is there before it changes.
         devices::publish(&Vec::new(), self.platform.clock.now(), &self.platform.metrics);
         loop {
             tokio::select! {
                 () = done.cancelled() => return,
                 _ = ticks.tick() => {}
+                // People who look at an outage want to see it begin and end.
+                _ = of_gateway.tick(), if self.platform.config.load().gateway.is_some() => {
+                    self.show(&found);
+                    continue;
+                }
             }
-            let found = tokio::select! {
+            found = tokio::select! {
                 () = done.cancelled() => return,
                 found = self.examine(&mut state, &mut progress) => found,
             };
             self.publish_readiness(&found);
             let now = self.platform.clock.now();
             self.live.note(now, || trend::minute(&self.platform, now));
-            let changes = self.live.board.replace(found, now);
-            log(&changes);
-            for (code, count) in self.live.board.counts() {
-                let gauge = self.platform.metrics.housekeeping.findings.with_label_values(&[code.code()]);
-                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-            }
+            self.show(&found);
+        }
+    }
+
+    /// Shows what was found, and how the platform of a gateway is reached now.
+    fn show(&self, found: &[Finding]) {
+        let found = found.iter().cloned().chain(gateway::look(&self.platform)).collect();
+        let changes = self.live.board.replace(found, self.platform.clock.now());
+        log(&changes);
+        for (code, count) in self.live.board.counts() {
+            let gauge = self.platform.metrics.housekeeping.findings.with_label_values(&[code.code()]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 
@@ -98,7 +114,6 @@ impl Examiner {
         found.extend(notifications::failing(&self.platform.notifications).or_else(unknown));
         found.extend(orders::failed(store).await);
         found.extend(sizes::near(&self.platform.sizes.known(), clock.now()));
-        found.extend(gateway::look(&self.platform));
         found.extend(gateway::refused(store, clock.now()).await);
         found.extend(store::store(store, removals).await);
         let is_broken = found.iter().any(|finding| finding.code == Code::AuditChainBroken);
@@ -218,5 +233,7 @@ struct Progress {
 const FLEET_INTERVAL: Duration = Duration::from_secs(10);
 /// How often the platform is examined.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// How often the state of a gateway is shown.
+const GATEWAY_INTERVAL: Duration = Duration::from_secs(1);
 /// Lines about findings that begin, and about those that end, in one examination.
 const MAX_LINES: usize = 20;
