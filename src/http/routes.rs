@@ -17,6 +17,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/api/devices", Right::Operate, acts::add).with_parameters(),
         Route::post("/api/devices/{cn}/allow", Right::Operate, acts::allow).with_parameters(),
         Route::post("/api/devices/{cn}/change", Right::Operate, acts::change).with_parameters(),
+        Route::post("/api/devices/{cn}/messages", Right::Operate, acts::send_to).with_parameters(),
         Route::post("/api/devices/{cn}/remove", Right::Operate, acts::remove).with_parameters(),
         Route::post("/api/devices/{cn}/resume", Right::Operate, acts::resume).with_parameters(),
         Route::post("/api/devices/{cn}/suspend", Right::Operate, acts::suspend).with_parameters(),

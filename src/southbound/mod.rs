@@ -15,12 +15,14 @@
 //!   that never reports a result does not hold up its later orders.
 //! - What a device answers after the outcome changes the outcome, and the audit trail says so.
 
+mod alert_status;
 mod desk;
 mod dispatcher;
 mod exchange;
 mod sendable;
 mod verdict;
 
+pub use alert_status::{AlertStatusError, check_alert_status, name_alert};
 pub use desk::Desk;
 pub use dispatcher::Dispatcher;
 pub use sendable::{OwedResult, Sendable, Unsendable};

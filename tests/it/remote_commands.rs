@@ -147,7 +147,7 @@ fn a_backup_is_written_by_the_platform_where_the_absolute_path_says() {
 }
 
 /// A POST over the socket: status and body.
-fn post(platform: &Platform, path: &str, body: &str) -> (u16, serde_json::Value) {
+pub(crate) fn post(platform: &Platform, path: &str, body: &str) -> (u16, serde_json::Value) {
     let answer = platform.ask(&format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n{body}",

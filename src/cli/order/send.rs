@@ -1,9 +1,11 @@
 //! `order send`: queues an order and waits for its outcome.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::entry::find;
@@ -19,9 +21,9 @@ use crate::config::{Config, Conformance, Identity};
 use crate::hl7::{Message, Rejection};
 use crate::model::{DeviceId, MessageId};
 use crate::pcd::Transaction;
-use crate::southbound::Sendable;
+use crate::southbound::{Sendable, check_alert_status, name_alert};
 use crate::store::{OutboxEntry, QueuedMessage, Store, StoreError};
-use crate::view::OrderView;
+use crate::view::{OrderView, ReportedAlert};
 
 /// Options of `order send`.
 #[derive(Debug, clap::Args)]
@@ -34,29 +36,32 @@ pub(crate) struct Arguments {
     /// it in this time has `orders.acknowledgement-timeout` to report the result
     #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = parse_duration)]
     within: SignedDuration,
+    /// A message that reported the alert of a PCD-05: MSA-2, if it is empty, becomes the control id that
+    /// reported the alert first
+    #[arg(long, value_name = "ID")]
+    alert: Option<MessageId>,
+    /// Refuse a message that does not name the device as its target (MSH-5, OBX-18, PRT-10)
+    #[arg(long)]
+    must_name_device: bool,
     /// Queue the order, print it, and do not wait for the device
     #[arg(long)]
     no_wait: bool,
 }
 
 pub(super) async fn run(arguments: Arguments, config: &Config, store: &Store, output: Output) -> Outcome {
-    let Arguments { cn, file, within, no_wait } = arguments;
+    let Arguments { cn, file, within, alert, must_name_device, no_wait } = arguments;
     let sendable = read(&file).await?;
-    check_profile(&sendable, config.messages.conformance, output)?;
     let device = store.device(&cn).await.map_err(failed)?;
     let device = device.ok_or_else(|| failed(StoreError::DeviceUnknown(cn)))?;
     let cn = device.id.clone();
-    if device.status == DeviceStatus::Suspended {
-        return Err(anyhow!("device {cn} is suspended and cannot connect: `device resume {cn}` first").into());
-    }
-    if !device.receives_orders {
-        let why = format!(
-            "device {cn} receives no orders by its entry in the directory: the order was not queued; \
-             `device change {cn} --receives-orders yes` allows orders"
-        );
-        return Err(anyhow!(why).into());
-    }
-    check_target(&sendable, &device, config, output)?;
+    let sendable = match alert {
+        Some(alert) => about_alert(&sendable, alert, &device, store).await?,
+        None => sendable,
+    };
+    check_alert_status(&sendable.bytes).context("the order was not queued")?;
+    check_profile(&sendable, config.messages.conformance, output)?;
+    check_receiver(&device)?;
+    check_target(&sendable, &device, (config, must_name_device), output)?;
     let now = store.now();
     // Orders are sent in the order of their identifiers.
     store.continue_identifiers(now, MAX_LEAD).await.map_err(failed)?;
@@ -69,6 +74,7 @@ pub(super) async fn run(arguments: Arguments, config: &Config, store: &Store, ou
         expires_at: now.saturating_add(within).unwrap_or(Timestamp::MAX),
         actor: operator(),
         raw: sendable.bytes,
+        is_relayed: false,
     };
     store.queue(message).await.map_err(failed)?;
     if !no_wait {
@@ -89,6 +95,51 @@ pub(super) async fn run(arguments: Arguments, config: &Config, store: &Store, ou
         return Err(Failure::new(Exit::Unavailable, anyhow!(why)));
     }
     outcome(&entry)
+}
+
+/// Refuses a device that gets no orders.
+fn check_receiver(device: &Device) -> Result<(), Failure> {
+    let cn = &device.id;
+    if device.status == DeviceStatus::Suspended {
+        return Err(anyhow!("device {cn} is suspended and cannot connect: `device resume {cn}` first").into());
+    }
+    if !device.receives_orders {
+        let why = format!(
+            "device {cn} receives no orders by its entry in the directory: the order was not queued; \
+             `device change {cn} --receives-orders yes` allows orders"
+        );
+        return Err(anyhow!(why).into());
+    }
+    Ok(())
+}
+
+/// The PCD-05 with the control id of its alert. `alert` is any message that reported it.
+async fn about_alert(
+    sendable: &Sendable,
+    alert: MessageId,
+    device: &Device,
+    store: &Store,
+) -> Result<Sendable, Failure> {
+    let message = store.message(alert).await.map_err(failed)?;
+    let message = message.ok_or_else(|| anyhow!("no message {alert} is stored: the order was not queued"))?;
+    if message.summary.device != device.id {
+        let why = format!(
+            "message {alert} is of another device: what is reported of an alert goes to the device that \
+             reported it; the order was not queued"
+        );
+        return Err(anyhow!(why).into());
+    }
+    let alerts = ReportedAlert::all_of(&message, &TimeZone::UTC, store).await.map_err(failed)?;
+    let origins: BTreeSet<_> = alerts.into_iter().filter_map(|alert| alert.first_control_id).collect();
+    let (Some(control_id), 1) = (origins.first(), origins.len()) else {
+        let why = match origins.len() {
+            0 => "reports no alert that the store knows",
+            _ => "reports several alerts: write the control id of the one that is meant into MSA-2",
+        };
+        return Err(anyhow!("message {alert} {why}; the order was not queued").into());
+    };
+    let named = name_alert(&sendable.bytes, control_id).context("the order was not queued")?;
+    Ok(Sendable::read(&named).context("the order was not queued")?)
 }
 
 async fn read(file: &Path) -> Result<Sendable, Failure> {
@@ -115,12 +166,15 @@ fn check_profile(sendable: &Sendable, conformance: Conformance, output: Output) 
 fn check_target(
     sendable: &Sendable,
     device: &Device,
-    config: &Config,
+    (config, must_name_device): (&Config, bool),
     output: Output,
 ) -> Result<(), Failure> {
     let Ok(order) = Message::parse(&sendable.bytes) else { return Ok(()) };
     let (why, is_refused) = match order_target(device, &order) {
         OrderTarget::Own => return Ok(()),
+        OrderTarget::Unnamed if must_name_device => {
+            ("the message does not name the device: fill MSH-5, OBX-18 or PRT-10".to_owned(), true)
+        }
         OrderTarget::Unnamed if Transaction::of(&order) != Some(Transaction::Pcd03) => return Ok(()),
         OrderTarget::Unnamed => (
             "the order names no pump: fill OBX-18 of the OBX 69986 (MDC_DEV_PUMP_INFUS_VMD)".to_owned(),

@@ -7,7 +7,7 @@ mod orders;
 mod store;
 
 pub(super) use devices::{add, allow, change, remove, resume, suspend};
-pub(super) use orders::{reconsider, send, withdraw};
+pub(super) use orders::{reconsider, send, send_to, withdraw};
 pub(super) use store::backup;
 
 /// What these handlers say of themselves.
@@ -21,6 +21,7 @@ pub(super) use store::backup;
     devices::suspend,
     orders::reconsider,
     orders::send,
+    orders::send_to,
     orders::withdraw,
     store::backup,
     super::reload::reload,

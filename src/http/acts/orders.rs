@@ -26,6 +26,20 @@ pub(in crate::http) struct NewOrder {
     within: String,
 }
 
+/// A message for the device of the path.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(in crate::http) struct NewMessage {
+    /// The HL7 message, in base64. It has to name the device as its target: MSH-5, OBX-18 or PRT-10.
+    message: String,
+    /// How long it may be sent: `30s`, `5m`.
+    #[serde(default = "half_a_minute")]
+    within: String,
+    /// For a PCD-05 whose MSA-2 is empty: the id of a message that reported the alert. MSA-2 becomes the control
+    /// id that reported the alert first.
+    alert: Option<String>,
+}
+
 fn half_a_minute() -> String {
     "30s".to_owned()
 }
@@ -39,14 +53,42 @@ pub(in crate::http) async fn send(
     Query(query): Query<Preview>,
     Json(NewOrder { device, message, within }): Json<NewOrder>,
 ) -> Outcome {
+    queue(&state, &person, query.preview, (&device, &within), message, &[]).await
+}
+
+/// Queues a message for a device that the message names as its target, and does not wait for its outcome.
+#[utoipa::path(post, path = "/api/devices/{cn}/messages", tag = "act",
+    params(("cn" = String, Path, description = "The Common Name of the device"), Preview),
+    request_body = NewMessage, responses((status = 200, body = Act)))]
+pub(in crate::http) async fn send_to(
+    person: Person,
+    State(state): State<AdminState>,
+    Path(device): Path<String>,
+    Query(query): Query<Preview>,
+    Json(NewMessage { message, within, alert }): Json<NewMessage>,
+) -> Outcome {
+    let mut options = vec!["--must-name-device".to_owned()];
+    options.extend(alert.map(|alert| format!("--alert={alert}")));
+    queue(&state, &person, query.preview, (&device, &within), message, &options).await
+}
+
+async fn queue(
+    state: &AdminState,
+    person: &Person,
+    preview: bool,
+    (device, within): (&str, &str),
+    message: String,
+    options: &[String],
+) -> Outcome {
     let bytes = STANDARD.decode(&message).map(|bytes| bytes.len());
     let bytes = bytes.map_err(|_| Problem::bad_request("message has to be base64"))?;
     let what =
         format!("sends a message of {bytes} bytes to {device}, as soon as it is connected, within {within}");
     let within = format!("--within={within}");
-    let mut call = call(["order", "send", "--no-wait", &within, "--", &device, ORDER]);
+    let words = ["order", "send", "--no-wait", &within].into_iter().chain(options.iter().map(String::as_str));
+    let mut call = call(words.chain(["--", device, ORDER]));
     call.files.insert(ORDER.to_owned(), message);
-    act(&state, &person, query.preview, what, call).await
+    act(state, person, preview, what, call).await
 }
 
 /// Withdraws an order: it is not sent again.

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pcd_platform::interface_b::{Alarm, Phase};
+
 use super::{NAME, Scene, answer, order};
-use crate::harness::{Site, eventually, field};
+use crate::harness::{Site, eventually, field, framed};
+use crate::remote_commands::post;
 
 const PUMP: &str = "OBX|1||69986^MDC_DEV_PUMP_INFUS_VMD^MDC||||||||X|||||||A1^^00A037FFFE000002^EUI-64\r";
 
@@ -24,6 +29,46 @@ fn an_order_that_names_another_pump_is_not_queued() {
     let (exit, _, warnings) = scene.send(&other, &["--no-wait"]).end();
     assert_eq!((exit, scene.outbox().len()), (0, 1), "{warnings}");
     assert!(warnings.contains("names another device"), "{warnings}");
+}
+
+// IHE PCD TF vol. 2, 3.5.4.1.4: MSA-2 of PCD-05 is the MSH-10 of the first message of the alert.
+#[test]
+fn pcd_05_about_an_alert_names_the_message_that_reported_it_first() {
+    let scene = Scene::new(Site::new());
+    let mut wire = scene.connect();
+    for (control_id, phase) in [("ONSET", Phase::Start), ("LATER", Phase::Continue)] {
+        let at = "2026-01-01T12:00:00Z".parse().unwrap();
+        let alarm = Alarm { device: NAME, control_id, number: "A1", at, phase, pulse: 165 };
+        wire.write(&framed(&alarm.to_message()));
+        assert_eq!(wire.verdict().0, "CA");
+    }
+    let listed = scene.platform.cli().json(&["message", "list"]);
+    let later = listed.iter().find(|message| message["control-id"] == "LATER").unwrap();
+    let later = later["id"].as_str().unwrap();
+    let status = |msa: &str, receiver: &str| {
+        format!(
+            "MSH|^~\\&|PLATFORM||{receiver}||20260101120000+0000||ORU^R41^ORU_R41|STATUS-1|P|2.6|||AL|NE\r\
+             {msa}OBR|1|A1|A1|196616^MDC_EVT_ALARM^MDC\r"
+        )
+    };
+    let own = format!("MON^{NAME}^EUI-64");
+    let (exit, _, why) = scene.send(&status("MSA|AA|\r", &own), &["--no-wait"]).end();
+    assert!(exit == 1 && why.contains("--alert"), "{exit} {why}");
+    let (exit, _, why) = scene.send(&status("MSA|AA|OTHER\r", &own), &["--no-wait", "--alert", later]).end();
+    assert!(exit == 1 && why.contains("another alert"), "{exit} {why}");
+
+    let post = |message: &str| {
+        let message = STANDARD.encode(message);
+        let body = serde_json::json!({"message": message, "alert": later}).to_string();
+        post(&scene.platform, &format!("/api/devices/{NAME}/messages"), &body)
+    };
+    let (code, problem) = post(&status("MSA|AA|\r", "MON"));
+    assert!(code == 409 && problem["detail"].as_str().unwrap().contains("does not name"), "{problem}");
+    assert_eq!(scene.outbox().len(), 0);
+    let (code, act) = post(&status("MSA|AA|\r", &own));
+    assert_eq!(code, 200, "{act}");
+    let received = wire.answer().unwrap();
+    assert_eq!(received, status("MSA|AA|ONSET\r", &own), "only MSA-2 was filled");
 }
 
 #[test]
