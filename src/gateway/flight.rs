@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::answer::as_application;
-use super::job::Job;
 use crate::hl7::{AcknowledgeAs, AcknowledgementCode, Condition, Message, Outcome};
 use crate::interface_b::Answer;
 use crate::model::MessageId;
@@ -43,8 +42,8 @@ pub(super) enum Heard {
 /// The messages of a job that are under way on a connection: any number that ask for no acknowledgement, and
 /// then at most one that asks for one.
 #[derive(Debug)]
-pub(super) struct Flight {
-    pub(super) job: Job,
+pub(super) struct Flight<J> {
+    pub(super) job: J,
     /// In the order in which they were sent.
     pub(super) sent: Vec<Sent>,
     /// The number of the last one among all messages of the connection.
@@ -110,15 +109,27 @@ impl Sent {
     }
 
     /// What is known where nothing more is heard: the message was accepted, unless it was refused before.
-    pub(super) fn ended(self) -> (MessageId, ForwardOutcome) {
+    fn ended(self) -> (MessageId, ForwardOutcome) {
         let code = if self.is_accepted { AcknowledgementCode::CA.as_str() } else { "" };
         let accepted =
             || ForwardOutcome { is_accepted: true, code: code.to_owned(), reason: None, answer: None };
         (self.id, self.refusal.unwrap_or_else(accepted))
     }
+
+    /// The outcomes of the messages of a flight; `last` is that of the last one, if it was acknowledged.
+    pub(super) fn outcomes(
+        sent: Vec<Self>,
+        last: Option<ForwardOutcome>,
+    ) -> Vec<(MessageId, ForwardOutcome)> {
+        let mut outcomes: Vec<_> = sent.into_iter().map(Self::ended).collect();
+        if let (Some(outcome), Some((_, of_last))) = (last, outcomes.last_mut()) {
+            *of_last = outcome;
+        }
+        outcomes
+    }
 }
 
-impl Flight {
+impl<J> Flight<J> {
     /// Whether it waits for an acknowledgement.
     pub(super) fn awaits(&self) -> bool {
         self.sent.last().is_some_and(|last| !last.is_silent())
@@ -145,18 +156,6 @@ impl Flight {
             }
             heard => heard,
         }
-    }
-
-    /// The outcomes of all of its messages; `last` is that of the last one, if it was acknowledged.
-    pub(super) fn outcomes(
-        sent: Vec<Sent>,
-        last: Option<ForwardOutcome>,
-    ) -> Vec<(MessageId, ForwardOutcome)> {
-        let mut outcomes: Vec<_> = sent.into_iter().map(Sent::ended).collect();
-        if let (Some(outcome), Some((_, of_last))) = (last, outcomes.last_mut()) {
-            *of_last = outcome;
-        }
-        outcomes
     }
 }
 

@@ -7,6 +7,7 @@ use crate::model::{MessageId, explained};
 use crate::store::{ForwardOutcome, WaitingForward};
 
 use super::queue::Claim;
+use super::window::Run;
 
 /// Messages of a lane. Dropped, it gives back those that are not settled.
 #[derive(Debug)]
@@ -20,19 +21,9 @@ impl Job {
         Self { claim, messages: messages.into() }
     }
 
-    /// The message to forward now.
-    pub(super) fn head(&self) -> Option<&WaitingForward> {
-        self.messages.front()
-    }
-
     /// The sender of the messages.
     pub(super) fn device(&self) -> &crate::model::DeviceId {
         &self.claim.lane.device
-    }
-
-    /// Takes the head, which has been sent: the next message may follow it.
-    pub(super) fn take_head(&mut self) -> Option<WaitingForward> {
-        self.messages.pop_front()
     }
 
     /// Records the outcomes of messages that were taken, until the store has them, and reports them to the
@@ -54,6 +45,16 @@ impl Job {
     pub(super) fn rest(self) -> Option<Self> {
         let is_interrupted = self.claim.queue.has_more_urgent(self.claim.lane.class);
         (!self.messages.is_empty() && !is_interrupted).then_some(self)
+    }
+}
+
+impl Run for Job {
+    fn head(&self) -> Option<&WaitingForward> {
+        self.messages.front()
+    }
+
+    fn take_head(&mut self) -> Option<WaitingForward> {
+        self.messages.pop_front()
     }
 }
 

@@ -5,17 +5,20 @@
 //! class one message at a time, alarms first. Each `uplink` is a connection to the platform (Interface B),
 //! with several messages under way; `flight` matches the acknowledgements by MSA-2. What the platform has
 //! acknowledged is settled in the store; everything else is sent again, with the same bytes, so that the
-//! platform recognises it. `orders` hands messages of the platform to the device that they name.
+//! platform recognises it. `orders` puts messages of the platform into the outbox, for the device that they
+//! name, and passes on what the device answers.
 
 mod answer;
 mod desk;
 mod flight;
 mod job;
 mod orders;
+mod passed;
 mod platform;
 mod queue;
 mod status;
 mod uplink;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +51,7 @@ impl Gateway {
         let queue = Arc::new(Queue::new(self.store.clone(), self.registry.relay().clone()));
         let orders = Orders::new(&self, done.clone());
         let mut parts = JoinSet::new();
+        parts.spawn(orders.clone().run());
         for number in 0..connections {
             let (queue, orders) = (Arc::clone(&queue), orders.clone());
             let uplink = Uplink { gateway: self.clone(), number, queue, orders };
@@ -99,4 +103,4 @@ impl Gateway {
 }
 
 /// How often the queue in the store is looked at, besides the messages that come.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_secs(1);

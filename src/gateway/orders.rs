@@ -1,20 +1,26 @@
-//! Messages of the platform, handed to the device that they name; its answers travel back.
+//! Messages of the platform for devices. They go through the outbox, as every order does, so that the device
+//! gets each of them in its turn, and once after it has accepted it. What the device answers travels back.
+//!
+//! An order of the platform is marked in the store until its last answer has arrived at the platform, so a
+//! gateway that is killed passes on afterwards what devices have answered meanwhile.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::SignedDuration;
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Gateway;
-use crate::authz::order_device;
-use crate::hl7::{AcknowledgeAs, AcknowledgementCode, AcknowledgementRequest, Condition, Message, Rejection};
-use crate::interface_a::{DeliverError, Delivery, Exchange};
+use crate::authz::{Device, order_device};
+use crate::hl7::{Message, Rejection};
+use crate::interface_a::OrderAnswer;
 use crate::interface_b::{Reply, answers};
-use crate::mllp::{CR, FS, VT};
-use crate::model::{Deadline, DeviceId, explained};
+use crate::model::{MessageId, explained};
+use crate::southbound::{Sendable, Unsendable};
+use crate::store::{OutboxEntry, QueuedMessage, StoreError};
 
 /// Hands messages of the platform to devices. The answers go out on whichever connection is open: MSA-2 alone
 /// says to what they belong. Clones share everything.
@@ -25,28 +31,66 @@ pub(super) struct Orders(Arc<Shared>);
 struct Shared {
     gateway: Gateway,
     done: CancellationToken,
-    answers: mpsc::Sender<Bytes>,
-    waiting: Mutex<mpsc::Receiver<Bytes>>,
+    answers: mpsc::Sender<OrderReply>,
+    waiting: tokio::sync::Mutex<mpsc::Receiver<OrderReply>>,
     permits: Arc<Semaphore>,
+    /// The orders whose last answer has not arrived at the platform.
+    open: Mutex<BTreeSet<MessageId>>,
+}
+
+/// An answer for the platform.
+#[derive(Debug, Clone)]
+pub(super) struct OrderReply {
+    /// The acknowledgement, without its frame.
+    pub(super) raw: Bytes,
+    /// The order of which it is the last answer.
+    pub(super) finishes: Option<MessageId>,
 }
 
 impl Orders {
     pub(super) fn new(gateway: &Gateway, done: CancellationToken) -> Self {
         let (answers, waiting) = mpsc::channel(MAX_ANSWERS);
-        let permits = Arc::new(Semaphore::new(MAX_ORDERS));
         Self(Arc::new(Shared {
             gateway: gateway.clone(),
             done,
             answers,
-            waiting: Mutex::new(waiting),
-            permits,
+            waiting: tokio::sync::Mutex::new(waiting),
+            permits: Arc::new(Semaphore::new(MAX_ORDERS)),
+            open: Mutex::default(),
         }))
+    }
+
+    /// Passes on what devices answer, until the end.
+    pub(super) async fn run(self) {
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            let is_read = tokio::select! {
+                () = self.0.done.cancelled() => return,
+                _ = looks.tick() => self.catch_up().await,
+                answer = self.0.gateway.registry.relay().order_answer() => match answer {
+                    Some(answer) => self.hear(answer).await,
+                    None => self.catch_up().await,
+                },
+            };
+            if !is_read {
+                looks.reset_after(RETRY);
+            }
+        }
+    }
+
+    /// A device has answered. Whether the store could be read.
+    async fn hear(&self, OrderAnswer { order, answer, is_last }: OrderAnswer) -> bool {
+        // Others are of an operator of this gateway.
+        let is_relayed = self.open().contains(&order);
+        !is_relayed || self.pass_on(order, answer, is_last).await
     }
 
     /// Takes a message of the platform. While too many are under way it is dropped, and the platform, which
     /// gets no answer, sends it again.
     pub(super) fn take(&self, message: Bytes) {
-        let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() else { return };
+        let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() else {
+            return self.count("pending");
+        };
         let orders = self.clone();
         tokio::spawn(async move {
             let done = orders.0.done.clone();
@@ -58,10 +102,10 @@ impl Orders {
         });
     }
 
-    /// The next answer for the platform, without its frame.
+    /// The next answer for the platform.
     ///
     /// Cancel safe.
-    pub(super) async fn answer(&self) -> Bytes {
+    pub(super) async fn answer(&self) -> OrderReply {
         match self.0.waiting.lock().await.recv().await {
             Some(answer) => answer,
             // This value holds a sender.
@@ -69,10 +113,20 @@ impl Orders {
         }
     }
 
-    /// An answer could not be sent: the next connection sends it.
-    pub(super) fn return_answer(&self, answer: Bytes) {
-        // While too many wait, the platform does without it.
-        let _ = self.0.answers.try_send(answer);
+    /// Where answers go that may not have arrived: the next connection sends them.
+    pub(super) fn returned(&self) -> mpsc::Sender<OrderReply> {
+        self.0.answers.clone()
+    }
+
+    /// The platform has the last answers of these orders.
+    pub(super) async fn finish(&self, orders: Vec<MessageId>) {
+        for order in orders {
+            self.open().remove(&order);
+            if let Err(error) = self.0.gateway.store.finish_relayed(order).await {
+                // The next start passes the answer on again.
+                tracing::warn!(%order, error = %explained(&error), "a relayed order is not marked as finished");
+            }
+        }
     }
 
     async fn carry(&self, bytes: Bytes) {
@@ -80,88 +134,176 @@ impl Orders {
             tracing::warn!(bytes = bytes.len(), "the platform sent a message that cannot be read");
             return;
         };
-        let count = |outcome| self.0.gateway.metrics.gateway.orders_total.with_label_values(&[outcome]).inc();
         let directory = self.0.gateway.directory.load_full();
         let Some(device) = order_device(&directory, &message) else {
-            count("device-unknown");
+            self.count("device-unknown");
             return self.refuse(&message, Rejection::OrderDeviceUnknown).await;
         };
-        match self.deliver(&message, &device.id, &bytes) {
-            Ok(exchange) => {
-                count("sent");
-                self.follow(exchange, &message).await;
-            }
-            Err(DeliverError::NotConnected) => {
-                count("device-away");
-                self.refuse(&message, Rejection::OrderDeviceAway).await;
-            }
-            // The first copy is under way, or the device is slow: the platform sends it again.
-            Err(DeliverError::AlreadyPending | DeliverError::Busy) => count("pending"),
-        }
-    }
-
-    fn deliver(
-        &self,
-        message: &Message<'_>,
-        device: &DeviceId,
-        bytes: &Bytes,
-    ) -> Result<Exchange, DeliverError> {
-        let Gateway { registry, clock, .. } = &self.0.gateway;
-        let recipient = registry.recipient(device)?;
-        let header = message.header();
-        let delivery = Delivery {
-            control_id: header.control_id().trimmed().to_vec(),
-            application: has_result(message),
-            mode: header.mode(),
-            deadline: Deadline::after(clock, ANSWER_TIMEOUT),
-            frame: [&[VT], &**bytes, &[FS, CR]].concat().into(),
-        };
-        registry.deliver(&recipient, delivery)
-    }
-
-    /// Passes on what the device answers, until nothing more is to come.
-    async fn follow(&self, mut exchange: Exchange, message: &Message<'_>) {
-        let mut limit = Duration::try_from(ANSWER_TIMEOUT).unwrap_or_default();
-        loop {
-            let answer = tokio::time::timeout(limit, exchange.answer()).await;
-            // Without an answer the platform sends the message again, or settles it.
-            let Ok(Some(answer)) = answer else { return };
-            match self.0.gateway.store.message(answer.message).await {
-                Ok(Some(stored)) => drop(self.0.answers.send(stored.raw).await),
-                Ok(None) => {}
-                Err(error) => {
-                    let error = explained(&error);
-                    tracing::error!(error, "the answer of a device cannot be read, and is not passed on");
+        let sendable = match Sendable::read(&bytes) {
+            Ok(sendable) => sendable,
+            Err(unsendable) => {
+                self.count("unsendable");
+                let error = explained(&unsendable);
+                tracing::warn!(error, "the platform sent a message that cannot be passed on");
+                if let Some(rejection) = reason(&unsendable) {
+                    self.refuse(&message, rejection).await;
                 }
-            }
-            if answer.code != Some(AcknowledgementCode::CA) || !has_result(message) {
                 return;
             }
-            limit = self.0.gateway.config.load().orders.acknowledgement_timeout;
+        };
+        match self.queue(&device, sendable).await {
+            Ok(Queued::Waits) => self.count("sent"),
+            Ok(Queued::AnsweredBefore | Queued::Full) | Err(StoreError::AlreadyWaiting(_)) => {
+                self.count("pending");
+            }
+            Ok(Queued::DeviceAway) => {
+                self.count("device-away");
+                self.refuse(&message, Rejection::OrderDeviceAway).await;
+            }
+            // Without an answer the platform sends it again.
+            Err(error) => {
+                tracing::error!(error = %explained(&error), "a message of the platform cannot be queued");
+            }
         }
+    }
+
+    /// Puts an order of the platform into the outbox. One that the device has answered before is answered
+    /// from the store: the platform did not get the answer.
+    async fn queue(&self, device: &Device, sendable: Sendable) -> Result<Queued, StoreError> {
+        let Gateway { store, registry, config, .. } = &self.0.gateway;
+        if let Some((entry, raw)) = store.latest_sent(&device.id, &sendable.control_id).await?
+            && raw == sendable.bytes
+            && let Some(answer) = entry.answer
+        {
+            self.open().insert(entry.id);
+            self.pass_on(entry.id, answer, is_last(&entry)).await;
+            return Ok(Queued::AnsweredBefore);
+        }
+        if !registry.is_connected(&device.id) || !device.receives_orders {
+            return Ok(Queued::DeviceAway);
+        }
+        if self.open().len() >= MAX_OPEN {
+            return Ok(Queued::Full);
+        }
+        let now = store.now();
+        let id = MessageId::at(now);
+        let config = config.load();
+        let platform = config.gateway.as_ref().map(|gateway| &gateway.platform);
+        let actor = platform.map_or_else(String::new, |at| format!("platform {}:{}", at.host, at.port));
+        let message = QueuedMessage {
+            id,
+            device: device.id.clone(),
+            message_type: sendable.message_type,
+            control_id: sendable.control_id,
+            expires_at: now.saturating_add(ANSWER_TIMEOUT).unwrap_or(now),
+            actor,
+            raw: sendable.bytes,
+            is_relayed: true,
+        };
+        // Before it can be answered.
+        self.open().insert(id);
+        let queued = store.queue(message).await;
+        if queued.is_err() {
+            self.open().remove(&id);
+        }
+        queued.map(|()| Queued::Waits)
+    }
+
+    /// Passes on an answer of a device. Whether the store could be read.
+    async fn pass_on(&self, order: MessageId, answer: MessageId, is_last: bool) -> bool {
+        match self.0.gateway.store.message(answer).await {
+            Ok(Some(stored)) => {
+                let reply = OrderReply { raw: stored.raw, finishes: is_last.then_some(order) };
+                // The receiver lives as long as this value.
+                let _ = self.0.answers.send(reply).await;
+                true
+            }
+            // An operator has removed it.
+            Ok(None) => true,
+            Err(error) => {
+                let error = explained(&error);
+                tracing::error!(%order, error, "the answer of a device cannot be read; will retry");
+                false
+            }
+        }
+    }
+
+    /// Reads which orders are open, and passes on what their devices have answered. Whether that could be
+    /// read. Orders that are not answered within a day are given up.
+    async fn catch_up(&self) -> bool {
+        let store = &self.0.gateway.store;
+        let Ok(orders) = store.relayed_orders().await else { return false };
+        let oldest = store.now().saturating_sub(GIVEN_UP).unwrap_or(Timestamp::UNIX_EPOCH);
+        for order in orders {
+            let Ok(entry) = store.outbox_entry(order).await else { return false };
+            let Some((entry, _)) = entry.filter(|_| order.time() >= oldest) else {
+                self.finish(vec![order]).await;
+                continue;
+            };
+            self.open().insert(order);
+            if let Some(answer) = entry.answer
+                && !self.pass_on(order, answer, is_last(&entry)).await
+            {
+                return false;
+            }
+        }
+        true
     }
 
     async fn refuse(&self, message: &Message<'_>, rejection: Rejection) {
-        tracing::warn!(
-            code = rejection.code(),
-            "a message of the platform is for no device that is connected"
-        );
-        for answer in answers(message, Reply::Refuse(rejection)) {
+        tracing::warn!(code = rejection.code(), "a message of the platform is not passed on to a device");
+        for raw in answers(message, Reply::Refuse(rejection)) {
             // The receiver lives as long as this value.
-            let _ = self.0.answers.send(answer).await;
+            let _ = self.0.answers.send(OrderReply { raw, finishes: None }).await;
         }
+    }
+
+    fn count(&self, outcome: &str) {
+        self.0.gateway.metrics.gateway.orders_total.with_label_values(&[outcome]).inc();
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeSet<MessageId>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether an accept acknowledgement is followed by a result.
-fn has_result(message: &Message<'_>) -> bool {
-    let request = AcknowledgementRequest::from_header(&message.header(), AcknowledgeAs::AsAsked);
-    request != AcknowledgementRequest::Original && request.application() != Condition::Never
+/// What became of an order of the platform.
+enum Queued {
+    Waits,
+    AnsweredBefore,
+    DeviceAway,
+    Full,
 }
 
-/// Messages of the platform that are under way to devices.
+/// Whether the device has said its last word.
+fn is_last(entry: &OutboxEntry) -> bool {
+    entry.settled.is_some()
+}
+
+/// What the platform is answered; `None` where it expects nothing, or could not read it.
+const fn reason(unsendable: &Unsendable) -> Option<Rejection> {
+    match unsendable {
+        Unsendable::NoType => Some(Rejection::NoMessageType),
+        Unsendable::ControlId => Some(Rejection::NoControlId),
+        Unsendable::Unreadable(_)
+        | Unsendable::Several
+        | Unsendable::Frame
+        | Unsendable::Ambiguous
+        | Unsendable::NoAcknowledgement => None,
+    }
+}
+
+/// Messages of the platform that are read and queued at a time.
 const MAX_ORDERS: usize = 256;
 /// Answers of devices that wait for a connection.
 const MAX_ANSWERS: usize = 1024;
 /// How long a device may take for its first answer: as long as a platform waits for it.
 const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
+/// When the answer of a device is no longer awaited.
+const GIVEN_UP: SignedDuration = SignedDuration::from_hours(24);
+/// Orders whose last answer has not arrived at the platform.
+const MAX_OPEN: usize = 10_000;
+/// How often the store is asked for them, besides the answers that come.
+const LOOK: Duration = Duration::from_hours(1);
+/// Retry delay after a store error.
+const RETRY: Duration = Duration::from_secs(1);

@@ -75,7 +75,12 @@ impl Status {
     }
 
     pub(super) fn publish(&self, backlog: ForwardBacklog, now: Timestamp, metrics: &Metrics) {
-        self.known().backlog = backlog;
+        let outage = {
+            let mut known = self.known();
+            known.backlog = backlog;
+            known.away.as_ref().map_or(0, |away| now.duration_since(away.since).as_secs())
+        };
+        metrics.gateway.outage_seconds.set(outage.max(0));
         metrics.gateway.waiting.set(i64::try_from(backlog.messages).unwrap_or(i64::MAX));
         let age = backlog.oldest.map_or(0, |oldest| now.duration_since(oldest.time()).as_secs());
         metrics.gateway.oldest_seconds.set(age.max(0));

@@ -1,6 +1,5 @@
 //! One connection to the platform, again and again.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,14 +9,15 @@ use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Gateway;
-use super::flight::{Flight, Heard, Sent};
 use super::job::Job;
 use super::orders::Orders;
+use super::passed::Passed;
 use super::platform::{SetupError, connector};
 use super::queue::Queue;
+use super::window::{Effect, Late, Outcomes, Window};
 use crate::config::{self, HostAndPort};
 use crate::hl7::AcknowledgeAs;
-use crate::interface_b::{Answer, Backoff, Client, ClientError, Incoming};
+use crate::interface_b::{Backoff, Client, ClientError, Incoming};
 use crate::model::{MessageId, explained};
 use crate::store::ForwardOutcome;
 
@@ -34,14 +34,11 @@ pub(super) struct Uplink {
 struct Session<'u> {
     uplink: &'u Uplink,
     client: Client,
-    /// Jobs whose last message waits for an acknowledgement, or for the proof that it has arrived.
-    flights: Vec<Flight>,
-    /// Jobs whose next message has the MSH-10 of one that is under way here.
-    held: VecDeque<Job>,
+    window: Window<Job>,
     /// Outcomes that are being recorded, and jobs that the platform cannot take at present.
     settling: FuturesUnordered<BoxFuture<'static, Option<Job>>>,
-    /// Messages that were sent on this connection.
-    sent: u64,
+    /// Answers to orders that were sent.
+    passed: Passed,
     answer_timeout: Duration,
 }
 
@@ -117,10 +114,9 @@ impl Uplink {
         let session = Session {
             uplink: self,
             client,
-            flights: Vec::new(),
-            held: VecDeque::new(),
+            window: Window::new(),
             settling: FuturesUnordered::new(),
-            sent: 0,
+            passed: Passed::new(self.orders.returned()),
             answer_timeout: gateway.answer_timeout,
         };
         let ended = session.run(done).await;
@@ -179,12 +175,12 @@ impl Session<'_> {
         let queue = Arc::clone(&self.uplink.queue);
         let mut next = queue.next().boxed();
         loop {
-            let has_room = self.flights.len() + self.held.len() + self.settling.len() < WINDOW;
-            let deadline = self.deadline();
+            let has_room = self.window.jobs() + self.settling.len() < WINDOW;
+            let deadline = self.window.deadline(self.answer_timeout, self.passed.oldest());
             tokio::select! {
                 biased;
                 () = done.cancelled() => return Ok(Ended::Done),
-                incoming = self.client.incoming() => self.take(incoming?)?,
+                incoming = self.client.incoming() => self.take(incoming?),
                 Some(rest) = self.settling.next(), if !self.settling.is_empty() => {
                     if let Some(job) = rest {
                         self.send(job).await?;
@@ -192,10 +188,9 @@ impl Session<'_> {
                     self.send_held().await?;
                 }
                 answer = self.uplink.orders.answer() => {
-                    if let Err(error) = self.client.post(answer.clone()).await {
-                        self.uplink.orders.return_answer(answer);
-                        return Err(error);
-                    }
+                    let raw = answer.raw.clone();
+                    self.passed.add(answer, self.window.sent(), self.uplink.gateway.clock.instant());
+                    self.client.post(raw).await?;
                 }
                 (claim, messages) = &mut next, if has_room => {
                     next = queue.next().boxed();
@@ -210,92 +205,52 @@ impl Session<'_> {
         }
     }
 
-    /// Sends the next messages of a job: those that ask for no acknowledgement, and the first that asks for
-    /// one. A message waits while another one with its MSH-10 is under way: the platform's answer to the one
-    /// must not be taken for the other's.
-    async fn send(&mut self, mut job: Job) -> Result<(), ClientError> {
+    /// Sends the next messages of a job.
+    async fn send(&mut self, job: Job) -> Result<(), ClientError> {
         let acknowledge = self.uplink.acknowledge(&job);
-        let mut sent = Vec::new();
-        while let Some(head) = job.head() {
-            let next = Sent::of(head, acknowledge);
-            let is_same = |one: &Sent| one.control_id() == next.control_id();
-            if sent.iter().chain(self.flights.iter().flat_map(|flight| &flight.sent)).any(is_same) {
-                break;
-            }
-            let Some(message) = job.take_head() else { break };
-            let is_silent = next.is_silent();
-            sent.push(next);
-            self.sent += 1;
-            let posted = self.client.post(message.raw).await;
-            if posted.is_err() || !is_silent {
-                self.fly(job, sent);
-                return posted;
-            }
-        }
-        if sent.is_empty() {
-            self.held.push_back(job);
-        } else {
-            self.fly(job, sent);
+        let now = self.uplink.gateway.clock.instant();
+        for message in self.window.send(job, acknowledge, now) {
+            self.client.post(message).await?;
         }
         Ok(())
     }
 
-    fn fly(&mut self, job: Job, sent: Vec<Sent>) {
-        let since = self.uplink.gateway.clock.instant();
-        self.flights.push(Flight { job, sent, number: self.sent, since });
-    }
-
     /// Tries again the jobs that waited for another message.
     async fn send_held(&mut self) -> Result<(), ClientError> {
-        for job in std::mem::take(&mut self.held) {
+        for job in self.window.take_held() {
             self.send(job).await?;
         }
         Ok(())
     }
 
-    fn take(&mut self, incoming: Incoming) -> Result<(), ClientError> {
+    fn take(&mut self, incoming: Incoming) {
         match incoming {
-            Incoming::Answer(answer) => self.hear(&answer),
+            Incoming::Answer(answer) => {
+                let effect = self.window.hear(&answer);
+                self.apply(effect);
+            }
             Incoming::Message(message) => self.uplink.orders.take(message),
         }
-        Ok(())
     }
 
-    fn hear(&mut self, answer: &Answer) {
-        for at in 0..self.flights.len() {
-            let Some(flight) = self.flights.get_mut(at) else { return };
-            match flight.hear(answer) {
-                Heard::Other => continue,
-                Heard::More => {}
-                Heard::Settled(outcome) => self.settle(at, Some(outcome)),
-                Heard::Later => {
-                    let Flight { job, mut sent, .. } = self.flights.remove(at);
-                    sent.pop();
-                    self.settling.push(postpone(job, Flight::outcomes(sent, None)).boxed());
+    fn apply(&mut self, effect: Effect<Job>) {
+        match effect {
+            // Repeated, or of a message that was sent on another connection: the store knows its outcome.
+            Effect::Unexpected => self.uplink.gateway.metrics.gateway.unexpected_total.inc(),
+            Effect::Nothing => {}
+            Effect::Settled(settled, number) => {
+                settled.into_iter().for_each(|(job, outcomes)| self.record(job, outcomes));
+                let finished = self.passed.proved_by(number);
+                if !finished.is_empty() {
+                    let orders = self.uplink.orders.clone();
+                    self.settling.push(async move { orders.finish(finished).await }.map(|()| None).boxed());
                 }
             }
-            return;
-        }
-        // Repeated, or of a message that was sent on another connection: the store knows its outcome.
-        self.uplink.gateway.metrics.gateway.unexpected_total.inc();
-    }
-
-    /// A message was acknowledged, so every message that was sent before it has arrived: the platform answers
-    /// in order. That settles what asks for no acknowledgement.
-    fn settle(&mut self, at: usize, outcome: Option<ForwardOutcome>) {
-        let flight = self.flights.remove(at);
-        let number = flight.number;
-        self.record(flight, outcome);
-        while let Some(silent) =
-            self.flights.iter().position(|other| !other.awaits() && other.number < number)
-        {
-            let silent = self.flights.remove(silent);
-            self.record(silent, None);
+            Effect::Postponed(job, outcomes) => self.settling.push(postpone(job, outcomes).boxed()),
         }
     }
 
-    fn record(&mut self, Flight { job, sent, .. }: Flight, last: Option<ForwardOutcome>) {
-        let outcomes: Vec<(MessageId, ForwardOutcome)> = Flight::outcomes(sent, last);
+    fn record(&mut self, job: Job, outcomes: Outcomes) {
         self.uplink.count(&outcomes);
         let settling = async move {
             job.record(outcomes).await;
@@ -304,60 +259,31 @@ impl Session<'_> {
         self.settling.push(settling.boxed());
     }
 
-    /// When something is late.
-    fn deadline(&self) -> Option<Instant> {
-        let awaited = self.flights.iter().filter(|flight| flight.awaits()).map(|flight| flight.since);
-        match awaited.min() {
-            Some(since) => Some(since + self.answer_timeout),
-            None => self.flights.iter().map(|flight| flight.since + PROOF_AFTER).min(),
-        }
-    }
-
-    /// An acknowledgement is late, or a message that asks for none has no proof of its arrival.
+    /// An acknowledgement is late, or something that asks for none has no proof of its arrival.
     fn expire(&mut self) -> Result<Option<Ended>, ClientError> {
         let now = self.uplink.gateway.clock.instant();
         let limit = self.answer_timeout;
-        let late = |flight: &Flight| flight.awaits() && flight.since + limit <= now;
-        while let Some(at) = self.flights.iter().position(late) {
-            if !self.flights.get(at).is_some_and(Flight::is_accepted) {
-                return Err(ClientError::Timeout(limit));
-            }
-            // It has arrived. To send it again would repeat it, and its result may never come.
-            self.settle(at, None);
-        }
-        let is_unproved = |flight: &Flight| !flight.awaits() && flight.since + PROOF_AFTER <= now;
-        let is_idle = !self.flights.iter().any(Flight::awaits);
-        Ok((is_idle && self.flights.iter().any(is_unproved)).then_some(Ended::Proved))
+        let settled = self.window.expire(now, limit).map_err(|Late| ClientError::Timeout(limit))?;
+        // On a new connection a result that comes late is not taken for that of another message with the same
+        // MSH-10.
+        let is_given_up = !settled.is_empty();
+        settled.into_iter().for_each(|effect| self.apply(effect));
+        let needs_end = is_given_up || self.window.needs_proof(self.passed.oldest(), now);
+        Ok(needs_end.then_some(Ended::Proved))
     }
 
     /// Closes the connection. A platform that answers close_notify has taken everything that was sent.
     async fn finish(self) -> Result<(), ClientError> {
-        let Self { uplink, client, mut flights, held, .. } = self;
-        drop(held);
+        let Self { uplink, client, window, mut passed, .. } = self;
         let finishing = tokio::time::timeout(FINISH_TIMEOUT, client.finish()).await;
         let last = finishing.unwrap_or(Err(ClientError::Timeout(FINISH_TIMEOUT)))?;
+        uplink.orders.finish(passed.proved_by(u64::MAX)).await;
         let answers = last.into_iter().filter_map(|incoming| match incoming {
             Incoming::Answer(answer) => Some(answer),
             // Its sender gets no answer, and sends it again.
             Incoming::Message(_) => None,
         });
-        let mut outcomes: Vec<Option<ForwardOutcome>> = vec![None; flights.len()];
-        for answer in answers {
-            for (flight, outcome) in flights.iter_mut().zip(&mut outcomes) {
-                match flight.hear(&answer) {
-                    Heard::Other => continue,
-                    Heard::Settled(settled) => *outcome = Some(settled),
-                    Heard::More | Heard::Later => {}
-                }
-                break;
-            }
-        }
-        for (Flight { job, mut sent, .. }, outcome) in flights.into_iter().zip(outcomes) {
-            // What asks for an acknowledgement and has none is sent again.
-            if outcome.is_none() && sent.last().is_some_and(|last| !last.is_silent()) {
-                sent.pop();
-            }
-            let settled = Flight::outcomes(sent, outcome);
+        for (job, settled) in window.finish(&answers.collect::<Vec<_>>()) {
             uplink.count(&settled);
             job.record(settled).await;
         }
@@ -366,7 +292,7 @@ impl Session<'_> {
 }
 
 /// Gives a job back after a while: the platform could not take its next message. `settled` came before it.
-async fn postpone(job: Job, settled: Vec<(MessageId, ForwardOutcome)>) -> Option<Job> {
+async fn postpone(job: Job, settled: Outcomes) -> Option<Job> {
     job.record(settled).await;
     tokio::time::sleep(POSTPONED).await;
     None
@@ -394,8 +320,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Lanes that one connection works on.
 const WINDOW: usize = 16;
-/// When a message that asks for no acknowledgement needs another proof that it has arrived.
-const PROOF_AFTER: Duration = Duration::from_secs(2);
 /// When a message is sent again that the platform could not take.
 const POSTPONED: Duration = Duration::from_secs(2);
 /// How often a gateway without a platform looks whether it has one.

@@ -48,8 +48,10 @@ pub use pending_replies::Exchange;
 #[cfg(fuzzing)]
 pub use proxy::fuzzing;
 pub use registry::{DeliverError, Delivery, Recipient, Registry, SessionInfo};
-pub use relay::Relay;
+pub use relay::{OrderAnswer, Relay};
 pub use resources::{Accepting, Shortage};
 pub use server::{Dependencies, InterfaceA};
 pub use serving::Serving;
+#[cfg(test)]
+pub(crate) use session::tests::counterpart;
 pub use unawaited::UnawaitedAnswer;

@@ -1,7 +1,7 @@
 //! Where the sessions of a gateway and its forwarder meet: which messages have come, and what the platform
 //! has answered.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +25,27 @@ struct Shared {
     /// Messages that the platform has not acknowledged.
     queued: AtomicUsize,
     is_connected: AtomicBool,
+    order_answers: Mutex<OrderAnswers>,
+    answered: Notify,
+}
+
+/// What devices have answered to orders, and the forwarder has not taken.
+#[derive(Debug, Default)]
+struct OrderAnswers {
+    waiting: VecDeque<OrderAnswer>,
+    /// Whether some had no room: the store has them.
+    is_incomplete: bool,
+}
+
+/// A device has answered an order; that is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderAnswer {
+    /// The entry of the outbox.
+    pub order: MessageId,
+    /// The message that carries the acknowledgement.
+    pub answer: MessageId,
+    /// Whether no other one is awaited.
+    pub is_last: bool,
 }
 
 type Waiting = HashMap<MessageId, Vec<oneshot::Sender<Option<Bytes>>>>;
@@ -84,6 +105,36 @@ impl Relay {
         }
     }
 
+    /// A device has answered an order, which may be one of the platform.
+    pub fn answer_order(&self, answer: OrderAnswer) {
+        let mut answers = locked(&self.0.order_answers);
+        if answers.waiting.len() < MAX_ORDER_ANSWERS {
+            answers.waiting.push_back(answer);
+        } else {
+            answers.is_incomplete = true;
+        }
+        drop(answers);
+        self.0.answered.notify_one();
+    }
+
+    /// The next answer of a device to an order. `None`: there were too many, and the store has to be asked.
+    ///
+    /// Cancel safe.
+    pub async fn order_answer(&self) -> Option<OrderAnswer> {
+        loop {
+            {
+                let mut answers = locked(&self.0.order_answers);
+                if let Some(answer) = answers.waiting.pop_front() {
+                    return Some(answer);
+                }
+                if std::mem::take(&mut answers.is_incomplete) {
+                    return None;
+                }
+            }
+            self.0.answered.notified().await;
+        }
+    }
+
     /// How many messages the platform has not acknowledged, as this process counts.
     #[must_use]
     pub fn queued(&self) -> usize {
@@ -113,6 +164,8 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Messages whose devices wait for the platform's answer.
 const MAX_AWAITED: usize = 100_000;
+/// Answers to orders that wait for the forwarder. Without a gateway nothing takes them.
+const MAX_ORDER_ANSWERS: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -133,5 +186,18 @@ mod tests {
         }
         relay.settle(message, None);
         assert_eq!(relay.queued(), 0, "never below nothing");
+    }
+
+    #[tokio::test]
+    async fn answers_to_orders_beyond_the_limit_are_left_to_the_store() {
+        let (relay, id) = (Relay::default(), MessageId::at(clock().now()));
+        let answer = OrderAnswer { order: id, answer: id, is_last: true };
+        (0..=MAX_ORDER_ANSWERS).for_each(|_| relay.answer_order(answer));
+        for _ in 0..MAX_ORDER_ANSWERS {
+            assert_eq!(relay.order_answer().await, Some(answer));
+        }
+        assert_eq!(relay.order_answer().await, None, "one had no room");
+        relay.answer_order(answer);
+        assert_eq!(relay.order_answer().await, Some(answer));
     }
 }

@@ -9,6 +9,9 @@ use super::registrar::{CounterVec, Registrar};
 pub struct Gateway {
     /// Open connections to the platform.
     pub connections: IntGauge,
+    /// How long no connection to the platform has been open, in seconds; 0 while one is, and without gateway
+    /// mode.
+    pub outage_seconds: IntGauge,
     /// Connections that could not be made, or were lost.
     pub failures_total: IntCounter,
     /// Messages that the platform has not acknowledged.
@@ -25,11 +28,12 @@ pub struct Gateway {
 
 impl Gateway {
     /// What becomes of a message of the platform.
-    const ORDERS: [&str; 4] = ["sent", "device-unknown", "device-away", "pending"];
+    const ORDERS: [&str; 5] = ["sent", "device-unknown", "device-away", "pending", "unsendable"];
 
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
             connections: r.gauge("gateway_connections", "Open connections to the platform of a gateway")?,
+            outage_seconds: r.gauge("gateway_outage_seconds", OUTAGE)?,
             failures_total: r.counter("gateway_connection_failures_total", FAILURES)?,
             waiting: r.gauge("gateway_waiting_messages", WAITING)?,
             oldest_seconds: r.gauge("gateway_oldest_message_seconds", OLDEST)?,
@@ -55,6 +59,7 @@ impl Gateway {
     }
 }
 
+const OUTAGE: &str = "How long no connection to the platform of a gateway has been open; 0 while one is";
 const FAILURES: &str = "Connections to the platform of a gateway that could not be made, or were lost";
 const WAITING: &str = "Messages that wait for the platform of a gateway";
 const OLDEST: &str = "How long the oldest message has been waiting for the platform of a gateway";

@@ -10,7 +10,7 @@ use super::verdict::{Heard, after_late_answer, awaited};
 use crate::audit::Settlement;
 use crate::config::ConfigHandle;
 use crate::hl7::{AcknowledgementCode, answers_mode};
-use crate::interface_a::{Acknowledgement, Registry, UnawaitedAnswer};
+use crate::interface_a::{Acknowledgement, OrderAnswer, Registry, UnawaitedAnswer};
 use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId, MessageId, explained};
 use crate::store::{AwaitedResult, Store, StoreError};
@@ -55,6 +55,12 @@ impl Desk {
             match self.record(subject, heard, answer, result).await {
                 Err(error) if !over.is_cancelled() => unwritten(subject.id, &error),
                 recorded => {
+                    if recorded.is_ok() {
+                        let (order, is_last) = (subject.id, heard != Heard::Accepted);
+                        let answer = OrderAnswer { order, answer: answer.message, is_last };
+                        // It may be an order of the platform of this gateway.
+                        self.registry.relay().answer_order(answer);
+                    }
                     return recorded.map(|is_new| (is_new && heard == Heard::Accepted).then_some(result));
                 }
             }

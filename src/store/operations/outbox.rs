@@ -189,6 +189,23 @@ impl Store {
         self.reader().latest_sent(device, control_id, self.now()).await
     }
 
+    /// The orders that the platform of this gateway sent, and whose last answer has not arrived there: the
+    /// oldest first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn relayed_orders(&self) -> Result<Vec<MessageId>, StoreError> {
+        self.reader().relayed_orders(self.node()).await
+    }
+
+    /// The platform of this gateway has the last answer of the device, or needs none any more.
+    ///
+    /// # Errors
+    /// When that is not durable: the answer is passed on again.
+    pub async fn finish_relayed(&self, id: MessageId) -> Result<(), StoreError> {
+        self.change_outbox(OutboxChange::Relayed { id }).await.map(drop)
+    }
+
     async fn change_outbox(&self, change: OutboxChange) -> Result<bool, StoreError> {
         Ok(matches!(self.write(Write::Outbox(change)).await?, WriteOutcome::Rows(1..)))
     }

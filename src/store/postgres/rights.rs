@@ -53,7 +53,7 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 35] = [
+pub(in crate::store) const RIGHTS: [Rights; 36] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
@@ -63,6 +63,7 @@ pub(in crate::store) const RIGHTS: [Rights; 35] = [
     always("forward", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("reconsidered", &["SELECT", "INSERT"]),
     always("outbox", &["SELECT", "INSERT", "UPDATE"]),
+    always("relayed_order", &["SELECT", "INSERT", "DELETE"]),
     always("audit", &["SELECT", "INSERT"]),
     always("audit_end", &["SELECT", "INSERT", "UPDATE"]),
     always("audit_begin", &["SELECT"]),

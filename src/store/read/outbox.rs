@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::audit::Settlement;
-use crate::model::{DeviceId, MessageId};
+use crate::model::{DeviceId, MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::outbox::{AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, WaitingMessage};
@@ -63,6 +63,14 @@ impl Reader {
         statement.push(" AND control_id = ").push_bind(control_id);
         statement.push(" AND attempts > 0 ORDER BY id DESC LIMIT 1");
         self.entry_with_bytes(statement, now).await
+    }
+
+    /// The orders that the platform of this gateway sent, and that are not answered there: the oldest first.
+    pub(in crate::store) async fn relayed_orders(
+        &self,
+        node: &NodeName,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        self.fetch(Statement::new(SELECT_RELAYED).bind(node.as_str())).await?.iter().map(message_id).collect()
     }
 
     /// The message with this control id that has no outcome in the store.
@@ -181,6 +189,8 @@ pub(in crate::store) const SELECT_FAILED: &str = "
 SELECT id, device, outcome, settled_at FROM outbox
 WHERE outcome IS NOT NULL AND settled_at >= $1 AND outcome IN ('expired', 'refused', 'unconfirmed')
 ORDER BY settled_at DESC LIMIT $2";
+
+const SELECT_RELAYED: &str = "SELECT id FROM relayed_order WHERE node = $1 ORDER BY id";
 
 const SELECT_ENTRY: &str = "
 SELECT id, queued_at, expires_at, device, message_type, control_id, actor, attempts, sent_at, acknowledgement, answer,

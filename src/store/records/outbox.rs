@@ -25,6 +25,8 @@ pub struct QueuedMessage {
     pub actor: String,
     /// The message, without the MLLP frame.
     pub raw: Bytes,
+    /// Whether the platform of this gateway sent it, and gets what the device answers.
+    pub is_relayed: bool,
 }
 
 /// The state of a message for a device.

@@ -77,6 +77,7 @@ fn order(place: &TestStore) -> QueuedMessage {
         expires_at: now + jiff::SignedDuration::from_secs(60),
         actor: "alice".to_owned(),
         raw: Bytes::from_static(b"MSH|"),
+        is_relayed: false,
     }
 }
 

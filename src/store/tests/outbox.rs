@@ -18,11 +18,27 @@ battery! {
     a_later_answer_changes_the_outcome,
     an_order_that_was_accepted_before_the_migration_is_awaited_for_a_limited_time,
     expired_and_withdrawn_messages_are_not_sent,
+    the_orders_of_a_gateways_platform_are_known_until_they_are_answered_there,
     retention_deletes_settled_messages,
     attempts_pause_ever_longer_up_to_a_minute,
     the_orders_of_a_removed_device_are_withdrawn_with_it,
     an_order_for_a_device_outside_the_directory_is_not_queued,
     what_an_earlier_version_left_for_a_removed_device_is_withdrawn_before_another_is_added,
+}
+
+async fn the_orders_of_a_gateways_platform_are_known_until_they_are_answered_there(place: TestStore) {
+    let (store, other) = (with_pumps(&place, place.open().await).await, place.open_as("other-node").await);
+    let relayed = QueuedMessage { is_relayed: true, ..order(&place, "1") };
+    let id = relayed.id;
+    store.queue(relayed.clone()).await.unwrap();
+    let again = QueuedMessage { id: order(&place, "1").id, ..relayed };
+    assert!(matches!(store.queue(again).await, Err(StoreError::AlreadyWaiting(_))));
+    store.queue(order(&place, "2")).await.unwrap();
+    assert_eq!(store.relayed_orders().await.unwrap(), [id], "of an operator is none");
+    assert!(other.relayed_orders().await.unwrap().is_empty(), "each node has its own connections");
+    store.finish_relayed(id).await.unwrap();
+    assert!(store.relayed_orders().await.unwrap().is_empty());
+    assert_eq!(waiting(&store).await.len(), 2, "the order itself stays");
 }
 
 fn order(place: &TestStore, control_id: &str) -> QueuedMessage {
@@ -35,6 +51,7 @@ fn order(place: &TestStore, control_id: &str) -> QueuedMessage {
         expires_at: now + jiff::SignedDuration::from_secs(60),
         actor: "alice".to_owned(),
         raw: Bytes::from_static(b"MSH|SECRET\r"),
+        is_relayed: false,
     }
 }
 

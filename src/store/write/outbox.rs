@@ -61,6 +61,10 @@ pub(in crate::store) enum OutboxChange {
         device: DeviceId,
         actor: String,
     },
+    /// The platform of a gateway has what the device answered, or needs no answer any more.
+    Relayed {
+        id: MessageId,
+    },
 }
 
 impl OutboxChange {
@@ -79,7 +83,10 @@ impl OutboxChange {
             Self::Claim { id, device, .. } => {
                 Some(Event::SouthboundSent { message: *id, device: device.clone() })
             }
-            Self::Release { .. } | Self::ReleaseFormer { .. } | Self::Accept { .. } => None,
+            Self::Release { .. }
+            | Self::ReleaseFormer { .. }
+            | Self::Accept { .. }
+            | Self::Relayed { .. } => None,
             Self::Settle { id, device, acknowledged, code, .. } => {
                 let basis = SettledBy::Answer { code: code.clone() };
                 settled(id, device, Settlement::answered(*acknowledged), basis)
@@ -104,7 +111,7 @@ pub(in crate::store) async fn apply(
 ) -> Result<u64, StoreError> {
     let statement_for = |sql: &str, id: &MessageId| Statement::new(sql).bind(id.as_bytes().as_slice());
     let statement = match change {
-        OutboxChange::Queue(message) => return queue(connection, at, message).await,
+        OutboxChange::Queue(message) => return queue(connection, node, at, message).await,
         OutboxChange::Claim { id, until, process, .. } => {
             statement_for(CLAIM, id).bind(at).bind(node.as_str()).bind(*until).bind(process.to_string())
         }
@@ -133,12 +140,14 @@ pub(in crate::store) async fn apply(
             statement_for(END_WAIT, id).bind(at).bind(settlement.code())
         }
         OutboxChange::Withdraw { id, .. } => statement_for(WITHDRAW, id).bind(at),
+        OutboxChange::Relayed { id } => statement_for(DELETE_RELAYED, id),
     };
     connection.execute(statement).await
 }
 
 async fn queue<C: Connection>(
     connection: &mut C,
+    node: &NodeName,
     at: Timestamp,
     message: &QueuedMessage,
 ) -> Result<u64, StoreError> {
@@ -155,6 +164,10 @@ async fn queue<C: Connection>(
     insert.push(C::LOCK_KEY).push(UNLESS_IT_WAITS);
     let rows = connection.execute(insert).await?;
     if rows > 0 {
+        if message.is_relayed {
+            let relayed = Statement::new(INSERT_RELAYED).bind(message.id.as_bytes().as_slice());
+            connection.execute(relayed.bind(node.as_str())).await?;
+        }
         return Ok(rows);
     }
     let waiting = Statement::new(FIND_WAITING).bind(device).bind(message.control_id.as_str());
@@ -198,6 +211,10 @@ INSERT INTO outbox (id, queued_at, expires_at, device, message_type, control_id,
 SELECT $1, $2, $3, device.id, $5, $6, $7, $8 FROM device WHERE device.id = $4";
 
 const UNLESS_IT_WAITS: &str = " ON CONFLICT DO NOTHING";
+
+const INSERT_RELAYED: &str = "INSERT INTO relayed_order (id, node) VALUES ($1, $2)";
+
+const DELETE_RELAYED: &str = "DELETE FROM relayed_order WHERE id = $1";
 
 const FIND_WAITING: &str =
     "UPDATE outbox SET id = id WHERE device = $1 AND control_id = $2 AND outcome IS NULL";

@@ -114,6 +114,7 @@ const EDGES: [(&str, Layer, &[&str]); 31] = [
             "model",
             "pcd",
             "revocation",
+            "southbound",
             "store",
             "tls",
         ],
@@ -311,9 +312,10 @@ fn the_table_has_no_upward_edge_and_no_unused_edge() {
                 ("contact", "liveness"),
                 ("page", "http"),
                 ("simulate", "interface_b"),
-                // A gateway joins both interfaces.
+                // A gateway joins both interfaces, and passes on orders.
                 ("gateway", "interface_a"),
                 ("gateway", "interface_b"),
+                ("gateway", "southbound"),
             ];
             let asked = *known == "revocation" || reports.contains(&(module, *known));
             let alone = matches!(layer, Layer::Flow | Layer::Adapter) && lower == layer && !asked;

@@ -1,7 +1,7 @@
 //! Orders of the platform, through the gateway to the device that they name.
 
 use super::{GATEWAY, ONE, OTHER, Scene};
-use crate::harness::{eventually, field, framed};
+use crate::harness::{Platform, Wire, eventually, field, framed};
 
 /// A PCD-03 for one device (IHE PCD TF vol. 2, 3.3).
 fn order(control_id: &str, device: &str) -> String {
@@ -16,6 +16,54 @@ fn answer(device: &str, kind: &str, control_id: &str, code: &str, own_id: &str) 
         "MSH|^~\\&|PUMP^{device}^EUI-64||PLATFORM||20260101120000+0000||{kind}|{own_id}|P|2.6\rMSA|{code}|{control_id}\r"
     );
     framed(text.as_bytes())
+}
+
+/// A device that has accepted an order of the platform, and has not reported its result.
+fn accepting(scene: &Scene) -> Wire {
+    eventually("the gateway is connected", || scene.gateway().metric("pcd_gateway_connections") == 4.0);
+    let (mut device, sent) = (scene.wire(ONE), order("ORDER-1", ONE));
+    let file = scene.upper.path().join("order.hl7");
+    std::fs::write(&file, &sent).unwrap();
+    let words = ["order", "send", "--no-wait", "--within", "2m", GATEWAY, file.to_str().unwrap()];
+    scene.platform().cli().run(&words);
+    assert_eq!(device.answer().unwrap(), sent);
+    device.write(&answer(ONE, "ACK^O15^ACK", "ORDER-1", "CA", "A-1"));
+    eventually("the platform knows that it was accepted", || {
+        scene.platform().cli().json(&["order", "list"])[0]["acknowledgement"] == "CA"
+    });
+    device
+}
+
+fn is_acknowledged(platform: &Platform) -> bool {
+    platform.cli().json(&["order", "list"])[0]["outcome"] == "acknowledged"
+}
+
+#[test]
+fn the_result_of_an_order_reaches_the_platform_after_the_gateway_was_killed() {
+    let mut scene = Scene::new();
+    drop(accepting(&scene));
+    scene.kill_gateway();
+    scene.start_gateway();
+    let mut device = scene.wire(ONE);
+    device.write(&answer(ONE, "RRG^O16^RRG_O16", "ORDER-1", "AA", "A-2"));
+    eventually("the platform has the result", || is_acknowledged(scene.platform()));
+    let kept = scene.gateway().cli().json(&["message", "list"]);
+    let result = kept.iter().find(|message| message["control-id"] == "A-2").unwrap();
+    assert!(result["rejection"].is_null(), "it was expected: {result}");
+    assert!(device.is_quiet(std::time::Duration::from_millis(300)), "an accepted order is not sent again");
+}
+
+#[test]
+fn what_a_device_answers_during_an_outage_is_passed_on_by_the_next_process() {
+    let mut scene = Scene::new();
+    let mut device = accepting(&scene);
+    scene.stop_platform();
+    device.write(&answer(ONE, "RRG^O16^RRG_O16", "ORDER-1", "AA", "A-2"));
+    eventually("the gateway has the result", || is_acknowledged(scene.gateway()));
+    scene.kill_gateway();
+    scene.start_gateway();
+    scene.start_platform();
+    eventually("the platform has the result", || is_acknowledged(scene.platform()));
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::store::MessageRecord;
 
 mod answers;
 mod costly;
+pub(crate) mod counterpart;
 mod hostile;
 mod model;
 

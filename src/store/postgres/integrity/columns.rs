@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 181] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 183] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -221,6 +221,8 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 181] = [
     ("refused", "last_at", "bigint not null"),
     ("refused", "count", "bigint not null"),
     ("refused", "facts", "text not null"),
+    ("relayed_order", "id", "bytea not null"),
+    ("relayed_order", "node", "text C not null"),
     ("seen_identity", "device", "text C not null"),
     ("seen_identity", "identity", "text C not null"),
     ("seen_identity", "messages", "bigint not null"),
@@ -236,7 +238,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 181] = [
 
 /// Table, and the definition of a check.
 #[rustfmt::skip]
-pub(in crate::store) const CHECKS: [(&str, &str); 50] = [
+pub(in crate::store) const CHECKS: [(&str, &str); 51] = [
     ("alert_report", "CHECK ((length(filler) = 32))"),
     ("alert_report", "CHECK ((length(first_message) = 16))"),
     ("alert_report", "CHECK ((length(last_message) = 16))"),
@@ -293,6 +295,7 @@ pub(in crate::store) const CHECKS: [(&str, &str); 50] = [
     ("reconsidered", "CHECK ((length(original) = 16))"),
     ("refused", "CHECK (((facts)::json IS NOT NULL))"),
     ("refused", "CHECK ((room = ANY (ARRAY['verified'::text, 'unverified'::text])))"),
+    ("relayed_order", "CHECK ((length(id) = 16))"),
     ("unfit_certificate", "CHECK ((admitted = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
     ("unfit_certificate", "CHECK ((field = ANY (ARRAY['key-usage'::text, 'extended-key-usage'::text])))"),
 ];

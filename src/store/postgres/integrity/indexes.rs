@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 29] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 30] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
@@ -48,6 +48,7 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 29] = [
     ("reconsidered", "original", ""),
     ("reconsidered", "message", ""),
     ("outbox", "id", ""),
+    ("relayed_order", "id", ""),
     ("outbox", "device, control_id", "(outcome IS NULL)"),
     ("audit", "sequence", ""),
     ("audit", "node, number", ""),

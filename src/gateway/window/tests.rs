@@ -1,0 +1,545 @@
+//! Both interfaces joined: the platform's sessions, and the gateway's windows on its connections. In any order
+//! messages of devices are sent, stored and acknowledged, orders are sent and answered, and connections are
+//! lost. Nothing is lost, repeated, or acknowledged for another (B.1, B17).
+//!
+//! `PCD_TEST_MODEL_CASES=100000 cargo test --release --lib gateway::window` is the long run.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
+use bytes::BytesMut;
+use futures_util::FutureExt as _;
+use proptest::prelude::*;
+use tokio::sync::mpsc;
+use tokio_util::codec::Decoder as _;
+
+use super::super::orders::OrderReply;
+use super::super::passed::Passed;
+use super::*;
+use crate::hl7::{AcknowledgementCode, Message};
+use crate::interface_a::Exchange;
+use crate::interface_a::counterpart::{Counterpart, PlatformOrders};
+use crate::mllp::{CR, Codec, FS, Received, VT};
+use crate::model::Clock;
+use crate::store::{MessageRecord, RecordOutcome, StoreError};
+
+const LANES: usize = 3;
+const CONNECTIONS: usize = 2;
+const NAME: &str = "00A037FFFE000001";
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// A connection takes a lane.
+    Take(u8, u8),
+    /// Bytes reach the platform, or the gateway: so many.
+    Up(u8, u8),
+    Down(u8, u8),
+    Store(u8, Fate),
+    /// The connection is lost; of what the platform has, so many messages are stored.
+    Cut(u8, u8),
+    /// The gateway closes the connection to have a proof.
+    Close(u8),
+    /// What was accepted, and not answered for long, is given up.
+    Late(u8),
+    /// The platform sends an order.
+    Order(u8),
+    /// The gateway sends an answer to an order.
+    Reply(u8),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stored,
+    Failed,
+    /// It is stored, and the platform does not know.
+    Unknown,
+}
+
+/// MSH-10, MSH-15, MSH-16.
+type Asks = (u8, &'static str, &'static str);
+
+fn asks() -> impl Strategy<Value = Asks> {
+    let modes = vec![("AL", "NE"), ("AL", "AL"), ("NE", "AL"), ("", ""), ("NE", "NE")];
+    // Few control ids, so that many are the same.
+    (0_u8..3, prop::sample::select(modes)).prop_map(|(id, (accept, application))| (id, accept, application))
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let fate = prop_oneof![6 => Just(Fate::Stored), 1 => Just(Fate::Failed), 1 => Just(Fate::Unknown)];
+    let one = any::<u8>;
+    prop_oneof![
+        6 => (one(), one()).prop_map(|(lane, on)| Step::Take(lane, on)),
+        6 => (one(), one()).prop_map(|(on, part)| Step::Up(on, part)),
+        6 => (one(), one()).prop_map(|(on, part)| Step::Down(on, part)),
+        6 => (one(), fate).prop_map(|(on, fate)| Step::Store(on, fate)),
+        1 => (one(), one()).prop_map(|(on, stored)| Step::Cut(on, stored)),
+        1 => one().prop_map(Step::Close),
+        1 => one().prop_map(Step::Late),
+        2 => one().prop_map(Step::Order),
+        3 => one().prop_map(Step::Reply),
+    ]
+}
+
+/// Messages of a lane. Dropped, it gives the lane back.
+#[derive(Debug)]
+struct Job {
+    lane: usize,
+    messages: VecDeque<WaitingForward>,
+    free: Rc<RefCell<HashSet<usize>>>,
+}
+
+impl Run for Job {
+    fn head(&self) -> Option<&WaitingForward> {
+        self.messages.front()
+    }
+
+    fn take_head(&mut self) -> Option<WaitingForward> {
+        self.messages.pop_front()
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        assert!(self.free.borrow_mut().insert(self.lane), "a lane is worked on once");
+    }
+}
+
+struct Connection {
+    window: Window<Job>,
+    passed: Passed,
+    platform: Counterpart,
+    /// Bytes on their way to the platform.
+    up: VecDeque<u8>,
+    /// Bytes on their way to the gateway.
+    down: VecDeque<u8>,
+    codec: Codec,
+    read: BytesMut,
+}
+
+/// What the platform has stored: the message, and the acknowledgement that it was given.
+#[derive(Default)]
+struct Stored(Vec<(MessageRecord, Bytes)>);
+
+impl Stored {
+    /// Stores a message once, as the store does.
+    fn record(&mut self, record: MessageRecord) -> RecordOutcome {
+        let is_accepted = record.verdict.rejection().is_none();
+        if let Some((first, acknowledgement)) = self.0.iter().find(|(first, _)| first.raw == record.raw)
+            && is_accepted
+        {
+            let (original, acknowledgement) = (first.id, acknowledgement.clone());
+            return RecordOutcome::Resend { original, acknowledgement };
+        }
+        let (id, acknowledgement) = (record.id, record.acknowledgement.clone());
+        self.0.push((record, acknowledgement));
+        RecordOutcome::Stored(id)
+    }
+
+    fn has(&self, raw: &Bytes) -> bool {
+        self.0.iter().any(|(record, _)| record.raw == *raw)
+    }
+}
+
+/// An order of the platform: it is sent again until it was accepted.
+struct Order {
+    control_id: String,
+    exchange: Option<Exchange>,
+    heard: Vec<AcknowledgementCode>,
+}
+
+struct World {
+    clock: Clock,
+    /// Every message of a lane.
+    sent: Vec<Vec<WaitingForward>>,
+    settled: HashMap<MessageId, ForwardOutcome>,
+    free: Rc<RefCell<HashSet<usize>>>,
+    connections: Vec<Option<Connection>>,
+    stored: Stored,
+    pending: PlatformOrders,
+    orders: Vec<Order>,
+    /// Orders that the device has got, and its two answers.
+    executed: HashMap<String, [Bytes; 2]>,
+    replies: (mpsc::Sender<OrderReply>, mpsc::Receiver<OrderReply>),
+    finished: HashSet<MessageId>,
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&[VT], message, &[FS, CR]].concat()
+}
+
+impl World {
+    fn new(lanes: &[Vec<Asks>]) -> Self {
+        let clock = Clock::manual("2026-01-01T12:00:00Z".parse().unwrap());
+        let message = |lane: usize, number: usize, (id, accept, application): &Asks| {
+            let raw = format!(
+                "MSH|^~\\&|LANE-{lane}||||20260101120000+0000||ORU^R01^ORU_R01|{id}|P|2.6|||{accept}|{application}\r\
+                 OBX|1|NM|1^X^MDC|1.0.0.1|{number}||||||R|||||||{NAME}^^{NAME}^EUI-64\r"
+            );
+            WaitingForward { id: MessageId::at(clock.now()), raw: raw.into() }
+        };
+        let lane = |(lane, asked): (usize, &Vec<Asks>)| -> Vec<_> {
+            asked.iter().enumerate().map(|(number, asks)| message(lane, number, asks)).collect()
+        };
+        Self {
+            sent: lanes.iter().enumerate().map(lane).collect(),
+            settled: HashMap::new(),
+            free: Rc::new(RefCell::new((0..lanes.len()).collect())),
+            connections: (0..CONNECTIONS).map(|_| None).collect(),
+            stored: Stored::default(),
+            pending: PlatformOrders::default(),
+            orders: Vec::new(),
+            executed: HashMap::new(),
+            replies: mpsc::channel(1000),
+            finished: HashSet::new(),
+            clock,
+        }
+    }
+
+    /// The connection, which is opened if there is none.
+    fn on(&mut self, number: u8) -> (usize, &mut Connection) {
+        let at = usize::from(number) % CONNECTIONS;
+        let (pending, returned) = (&self.pending, &self.replies.0);
+        let connection = self.connections[at].get_or_insert_with(|| Connection {
+            window: Window::new(),
+            passed: Passed::new(returned.clone()),
+            platform: Counterpart::new(pending),
+            up: VecDeque::new(),
+            down: VecDeque::new(),
+            codec: Codec::new(1 << 20),
+            read: BytesMut::new(),
+        });
+        (at, connection)
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Take(lane, on) => self.take(usize::from(lane) % self.sent.len(), on),
+            Step::Up(on, part) => self.up(on, usize::from(part) * 4),
+            Step::Down(on, part) => self.down(on, usize::from(part) * 4),
+            Step::Store(on, fate) => self.store(on, fate),
+            Step::Cut(on, stored) => self.cut(on, stored.into()),
+            Step::Close(on) => self.close(on),
+            Step::Late(on) => self.late(on),
+            Step::Order(on) => self.order(on),
+            Step::Reply(on) => self.reply(on),
+        }
+        self.hear_orders();
+    }
+
+    /// A connection takes what waits in a lane.
+    fn take(&mut self, lane: usize, on: u8) {
+        if !self.free.borrow_mut().remove(&lane) {
+            return;
+        }
+        let waits = |message: &&WaitingForward| !self.settled.contains_key(&message.id);
+        let messages = self.sent[lane].iter().filter(waits).cloned().collect();
+        let job = Job { lane, messages, free: Rc::clone(&self.free) };
+        self.send(on, job);
+    }
+
+    fn send(&mut self, on: u8, job: Job) {
+        let now = self.clock.instant();
+        let (_, connection) = self.on(on);
+        if job.head().is_none() {
+            return;
+        }
+        for message in connection.window.send(job, AcknowledgeAs::AsAsked, now) {
+            connection.up.extend(framed(&message));
+        }
+    }
+
+    fn up(&mut self, on: u8, count: usize) {
+        let (_, connection) = self.on(on);
+        let bytes: Vec<u8> = connection.up.drain(..count.min(connection.up.len())).collect();
+        connection.platform.receive(&bytes);
+        connection.down.extend(connection.platform.take_sent());
+    }
+
+    fn store(&mut self, on: u8, fate: Fate) {
+        let (at, connection) = self.on(on);
+        let Some(record) = connection.platform.storing().into_iter().next() else { return };
+        // A platform that loses what nobody is told about loses it: the sender accepts that.
+        let is_silent = record.acknowledgement.is_empty();
+        let fate = if is_silent { Fate::Stored } else { fate };
+        let outcome = match fate {
+            Fate::Stored => Ok(self.stored.record(record)),
+            Fate::Failed => Err(StoreError::Closed),
+            Fate::Unknown => {
+                self.stored.record(record);
+                Err(StoreError::Closed)
+            }
+        };
+        let connection = self.connections[at].as_mut().unwrap();
+        connection.platform.stored(outcome);
+        connection.down.extend(connection.platform.take_sent());
+    }
+
+    fn down(&mut self, on: u8, count: usize) {
+        let (_, connection) = self.on(on);
+        let bytes: Vec<u8> = connection.down.drain(..count.min(connection.down.len())).collect();
+        connection.read.extend_from_slice(&bytes);
+        for payload in self.frames(on) {
+            self.incoming(on, payload);
+        }
+    }
+
+    fn frames(&mut self, on: u8) -> Vec<Bytes> {
+        let (_, connection) = self.on(on);
+        let mut frames = Vec::new();
+        while let Some(received) = connection.codec.decode(&mut connection.read).unwrap() {
+            let Received::Frame(frame) = received else { panic!("{received:?}") };
+            frames.push(frame.payload);
+        }
+        frames
+    }
+
+    fn incoming(&mut self, on: u8, payload: Bytes) {
+        let is_message = Message::parse(&payload).unwrap().acknowledgement().is_none();
+        if is_message {
+            return self.execute(&payload);
+        }
+        let answer = Answer::read(payload).unwrap().unwrap();
+        let (at, connection) = self.on(on);
+        match connection.window.hear(&answer) {
+            Effect::Unexpected | Effect::Nothing => {}
+            Effect::Settled(settled, number) => self.settled(at, settled, number),
+            Effect::Postponed(_job, outcomes) => self.record(outcomes),
+        }
+        for job in self.on(on).1.window.take_held() {
+            self.send(on, job);
+        }
+    }
+
+    fn settled(&mut self, at: usize, settled: Vec<(Job, Outcomes)>, number: u64) {
+        for (job, outcomes) in settled {
+            self.record(outcomes);
+            self.send(u8::try_from(at).unwrap(), job);
+        }
+        let connection = self.connections[at].as_mut().unwrap();
+        self.finished.extend(connection.passed.proved_by(number));
+    }
+
+    /// What the gateway believes of its messages has to be true.
+    fn record(&mut self, outcomes: Outcomes) {
+        for (id, outcome) in outcomes {
+            let (lane, message) = self
+                .sent
+                .iter()
+                .enumerate()
+                .find_map(|(lane, all)| Some((lane, all.iter().find(|message| message.id == id)?)))
+                .unwrap();
+            assert!(self.stored.has(&message.raw), "settled, and the platform does not have it");
+            assert!(outcome.is_accepted, "{}", outcome.code);
+            if let Some(answer) = &outcome.answer {
+                let answer = Message::parse(answer).unwrap();
+                let receiver = answer.header().receiving_application();
+                assert_eq!(
+                    receiver.component(1).raw(),
+                    format!("LANE-{lane}").as_bytes(),
+                    "another's answer"
+                );
+            }
+            assert!(self.settled.insert(id, outcome).is_none(), "settled once");
+        }
+    }
+
+    fn cut(&mut self, on: u8, stored: usize) {
+        let at = usize::from(on) % CONNECTIONS;
+        self.hear_orders();
+        let Some(connection) = self.connections[at].take() else { return };
+        for record in connection.platform.storing().into_iter().take(stored) {
+            self.stored.record(record);
+        }
+        connection.platform.end();
+    }
+
+    /// Everything that was sent arrives, and the platform answers close_notify.
+    fn close(&mut self, on: u8) {
+        let at = usize::from(on) % CONNECTIONS;
+        if self.connections[at].is_none() {
+            return;
+        }
+        self.up(on, usize::MAX);
+        self.on(on).1.platform.peer_closed();
+        while !self.on(on).1.platform.storing().is_empty() {
+            self.store(on, Fate::Stored);
+        }
+        self.hear_orders();
+        let (_, connection) = self.on(on);
+        connection.down.extend(connection.platform.take_sent());
+        let bytes: Vec<u8> = connection.down.drain(..).collect();
+        connection.read.extend_from_slice(&bytes);
+        let frames = self.frames(on);
+        // An order that comes now is not taken.
+        let answers: Vec<_> = frames.into_iter().filter_map(|frame| Answer::read(frame).unwrap()).collect();
+        let Connection { window, mut passed, platform, .. } = self.connections[at].take().unwrap();
+        self.finished.extend(passed.proved_by(u64::MAX));
+        for (_job, outcomes) in window.finish(&answers) {
+            self.record(outcomes);
+        }
+        platform.end();
+    }
+
+    /// As an uplink does it: what was accepted is settled, and the connection is closed, so that a late answer
+    /// is not taken for that of a later message. Otherwise the connection is given up.
+    fn late(&mut self, on: u8) {
+        self.clock.advance(LIMIT);
+        let now = self.clock.instant();
+        let (at, connection) = self.on(on);
+        match connection.window.expire(now, LIMIT) {
+            Err(Late) => self.cut(on, 0),
+            Ok(effects) if effects.is_empty() => {}
+            Ok(effects) => {
+                for effect in effects {
+                    let Effect::Settled(settled, number) = effect else { panic!("{effect:?}") };
+                    self.settled(at, settled, number);
+                }
+                self.close(on);
+            }
+        }
+    }
+
+    fn order(&mut self, on: u8) {
+        let control_id = format!("ORDER-{}", self.orders.len());
+        self.orders.push(Order { control_id, exchange: None, heard: Vec::new() });
+        self.send_order(on, self.orders.len() - 1);
+    }
+
+    fn send_order(&mut self, on: u8, order: usize) {
+        let control_id = self.orders[order].control_id.clone();
+        let message = format!(
+            "MSH|^~\\&|PLATFORM||X^{NAME}^EUI-64||20260101120000+0000||RGV^O15^RGV_O15|{control_id}|P|2.6|||AL|AL\r"
+        );
+        let (_, connection) = self.on(on);
+        let exchange = connection.platform.order(&control_id, &message);
+        connection.down.extend(connection.platform.take_sent());
+        self.orders[order].exchange = exchange;
+    }
+
+    /// The platform hears what came of its orders; one that is in doubt may be sent again.
+    fn hear_orders(&mut self) {
+        let connections = self.connections.iter_mut().flatten();
+        let unawaited: Vec<_> =
+            connections.flat_map(|connection| connection.platform.take_unawaited()).collect();
+        for (control_id, code) in unawaited {
+            let order = self.orders.iter_mut().find(|order| order.control_id == control_id).unwrap();
+            order.heard.push(code.unwrap());
+        }
+        for order in &mut self.orders {
+            let Some(exchange) = &mut order.exchange else { continue };
+            while let Some(answer) = exchange.answer().now_or_never() {
+                let Some(answer) = answer else {
+                    order.exchange = None;
+                    break;
+                };
+                order.heard.push(answer.code.unwrap());
+            }
+        }
+    }
+
+    /// The gateway takes an order: its device gets it once, and answers it twice.
+    fn execute(&mut self, payload: &Bytes) {
+        let message = Message::parse(payload).unwrap();
+        let id = String::from_utf8(message.header().control_id().raw().to_vec()).unwrap();
+        let answer = |kind: &str, code: &str| -> Bytes {
+            let text = format!(
+                "MSH|^~\\&|X^{NAME}^EUI-64||||20260101120000+0000||{kind}|{code}-{id}|P|2.6\rMSA|{code}|{id}\r"
+            );
+            text.into()
+        };
+        let both = [answer("ACK", "CA"), answer("RRG^O16", "AA")];
+        let answers = self.executed.entry(id).or_insert(both);
+        let order = MessageId::at(self.clock.now());
+        let [accepted, result] = answers.clone();
+        for (raw, finishes) in [(accepted, None), (result, Some(order))] {
+            self.replies.0.try_send(OrderReply { raw, finishes }).unwrap();
+        }
+    }
+
+    fn reply(&mut self, on: u8) {
+        let Ok(reply) = self.replies.1.try_recv() else { return };
+        let now = self.clock.instant();
+        let (_, connection) = self.on(on);
+        connection.up.extend(framed(&reply.raw));
+        let after = connection.window.sent();
+        connection.passed.add(reply, after, now);
+    }
+
+    fn is_done(&self) -> bool {
+        let messages: usize = self.sent.iter().map(Vec::len).sum();
+        let is_over = |order: &Order| order.heard.contains(&AcknowledgementCode::AA);
+        self.settled.len() == messages && self.orders.iter().all(is_over)
+    }
+
+    /// Nothing fails any more, and everything comes to its end.
+    fn finish(&mut self) {
+        for round in 0_u8..200 {
+            if self.is_done() {
+                break;
+            }
+            for lane in 0..self.sent.len() {
+                self.take(lane, round);
+            }
+            for on in 0..2 {
+                self.reply(on);
+                self.up(on, usize::MAX);
+                while !self.on(on).1.platform.storing().is_empty() {
+                    self.store(on, Fate::Stored);
+                }
+                self.down(on, usize::MAX);
+                self.hear_orders();
+                for order in 0..self.orders.len() {
+                    let Order { exchange, heard, control_id } = &self.orders[order];
+                    if exchange.is_none() && heard.is_empty() && !self.pending.expects(control_id) {
+                        self.send_order(on, order);
+                    }
+                }
+                // What asks for no acknowledgement, and waits for another of its control id, needs a proof.
+                if round % 4 == 3 {
+                    self.close(on);
+                }
+            }
+        }
+        assert!(self.is_done(), "{} messages, {} orders", self.settled.len(), self.orders.len());
+    }
+}
+
+fn run(lanes: &[Vec<Asks>], steps: &[Step]) {
+    let mut world = World::new(lanes);
+    steps.iter().for_each(|step| world.step(step));
+    world.finish();
+    let kept: Vec<&Bytes> = world
+        .stored
+        .0
+        .iter()
+        .filter(|(record, _)| record.raw.starts_with(b"MSH|^~\\&|LANE"))
+        .map(|(record, _)| &record.raw)
+        .collect();
+    for lane in &world.sent {
+        let places: Vec<_> = lane
+            .iter()
+            .map(|message| {
+                let places: Vec<_> = (0..kept.len()).filter(|at| *kept[*at] == message.raw).collect();
+                assert_eq!(places.len(), 1, "stored once");
+                places[0]
+            })
+            .collect();
+        assert!(places.is_sorted(), "in the order of the lane");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(
+        std::env::var("PCD_TEST_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(256)
+    ))]
+
+    #[test]
+    fn no_order_of_events_loses_repeats_or_acknowledges_for_another(
+        lanes in prop::collection::vec(prop::collection::vec(asks(), 0..5), LANES),
+        steps in prop::collection::vec(step(), 1..120),
+    ) {
+        run(&lanes, &steps);
+    }
+}
