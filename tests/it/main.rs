@@ -42,6 +42,7 @@ mod durability;
 mod ended_identities;
 mod explained;
 mod gateway;
+mod hapi;
 mod harness;
 mod hl7_tls;
 mod hostile_chains;

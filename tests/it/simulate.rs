@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::harness::{Platform, Site, binary, establish, eventually, fixed_address, pki, wait_for};
 
 /// The folder of the PKI that all tests share.
-fn shared_pki() -> PathBuf {
+pub(crate) fn shared_pki() -> PathBuf {
     pki().certificate(Authority::RootEcc).parent().unwrap().parent().unwrap().to_owned()
 }
 
@@ -28,10 +28,10 @@ fn words(platform: &Platform, pki: &Path, more: &[&str]) -> Vec<String> {
 }
 
 /// A simulation that runs until it is stopped.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
-    fn start(site: &Site, platform: &Platform, pki: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(site: &Site, platform: &Platform, pki: &Path, more: &[&str]) -> Self {
         let child = binary()
             .args(words(platform, pki, more))
             .env("PCD_CONFIG", site.path().join("platform.toml"))
@@ -46,7 +46,7 @@ impl Running {
     }
 
     /// SIGTERM; its summary.
-    fn stop(self) -> Value {
+    pub(crate) fn stop(self) -> Value {
         self.signal();
         let (exit, summary) = self.end();
         assert_eq!(exit, Some(0), "{summary}");
@@ -69,7 +69,7 @@ impl Drop for Running {
 }
 
 /// The accepted messages of the store by transaction, as metrics name it.
-fn stored(platform: &Platform) -> BTreeMap<String, u64> {
+pub(crate) fn stored(platform: &Platform) -> BTreeMap<String, u64> {
     let rows = platform.cli().json(&["message", "list", "--limit", "100000"]);
     let mut stored = BTreeMap::new();
     for row in rows.iter().filter(|row| row["rejection"].is_null()) {
@@ -91,7 +91,7 @@ fn senders(platform: &Platform, after: &str) -> BTreeMap<String, u64> {
 }
 
 /// Messages by transaction with a positive acknowledgement.
-fn acknowledged(summary: &Value) -> BTreeMap<String, u64> {
+pub(crate) fn acknowledged(summary: &Value) -> BTreeMap<String, u64> {
     let transactions = summary["transactions"].as_object().unwrap();
     let count = |(name, counts): (&String, &Value)| (name.clone(), counts["acknowledged"].as_u64().unwrap());
     transactions.iter().map(count).filter(|(_, count)| *count > 0).collect()

@@ -2,8 +2,10 @@
 //! end, and orders in the other direction.
 
 mod answers;
+mod long_run;
 mod orders;
 mod outages;
+mod strict;
 mod tunnels;
 
 use std::collections::BTreeSet;

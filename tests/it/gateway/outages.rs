@@ -68,7 +68,7 @@ fn a_gateway_that_is_killed_loses_nothing_and_repeats_nothing() {
 }
 
 /// How often the gateway is killed, and for how long the platform is away: more in a long run.
-fn number(variable: &str, usual: u64) -> u64 {
+pub(super) fn number(variable: &str, usual: u64) -> u64 {
     std::env::var(variable).map_or(usual, |value| value.parse().expect(variable))
 }
 
