@@ -275,7 +275,7 @@ enum Queued {
     Full,
 }
 
-/// Whether the device has said its last word.
+/// Whether no other answer of the device is awaited.
 fn is_last(entry: &OutboxEntry) -> bool {
     entry.settled.is_some()
 }

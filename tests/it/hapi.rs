@@ -1,8 +1,8 @@
 //! What a program that uses HAPI (Java, 2.6) meets as a device: its rules, replayed by a raw client.
 //!
 //! Read in HAPI's sources (`ActiveInitiator`, `Receiver`): `sendAndReceive` returns the first message whose
-//! MSA-2 is its MSH-10, and gives up after 10 s; a message with an MSA-2 for which nothing waits is discarded;
-//! every other message goes to the application, whose answer is sent.
+//! MSA-2 is its MSH-10, and gives up after 10 s; a message with an MSA-2 for which nothing waits is
+//! discarded; every other message goes to the application, whose answer is sent.
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ fn hapi_that_asks_for_both_returns_ca_and_discards_aa_and_its_next_message_has_i
 }
 
 #[test]
-fn hapi_that_asks_for_nothing_waits_in_vain_and_the_message_is_stored() {
+fn hapi_that_asks_for_nothing_gets_no_answer_and_the_message_is_stored() {
     let (site, platform) = scene();
     let mut hapi = Hapi::connect(&site, &platform);
     let text = String::from_utf8(message(NAME, "1").to_vec()).unwrap().replacen("|||AL|NE|", "|||NE|NE|", 1);
@@ -132,6 +132,6 @@ fn hapi_gives_an_order_to_the_application_and_discards_a_pcd_05() {
         MSA|AA|FIRST\rOBR|1|A1|A1|196616^MDC_EVT_ALARM^MDC\r";
     send("STATUS-1", status, "2s");
     hapi.read(|hapi| hapi.discarded.len() == 1);
-    eventually("nobody answers", || outcome(0) == "expired");
+    eventually("the order is not answered", || outcome(0) == "expired");
     assert_eq!(hapi.unsolicited.len(), 1, "it never reached the application");
 }

@@ -1,8 +1,8 @@
-//! Both interfaces joined: the platform's sessions, and the gateway's windows on its connections. In any order
-//! messages of devices are sent, stored and acknowledged, orders are sent and answered, and connections are
-//! lost. Nothing is lost, repeated, or acknowledged for another (B.1, B17).
+//! Both interfaces joined: the platform's sessions, and the gateway's windows on its connections. In any
+//! order messages of devices are sent, stored and acknowledged, orders are sent and answered, and connections
+//! are lost. Nothing is lost, repeated, or acknowledged for another (B.1, B17).
 //!
-//! `PCD_TEST_MODEL_CASES=100000 cargo test --release --lib gateway::window` is the long run.
+//! `PCD_TEST_MODEL_CASES=100000 cargo test --all-features --lib gateway::window` is the long run.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -260,7 +260,7 @@ impl World {
     fn store(&mut self, on: u8, fate: Fate) {
         let (at, connection) = self.on(on);
         let Some(record) = connection.platform.storing().into_iter().next() else { return };
-        // A platform that loses what nobody is told about loses it: the sender accepts that.
+        // What asks for no acknowledgement, and is not stored, is lost: its sender accepts that.
         let is_silent = record.acknowledgement.is_empty();
         let fate = if is_silent { Fate::Stored } else { fate };
         let outcome = match fate {
@@ -382,8 +382,8 @@ impl World {
         platform.end();
     }
 
-    /// As an uplink does it: what was accepted is settled, and the connection is closed, so that a late answer
-    /// is not taken for that of a later message. Otherwise the connection is given up.
+    /// As an uplink does it: what was accepted is settled, and the connection is closed, so that a late
+    /// answer is not taken for that of a later message. Otherwise the connection is given up.
     fn late(&mut self, on: u8) {
         self.clock.advance(LIMIT);
         let now = self.clock.instant();

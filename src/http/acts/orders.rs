@@ -35,8 +35,8 @@ pub(in crate::http) struct NewMessage {
     /// How long it may be sent: `30s`, `5m`.
     #[serde(default = "half_a_minute")]
     within: String,
-    /// For a PCD-05 whose MSA-2 is empty: the id of a message that reported the alert. MSA-2 becomes the control
-    /// id that reported the alert first.
+    /// For a PCD-05 whose MSA-2 is empty: the id of a message that reported the alert. MSA-2 becomes the
+    /// control id that reported the alert first.
     alert: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! A gateway under the load of `simulate`, which is killed and cut off again and again.
 //!
-//! `PCD_GATEWAY_KILLS=10 PCD_GATEWAY_OUTAGE_SECONDS=60 PCD_GATEWAY_DEVICES=20` makes it long: ten kills, three
-//! outages of a minute.
+//! `PCD_GATEWAY_KILLS=10 PCD_GATEWAY_OUTAGE_SECONDS=60 PCD_GATEWAY_DEVICES=20` makes it long: ten kills,
+//! three outages of a minute.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
