@@ -1,6 +1,6 @@
 //! The connections of devices.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -64,14 +64,16 @@ impl Activity {
     }
 }
 
-/// The devices that were connected since the start.
+/// The devices that were connected since the start. In boxes: a table has up to twice as many places as
+/// entries.
 #[derive(Debug, Default)]
-pub(super) struct Devices(HashMap<DeviceId, Entry>);
+pub(super) struct Devices(HashMap<DeviceId, Box<Entry>>);
 
 #[derive(Debug)]
 struct Entry {
     shown: Connected,
-    sessions: BTreeMap<SessionId, Arc<Activity>>,
+    /// As a rule one.
+    sessions: Vec<(SessionId, Arc<Activity>)>,
     disconnected_at: Option<Timestamp>,
     /// Why the last session ended; empty while one is open.
     ended_why: &'static str,
@@ -85,20 +87,22 @@ struct Entry {
 impl Devices {
     pub(super) fn connect(&mut self, shown: Connected) -> Arc<Activity> {
         let (activity, session) = (Arc::<Activity>::default(), shown.session);
-        let entry = self.0.entry(shown.device.clone()).or_insert_with(|| Entry {
-            shown: shown.clone(),
-            sessions: BTreeMap::new(),
-            disconnected_at: None,
-            ended_why: "",
-            stored: Stored::default(),
-            messages: 0,
-            is_changed: true,
-            written: None,
+        let entry = self.0.entry(shown.device.clone()).or_insert_with(|| {
+            Box::new(Entry {
+                shown: shown.clone(),
+                sessions: Vec::with_capacity(1),
+                disconnected_at: None,
+                ended_why: "",
+                stored: Stored::default(),
+                messages: 0,
+                is_changed: true,
+                written: None,
+            })
         });
         entry.shown = shown;
         entry.ended_why = "";
         entry.is_changed = true;
-        entry.sessions.insert(session, Arc::clone(&activity));
+        entry.sessions.push((session, Arc::clone(&activity)));
         activity
     }
 
@@ -110,7 +114,8 @@ impl Devices {
         why: &'static str,
     ) {
         let Some(entry) = self.0.get_mut(device) else { return };
-        if let Some(activity) = entry.sessions.remove(&session) {
+        if let Some(place) = entry.sessions.iter().position(|(id, _)| *id == session) {
+            let (_, activity) = entry.sessions.swap_remove(place);
             entry.add(&activity);
         }
         entry.disconnected_at = Some(at);
@@ -168,7 +173,7 @@ impl Devices {
 
 impl Entry {
     fn harvest(&mut self) {
-        let all: Vec<_> = self.sessions.values().map(Arc::clone).collect();
+        let all: Vec<_> = self.sessions.iter().map(|(_, activity)| Arc::clone(activity)).collect();
         all.iter().for_each(|activity| self.add(activity));
     }
 

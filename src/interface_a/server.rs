@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -64,7 +65,7 @@ pub struct Dependencies {
 }
 
 /// Serves devices.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct InterfaceA {
     directory: DirectoryHandle,
     revocation: Engine,
@@ -78,6 +79,18 @@ pub struct InterfaceA {
     pub(super) refusal_log: Arc<RefusalLog>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) accepting: Accepting,
+}
+
+/// A session that has begun and does not run yet.
+struct OpenSession {
+    id: SessionId,
+    device: DeviceId,
+    opened: Now,
+    opening: Arc<Opening>,
+    share: Arc<DeviceShare>,
+    /// Its fields are in each line of the log.
+    span: tracing::Span,
+    connection: Box<Connection<SecuredStream>>,
 }
 
 impl InterfaceA {
@@ -124,33 +137,47 @@ impl InterfaceA {
     }
 
     /// Serves one connection from its first byte to its last. A panic ends this connection and no other.
-    pub(super) async fn serve(self, tcp: TcpStream, address: SocketAddr) {
-        let metrics = self.services.metrics.clone();
-        if AssertUnwindSafe(self.connection(tcp, address)).catch_unwind().await.is_err() {
-            metrics.panics_total.inc();
+    ///
+    /// Most connections wait most of the time, so the memory of this future counts: what happens before and
+    /// after that is in boxes.
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        tcp: TcpStream,
+        address: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let connection = async {
+            if let Some(session) = Box::pin(self.open(tcp, address)).await {
+                self.run(session).await;
+            }
+        };
+        if AssertUnwindSafe(connection).catch_unwind().await.is_err() {
+            self.services.metrics.panics_total.inc();
             tracing::error!(peer = %address, "internal fault; the connection is closed");
         }
+        drop(permit);
     }
 
-    async fn connection(self, tcp: TcpStream, address: SocketAddr) {
+    /// Performs the handshake, and opens a session for a peer that is admitted.
+    async fn open(&self, tcp: TcpStream, address: SocketAddr) -> Option<Box<OpenSession>> {
         let (origin, outcome) = tokio::select! {
             biased;
             // A peer whose handshake is cut short by a shutdown has sent nothing yet.
-            () = self.services.drain.cancelled() => return,
-            // In a box, so that its memory is free during the session.
+            () = self.services.drain.cancelled() => return None,
             ended = Box::pin(self.handshakes.perform(tcp, address)) => ended,
         };
         let is_health_check = origin.is_probe || self.is_health_check(origin.address);
         match outcome {
-            Outcome::Secured(secured) => self.session(secured).await,
+            Outcome::Secured(secured) => return self.open_session(secured).await,
             Outcome::Refused(refused) if refused.certificate.is_none() && is_health_check => {
                 self.count_unrecorded("health-check");
             }
-            Outcome::Refused(refused) => Box::pin(self.refuse(origin, refused)).await,
+            Outcome::Refused(refused) => self.refuse(origin, refused).await,
             Outcome::Silent if is_health_check => self.count_unrecorded("health-check"),
             Outcome::Silent => self.count_unrecorded("silent"),
             Outcome::Ended => {}
         }
+        None
     }
 
     fn is_health_check(&self, address: SocketAddr) -> bool {
@@ -162,15 +189,18 @@ impl InterfaceA {
         self.services.metrics.unrecorded_connections_total.with_label_values(&[reason]).inc();
     }
 
-    async fn session(self, secured: Box<Secured>) {
+    async fn open_session(&self, secured: Box<Secured>) -> Option<Box<OpenSession>> {
         let (stream, peer) = secured.into_parts();
-        let now = self.services.now();
-        let id = SessionId::at(now.wall);
+        let opened = self.services.now();
+        let id = SessionId::at(opened.wall);
         let device = peer.device().id.clone();
         let share = self.device_limits.share(&device);
-        let channels = match self.register(id, &peer, &share, now) {
+        let channels = match self.register(id, &peer, &share, opened) {
             Ok(channels) => channels,
-            Err(refusal) => return Box::pin(self.refuse_registration(stream, &peer, refusal)).await,
+            Err(refusal) => {
+                self.refuse_registration(stream, &peer, refusal).await;
+                return None;
+            }
         };
         let metrics = &self.services.metrics;
         let result = if peer.is_resumed() { "resumed" } else { "accepted" };
@@ -179,7 +209,7 @@ impl InterfaceA {
         // At the level of errors, so that every line of the session has the fields of the span, whatever the
         // level.
         let span = tracing::error_span!("session", session = %id, %device, peer = %peer.address());
-        let due = share.take_session_row(now.instant, self.config.load().audit.refusal_interval);
+        let due = share.take_session_row(opened.instant, self.config.load().audit.refusal_interval);
         let opening = Arc::new(Opening::new(id, &peer, due));
         let context = Context {
             config: Arc::clone(&self.config),
@@ -190,12 +220,11 @@ impl InterfaceA {
             share: Arc::clone(&share),
         };
         let limits = self.config.load().messages.clone();
-        Box::pin(share.resume_rejections(&device, &self.services.store, &limits, now.wall)).await;
-        let activity = self.services.contacts.connected(connected(id, &peer, now.wall));
-        let session = Session::open(peer, id, context, now);
+        share.resume_rejections(&device, &self.services.store, &limits, opened.wall).await;
+        let activity = self.services.contacts.connected(connected(id, &peer, opened.wall));
         let connection = Box::new(Connection {
             stream,
-            session,
+            session: Session::open(peer, id, context, opened),
             services: Arc::clone(&self.services),
             channels,
             opening: Arc::clone(&opening),
@@ -203,9 +232,16 @@ impl InterfaceA {
             share: Arc::clone(&share),
             large_turn: None,
             relays: Relays::default(),
-            frame: self.frame_memory.share(id, device.clone(), now.instant),
+            frame: self.frame_memory.share(id, device.clone(), opened.instant),
             write_timeout: WRITE_TIMEOUT,
         });
+        Some(Box::new(OpenSession { id, device, opened, opening, share, span, connection }))
+    }
+
+    /// Runs a session to its end.
+    async fn run(&self, session: Box<OpenSession>) {
+        let OpenSession { id, device, opened, opening, share, span, connection } = *session;
+        let metrics = &self.services.metrics;
         metrics.connections_active.inc();
         let run = connection.run().instrument(span.clone());
         let ended = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| {
@@ -219,7 +255,7 @@ impl InterfaceA {
         metrics.connections_total.with_label_values(&[ended.reason.code()]).inc();
         metrics.operation.sessions_ended_total.with_label_values(&[ended.reason.code()]).inc();
         let row = audit::Event::SessionEnded { session: id, device, why: ended.reason };
-        self.record_end(&opening, &share, ended, row, now).instrument(span).await;
+        Box::pin(self.record_end(&opening, &share, ended, row, opened)).instrument(span).await;
     }
 
     /// Records the end of a session, or counts the session.
@@ -265,7 +301,7 @@ impl InterfaceA {
     }
 
     /// Closes a connection whose peer lost its right to connect during the handshake.
-    async fn refuse_registration(self, mut stream: SecuredStream, peer: &Peer, refusal: Refusal) {
+    async fn refuse_registration(&self, mut stream: SecuredStream, peer: &Peer, refusal: Refusal) {
         let refused = HandshakeError {
             refusal,
             certificate: Some(Box::new(peer.certificate().clone())),
@@ -310,7 +346,7 @@ impl InterfaceA {
         }
     }
 
-    async fn refuse(self, origin: Origin, refused: HandshakeError) {
+    async fn refuse(&self, origin: Origin, refused: HandshakeError) {
         let address = origin.address;
         let metrics = &self.services.metrics;
         metrics.handshakes_total.with_label_values(&["refused", refused.refusal.code()]).inc();

@@ -23,7 +23,7 @@ use crate::model::BindError;
 pub struct Serving {
     listeners: Vec<(Listener, AcceptQueries)>,
     accept_check: AcceptCheck,
-    interface: InterfaceA,
+    interface: Arc<InterfaceA>,
 }
 
 impl InterfaceA {
@@ -48,7 +48,7 @@ impl InterfaceA {
             Ok((listener, accept_check.add()))
         };
         let listeners = addresses.into_iter().map(listen).collect::<Result<_, _>>()?;
-        Ok(Serving { listeners, accept_check, interface: self })
+        Ok(Serving { listeners, accept_check, interface: Arc::new(self) })
     }
 }
 
@@ -93,10 +93,10 @@ impl Serving {
         let drain = self.interface.services.drain.clone();
         let mut accepting = tokio::task::JoinSet::new();
         for (listener, queries) in self.listeners {
-            accepting.spawn(accept(listener, queries, self.interface.clone()));
+            accepting.spawn(accept(listener, queries, Arc::clone(&self.interface)));
         }
-        accepting.spawn(report_refusals(self.interface.clone(), drain.clone()));
-        accepting.spawn(report_rejections(self.interface.clone()));
+        accepting.spawn(report_refusals(Arc::clone(&self.interface), drain.clone()));
+        accepting.spawn(report_rejections(Arc::clone(&self.interface)));
         accepting.spawn(watch_memory(
             self.interface.accepting.clone(),
             Arc::clone(&self.interface.config),
@@ -124,7 +124,7 @@ impl Serving {
 async fn accept(
     listener: Listener,
     mut queries: AcceptQueries,
-    interface: InterfaceA,
+    interface: Arc<InterfaceA>,
 ) -> std::io::Result<()> {
     // It may have a connection already when a query comes, so it is not dropped for one.
     let mut upcoming = pin!(next(&listener, &interface));
@@ -141,11 +141,7 @@ async fn accept(
             // Without a permit the next peer would wait until a connection ends.
             interface.handshakes.make_room();
         }
-        let serve = interface.clone().serve(tcp, address);
-        interface.connections.spawn(async move {
-            serve.await;
-            drop(permit);
-        });
+        interface.connections.spawn(Arc::clone(&interface).serve(tcp, address, permit));
     }
 }
 
@@ -159,7 +155,7 @@ async fn next(
     Ok((stream, peer, permit))
 }
 
-async fn report_rejections(interface: InterfaceA) -> std::io::Result<()> {
+async fn report_rejections(interface: Arc<InterfaceA>) -> std::io::Result<()> {
     let mut ticks = tokio::time::interval(REJECTIONS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -171,7 +167,7 @@ async fn report_rejections(interface: InterfaceA) -> std::io::Result<()> {
 }
 
 /// Logs and records the counts of repeated refusals and sessions.
-async fn report_refusals(interface: InterfaceA, drain: CancellationToken) -> std::io::Result<()> {
+async fn report_refusals(interface: Arc<InterfaceA>, drain: CancellationToken) -> std::io::Result<()> {
     let mut ticks = tokio::time::interval(REFUSAL_REPORT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

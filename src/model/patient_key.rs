@@ -1,6 +1,7 @@
 //! The key under which a patient is named where the patient must not be shown.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -10,9 +11,11 @@ use super::search_key::{SearchKey, Searched};
 
 /// The key of the digits that stand for a patient's name or number. Without it they cannot be found by trying
 /// all numbers of a hospital. All nodes of a store have the same one.
+///
+/// Clones share it: the state of an HMAC takes a kilobyte, and each session has the key.
 #[derive(Clone)]
 pub struct PatientKey {
-    key: Option<hmac::Key>,
+    key: Option<Arc<hmac::Key>>,
     /// Whether another process finds by it what this one has stored.
     is_stored: bool,
 }
@@ -21,13 +24,13 @@ impl PatientKey {
     /// The key with these bytes, which are stored.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
-        Self { key: Some(hmac::Key::new(hmac::HMAC_SHA256, secret)), is_stored: true }
+        Self { key: Some(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret))), is_stored: true }
     }
 
     /// A key of this process alone, for what is not stored.
     #[must_use]
     pub fn random() -> Self {
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok().map(Arc::new);
         Self { key, is_stored: false }
     }
 

@@ -25,7 +25,7 @@ pub(super) use self::recording::Relays;
 use self::recording::{Recording, record_message, wait_for_platform};
 pub(super) use self::services::Services;
 use self::services::StoreResult;
-use self::writes::writes;
+use self::writes::Writing;
 use super::device_limits::DeviceShare;
 use super::frame_memory::{FrameShare, SMALL_FRAME};
 use super::inbound::is_large;
@@ -36,7 +36,7 @@ use super::unawaited::UnawaitedAnswer;
 use crate::audit::{self, SessionEnd};
 use crate::contact::Activity;
 use crate::mllp::BrokenReason;
-use crate::model::beside_tasks;
+use crate::model::{Refusal, beside_tasks};
 
 /// Drives one session until it ends.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ enum Event {
     StoreResult(StoreResult),
     Deliver(Outgoing),
     Relayed(Ticket, PlatformWord),
-    Withdrawn,
+    Withdrawn(Refusal),
     Drain,
     FrameRefused,
     Deadline,
@@ -106,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
             if let Some(bytes) = self.session.waiting_large_message() {
-                self.evaluate_large(bytes, &mut tasks).await;
+                Box::pin(self.evaluate_large(bytes, &mut tasks)).await;
             } else if self.session.has_more() {
                 tokio::task::yield_now().await;
                 self.session.evaluate(self.services.now());
@@ -119,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         if takes_bytes {
-            close(&mut self.stream).await;
+            Box::pin(close(&mut self.stream)).await;
         }
         // An answer of the device to an order counts when it is durable, also after the end of the session.
         // A frame that was cut off is stored.
@@ -173,11 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Event::StoreResult(StoreResult::Audited | StoreResult::PassedOn) => {}
             Event::Relayed(ticket, word) => self.session.relayed(ticket, word, now),
             Event::Deliver(outgoing) => self.session.deliver(outgoing, now),
-            Event::Withdrawn => {
-                if let Some(refusal) = *self.channels.withdrawn.borrow_and_update() {
-                    self.session.withdraw(refusal);
-                }
-            }
+            Event::Withdrawn(refusal) => self.session.withdraw(refusal),
             Event::Drain => self.session.shut_down(now),
             Event::FrameRefused => self.session.refuse_frame(now),
             Event::Deadline => self.session.expired(now),
@@ -223,14 +219,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     let turn = self.large_turn.take_if(|_| is_large(record.raw.len()));
                     let services = Arc::clone(&self.services);
                     let activity = Arc::clone(&self.activity);
-                    let recording = Recording { ticket, record, sign, is_relayed };
-                    let recorded = record_message(services, activity, recording);
-                    let record = async move {
-                        let result = recorded.await;
-                        drop(turn);
-                        result
-                    };
-                    tasks.push(record.boxed());
+                    let recording = Recording { ticket, record, sign, is_relayed, turn };
+                    tasks.push(record_message(services, activity, recording));
                 }
                 Effect::PassOn(answer) => self.pass_on(answer, tasks),
                 Effect::Audit(event) => self.record_event(event, tasks),
@@ -283,30 +273,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn write(&mut self, out: &[Bytes]) -> io::Result<()> {
-        let writes = writes(out);
-        if writes.is_empty() {
-            return Ok(());
+        let mut writing = Writing::new(out);
+        // As a rule the socket takes everything at once.
+        match poll_fn(|cx| Poll::Ready(writing.poll(&mut self.stream, cx))).await {
+            Poll::Ready(written) => written,
+            Poll::Pending => Box::pin(self.write_slowly(writing)).await,
         }
-        let writing = async {
-            for write in &writes {
-                self.stream.write_all(write).await?;
-            }
-            self.stream.flush().await
-        };
-        let (withdrawn, drain) = (&mut self.channels.withdrawn, &self.services.drain);
-        // A peer that takes no bytes must neither keep a session that it has lost the right to, nor delay a
-        // shutdown.
+    }
+
+    /// Writes to a peer that takes no bytes at present.
+    async fn write_slowly(&mut self, mut writing: Writing) -> io::Result<()> {
+        let (inbox, drain) = (&self.channels.inbox, &self.services.drain);
+        let written = poll_fn(|cx| writing.poll(&mut self.stream, cx));
+        // Such a peer must neither keep a session that it has lost the right to, nor delay a shutdown.
         let cut_short = async {
             tokio::select! {
-                _ = withdrawn.wait_for(Option::is_some) => {}
+                () = inbox.is_withdrawn() => {}
                 () = drain.cancelled() => {}
             }
             tokio::time::sleep(CLOSE_TIMEOUT).await;
         };
         tokio::select! {
-            // As a rule the socket takes everything at once.
             biased;
-            written = tokio::time::timeout(self.write_timeout, writing) => {
+            written = tokio::time::timeout(self.write_timeout, written) => {
                 written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             }
             () = cut_short => Err(io::ErrorKind::TimedOut.into()),
@@ -315,7 +304,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Why the session of a peer that takes no more bytes is over.
     fn lost(&self) -> SessionEnd {
-        match *self.channels.withdrawn.borrow() {
+        match self.channels.inbox.withdrawn() {
             Some(refusal) => SessionEnd::Withdrawn(refusal),
             None if self.services.drain.is_cancelled() => SessionEnd::Shutdown,
             None => SessionEnd::ConnectionLost,
@@ -339,6 +328,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let draining = self.session.is_draining();
         let shutting_down = self.session.is_shutting_down();
         let mut deadline = self.session.deadline();
+        if tasks.is_empty() {
+            self.session.release_memory();
+        }
         if reads && self.session.frame_bytes() > 0 {
             // Between frames, a session needs no space.
             self.session.grow_buffer();
@@ -351,13 +343,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // largest frame.
         tokio::select! {
             biased;
-            Ok(()) = self.channels.withdrawn.changed(), if !draining => Event::Withdrawn,
+            refusal = self.channels.inbox.withdrawal(), if !draining => Event::Withdrawn(refusal),
             () = drained, if !draining && !shutting_down => Event::Drain,
             () = async { tokio::time::sleep(ANSWER_POLL).await }, if shutting_down => Event::Drain,
             Some(result) = tasks.next(), if !tasks.is_empty() => Event::StoreResult(result),
             Some((ticket, word)) = self.relays.next(), if !self.relays.is_empty() => Event::Relayed(ticket, word),
             () = self.frame.refused(), if !draining => Event::FrameRefused,
-            Some(outgoing) = self.channels.deliveries.recv(), if !draining => Event::Deliver(outgoing),
+            outgoing = self.channels.inbox.delivery(), if !draining => Event::Deliver(outgoing),
             read = read(&mut self.stream, self.session.buffer()), if reads => Event::Read(read),
             () = at(alarm, deadline), if deadline.is_some() => Event::Deadline,
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::services::{Services, StoreResult};
 use crate::contact::Activity;
@@ -23,12 +24,14 @@ pub(super) struct Recording {
     pub(super) sign: SignOfLife,
     /// Whether the device waits for what the platform answers.
     pub(super) is_relayed: bool,
+    /// The turn of the device, if the message is large; released when the message is stored.
+    pub(super) turn: Option<OwnedSemaphorePermit>,
 }
 
 pub(super) fn record_message(
     services: Arc<Services>,
     activity: Arc<Activity>,
-    Recording { ticket, record, sign, is_relayed }: Recording,
+    Recording { ticket, record, sign, is_relayed, turn }: Recording,
 ) -> BoxFuture<'static, StoreResult> {
     async move {
         let began = services.clock.instant();
@@ -57,6 +60,7 @@ pub(super) fn record_message(
             _ => answer = None,
         }
         services.observe("stored", began);
+        drop(turn);
         StoreResult::Recorded(ticket, outcome, answer)
     }
     .boxed()

@@ -1,42 +1,79 @@
 //! What leaves in one TLS record.
 
-use bytes::Bytes;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::AsyncWrite;
 
 use crate::mllp::{CR, FS, VT};
+
+/// What is being written, and has to be flushed.
+#[derive(Debug)]
+pub(super) struct Writing {
+    /// The rest of it, the next write last.
+    writes: Vec<Bytes>,
+    is_flushed: bool,
+}
+
+impl Writing {
+    pub(super) fn new(out: &[Bytes]) -> Self {
+        let mut writes = writes(out);
+        writes.reverse();
+        Self { is_flushed: writes.is_empty(), writes }
+    }
+
+    /// Writes on. Ready when everything is written and flushed.
+    pub(super) fn poll<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while let Some(next) = self.writes.last_mut() {
+            if next.is_empty() {
+                self.writes.pop();
+                continue;
+            }
+            match ready!(Pin::new(&mut *stream).poll_write(cx, next))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => next.advance(written),
+            }
+        }
+        if !self.is_flushed {
+            ready!(Pin::new(stream).poll_flush(cx))?;
+            self.is_flushed = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
 
 /// Joins what is to be sent into writes, each of which becomes a TLS record of its own: several clients read
 /// one frame of a record and lose the next. So the two acknowledgements of one message (HL7 2.6
 /// ch. 2, 2.9.3.2) leave in two records. Frames that belong to different messages may share one.
-pub(super) fn writes(out: &[Bytes]) -> Vec<Bytes> {
-    let frames = out.iter().flat_map(|frames| frames_of(frames).into_iter().enumerate());
-    let mut writes: Vec<Vec<Bytes>> = Vec::new();
-    for (place, frame) in frames {
-        match writes.last_mut().filter(|_| place == 0) {
-            Some(write) => write.push(frame),
-            None => writes.push(vec![frame]),
+fn writes(out: &[Bytes]) -> Vec<Bytes> {
+    let all = match out {
+        [] => return Vec::new(),
+        [one] => one.clone(),
+        several => several.concat().into(),
+    };
+    let (mut writes, mut begin, mut answered) = (Vec::with_capacity(1), 0, 0);
+    for answer in out {
+        // No frame contains the bytes that end one.
+        for boundary in memchr::memmem::find_iter(answer, &FRAME_BOUNDARY) {
+            let end = answered + boundary + FRAME_END;
+            writes.push(all.slice(std::mem::replace(&mut begin, end)..end));
         }
+        answered += answer.len();
     }
+    writes.push(all.slice(begin..));
     writes
-        .iter()
-        .map(|frames| if let [one] = &**frames { one.clone() } else { frames.concat().into() })
-        .collect()
-}
-
-/// The frames of one answer. No frame contains the bytes that end one.
-fn frames_of(answer: &Bytes) -> Vec<Bytes> {
-    let mut ends: Vec<usize> = answer
-        .windows(FRAME_BOUNDARY.len())
-        .enumerate()
-        .filter(|(_, bytes)| *bytes == FRAME_BOUNDARY)
-        .map(|(at, _)| at + 2)
-        .collect();
-    ends.push(answer.len());
-    let mut begin = 0;
-    ends.into_iter().map(|end| answer.slice(std::mem::replace(&mut begin, end)..end)).collect()
 }
 
 /// The end of a frame and the beginning of the next one.
 const FRAME_BOUNDARY: [u8; 3] = [FS, CR, VT];
+/// Its bytes that belong to the first one.
+const FRAME_END: usize = 2;
 
 #[cfg(test)]
 mod tests {

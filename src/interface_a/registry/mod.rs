@@ -1,14 +1,17 @@
 //! The open sessions.
 
-use std::collections::{BTreeSet, HashMap};
+mod inbox;
+
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::Semaphore;
 
+use self::inbox::Inbox;
 use super::order_habits::Habit;
 use super::pending_replies::{Exchange, PendingReplies};
 use super::relay::Relay;
@@ -78,7 +81,7 @@ pub struct Delivery {
 pub struct Recipient {
     device: DeviceId,
     session: SessionId,
-    deliveries: mpsc::Sender<Outgoing>,
+    inbox: Arc<Inbox>,
 }
 
 /// A message for a device, on its way into the session.
@@ -94,9 +97,7 @@ pub(super) struct Outgoing {
 /// What a session receives from the registry.
 #[derive(Debug)]
 pub(super) struct Channels {
-    pub(super) deliveries: mpsc::Receiver<Outgoing>,
-    pub(super) withdrawn: watch::Receiver<Option<Refusal>>,
-    idle_since: IdleSince,
+    pub(super) inbox: Arc<Inbox>,
     pub(super) unawaited: Unawaited,
     /// How many unawaited answers of the session may wait for the dispatcher.
     pub(super) unawaited_permits: Arc<Semaphore>,
@@ -110,56 +111,47 @@ pub(super) struct SessionLimit {
     pub(super) now: Instant,
 }
 
-/// Since when a session has been idle; `None` while it is busy.
-type IdleSince = Arc<Mutex<Option<Instant>>>;
-
 #[derive(Debug, Default)]
 struct Sessions {
-    by_id: HashMap<SessionId, Entry>,
-    by_device: HashMap<DeviceId, BTreeSet<SessionId>>,
+    /// In boxes: a table has up to twice as many places as entries.
+    by_id: HashMap<SessionId, Box<Entry>>,
+    /// The oldest first.
+    by_device: HashMap<DeviceId, Vec<SessionId>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     info: SessionInfo,
     path: Arc<[IssuedCertificate]>,
-    deliveries: mpsc::Sender<Outgoing>,
-    withdrawn: watch::Sender<Option<Refusal>>,
+    inbox: Arc<Inbox>,
     opened: Instant,
-    idle_since: IdleSince,
 }
 
 impl Entry {
     /// Whether the device has sent something since then.
     fn is_heard_since(&self, time: Instant) -> bool {
-        self.idle_since().is_none_or(|since| since > time)
-    }
-
-    fn idle_since(&self) -> Option<Instant> {
-        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inbox.idle_since().is_none_or(|since| since > time)
     }
 
     /// Whether the session has not been asked to end.
     fn stays(&self) -> bool {
-        self.withdrawn.borrow().is_none()
-    }
-
-    fn withdraw(&self, refusal: Refusal) {
-        // The session may have ended in this moment.
-        let _ = self.withdrawn.send(Some(refusal));
+        self.inbox.withdrawn().is_none()
     }
 }
 
 impl Sessions {
-    fn insert(&mut self, entry: Entry) {
-        self.by_device.entry(entry.info.device.clone()).or_default().insert(entry.info.id);
-        self.by_id.insert(entry.info.id, entry);
+    fn insert(&mut self, entry: Box<Entry>) {
+        let id = entry.info.id;
+        let sessions =
+            self.by_device.entry(entry.info.device.clone()).or_insert_with(|| Vec::with_capacity(1));
+        sessions.insert(sessions.partition_point(|earlier| *earlier < id), id);
+        self.by_id.insert(id, entry);
     }
 
     fn remove(&mut self, id: SessionId) {
         let Some(entry) = self.by_id.remove(&id) else { return };
         if let Some(sessions) = self.by_device.get_mut(&entry.info.device) {
-            sessions.remove(&id);
+            sessions.retain(|session| *session != id);
             if sessions.is_empty() {
                 self.by_device.remove(&entry.info.device);
             }
@@ -169,7 +161,7 @@ impl Sessions {
     /// The sessions of a device, the oldest first.
     fn of_device(&self, device: &DeviceId) -> impl DoubleEndedIterator<Item = &Entry> {
         let ids = self.by_device.get(device).into_iter().flatten();
-        ids.filter_map(|id| self.by_id.get(id))
+        ids.filter_map(|id| self.by_id.get(id).map(|entry| &**entry))
     }
 
     /// Makes room for one more session of the device: the one that has been idle longest makes way.
@@ -184,7 +176,7 @@ impl Sessions {
             return Ok(());
         }
         let idle_since = |entry: &Entry| {
-            let since = entry.idle_since();
+            let since = entry.inbox.idle_since();
             since.filter(|since| limit.now.saturating_duration_since(*since) >= IDLE_TIME)
         };
         let idle = own.iter().filter(|entry| !expects(entry.info.id));
@@ -192,7 +184,7 @@ impl Sessions {
             .filter_map(|entry| idle_since(entry).map(|since| (since, entry)))
             .min_by_key(|(since, _)| *since)
             .ok_or(Refusal::TooManySessions)?;
-        idle.withdraw(Refusal::TooManySessions);
+        idle.inbox.withdraw(Refusal::TooManySessions);
         Ok(())
     }
 }
@@ -200,7 +192,13 @@ impl Sessions {
 impl Channels {
     /// Reports since when the session has been idle; `None` while it is busy.
     pub(super) fn set_idle_since(&self, since: Option<Instant>) {
-        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        self.inbox.set_idle_since(since);
+    }
+}
+
+impl Drop for Channels {
+    fn drop(&mut self) {
+        self.inbox.close();
     }
 }
 
@@ -225,8 +223,8 @@ impl Registry {
             match directory.admit(&entry.info.device, issuer_keys(&entry.path)) {
                 Ok(device) if device.id == entry.info.device => {}
                 // The entry was merged into another spelling: what is stored belongs to that one from now on.
-                Ok(_) => entry.withdraw(Refusal::UnknownDevice),
-                Err(refusal) => entry.withdraw(refusal),
+                Ok(_) => entry.inbox.withdraw(Refusal::UnknownDevice),
+                Err(refusal) => entry.inbox.withdraw(refusal),
             }
         }
     }
@@ -244,7 +242,7 @@ impl Registry {
             if let Some(refusal) = lost_admission(&path)
                 && let Some(entry) = self.entries().by_id.get(&id)
             {
-                entry.withdraw(refusal);
+                entry.inbox.withdraw(refusal);
             }
         }
     }
@@ -258,7 +256,7 @@ impl Registry {
     /// How many open sessions the device has on this node.
     #[must_use]
     pub fn sessions_of(&self, device: &DeviceId) -> usize {
-        self.entries().by_device.get(device).map_or(0, BTreeSet::len)
+        self.entries().by_device.get(device).map_or(0, Vec::len)
     }
 
     /// The session of the device on which an order is sent.
@@ -281,8 +279,8 @@ impl Registry {
         };
         let (chosen, _) =
             sessions.iter().min_by_key(|session| rank(session)).ok_or(DeliverError::NotConnected)?;
-        let (device, session, deliveries) = (device.clone(), chosen.info.id, chosen.deliveries.clone());
-        Ok(Recipient { device, session, deliveries })
+        let (device, session, inbox) = (device.clone(), chosen.info.id, Arc::clone(&chosen.inbox));
+        Ok(Recipient { device, session, inbox })
     }
 
     /// An order that was sent on this session was not answered in time: others are tried first from now on.
@@ -301,15 +299,12 @@ impl Registry {
     /// When the session has ended, its queue is full, or a message with this MSH-10 is pending.
     pub fn deliver(
         &self,
-        Recipient { device, session, deliveries }: &Recipient,
+        Recipient { device, session, inbox }: &Recipient,
         Delivery { control_id, application, mode, deadline, frame }: Delivery,
     ) -> Result<Exchange, DeliverError> {
         let exchange = self.pending_replies.expect(device, &control_id, Some(*session), application, mode);
         let exchange = exchange.ok_or(DeliverError::AlreadyPending)?;
-        deliveries.try_send(Outgoing { control_id, deadline, frame }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
-            mpsc::error::TrySendError::Closed(_) => DeliverError::NotConnected,
-        })?;
+        inbox.deliver(Outgoing { control_id, deadline, frame })?;
         Ok(exchange)
     }
 
@@ -365,9 +360,7 @@ impl Registry {
         limit: SessionLimit,
         admit: impl FnOnce() -> Result<(), Refusal>,
     ) -> Result<Channels, Refusal> {
-        let (deliver, deliveries) = mpsc::channel(MAX_QUEUED_DELIVERIES);
-        let (withdraw, withdrawn) = watch::channel(None);
-        let idle_since = IdleSince::default();
+        let inbox = Arc::<Inbox>::default();
         let registration = Registration { registry: self.clone(), id: info.id };
         {
             let mut entries = self.entries();
@@ -378,26 +371,11 @@ impl Registry {
                 drop(entries);
                 return Err(refusal);
             }
-            let idle_since = Arc::clone(&idle_since);
-            entries.insert(Entry {
-                info,
-                path,
-                deliveries: deliver,
-                withdrawn: withdraw,
-                opened: limit.now,
-                idle_since,
-            });
+            entries.insert(Box::new(Entry { info, path, inbox: Arc::clone(&inbox), opened: limit.now }));
         }
         let unawaited = self.pending_replies.unawaited().clone();
         let unawaited_permits = Arc::new(Semaphore::new(MAX_UNAWAITED));
-        Ok(Channels {
-            deliveries,
-            withdrawn,
-            unawaited,
-            unawaited_permits,
-            idle_since,
-            _registration: registration,
-        })
+        Ok(Channels { inbox, unawaited, unawaited_permits, _registration: registration })
     }
 
     fn entries(&self) -> MutexGuard<'_, Sessions> {
@@ -423,8 +401,6 @@ const MAX_UNAWAITED: usize = 64;
 
 /// A session without a byte and without a message in flight for this time may make way for a new one.
 const IDLE_TIME: Duration = Duration::from_mins(1);
-/// Messages that may wait in the queue of one session.
-const MAX_QUEUED_DELIVERIES: usize = 64;
 
 #[cfg(test)]
 mod tests;

@@ -36,7 +36,7 @@ fn only_sessions_that_lost_their_authorization_are_ended() {
     let sessions = names.map(|name| list(&registry, named(name)));
     let suspended = Device { id: "SUSPENDED".parse().unwrap(), status: DeviceStatus::Suspended, ..device() };
     registry.recheck(&Directory::from(vec![device(), suspended]));
-    let refusals = sessions.each_ref().map(|channels| *channels.withdrawn.borrow());
+    let refusals = sessions.each_ref().map(|channels| channels.inbox.withdrawn());
     assert_eq!(refusals, [None, Some(Refusal::SuspendedDevice), Some(Refusal::UnknownDevice)]);
 }
 
@@ -90,7 +90,7 @@ fn a_suspension_wins_over_a_registration_in_every_order_of_events() {
         reach(After);
         watches.into_inner().into_iter().for_each(|watch| watch.join().unwrap());
         let refusal = match &registered {
-            Ok(channels) => *channels.withdrawn.borrow(),
+            Ok(channels) => channels.inbox.withdrawn(),
             Err(refusal) => Some(*refusal),
         };
         assert_eq!(refusal, Some(Refusal::SuspendedDevice), "{published:?}, {rechecked:?}");
@@ -114,7 +114,7 @@ fn a_device_has_a_number_of_sessions_and_the_one_idle_longest_makes_way() {
     let _other = list(&registry, named("OTHER"));
     clock.advance(Duration::from_secs(10));
     let _fourth = open().unwrap();
-    let withdrawn = || sessions.iter().map(|session| *session.withdrawn.borrow()).collect::<Vec<_>>();
+    let withdrawn = || sessions.iter().map(|session| session.inbox.withdrawn()).collect::<Vec<_>>();
     assert_eq!(withdrawn(), [None, Some(Refusal::TooManySessions), None]);
     // An order on its way keeps a session.
     let [device, id] = [NAME, "1"];
@@ -136,9 +136,9 @@ fn a_device_has_a_number_of_sessions_and_the_one_idle_longest_makes_way() {
 async fn a_device_that_reconnected_is_reached_on_its_newest_session() {
     let registry = Registry::default();
     let clock = clock();
-    let mut old = list(&registry, info(&clock));
+    let old = list(&registry, info(&clock));
     clock.advance(std::time::Duration::from_secs(1));
-    let mut new = list(&registry, info(&clock));
+    let new = list(&registry, info(&clock));
     let device = NAME.parse().unwrap();
     let delivery = Delivery {
         control_id: b"1".to_vec(),
@@ -149,11 +149,11 @@ async fn a_device_that_reconnected_is_reached_on_its_newest_session() {
     };
     let recipient = registry.recipient(&device).unwrap();
     let mut exchange = registry.deliver(&recipient, delivery).unwrap();
-    assert_eq!(new.deliveries.recv().await.unwrap().frame, b"frame"[..]);
+    assert_eq!(new.inbox.delivery().await.frame, b"frame"[..]);
     let answer = Acknowledgement { code: Some(AcknowledgementCode::AA), message: MessageId::at(clock.now()) };
     registry.pending_replies().settle(recipient.session, &device, b"1", answer);
     assert_eq!(exchange.answer().await, Some(answer));
-    assert!(old.deliveries.try_recv().is_err());
+    assert!(old.inbox.try_delivery().is_none());
 }
 
 /// A device with sessions that were opened a second apart, the oldest first.

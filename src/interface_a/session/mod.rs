@@ -147,6 +147,13 @@ impl Session {
         self.timing.set_reading(reads, now.instant);
     }
 
+    /// Frees the queues of a session that waits for its peer.
+    pub(super) fn release_memory(&mut self) {
+        if self.in_flight.is_empty() && self.backlog.is_empty() && self.effects.is_empty() {
+            (self.in_flight, self.backlog, self.effects) = Default::default();
+        }
+    }
+
     /// Since when nothing has come and nothing is in flight.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let is_idle = self.in_flight.is_empty() && self.backlog.is_empty() && !self.codec.in_frame();
