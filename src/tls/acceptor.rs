@@ -10,7 +10,6 @@ use rustls::ServerConfig;
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use super::anchor_fitness::UnfitAnchor;
 use super::certificate_selection::PlatformCertificates;
@@ -20,6 +19,7 @@ use super::peer::Peer;
 use super::provider::{Settings, provider};
 use super::refusal::HandshakeError;
 use super::resumption::configure_resumption;
+use super::server_stream::ServerStream;
 use super::stapling::{StapleRefresher, StapledChains};
 use super::status_request_v2::{self, NewConnection, RewritingStream};
 use super::stream::SecuredStream;
@@ -90,7 +90,7 @@ pub enum AcceptorError {
 /// A connection whose peer has proved its identity and may connect. Only [`Acceptor::accept`] constructs one.
 #[derive(Debug)]
 pub struct Secured {
-    stream: TlsStream<RewritingStream<TcpStream>>,
+    stream: ServerStream<RewritingStream<TcpStream>>,
     peer: Peer,
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use rustls::{HandshakeKind, ServerConnection};
+use rustls::{CommonState, HandshakeKind};
 
 use super::refusal::{presented_certificate, shown_certificate, unfit_uses};
 use super::verifier::Admission;
@@ -32,7 +32,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(admission: &Admission, address: SocketAddr, connection: &ServerConnection) -> Self {
+    pub(super) fn new(admission: &Admission, address: SocketAddr, connection: &CommonState) -> Self {
         let suite = connection.negotiated_cipher_suite();
         Self {
             device: Arc::clone(&admission.device),

@@ -16,7 +16,6 @@ use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName as Subject, Error, ServerConfig, SignatureScheme};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 
 use super::acceptor::AcceptorError;
 use super::anchor_fitness::UnfitAnchor;
@@ -25,6 +24,7 @@ use super::credential::{PlatformCredentials, read_pair};
 use super::identity::PlatformIdentity;
 use super::inventory::{Authority, AuthorityRole};
 use super::refusal::HandshakeError;
+use super::server_stream::ServerStream;
 use super::status_request_v2::RewritingStream;
 use super::stream::SecuredStream;
 use super::time::time_provider;
@@ -147,14 +147,15 @@ impl PeopleAcceptor {
         let Some(settings) = self.settings.load_full() else {
             return Err(HandshakeError::new(Refusal::ProtocolViolation));
         };
-        let acceptor = TlsAcceptor::from(Arc::clone(&settings.config));
         let handshake = DECISION.scope(RefCell::default(), async {
-            let accepted = acceptor.accept(RewritingStream::plain(tcp)).await;
+            let accepted =
+                ServerStream::accept(Arc::clone(&settings.config), RewritingStream::plain(tcp)).await;
             let refused = DECISION.with(RefCell::take).and_then(Result::err);
             (accepted, refused, PRESENTED.with(RefCell::take))
         });
         let (accepted, refused, presented) = PRESENTED.scope(RefCell::default(), handshake).await;
-        let stream = accepted.map_err(|error| refused.unwrap_or_else(|| HandshakeError::from_io(&error)))?;
+        let stream =
+            accepted.map_err(|(error, _)| refused.unwrap_or_else(|| HandshakeError::from_io(&error)))?;
         let certificate = match presented {
             None => None,
             Some(presented) => {

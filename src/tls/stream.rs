@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsStream, client, server};
+use tokio_rustls::client::TlsStream;
 
+use super::server_stream::ServerStream;
 use super::status_request_v2::RewritingStream;
 use super::status_request_v2::client::OfferingStream;
 
@@ -17,27 +18,29 @@ pub struct SecuredStream(Inner);
 
 #[derive(Debug)]
 enum Inner {
-    /// That of a server, or of a client that asks for no status.
+    /// That of a server.
+    Served(Box<ServerStream<RewritingStream<TcpStream>>>),
+    /// That of a client that asks for no status.
     Plain(Box<TlsStream<RewritingStream<TcpStream>>>),
     /// That of a client that asks for the status of a server.
     Offering(Box<TlsStream<OfferingStream<TcpStream>>>),
 }
 
-impl From<server::TlsStream<RewritingStream<TcpStream>>> for SecuredStream {
-    fn from(stream: server::TlsStream<RewritingStream<TcpStream>>) -> Self {
-        Self(Inner::Plain(Box::new(stream.into())))
+impl From<ServerStream<RewritingStream<TcpStream>>> for SecuredStream {
+    fn from(stream: ServerStream<RewritingStream<TcpStream>>) -> Self {
+        Self(Inner::Served(Box::new(stream)))
     }
 }
 
-impl From<client::TlsStream<RewritingStream<TcpStream>>> for SecuredStream {
-    fn from(stream: client::TlsStream<RewritingStream<TcpStream>>) -> Self {
-        Self(Inner::Plain(Box::new(stream.into())))
+impl From<TlsStream<RewritingStream<TcpStream>>> for SecuredStream {
+    fn from(stream: TlsStream<RewritingStream<TcpStream>>) -> Self {
+        Self(Inner::Plain(Box::new(stream)))
     }
 }
 
-impl From<client::TlsStream<OfferingStream<TcpStream>>> for SecuredStream {
-    fn from(stream: client::TlsStream<OfferingStream<TcpStream>>) -> Self {
-        Self(Inner::Offering(Box::new(stream.into())))
+impl From<TlsStream<OfferingStream<TcpStream>>> for SecuredStream {
+    fn from(stream: TlsStream<OfferingStream<TcpStream>>) -> Self {
+        Self(Inner::Offering(Box::new(stream)))
     }
 }
 
@@ -59,6 +62,7 @@ fn poll_read<IO: AsyncRead + AsyncWrite + Unpin>(
 impl SecuredStream {
     fn writer(&mut self) -> Pin<&mut (dyn AsyncWrite + Send + Unpin)> {
         match &mut self.0 {
+            Inner::Served(stream) => Pin::new(stream.as_mut()),
             Inner::Plain(stream) => Pin::new(stream.as_mut()),
             Inner::Offering(stream) => Pin::new(stream.as_mut()),
         }
@@ -72,6 +76,7 @@ impl AsyncRead for SecuredStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut self.0 {
+            Inner::Served(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
             Inner::Plain(stream) => poll_read(stream, cx, buf),
             Inner::Offering(stream) => poll_read(stream, cx, buf),
         }

@@ -25,7 +25,8 @@ struct Sessions {
 struct Session {
     place: u64,
     certificate: Fingerprint,
-    bytes: Vec<u8>,
+    /// In a box: rustls encodes into a vector that grows by doubling.
+    bytes: Box<[u8]>,
 }
 
 impl SessionCache {
@@ -49,11 +50,11 @@ impl SessionCache {
         let place = sessions.last;
         sessions.order.insert(place, key.clone());
         sessions.of_certificate.entry(certificate).or_default().insert(place);
-        sessions.by_key.insert(key, Session { place, certificate, bytes });
+        sessions.by_key.insert(key, Session { place, certificate, bytes: bytes.into() });
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.lock().by_key.get(key).map(|session| session.bytes.clone())
+        self.lock().by_key.get(key).map(|session| session.bytes.to_vec())
     }
 
     pub(super) fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
@@ -75,7 +76,7 @@ impl Sessions {
                 self.of_certificate.remove(&certificate);
             }
         }
-        Some(bytes)
+        Some(bytes.into())
     }
 }
 

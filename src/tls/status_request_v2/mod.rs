@@ -42,8 +42,6 @@ use std::sync::{Arc, LazyLock};
 use rustls::{InvalidMessage, OtherError, PeerIncompatible, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 pub(super) use flight::FlightProtection;
 pub use hello::{ClientHello, HelloError, StatusRequest, StatusRequestItem, Version};
@@ -58,6 +56,7 @@ pub(super) use wire::Reader;
 
 use super::identity::ChainStaples;
 use super::refusal::HandshakeError;
+use super::server_stream::ServerStream;
 use crate::model::Refusal;
 
 /// A connection whose handshake has not begun.
@@ -104,7 +103,7 @@ impl<IO> From<IO> for NewConnection<IO> {
 pub async fn accept<IO>(
     config: Arc<ServerConfig>,
     connection: impl Into<NewConnection<IO>>,
-) -> Result<TlsStream<RewritingStream<IO>>, (io::Error, IO)>
+) -> Result<ServerStream<RewritingStream<IO>>, (io::Error, IO)>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -135,12 +134,12 @@ where
     let stream = RewritingStream::new(io, received.bytes, is_changed)
         .with_limit(rewriter.record_limit())
         .with_allowance(Arc::clone(&LARGE_HANDSHAKES));
-    let handshake = async { TlsAcceptor::from(config).accept(stream).into_fallible().await };
+    let handshake = ServerStream::accept(config, stream);
     REWRITER
         .scope(RefCell::new(rewriter), Box::pin(handshake))
         .await
         .map(|mut stream| {
-            stream.get_mut().0.end_handshake();
+            stream.io_mut().end_handshake();
             stream
         })
         .map_err(|(error, stream)| (error, stream.into_inner()))

@@ -1,0 +1,180 @@
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::*;
+use crate::tls::provider::{Settings, provider};
+
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+
+fn configs(version: &'static SupportedProtocolVersion) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["platform".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.der().clone()).unwrap();
+    let provider = Arc::new(provider(Settings::default()));
+    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    let client = ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(server), Arc::new(client))
+}
+
+/// A connection over a pipe that holds so many bytes.
+async fn connect(
+    version: &'static SupportedProtocolVersion,
+    pipe: usize,
+) -> (ServerStream<DuplexStream>, TlsStream<DuplexStream>) {
+    let (server, client) = configs(version);
+    let (near, far) = duplex(pipe);
+    let name = ServerName::try_from("platform").unwrap();
+    let (accepted, connected) =
+        tokio::join!(ServerStream::accept(server, near), TlsConnector::from(client).connect(name, far));
+    (accepted.unwrap(), connected.unwrap())
+}
+
+#[tokio::test]
+async fn a_connection_holds_no_buffer_between_messages() {
+    for version in VERSIONS {
+        let (mut server, mut client) = connect(version, 1 << 16).await;
+        for length in [1, 1000, 20_000] {
+            let message = vec![7; length];
+            client.write_all(&message).await.unwrap();
+            let mut read = vec![0; length];
+            server.read_exact(&mut read).await.unwrap();
+            assert_eq!(read, message);
+            server.write_all(&read).await.unwrap();
+            server.flush().await.unwrap();
+            client.read_exact(&mut read).await.unwrap();
+            assert_eq!(read, message);
+            let held = [&server.incoming, &server.plaintext, &server.outgoing].map(Vec::capacity);
+            assert_eq!(held, [0; 3], "{version:?}, {length}");
+        }
+    }
+}
+
+// A pipe of a few bytes cuts every record, in both directions and also in the handshake.
+#[tokio::test]
+async fn records_in_pieces_are_put_together() {
+    for (version, pipe) in VERSIONS.into_iter().flat_map(|version| [1, 7, 300].map(|pipe| (version, pipe))) {
+        let (mut server, mut client) = connect(version, pipe).await;
+        let message: Vec<u8> = (0..40_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+        let (mut near_read, mut far_read) = (vec![0; message.len()], vec![0; message.len()]);
+        let (mut far_reader, mut far_writer) = tokio::io::split(&mut client);
+        let (mut near_reader, mut near_writer) = tokio::io::split(&mut server);
+        let near = async {
+            near_writer.write_all(&message).await.unwrap();
+            near_writer.flush().await.unwrap();
+        };
+        let far = async {
+            far_writer.write_all(&message).await.unwrap();
+            far_writer.flush().await.unwrap();
+        };
+        let (..) =
+            tokio::join!(near, far, async { near_reader.read_exact(&mut near_read).await.unwrap() }, async {
+                far_reader.read_exact(&mut far_read).await.unwrap()
+            },);
+        assert!(near_read == message && far_read == message, "{version:?}, {pipe}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_small_buffer_does_not_hold_is_read_later() {
+    let (mut server, mut client) = connect(&TLS13, 1 << 16).await;
+    client.write_all(b"message").await.unwrap();
+    let mut read = Vec::new();
+    for _ in 0..7 {
+        read.push(server.read_u8().await.unwrap());
+    }
+    assert_eq!(read, b"message");
+    assert_eq!(server.plaintext.capacity(), 0);
+}
+
+// RFC 5246 7.2.1, RFC 8446 6.1
+#[tokio::test]
+async fn only_close_notify_is_a_clean_end() {
+    for version in VERSIONS {
+        let (mut server, mut client) = connect(version, 1 << 16).await;
+        client.write_all(b"last").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut read = Vec::new();
+        server.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"last");
+        server.write_all(b"answer").await.unwrap();
+        server.shutdown().await.unwrap();
+        read.clear();
+        client.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"answer", "{version:?}");
+
+        let (mut server, client) = connect(version, 1 << 16).await;
+        drop(client);
+        let error = server.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_breaks_the_protocol_gets_an_alert_and_no_more() {
+    for version in VERSIONS {
+        let (mut server, client) = connect(version, 1 << 16).await;
+        let (mut pipe, mut connection) = client.into_inner();
+        // A record that was never encrypted.
+        pipe.write_all(&[23, 3, 3, 0, 32]).await.unwrap();
+        pipe.write_all(&[7; 32]).await.unwrap();
+        let error = server.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        for error in [server.write_all(b"x").await.unwrap_err(), server.read_u8().await.unwrap_err()] {
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        }
+        server.shutdown().await.unwrap();
+        drop(server);
+        let mut records = Vec::new();
+        pipe.read_to_end(&mut records).await.unwrap();
+        connection.read_tls(&mut &*records).unwrap();
+        let error = connection.process_new_packets().unwrap_err();
+        assert!(matches!(error, rustls::Error::AlertReceived(_)), "{version:?}: {error}");
+    }
+}
+
+// RFC 8446 4.6.3
+#[tokio::test]
+async fn the_keys_of_a_peer_may_change() {
+    let (mut server, mut client) = connect(&TLS13, 1 << 16).await;
+    for _ in 0..3 {
+        client.get_mut().1.refresh_traffic_keys().unwrap();
+        client.write_all(b"message").await.unwrap();
+        let mut read = [0; 7];
+        server.read_exact(&mut read).await.unwrap();
+        server.write_all(&read).await.unwrap();
+        client.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"message");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_cut_off_or_broken_returns_the_connection() {
+    for (bytes, expected) in
+        [(&b""[..], io::ErrorKind::UnexpectedEof), (b"GET / HTTP/1.1\r\n", io::ErrorKind::InvalidData)]
+    {
+        let (server, _) = configs(&TLS13);
+        let (near, mut far) = duplex(1 << 16);
+        far.write_all(bytes).await.unwrap();
+        far.shutdown().await.unwrap();
+        let (error, _pipe) = ServerStream::accept(server, near).await.unwrap_err();
+        assert_eq!(error.kind(), expected);
+    }
+}
