@@ -43,10 +43,16 @@ impl CharacterSet {
             readings().any(|how| {
                 let text = set.read(how);
                 let letters = text.iter().filter(|byte| byte.is_ascii_alphanumeric());
-                let name: Vec<u8> = letters.map(u8::to_ascii_uppercase).take(64).collect();
-                RECODED_NAMES.contains(&name.as_slice())
+                // Once for each message and reading: without an allocation.
+                let (mut name, mut length) = ([0; MAX_NAME], 0);
+                for (place, letter) in name.iter_mut().zip(letters) {
+                    *place = letter.to_ascii_uppercase();
+                    length += 1;
+                }
+                let name = name.get(..length).unwrap_or_default();
+                RECODED_NAMES.contains(&name)
                     || name.starts_with(b"HZ")
-                    || RECODED.iter().any(|part| memchr::memmem::find(&name, part).is_some())
+                    || RECODED.iter().any(|part| memchr::memmem::find(name, part).is_some())
             })
         })
     }
@@ -103,6 +109,8 @@ fn lookup(repetition: Repetition<'_>) -> Option<Option<&'static Encoding>> {
     NAMES.iter().find_map(|(known, encoding)| known.bytes().eq(name.clone()).then_some(Some(*encoding)))
 }
 
+/// Letters and digits of a name that are compared.
+const MAX_NAME: usize = 64;
 /// Names of sets that recode ASCII letters.
 const RECODED_NAMES: [&[u8]; 2] = [b"U7", b"65000"];
 /// Parts of such names.

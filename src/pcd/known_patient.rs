@@ -89,7 +89,9 @@ impl KnownPatient {
         for part in component.subcomponents() {
             let bytes = part.shown_text();
             let text = characters.decode(&bytes);
-            for known in [text.trim()].into_iter().chain(text.split_whitespace()) {
+            let whole = text.trim();
+            let words = text.split_whitespace().filter(|word| *word != whole);
+            for known in std::iter::once(whole).chain(words) {
                 self.add_text(known);
                 self.add_number(known);
             }
@@ -100,7 +102,7 @@ impl KnownPatient {
         if self.texts.len() >= MAX_TEXTS {
             return;
         }
-        let known: Vec<char> = known.chars().flat_map(looks).collect();
+        let known = all(known.chars().flat_map(looks), known.len());
         let length: usize = known.iter().map(|character| character.len_utf8()).sum();
         if length >= MIN_BYTES && !self.texts.iter().any(|text| text.characters() == known) {
             self.texts.push(Known::new(known));
@@ -111,8 +113,8 @@ impl KnownPatient {
         if self.numbers.len() >= MAX_TEXTS {
             return;
         }
-        let known = known.chars().flat_map(looks).filter(|character| character.is_alphanumeric());
-        let known: Vec<char> = known.skip_while(|character| *character == '0').collect();
+        let letters = known.chars().flat_map(looks).filter(|character| character.is_alphanumeric());
+        let known = all(letters.skip_while(|character| *character == '0'), known.len());
         let is_number = known.iter().any(char::is_ascii_digit) && known.len() >= MIN_NUMBER;
         if is_number && !self.numbers.iter().any(|number| number.characters() == known) {
             self.numbers.push(Known::new(known));
@@ -179,6 +181,13 @@ impl KnownPatient {
     fn is_in(&self, identity: &str) -> bool {
         !self.texts.is_empty() && self.hide(identity.to_owned()) != identity
     }
+}
+
+/// These characters of a text of so many bytes, in one allocation as a rule.
+fn all(characters: impl Iterator<Item = char>, bytes: usize) -> Vec<char> {
+    let mut all = Vec::with_capacity(bytes);
+    all.extend(characters);
+    all
 }
 
 /// Fields that identify the patient or a relative: segment, field, how many components of each repetition.

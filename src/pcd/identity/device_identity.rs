@@ -53,15 +53,23 @@ impl DeviceIdentity {
     /// An identifier that is no EUI-64, perhaps a unit and its assigner.
     fn named(id: &str, kind: &str) -> Self {
         let kind = if is_eui64_type(kind) { "EUI-64".to_owned() } else { kind.trim().to_uppercase() };
-        let parts: Vec<Option<String>> = id.split('^').map(uuid).collect();
-        let is_uuid = is_uuid_type(&kind) && matches!(parts.last(), Some(Some(_)));
-        let kind = if is_uuid { "UUID".to_owned() } else { kind };
-        let spelled =
-            |(part, uuid): (&str, Option<String>)| uuid.unwrap_or_else(|| part.trim().to_uppercase());
-        let parts: Vec<String> = id.split('^').zip(parts).map(spelled).collect();
-        let id = parts.join("^");
-        let id = if kind == "DNS" { without_root(&id) } else { &id };
-        Self::Named { kind: kind.into(), id: id.into() }
+        let (mut text, mut ends_with_uuid) = (String::with_capacity(id.len()), false);
+        for (place, part) in id.split('^').enumerate() {
+            if place > 0 {
+                text.push('^');
+            }
+            let uuid = uuid(part);
+            ends_with_uuid = uuid.is_some();
+            match uuid {
+                Some(uuid) => text.push_str(&uuid),
+                None => text.extend(part.trim().chars().flat_map(char::to_uppercase)),
+            }
+        }
+        let kind = if is_uuid_type(&kind) && ends_with_uuid { "UUID".to_owned() } else { kind };
+        if kind == "DNS" {
+            text.truncate(without_root(&text).len());
+        }
+        Self::Named { kind: kind.into(), id: text.into() }
     }
 
     /// A unit of an assigner, most often a serial number of a manufacturer: `unit` and `id` of the type
