@@ -2,8 +2,8 @@
 //! ([`conformance`]), messages of real devices ([`corpus`]), and the rules of the source tree
 //! ([`architecture`]).
 //!
-//! One binary, because each costs a link of its own. `tests/allocations.rs` needs its own allocator, and
-//! `tests/cbc_oracle.rs` holds the only unsafe code of the project; both stay apart.
+//! One binary, because each costs a link of its own. `tests/allocations.rs` and `tests/session_costs.rs` need
+//! their own allocator, and `tests/cbc_oracle.rs` calls into a C library; they stay apart.
 
 // Clippy allows `unwrap` in helper functions only where it knows that they are tests.
 #![cfg(test)]
