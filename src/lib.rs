@@ -1,7 +1,8 @@
 //! The platform side of IHE PCD over mutual TLS.
 //!
 //! The modules in the order of the data flow: [`mllp`] decodes bytes into frames, [`hl7`] parses frames into
-//! messages, [`pcd`] reads transactions and device identities from messages. [`x509`] reads certificates;
+//! messages, [`pcd`] reads transactions and device identities from messages, [`fhir`] maps them to FHIR
+//! resources. [`x509`] reads certificates;
 //! [`tls`], [`revocation`] and [`authz`] decide whether a peer may connect. [`store`] holds messages and the
 //! audit trail, [`audit`] defines the trail's events and its chain of hashes. [`interface_a`] serves devices,
 //! [`southbound`] sends messages to them, [`liveness`] notices devices that stop sending, [`contact`]
@@ -25,6 +26,7 @@ pub mod authz;
 pub mod cli;
 pub mod config;
 pub mod contact;
+pub mod fhir;
 pub mod filesystem;
 pub mod finding;
 pub mod fleet;

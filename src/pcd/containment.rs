@@ -1,6 +1,6 @@
 //! The observations of a message as the containment tree of the device.
 
-use super::{Level, Observation, ObservationPath};
+use super::{Level, Observation, ObservationPath, Transaction};
 use crate::hl7::Message;
 
 /// The observations of one OBR, or of one step of an order (RXG), arranged by OBX-4: senders do not keep the
@@ -63,6 +63,21 @@ impl<'m> Containment<'m> {
     #[must_use]
     pub fn unplaced(&self) -> &[(usize, Observation<'m>)] {
         &self.unplaced
+    }
+
+    /// Whether OBX-4 of these observations is a place in a device. Laboratories number their results there,
+    /// and PCD-09 its groups of leads (IHE PCD TF vol. 2, 3.9.4.1.2).
+    #[must_use]
+    pub fn describes_device(&self, transaction: Option<Transaction>) -> bool {
+        let has_groups = transaction == Some(Transaction::Pcd09);
+        let placed = self.nodes.iter().map(|node| node.observation);
+        placed.chain(self.unplaced.iter().map(|(_, observation)| *observation)).any(|observation| {
+            let system = observation.system().trimmed();
+            observation.sub_id().raw().contains(&b'.') && observation.path().is_ok()
+                || !has_groups
+                    && (system.eq_ignore_ascii_case(b"MDC")
+                        || observation.name().trimmed().starts_with(b"MDC_"))
+        })
     }
 
     /// The containers of a node, the nearest first.

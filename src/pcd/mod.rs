@@ -10,11 +10,14 @@ mod identity;
 mod known_patient;
 mod looks;
 pub mod nomenclature;
+mod notes;
 mod observation;
 mod patient;
+mod placement;
 mod policy;
 pub mod profile;
 mod search_terms;
+mod standing;
 mod text_search;
 mod transaction;
 
@@ -25,10 +28,13 @@ pub use identity::{
     Skeleton, Vendors, skeletons, text_skeletons,
 };
 pub use known_patient::{KnownPatient, names_patient};
+pub use notes::Notes;
 pub use observation::{Level, Observation, ObservationPath, ObservationPathError};
 pub use patient::{is_about_patient, patient_term};
+pub use placement::{Placed, Placement, is_listed};
 pub use policy::MessagePolicy;
 pub use search_terms::SearchTerms;
+pub use standing::{Standing, find_word};
 pub use text_search::TextSearch;
 pub use transaction::Transaction;
 

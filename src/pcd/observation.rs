@@ -227,7 +227,8 @@ impl ObservationPath {
     }
 
     /// All of its numbers; those that are not written are 0.
-    pub(super) const fn numbers(&self) -> [u32; 6] {
+    #[must_use]
+    pub const fn numbers(&self) -> [u32; 6] {
         self.0
     }
 

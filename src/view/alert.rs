@@ -7,9 +7,8 @@ use serde::Serialize;
 
 use super::alarm_device::AlarmDevices;
 use super::sentence::{InWords, sentence};
-use super::standing::Standing;
 use crate::hl7::{Message, MessageTime};
-use crate::pcd::{Alert, AlertReport, Facet, Filler, KnownPatient, Transaction};
+use crate::pcd::{Alert, AlertReport, Facet, Filler, KnownPatient, Standing, Transaction};
 use crate::store::{Store, StoreError, StoredMessage};
 
 /// An alert: what identifies it, and a sentence about it that names no patient.

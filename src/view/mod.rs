@@ -19,7 +19,6 @@ mod removal;
 mod sentence;
 mod server;
 mod session;
-mod standing;
 mod status;
 mod store_error;
 mod tree;

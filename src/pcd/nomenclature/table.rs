@@ -62,6 +62,18 @@ impl Term {
         self.references.split(' ').next().unwrap_or_default()
     }
 
+    /// The reference id, as `MDC_ECG_HEART_RATE`.
+    #[must_use]
+    pub fn reference_id(&self) -> String {
+        format!("MDC_{}", self.reference())
+    }
+
+    /// The number, as `147842`.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        self.number
+    }
+
     /// A short name that is clear to people; `None` for most terms.
     #[must_use]
     pub fn short_name(&self) -> Option<&'static str> {
@@ -85,6 +97,23 @@ impl Term {
 }
 
 impl Unit {
+    /// The number, as `262688`.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        self.number
+    }
+
+    /// The usual UCUM code, as `mm[Hg]`; `None` where the table has none. Of several spellings the first that
+    /// is no mere annotation: `1` and not `{unitless}`.
+    #[must_use]
+    pub fn ucum(&self) -> Option<&'static str> {
+        let mut spellings = self.ucum.split(' ').filter(|spelling| !spelling.is_empty());
+        let first = spellings.next()?;
+        let is_annotation = first.starts_with('{');
+        let other = spellings.find(|spelling| is_annotation && !spelling.starts_with('{'));
+        Some(other.unwrap_or(first))
+    }
+
     /// The same for a list of what was sent, where a number without unit says that it is one.
     #[must_use]
     pub fn shown(&self) -> &'static str {

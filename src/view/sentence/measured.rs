@@ -4,8 +4,7 @@ use super::name::name;
 use super::plain_number::{numbers, range, single};
 use crate::hl7::Field;
 use crate::pcd::nomenclature::{Coded, UnitAgreement, find_unit, unit_agreement};
-use crate::pcd::{Alert, Facet, Observation};
-use crate::view::standing::Standing;
+use crate::pcd::{Alert, Facet, Observation, Standing};
 
 /// The measured value with its unit and limits, or the source of an alert without one. `is_named`: the event
 /// has the name of either already.

@@ -14,9 +14,8 @@ use self::measured::measured;
 use self::name::{in_mdc, name, number};
 pub(super) use self::words::InWords;
 use self::words::{ABNORMALITIES, valid, word};
-use super::standing::Standing;
 use crate::hl7::{Field, Header};
-use crate::pcd::{Alert, Facet, Observation};
+use crate::pcd::{Alert, Facet, Observation, Standing};
 
 /// The alert, as `HR high, 165 /min (limits 50–120), high priority, physiological, start, audio on`.
 pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>) -> String {

@@ -1,8 +1,7 @@
 //! Words for the values of facets.
 
-use crate::pcd::{Alert, Facet, Observation, Stated};
-use crate::view::standing::Standing;
-pub(super) use crate::view::standing::word;
+pub(super) use crate::pcd::find_word as word;
+use crate::pcd::{Alert, Facet, Observation, Standing, Stated};
 
 /// A facet of an alert in words. The sentence, the tree, JSON and lists have it from here.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,8 @@
 use super::model::{AlertFacets, AlsoStated, DoubtedFacet};
 use super::reader::Reader;
 use super::result_status;
-use crate::pcd::{Alert, Facet, Observation};
+use crate::pcd::{Alert, Facet, Observation, Standing};
 use crate::view::sentence::InWords;
-use crate::view::standing::Standing;
 use crate::view::value::Term;
 
 impl Reader<'_> {

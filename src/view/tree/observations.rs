@@ -1,21 +1,19 @@
 //! Observations.
 
 use super::model::{Node, OtherField};
-use super::placement::Placed;
 use super::reader::Reader;
 use super::result_status;
 use super::structure::Structure;
 use crate::hl7::{Field, Repetition};
 use crate::pcd::nomenclature::{Coded, find_unit, plain_unit, unit_contradicts_itself};
 use crate::pcd::profile::has_value_of_its_type;
-use crate::pcd::{Containment, Level, Observation, Transaction};
-use crate::view::standing::Standing;
+use crate::pcd::{Containment, Level, Observation, Placed, Standing};
 use crate::view::value::{self, Observed, Term};
 
 impl Reader<'_> {
     /// The observations of a request: the withdrawn ones first.
     pub(super) fn observations(&self, tree: &Containment<'_>, structure: &Structure<'_>) -> Vec<Node> {
-        let is_device = describes_device(tree, structure.transaction);
+        let is_device = tree.describes_device(structure.transaction);
         let mut placed: Vec<_> = tree
             .nodes()
             .iter()
@@ -186,19 +184,6 @@ fn doubt(observation: &Observation<'_>) -> String {
     let of_type = (!has_value_of_its_type(observation)).then_some("not of its type");
     let doubts: Vec<_> = of_flags.mark().into_iter().chain(of_type).collect();
     doubts.join(", ")
-}
-
-/// Whether OBX-4 of these observations is a place in a device. Laboratories number their results there, and
-/// PCD-09 its groups of leads (IHE PCD TF vol. 2, 3.9.4.1.2).
-fn describes_device(tree: &Containment<'_>, transaction: Option<Transaction>) -> bool {
-    let has_groups = transaction == Some(Transaction::Pcd09);
-    let placed = tree.nodes().iter().map(|node| node.observation);
-    placed.chain(tree.unplaced().iter().map(|(_, observation)| *observation)).any(|observation| {
-        let system = observation.system().trimmed();
-        observation.sub_id().raw().contains(&b'.') && observation.path().is_ok()
-            || !has_groups
-                && (system.eq_ignore_ascii_case(b"MDC") || observation.name().trimmed().starts_with(b"MDC_"))
-    })
 }
 
 const fn level_name(level: Level) -> &'static str {

@@ -8,11 +8,9 @@ use std::collections::HashSet;
 
 use super::fields::{Kind, has_value};
 use super::model::{OtherField, OtherSegment};
-use super::notes::Notes;
-use super::placement::{Placed, is_listed};
 use super::reader::Reader;
 use crate::hl7::{Field, Message, Segment};
-use crate::pcd::is_about_patient;
+use crate::pcd::{Notes, Placed, is_about_patient, is_listed};
 use crate::view::value;
 
 impl Reader<'_> {

@@ -3,12 +3,10 @@
 use std::collections::HashSet;
 
 use super::model::{OtherField, Patient};
-use super::notes::Notes;
-use super::placement::Placed;
 use super::reader::Reader;
 use super::structure::Structure;
 use crate::hl7::{Message, Segment};
-use crate::pcd::is_about_patient;
+use crate::pcd::{Notes, Placed, is_about_patient};
 
 impl Reader<'_> {
     /// The patient, if the caller asked for it and the message has one.

@@ -1,12 +1,11 @@
 //! Reads the parts of a message for people.
 
 use super::model::OtherField;
-use super::notes::Notes;
 use super::options::TreeOptions;
 use super::time::Times;
 use crate::hl7::{CharacterSet, Field, MessageTime, Segment};
 use crate::pcd::nomenclature::{Coded, find_term, find_unit};
-use crate::pcd::{KnownPatient, patient_term};
+use crate::pcd::{KnownPatient, Notes, patient_term};
 use crate::view::value::{self, Term};
 
 pub(super) struct Reader<'o> {

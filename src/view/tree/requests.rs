@@ -1,11 +1,10 @@
 //! The requests of a message, with what stands under them.
 
 use super::model::Request;
-use super::notes::Notes;
 use super::reader::Reader;
 use super::structure::Structure;
 use crate::hl7::{Message, Segment};
-use crate::pcd::Containment;
+use crate::pcd::{Containment, Notes};
 
 impl Reader<'_> {
     pub(super) fn requests(&self, message: &Message<'_>, structure: &Structure<'_>) -> Vec<Request> {

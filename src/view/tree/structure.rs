@@ -1,9 +1,7 @@
 //! The segments of a message by what they belong to.
 
-use super::notes::Notes;
-use super::placement::Placement;
 use crate::hl7::Message;
-use crate::pcd::{Alert, Containment, Transaction, is_about_patient};
+use crate::pcd::{Alert, Containment, Notes, Placement, Transaction, is_about_patient};
 
 /// The alerts, observations and other segments of a message.
 pub(super) struct Structure<'m> {

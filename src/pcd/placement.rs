@@ -2,25 +2,25 @@
 
 use std::collections::HashMap;
 
+use super::is_about_patient;
 use crate::hl7::{Message, Segment};
-use crate::pcd::is_about_patient;
 
 /// A segment, and its position in the message, from 0.
-pub(super) type Placed<'m> = (usize, Segment<'m>);
+pub type Placed<'m> = (usize, Segment<'m>);
 
 /// The segments beside OBR and OBX whose fields are shown one by one, by what they belong to.
 #[derive(Default)]
-pub(super) struct Placement<'m> {
+pub struct Placement<'m> {
     /// Of no request: answers and errors.
-    pub(super) loose: Vec<Placed<'m>>,
-    /// Those of each tree of observations ([`crate::pcd::Containment::all_of`]): its order, the
+    pub loose: Vec<Placed<'m>>,
+    /// Those of each tree of observations ([`super::Containment::all_of`]): its order, the
     /// participations behind OBR, timing and route of a step.
     by_tree: Vec<Vec<Placed<'m>>>,
     /// The participations behind an observation, by its position: the device that PRT-10 names is its device
     /// (IHE PCD TF vol. 2, B.10).
     by_observation: HashMap<usize, Vec<Placed<'m>>>,
     /// The participations behind segments about the patient.
-    pub(super) of_patient: Vec<Placed<'m>>,
+    pub of_patient: Vec<Placed<'m>>,
 }
 
 /// What a participation behind the segments so far is of.
@@ -32,7 +32,9 @@ enum Owner {
 }
 
 impl<'m> Placement<'m> {
-    pub(super) fn of(message: &'m Message<'_>) -> Self {
+    /// The places of the segments of a message.
+    #[must_use]
+    pub fn of(message: &'m Message<'_>) -> Self {
         let mut all = Self::default();
         // An order stands before its request: it begins with ORC.
         let mut order: Vec<Placed<'m>> = Vec::new();
@@ -75,12 +77,14 @@ impl<'m> Placement<'m> {
     }
 
     /// The segments of the tree with this number, from 0.
-    pub(super) fn of_tree(&self, number: usize) -> &[Placed<'m>] {
+    #[must_use]
+    pub fn of_tree(&self, number: usize) -> &[Placed<'m>] {
         self.by_tree.get(number).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The participations behind the observation at this position.
-    pub(super) fn of_observation(&self, position: usize) -> &[Placed<'m>] {
+    #[must_use]
+    pub fn of_observation(&self, position: usize) -> &[Placed<'m>] {
         self.by_observation.get(&position).map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -90,7 +94,8 @@ impl<'m> Placement<'m> {
 }
 
 /// Whether the fields of a segment are shown one by one. Segments of other purposes could hold anything.
-pub(super) fn is_listed(segment: &Segment<'_>) -> bool {
+#[must_use]
+pub fn is_listed(segment: &Segment<'_>) -> bool {
     SEGMENTS.iter().any(|id| segment.is(*id))
 }
 

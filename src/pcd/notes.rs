@@ -5,13 +5,15 @@ use std::collections::{HashMap, HashSet};
 use crate::hl7::{Message, Segment};
 
 /// The NTE and ADD segments of a message by the position of the segment that they belong to.
-pub(super) struct Notes<'m> {
+pub struct Notes<'m> {
     notes: HashMap<usize, Vec<Segment<'m>>>,
     continued: HashSet<usize>,
 }
 
 impl<'m> Notes<'m> {
-    pub(super) fn of(message: &'m Message<'_>) -> Self {
+    /// The notes of a message.
+    #[must_use]
+    pub fn of(message: &'m Message<'_>) -> Self {
         let mut all = Self { notes: HashMap::new(), continued: HashSet::new() };
         let mut owner = 0;
         for (position, segment) in message.segments().enumerate() {
@@ -29,12 +31,13 @@ impl<'m> Notes<'m> {
     }
 
     /// The NTE segments behind the segment at this position.
-    pub(super) fn behind(&self, position: usize) -> impl Iterator<Item = &Segment<'m>> {
+    pub fn behind(&self, position: usize) -> impl Iterator<Item = &Segment<'m>> {
         self.notes.get(&position).into_iter().flatten()
     }
 
     /// Whether ADD continues the segment at this position.
-    pub(super) fn is_continued(&self, position: usize) -> bool {
+    #[must_use]
+    pub fn is_continued(&self, position: usize) -> bool {
         self.continued.contains(&position)
     }
 }

@@ -1,11 +1,11 @@
 //! Whether the value of an observation counts: by its status (OBX-11, HL7 table 0085) and by what OBX-8 says
 //! of its validity (IHE PCD TF vol. 2, B.8).
 
-use crate::pcd::Observation;
+use super::Observation;
 
 /// Whether a value counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Standing {
+pub enum Standing {
     /// Nothing speaks against it.
     Valid,
     /// It counts, with this doubt.
@@ -15,14 +15,16 @@ pub(super) enum Standing {
 }
 
 impl Standing {
-    pub(super) fn of(observation: &Observation<'_>) -> Self {
+    /// By OBX-11 and OBX-8.
+    #[must_use]
+    pub fn of(observation: &Observation<'_>) -> Self {
         let status = observation.status_code();
         let status = status.as_ref();
-        if let Some(reason) = word(status, VOID_STATUSES) {
+        if let Some(reason) = find_word(status, VOID_STATUSES) {
             return Self::Void(reason);
         }
         let is_plain = PLAIN_STATUSES.iter().any(|plain| plain.as_bytes().eq_ignore_ascii_case(status));
-        let doubt = (!is_plain).then(|| word(status, DOUBTING_STATUSES).unwrap_or("status unknown"));
+        let doubt = (!is_plain).then(|| find_word(status, DOUBTING_STATUSES).unwrap_or("status unknown"));
         match (Self::by_flags(observation), doubt) {
             (Self::Doubted(flags), Some(doubt)) => Self::Doubted(format!("{flags}, {doubt}")),
             (Self::Valid, Some(doubt)) => Self::Doubted(doubt.to_owned()),
@@ -31,17 +33,19 @@ impl Standing {
     }
 
     /// By OBX-8 alone.
-    pub(super) fn by_flags(observation: &Observation<'_>) -> Self {
+    #[must_use]
+    pub fn by_flags(observation: &Observation<'_>) -> Self {
         let flags = || observation.flag_words();
-        if let Some(reason) = flags().find_map(|flag| word(&flag, VOID_FLAGS)) {
+        if let Some(reason) = flags().find_map(|flag| find_word(&flag, VOID_FLAGS)) {
             return Self::Void(reason);
         }
-        let doubts: Vec<&str> = flags().filter_map(|flag| word(&flag, DOUBTING_FLAGS)).collect();
+        let doubts: Vec<&str> = flags().filter_map(|flag| find_word(&flag, DOUBTING_FLAGS)).collect();
         if doubts.is_empty() { Self::Valid } else { Self::Doubted(doubts.join(", ")) }
     }
 
     /// What speaks against the value.
-    pub(super) fn mark(&self) -> Option<&str> {
+    #[must_use]
+    pub fn mark(&self) -> Option<&str> {
         match self {
             Self::Valid => None,
             Self::Doubted(doubt) => Some(doubt),
@@ -50,18 +54,20 @@ impl Standing {
     }
 
     /// Whether there is no valid value.
-    pub(super) const fn is_void(&self) -> bool {
+    #[must_use]
+    pub const fn is_void(&self) -> bool {
         matches!(self, Self::Void(_))
     }
 
     /// What stands for a value that the device itself calls invalid.
-    pub(super) const INVALID: Self = Self::Void("invalid");
+    pub const INVALID: Self = Self::Void("invalid");
     /// What stands for a value that the sender took back.
-    pub(super) const WITHDRAWN: Self = Self::Void("withdrawn");
+    pub const WITHDRAWN: Self = Self::Void("withdrawn");
 }
 
 /// The word for a code of a table, whatever its case.
-pub(super) fn word(value: &[u8], table: &'static [(&str, &'static str)]) -> Option<&'static str> {
+#[must_use]
+pub fn find_word(value: &[u8], table: &'static [(&str, &'static str)]) -> Option<&'static str> {
     table.iter().find(|(code, _)| code.as_bytes().eq_ignore_ascii_case(value)).map(|(_, word)| *word)
 }
 

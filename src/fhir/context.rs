@@ -1,0 +1,127 @@
+//! What every part of the mapping of one message needs.
+
+use std::collections::HashMap;
+
+use super::coding::{self, Concept};
+use super::content::ContentReader;
+use super::datatypes::{Annotation, Meta};
+use super::identity::Equipment;
+use super::patient::Patients;
+use super::source::{Options, REVISION, Source};
+use super::status;
+use super::text;
+use super::time::{Effective, Times};
+use crate::hl7::{CharacterSet, Message, Segment};
+use crate::pcd::{Notes, Observation, Placement, Transaction};
+
+/// One message while it is mapped.
+pub(super) struct Context<'m> {
+    pub(super) message: &'m Message<'m>,
+    pub(super) source: &'m Source<'m>,
+    pub(super) transaction: Transaction,
+    pub(super) characters: CharacterSet,
+    pub(super) times: Times,
+    pub(super) patients: Patients,
+    /// PV1-3 in words.
+    pub(super) place: Option<String>,
+    /// Whether MSH-11 says that the message is not of production.
+    pub(super) is_test: bool,
+    placement: Placement<'m>,
+    notes: Notes<'m>,
+    /// The number of the OBX at each position, from 1.
+    ordinals: HashMap<usize, usize>,
+}
+
+impl<'m> Context<'m> {
+    pub(super) fn new(
+        message: &'m Message<'m>,
+        transaction: Transaction,
+        source: &'m Source<'m>,
+        options: &'m Options,
+    ) -> Self {
+        let (header, characters) = (message.header(), message.text_encoding());
+        let is_test = status::is_not_production(&header);
+        let meta = meta(source, is_test);
+        let observed = message.segments().enumerate().filter(|(_, segment)| segment.is(b"OBX"));
+        Self {
+            message,
+            source,
+            transaction,
+            characters,
+            times: Times::new(header.zone(), &options.zone),
+            patients: Patients::of(message, characters, source, options, &meta),
+            place: message.segment(b"PV1").and_then(|visit| text::joined(visit.field(3), characters)),
+            is_test,
+            placement: Placement::of(message),
+            notes: Notes::of(message),
+            ordinals: observed.zip(1..).map(|((position, _), ordinal)| (position, ordinal)).collect(),
+        }
+    }
+
+    /// `meta` of a resource that no OBX-8 marks as a test.
+    pub(super) fn meta(&self) -> Meta {
+        meta(self.source, self.is_test)
+    }
+
+    /// `meta` of an observation.
+    pub(super) fn meta_of(&self, is_test: bool) -> Meta {
+        meta(self.source, self.is_test || is_test)
+    }
+
+    /// The number of the OBX at this position, from 1.
+    pub(super) fn ordinal(&self, position: usize) -> usize {
+        self.ordinals.get(&position).copied().unwrap_or_default()
+    }
+
+    /// The term of an observation; `None` when OBX-3 names nothing.
+    pub(super) fn term(&self, observation: &Observation<'_>) -> Option<Concept> {
+        coding::concept(observation.identifier(), self.characters)
+    }
+
+    pub(super) fn reader(&self) -> ContentReader<'_> {
+        ContentReader { characters: self.characters, times: &self.times }
+    }
+
+    /// The time of an observation under this OBR.
+    pub(super) fn effective(&self, observation: &Observation<'_>, request: Option<Segment<'_>>) -> Effective {
+        self.times.effective(observation.time(), request, self.message.header().timestamp())
+    }
+
+    /// The equipment that an observation names: OBX-18, else PRT-10 behind it.
+    pub(super) fn equipment(&self, position: usize, observation: &Observation<'_>) -> Option<Equipment> {
+        let (sender, characters) = (self.source.sender, self.characters);
+        let own = Equipment::of(observation.equipment(), sender, characters);
+        own.or_else(|| {
+            let participants = self.placement.of_observation(position);
+            participants.iter().find_map(|(_, prt)| Equipment::of(prt.field(10), sender, characters))
+        })
+    }
+
+    /// The notes behind the OBX at this position.
+    pub(super) fn notes(&self, position: usize) -> impl Iterator<Item = Annotation> + '_ {
+        let lines = self.notes.behind(position).filter_map(|note| {
+            let lines = note.field(3).repetitions().filter_map(|line| {
+                let parts = line.components().filter_map(|part| text::component(part, self.characters));
+                let text = parts.collect::<Vec<_>>().join(" ");
+                (!text.is_empty()).then_some(text)
+            });
+            let text = lines.collect::<Vec<_>>().join("\n");
+            (!text.is_empty()).then_some(text)
+        });
+        lines.map(|text| Annotation { text })
+    }
+
+    /// `instant` of the reception.
+    pub(super) fn issued(&self) -> String {
+        self.source.received.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    }
+}
+
+fn meta(source: &Source<'_>, is_test: bool) -> Meta {
+    Meta {
+        version_id: REVISION.to_string(),
+        source: format!("urn:uuid:{}", source.message),
+        profile: Vec::new(),
+        security: status::security(is_test),
+    }
+}
