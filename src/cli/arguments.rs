@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use super::config_file::ConfigFile;
 use super::exit::exit_codes;
 use super::{
-    audit, client, config, demo, device, help, init, manual, message, notify, order, page, pki, remote,
+    audit, client, config, demo, device, fhir, help, init, manual, message, notify, order, page, pki, remote,
     serve, simulate, status, store, support_bundle,
 };
 use crate::model::Right;
@@ -86,6 +86,13 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: message::Command,
     },
+    /// What messages become in FHIR
+    Fhir {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: fhir::Command,
+    },
     /// Orders: messages from the platform to a device
     Order {
         #[command(flatten)]
@@ -144,6 +151,7 @@ impl Command {
             Self::Device { command, .. } if command.only_reads() => Right::See,
             Self::Device { .. } => Right::Operate,
             Self::Message { command, .. } => command.right()?,
+            Self::Fhir { command, .. } => command.right(),
             Self::Order { command, .. } => command.right()?,
             Self::Audit { command: audit::Command::List { .. }, .. } => Right::See,
             Self::Store { command: store::Command::Backup { .. }, .. } => Right::Administer,
@@ -165,6 +173,7 @@ impl Command {
         match self {
             Self::Device { config, .. }
             | Self::Message { config, .. }
+            | Self::Fhir { config, .. }
             | Self::Order { config, .. }
             | Self::Audit { config, .. }
             | Self::Store { config, .. } => Some(config),

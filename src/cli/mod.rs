@@ -23,6 +23,7 @@ mod doctor;
 mod environment;
 mod exit;
 mod export;
+mod fhir;
 #[cfg(test)]
 mod fixtures;
 mod help;
@@ -148,6 +149,12 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
         Command::Message { config, command } => {
             let store = config.open_store(&clock, output).await?;
             let outcome = Box::pin(message::run(command, || config.load(), &store, output)).await;
+            store.close().await;
+            outcome
+        }
+        Command::Fhir { config, command } => {
+            let store = config.open_store(&clock, output).await?;
+            let outcome = Box::pin(fhir::run(command, || config.load(), &store, output)).await;
             store.close().await;
             outcome
         }

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 
 use super::arguments::Command;
-use super::{Outcome, Output, audit, device, message, order, store as store_command};
+use super::{Outcome, Output, audit, device, fhir, message, order, store as store_command};
 use crate::config::Config;
 use crate::store::Store;
 
@@ -13,6 +13,7 @@ pub(super) async fn on_store(command: Command, config: &Config, store: &Store, o
     match command {
         Command::Device { command, .. } => device::run(command, load, store, output).await,
         Command::Message { command, .. } => Box::pin(message::run(command, load, store, output)).await,
+        Command::Fhir { command, .. } => Box::pin(fhir::run(command, load, store, output)).await,
         Command::Order { command, .. } => order::run(command, config, store, output).await,
         Command::Audit { command, .. } => {
             let verifier = || Err(anyhow!("this verifies nothing").into());

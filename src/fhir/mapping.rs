@@ -16,7 +16,8 @@ use super::time::Effective;
 use super::unmapped::{Reason, Unmapped};
 use super::value::number;
 use crate::hl7::{Message, Segment};
-use crate::pcd::{Alert, Containment, Level, Node, Observation as Obx, Transaction, is_heartbeat};
+use crate::pcd::nomenclature::{Coded, Unit, find_unit};
+use crate::pcd::{Alert, Containment, Level, Node, Observation as Obx, Standing, Transaction, is_heartbeat};
 
 /// What one message becomes.
 #[derive(Debug, Clone, Default)]
@@ -411,22 +412,27 @@ fn is_same(one: &Observation, other: &Observation) -> bool {
     content(one) == content(other)
 }
 
-/// The milliseconds between two samples, by MDC_ATTR_SAMPLE_RATE in samples per second, or
-/// MDC_ATTR_TIME_PD_SAMP in seconds or milliseconds.
+/// The milliseconds between two samples: by MDC_ATTR_SAMPLE_RATE, which gateways send without its number, or
+/// by MDC_ATTR_TIME_PD_SAMP.
 fn sample_period(facet: &Obx<'_>) -> Option<Decimal> {
-    let code = facet.code().trimmed();
+    let (code, name) = (facet.code().trimmed(), facet.name().trimmed());
     let value = number(facet.value().repetitions().next()?)?;
     let amount = value.approximate();
-    let milliseconds = match code {
-        b"68320" if amount > 0.0 => 1000.0 / amount,
-        b"67981" if facet.units().component(1).trimmed() == b"264338" => return Some(value),
-        b"67981" => 1000.0 * amount,
+    let unit = find_unit(Coded::of(facet.units(), 1)).and_then(Unit::ucum);
+    let is_rate = code == b"68320" || SAMPLE_RATES.contains(&name);
+    let milliseconds = match unit {
+        _ if amount <= 0.0 || Standing::of(facet).is_void() => return None,
+        Some("Hz") if is_rate => 1000.0 / amount,
+        Some("ms") if code == b"67981" => return Some(value),
+        Some("s") if code == b"67981" => 1000.0 * amount,
         _ => return None,
     };
     // As many digits as a sample rate can need.
     let text = format!("{milliseconds:.6}");
     Decimal::parse(text.trim_end_matches('0'))
 }
+
+const SAMPLE_RATES: [&[u8]; 2] = [b"MDC_ATTR_SAMP_RATE", b"MDC_ATTR_SAMPLE_RATE"];
 
 /// The transactions that become resources.
 const MAPPED: [Transaction; 5] =

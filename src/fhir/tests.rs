@@ -196,7 +196,7 @@ fn a_measurement_in_place_of_a_channel_has_what_it_contains_as_parts() {
 #[test]
 fn facets_are_parts_of_their_metric_and_samples_need_their_rate() {
     let obx = "OBX|1|NA|150452^MDC_PULS_OXIM_PLETH^MDC|1.0.0.1|12^^24|262656^MDC_DIM_DIMLESS^MDC|||||R\r\
-         OBX|2|NM|68320^MDC_ATTR_SAMPLE_RATE^MDC|1.0.0.1.1|125|264608^MDC_DIM_PER_SEC^MDC|||||R\r\
+         OBX|2|NM|68320^MDC_ATTR_SAMPLE_RATE^MDC|1.0.0.1.1|125|264640^MDC_DIM_HZ^MDC|||||R\r\
          OBX|3|NA|150452^MDC_PULS_OXIM_PLETH^MDC|1.0.0.2|12^123|262656^MDC_DIM_DIMLESS^MDC|||||R\r";
     let mapped = mapped(&observed(obx));
     let found = observation(&mapped, "1");

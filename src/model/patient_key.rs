@@ -43,6 +43,17 @@ impl PatientKey {
         hexadecimal::encode(tag.as_ref().get(..DIGEST_BYTES).unwrap_or_default())
     }
 
+    /// An id for this text that shows nothing of it: the first 16 bytes of an HMAC-SHA-256, as 32 hexadecimal
+    /// digits; none if the machine had no random numbers for a key.
+    #[must_use]
+    pub fn opaque_id(&self, text: &str) -> String {
+        let Some(key) = &self.key else { return String::new() };
+        let mut context = hmac::Context::with_key(key);
+        context.update(OPAQUE_ID);
+        context.update(text.as_bytes());
+        hexadecimal::encode(context.sign().as_ref().get(..OPAQUE_ID_BYTES).unwrap_or_default())
+    }
+
     /// The key under which messages with this number are found; `None` where nothing would find it again.
     #[must_use]
     pub fn search_key(&self, searched: Searched, text: &str) -> Option<SearchKey> {
@@ -61,6 +72,9 @@ impl fmt::Debug for PatientKey {
     }
 }
 
+/// Distinguishes ids from what else the key stands for.
+const OPAQUE_ID: &[u8] = b"opaque-id\0";
+const OPAQUE_ID_BYTES: usize = 16;
 /// Bytes of the digits: they distinguish two patients of one device.
 const DIGEST_BYTES: usize = 4;
 
@@ -83,6 +97,17 @@ mod tests {
         assert_ne!(other.digits("654321^L1^L"), key.digits("654321^L1^L"));
         assert_eq!(other.clone().digits("1"), other.digits("1"));
         assert_eq!(format!("{key:?}"), "PatientKey");
+    }
+
+    // N001-9: the id of a Patient
+    #[test]
+    fn an_opaque_id_depends_on_the_key_and_is_no_other_stand_in() {
+        let key = PatientKey::new(b"key");
+        let id = key.opaque_id("4711");
+        assert_eq!((id.len(), &id), (32, &PatientKey::new(b"key").opaque_id("4711")));
+        assert_ne!(id, PatientKey::new(b"other").opaque_id("4711"));
+        assert_ne!(id, key.opaque_id("4712"));
+        assert!(!id.starts_with(&key.digits("4711")));
     }
 
     #[test]

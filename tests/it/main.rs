@@ -41,6 +41,7 @@ mod documentation;
 mod durability;
 mod ended_identities;
 mod explained;
+mod fhir;
 mod gateway;
 mod hapi;
 mod harness;

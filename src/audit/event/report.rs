@@ -16,6 +16,10 @@ pub enum ViewedAs {
     Tree,
     /// Its devices and values, and the patient.
     TreeWithPatient,
+    /// What it becomes in FHIR: the resources, without values and without the patient.
+    Fhir,
+    /// What it becomes in FHIR, with the values and the patient.
+    FhirWithPatient,
 }
 
 /// The outcome of an order.
@@ -130,6 +134,8 @@ impl ViewedAs {
             Self::Raw => "raw",
             Self::Tree => "tree",
             Self::TreeWithPatient => "tree-with-patient",
+            Self::Fhir => "fhir",
+            Self::FhirWithPatient => "fhir-with-patient",
         }
     }
 }

@@ -26,6 +26,7 @@ const EDGES: [(&str, Layer, &[&str]); 32] = [
             "audit",
             "authz",
             "config",
+            "fhir",
             "filesystem",
             "finding",
             "fleet",
