@@ -36,12 +36,11 @@ pub use datatypes::{
 };
 pub use decimal::Decimal;
 pub use mapping::{Mapped, map};
-pub use patient::PatientDetail;
 pub use resource::{
     Component, Device, DeviceMetric, HumanName, Observation, Patient, ReferenceRange, Resource, UdiCarrier,
     Value, Version,
 };
-pub use source::{Options, REVISION, Source};
+pub use source::{Options, PatientDetail, REVISION, Source};
 pub use unmapped::{Reason, Unmapped};
 
 #[cfg(test)]

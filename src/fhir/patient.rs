@@ -3,21 +3,11 @@
 use super::datatypes::{CodeableConcept, Coding, Identifier, Meta, Reference};
 use super::identity::oid_uri;
 use super::resource::{HumanName, Patient};
-use super::source::{Options, Source};
+use super::source::{Options, PatientDetail, Source};
 use super::text;
 use super::time::Times;
 use crate::hl7::{CharacterSet, Component, Message, Repetition, Segment};
 use crate::pcd::{Observation, patient_term};
-
-/// What a `Patient` holds besides its identifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PatientDetail {
-    /// Nothing: hospital systems know the patient by the identifier.
-    #[default]
-    Identifier,
-    /// Name, sex and day of birth as well.
-    Demographics,
-}
 
 /// The patients of a message, by the segments that they are stated before.
 pub(super) struct Patients {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::patient::PatientDetail;
 use crate::model::MessageId;
 
 /// The revision of the mapping: `meta.versionId` of what has no count of its own. A change of what a message
@@ -35,6 +34,16 @@ pub struct Options {
     pub patients: PatientDetail,
     /// The URI of a namespace of patient identifiers (CX-4.1), where the message does not have one.
     pub assigners: BTreeMap<String, String>,
+}
+
+/// What a `Patient` holds besides its identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PatientDetail {
+    /// Nothing: hospital systems know the patient by the identifier.
+    #[default]
+    Identifier,
+    /// Name, sex and day of birth as well.
+    Demographics,
 }
 
 impl Default for Options {
