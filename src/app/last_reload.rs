@@ -5,17 +5,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::audit::ConfigurationFault;
+use crate::finding::facts::ReloadRefused;
 
 /// What became of the last reload.
 #[derive(Debug, Default)]
-pub(super) struct LastReload(Mutex<Option<(Timestamp, String)>>);
+pub(super) struct LastReload(Mutex<Option<(Timestamp, ReloadRefused)>>);
 
 impl LastReload {
     /// It was refused, for the `fault` of these keys.
     pub(super) fn refuse(&self, at: Timestamp, fault: ConfigurationFault, keys: &[String]) {
-        let keys = if keys.is_empty() { String::new() } else { format!(" of {}", keys.join(", ")) };
-        let what = format!("the last reload was refused ({}{keys}); the log has the reason", fault.code());
-        *self.lock() = Some((at, what));
+        *self.lock() = Some((at, ReloadRefused { fault: fault.code().to_owned(), keys: keys.to_vec() }));
     }
 
     /// It was published.
@@ -24,11 +23,11 @@ impl LastReload {
     }
 
     /// When it was refused, and why, without a value.
-    pub(super) fn refused(&self) -> Option<(Timestamp, String)> {
+    pub(super) fn refused(&self) -> Option<(Timestamp, ReloadRefused)> {
         self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(Timestamp, String)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(Timestamp, ReloadRefused)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

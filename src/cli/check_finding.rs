@@ -1,6 +1,7 @@
 //! The lines of `check`.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::finding::{Looked, Severity};
 use crate::model::explained;
@@ -16,6 +17,9 @@ pub(super) struct Finding {
     /// The code of a warning or an error, which is the name of its help page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<&'static str>,
+    /// The facts of a finding that a running platform has as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) facts: Option<Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -31,10 +35,13 @@ impl Finding {
     pub(super) fn of(what: &'static str, looked: Looked) -> Self {
         match looked {
             Ok(detail) => Self::ok(what, detail),
-            Err(finding) if finding.severity == Severity::Urgent => {
-                Self::error(what, finding.code.code(), finding.what)
-            }
-            Err(finding) => Self::warning(what, finding.code.code(), finding.what),
+            Err(finding) => Self {
+                level: if finding.severity == Severity::Urgent { Level::Error } else { Level::Warning },
+                what,
+                detail: finding.what(),
+                code: Some(finding.code().code()),
+                facts: Some(finding.facts.values()),
+            },
         }
     }
 
@@ -44,18 +51,18 @@ impl Finding {
     }
 
     pub(super) const fn ok(what: &'static str, detail: String) -> Self {
-        Self { level: Level::Ok, what, detail, code: None }
+        Self { level: Level::Ok, what, detail, code: None, facts: None }
     }
 
     /// A warning; `code` is that of a [`Code`](crate::finding::Code) or a
     /// [`SetupCode`](crate::finding::SetupCode).
     pub(super) const fn warning(what: &'static str, code: &'static str, detail: String) -> Self {
-        Self { level: Level::Warning, what, detail, code: Some(code) }
+        Self { level: Level::Warning, what, detail, code: Some(code), facts: None }
     }
 
     /// An error, with its code.
     pub(super) const fn error(what: &'static str, code: &'static str, detail: String) -> Self {
-        Self { level: Level::Error, what, detail, code: Some(code) }
+        Self { level: Level::Error, what, detail, code: Some(code), facts: None }
     }
 
     /// Every warning and error up to here depends on the time: what ends, and what has begun.

@@ -31,7 +31,7 @@ impl Board {
         let mut former = std::mem::take(&mut *board);
         let mut changes = Changes::default();
         for mut finding in found {
-            let key = (finding.code, finding.subject.clone());
+            let key = (finding.code(), finding.subject.clone());
             let known = former.remove(&key);
             finding.since = finding.since.or(known.as_ref().and_then(|known| known.since)).or(Some(now));
             if known.is_none_or(|known| known.severity < finding.severity) {
@@ -73,13 +73,15 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::facts::{DeviceSilent, RestartPending, ShuttingDown};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
     fn silent(device: &str) -> Finding {
-        Finding::new(Code::DeviceSilent, Subject::Device(device.to_owned()), "no message for 2 min")
+        let facts = DeviceSilent { through: None, last: at(0).into(), seconds: 120 };
+        Finding::new(Subject::Device(device.to_owned()), facts)
     }
 
     #[test]
@@ -99,7 +101,7 @@ mod tests {
     #[test]
     fn a_finding_that_becomes_more_severe_is_reported_again() {
         let board = Board::default();
-        let ending = || Finding::new(Code::PlatformCertificateEnding, Subject::Platform, "ends");
+        let ending = || Finding::new(Subject::Platform, RestartPending { keys: Vec::new() });
         board.replace(vec![ending()], at(1));
         let changes = board.replace(vec![ending().with_severity(Severity::Urgent)], at(2));
         assert_eq!(changes.begun.len(), 1);
@@ -110,7 +112,7 @@ mod tests {
     #[test]
     fn the_most_severe_findings_come_first_and_every_code_is_counted() {
         let board = Board::default();
-        let stopping = Finding::new(Code::ShuttingDown, Subject::Platform, "stops");
+        let stopping = Finding::new(Subject::Platform, ShuttingDown {});
         board.replace(vec![stopping, silent("A"), silent("B")], at(1));
         let severities: Vec<_> = board.findings().iter().map(|finding| finding.severity).collect();
         assert_eq!(severities, [Severity::Urgent, Severity::Urgent, Severity::Info]);

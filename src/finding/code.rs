@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::facts;
+
 /// How soon a finding needs a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -34,7 +40,9 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Declares [`Code`]: each line is a variant, its stable code, its usual severity and what an operator does.
+/// Declares [`Code`] and [`Facts`]: each line is a variant, its stable code, its usual severity and what an
+/// operator does. `facts` has a structure of the name of the variant, whose members are the facts of the
+/// code.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident, $code:literal, $severity:ident, $to_do:literal;)+) => {
         /// What is found.
@@ -74,6 +82,38 @@ macro_rules! codes {
                 }
             }
         }
+
+        /// The facts of a finding, by its code. As JSON: the members `code` and `facts`.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+        #[serde(tag = "code", content = "facts", rename_all = "kebab-case")]
+        pub enum Facts {
+            $($(#[doc = $doc])+ $variant(facts::$variant),)+
+        }
+
+        impl Facts {
+            /// The code of the finding.
+            #[must_use]
+            pub const fn code(&self) -> Code {
+                match self {
+                    $(Self::$variant(_) => Code::$variant,)+
+                }
+            }
+        }
+
+        /// One sentence with the facts, without a full stop.
+        impl fmt::Display for Facts {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$variant(facts) => facts.fmt(f),)+
+                }
+            }
+        }
+
+        $(impl From<facts::$variant> for Facts {
+            fn from(facts: facts::$variant) -> Self {
+                Self::$variant(facts)
+            }
+        })+
     };
 }
 
@@ -189,6 +229,15 @@ codes! {
     /// An expected device of the directory never sent anything.
     DeviceNeverSeen, "device-never-seen", Attention,
         "check the address and the certificate of the device, or say `device change CN --not-expected`";
+}
+
+impl Facts {
+    /// The facts as JSON, without the code.
+    #[must_use]
+    pub fn values(&self) -> Value {
+        let mut whole = serde_json::to_value(self).unwrap_or_default();
+        whole.get_mut("facts").map(Value::take).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Code {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::code::{Code, Severity};
+use super::code::{Code, Facts, Severity};
 
 /// What a finding is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,14 +69,12 @@ pub type Looked = Result<String, Finding>;
 /// Something that an operator should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is.
-    pub code: Code,
+    /// What it is: its code and the facts of that code. Never content of a message.
+    pub facts: Box<Facts>,
     /// How soon it needs a person.
     pub severity: Severity,
     /// What it is about.
     pub subject: Subject,
-    /// One sentence with the facts, without a full stop. Never content of a message.
-    pub what: String,
     /// Since when, if that is known.
     pub since: Option<Timestamp>,
     /// The ward of the device that it is about; empty where there is none.
@@ -87,16 +86,28 @@ pub struct Finding {
 impl Finding {
     /// A finding with the usual severity of its code.
     #[must_use]
-    pub fn new(code: Code, subject: Subject, what: impl Into<String>) -> Self {
+    pub fn new(subject: Subject, facts: impl Into<Facts>) -> Self {
+        let facts = facts.into();
         Self {
-            code,
-            severity: code.severity(),
+            severity: facts.code().severity(),
+            facts: Box::new(facts),
             subject,
-            what: what.into(),
             since: None,
             ward: Box::default(),
             advice: None,
         }
+    }
+
+    /// What it is.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.facts.code()
+    }
+
+    /// One sentence with the facts, without a full stop.
+    #[must_use]
+    pub fn what(&self) -> String {
+        self.facts.to_string()
     }
 
     /// The same with another severity.
@@ -126,7 +137,7 @@ impl Finding {
     /// What an operator does about it: one sentence, whose commands name the device that it is about.
     #[must_use]
     pub fn what_to_do(&self) -> Cow<'static, str> {
-        let general = self.advice.as_deref().unwrap_or(self.code.what_to_do());
+        let general = self.advice.as_deref().unwrap_or(self.code().what_to_do());
         // A name that a shell would read differently stays out of a command that is copied.
         let is_plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c));
         match self.subject.name().filter(is_plain) {
@@ -134,7 +145,7 @@ impl Finding {
             None => self
                 .advice
                 .as_deref()
-                .map_or(Cow::Borrowed(self.code.what_to_do()), |own| own.to_owned().into()),
+                .map_or(Cow::Borrowed(self.code().what_to_do()), |own| own.to_owned().into()),
         }
     }
 
@@ -142,25 +153,27 @@ impl Finding {
     #[must_use]
     pub fn view(&self) -> FindingView<'_> {
         FindingView {
-            code: self.code.code(),
+            facts: &self.facts,
             severity: self.severity.code(),
             subject: self.subject.kind(),
             name: self.subject.name(),
             ward: &self.ward,
-            what: &self.what,
+            what: self.what(),
             what_to_do: self.what_to_do(),
             since: self.since.map(|since| since.to_string()),
-            help: format!("/help/{}", self.code),
+            help: format!("/help/{}", self.code()),
         }
     }
 }
 
 /// A finding as JSON.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = Finding)]
 pub struct FindingView<'a> {
-    /// The stable code, which is the name of its help page.
-    pub code: &'static str,
+    /// The stable code, which is the name of its help page, and its facts.
+    #[serde(flatten)]
+    pub facts: &'a Facts,
     /// `info`, `attention` or `urgent`.
     pub severity: &'static str,
     /// The kind of what it is about.
@@ -171,8 +184,8 @@ pub struct FindingView<'a> {
     /// The ward of the device that it is about.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub ward: &'a str,
-    /// One sentence with the facts.
-    pub what: &'a str,
+    /// One sentence, made of the facts.
+    pub what: String,
     /// What an operator does about it.
     pub what_to_do: Cow<'static, str>,
     /// Since when, if that is known.

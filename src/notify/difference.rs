@@ -40,7 +40,7 @@ pub(super) struct Moment {
 impl Reported {
     fn new(finding: &Finding) -> Self {
         Self {
-            code: finding.code.code().to_owned(),
+            code: finding.code().code().to_owned(),
             subject: finding.subject.kind().to_owned(),
             name: finding.subject.name().map(str::to_owned),
             severity: finding.severity.code().to_owned(),
@@ -71,7 +71,7 @@ pub(super) fn difference(
         reported.iter().map(|reported| (key(reported), reported)).collect();
     let mut difference = Difference::default();
     for finding in present {
-        let about = (finding.code.code(), finding.subject.kind(), finding.subject.name());
+        let about = (finding.code().code(), finding.subject.kind(), finding.subject.name());
         match known.remove(&about) {
             Some(reported) if reported.severity() >= finding.severity || finding.severity < lightest => {
                 difference.reported.push(reported.clone());
@@ -100,7 +100,8 @@ const MAX_REPORTED: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::{Code, Subject};
+    use crate::finding::Subject;
+    use crate::finding::facts::{DeviceSilent, RestartPending, ShuttingDown};
 
     fn receiver(severity: Severity) -> Notify {
         let text = format!("name = \"x\"\nwebhook = \"https://x/\"\nseverity = \"{}\"", severity.code());
@@ -108,11 +109,12 @@ mod tests {
     }
 
     fn silent(device: &str) -> Finding {
-        Finding::new(Code::DeviceSilent, Subject::Device(device.to_owned()), "no message for 2 min")
+        let facts = DeviceSilent { through: None, last: jiff::Timestamp::UNIX_EPOCH.into(), seconds: 120 };
+        Finding::new(Subject::Device(device.to_owned()), facts)
     }
 
     fn pending() -> Finding {
-        Finding::new(Code::RestartPending, Subject::Platform, "log.level")
+        Finding::new(Subject::Platform, RestartPending { keys: vec!["log.level".to_owned()] })
     }
 
     const DAY: Moment = Moment { is_quiet: false, is_starting: false };
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn lighter_findings_wait_for_the_end_of_quiet_hours() {
         let receiver = receiver(Severity::Attention);
-        let info = Finding::new(Code::ShuttingDown, Subject::Platform, "stops");
+        let info = Finding::new(Subject::Platform, ShuttingDown {});
         let night = difference(&[silent("A"), pending(), info.clone()], &[], &receiver, NIGHT);
         assert_eq!(night.begun, [silent("A")]);
         let morning = difference(&[silent("A"), pending(), info], &night.reported, &receiver, DAY);

@@ -79,7 +79,7 @@ pub fn test_body(id: MessageId, now: Timestamp, node: &str) -> String {
 fn text(node: &str, begun: &[&Finding], ended: usize) -> String {
     let first = begun.first().map(|finding| {
         let more = if begun.len() > 1 { format!(" (and {} more)", begun.len() - 1) } else { String::new() };
-        let what: String = finding.what.chars().take(MAX_TEXT).collect();
+        let what: String = finding.what().chars().take(MAX_TEXT).collect();
         format!("{} {}: {what}{more}", finding.severity, finding.subject)
     });
     let ended = match ended {
@@ -101,22 +101,31 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::finding::{Code, Subject};
+    use crate::finding::Subject;
+    use crate::finding::facts::{DeviceSilent, RestartPending};
 
     fn silent(device: usize) -> Finding {
-        Finding::new(Code::DeviceSilent, Subject::Device(format!("PUMP-{device}")), "no message for 2 min")
+        let last = Timestamp::from_second(1_749_999_880).unwrap().into();
+        let facts = DeviceSilent { through: None, last, seconds: 120 };
+        Finding::new(Subject::Device(format!("PUMP-{device}")), facts)
     }
 
     #[test]
     fn a_notification_has_the_findings_with_their_next_step_and_a_line_of_text() {
         let now = Timestamp::from_second(1_750_000_000).unwrap();
-        let pending = Finding::new(Code::RestartPending, Subject::Platform, "log.level");
+        let pending = Finding::new(Subject::Platform, RestartPending { keys: vec!["log.level".to_owned()] });
         let difference = Difference { begun: vec![pending, silent(1)], ..Difference::default() };
         let id = MessageId::at(now);
         let body: Value = serde_json::from_str(&body(id, now, "ward-7", &difference, true)).unwrap();
         assert_eq!(
             body["text"],
-            "pcd-platform ward-7: urgent device PUMP-1: no message for 2 min (and 1 more)"
+            "pcd-platform ward-7: urgent device PUMP-1: it has sent nothing for 2 min 0 s; its last message came \
+             at 2025-06-15T15:04:40Z (and 1 more)"
+        );
+        let facts = serde_json::json!({"last": "2025-06-15T15:04:40Z", "seconds": 120});
+        assert_eq!(
+            (&body["begun"][0]["code"], &body["begun"][0]["facts"]),
+            (&"device-silent".into(), &facts)
         );
         assert_eq!((&body["worst"], &body["kind"]), (&"urgent".into(), &"findings".into()));
         assert_eq!(body["id"], id.to_string());

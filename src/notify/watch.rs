@@ -187,7 +187,7 @@ impl Watch {
         let mut present = self.board.findings();
         // It would hear of its own failure when that is over.
         if self.status.fails(&settings.name) {
-            present.retain(|finding| finding.code != Code::NotificationFailing);
+            present.retain(|finding| finding.code() != Code::NotificationFailing);
         }
         present.retain(|finding| settings.takes_ward(&finding.ward));
         present

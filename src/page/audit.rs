@@ -186,7 +186,7 @@ fn table(rows: &[AuditRow], frame: &Frame) -> Table {
             Html::muted(&format!("{} · {}", row.node, row.number)),
         ]
     };
-    Table::new("Audit trail, newest first", &columns, "No row fits.").with(rows.iter().map(row))
+    Table::new("Audit trail, newest first", &columns, "No row fits.").with(rows.iter().map(row)).list()
 }
 
 fn details(row: &AuditRow) -> Value {

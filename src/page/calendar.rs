@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::devices::named;
-use super::element::{Html, Tone, address, counted, device_link, grouped};
+use super::element::{Html, Tone, address, counted, device_link, number};
 use super::frame::Frame;
 use super::layout::Table;
 use super::plot;
@@ -163,7 +163,8 @@ pub(super) fn months(ends: &[End], frame: &Frame) -> Table {
         let share = ends.len() as f64 / most as f64;
         let tag = ends.first().map(|end| validity::warning(end.at, frame)).unwrap_or_default();
         let href = format!("{}#month", address("/trust", &[("month", month)]));
-        vec![Html::link(&href, month), Html::text(&count), plot::span(share, "quiet", &count), tag]
+        let rows = Html::rows(&href, ends.len(), &count);
+        vec![Html::link(&href, month), rows, plot::span(share, "quiet", &count), tag]
     });
     let empty = "No device has shown its certificate yet.";
     Table::new(
@@ -176,7 +177,7 @@ pub(super) fn months(ends: &[End], frame: &Frame) -> Table {
 
 /// How many certificates and CRLs end in each quarter, each a link to all of them.
 pub(super) fn quarters(ends: &[End], chosen: &str, frame: &Frame) -> Table {
-    let mut quarters: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut quarters: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     // The present one is there, also if nothing ends in it.
     quarters.insert(this_quarter(frame), (0, 0));
     for end in ends {
@@ -185,13 +186,17 @@ pub(super) fn quarters(ends: &[End], chosen: &str, frame: &Frame) -> Table {
     }
     let rows = quarters.iter().take(MAX_QUARTERS).map(|(quarter, (devices, others))| {
         let href = format!("{}#quarter", address("/trust", &[("quarter", quarter)]));
+        let part = |of: &str, count: usize| {
+            let href = format!("{}#quarter", address("/trust", &[("quarter", quarter), ("of", of)]));
+            if count == 0 { Html::text("0") } else { Html::rows(&href, count, &number(count)) }
+        };
         let mark =
             if *quarter == this_quarter(frame) { Html::muted("this quarter") } else { Html::default() };
         let shown = if quarter == chosen { Html::muted("listed below") } else { Html::default() };
         vec![
             Html::joined([Html::link(&href, quarter), mark]),
-            Html::text(&grouped(*devices)),
-            Html::text(&grouped(*others)),
+            part(DEVICES, *devices),
+            part(OTHERS, *others),
             shown,
         ]
     });
@@ -200,19 +205,21 @@ pub(super) fn quarters(ends: &[End], chosen: &str, frame: &Frame) -> Table {
 }
 
 /// The certificates of devices that end in one month.
-pub(super) fn of_month(ends: &[End], chosen: &str, frame: &Frame) -> Table {
-    let found = ends.iter().filter(|end| month(end.at, frame) == chosen).take(MAX_ROWS);
-    let rows = found.map(|end| row(end, frame));
-    Table::new(format!("Certificates that end in {chosen}"), &COLUMNS, "").with(rows)
+pub(super) fn of_month(ends: &[End], chosen: &str, frame: &Frame) -> (Table, usize) {
+    let all: Vec<_> = ends.iter().filter(|end| month(end.at, frame) == chosen).collect();
+    let more = all.len().saturating_sub(MAX_ROWS);
+    let rows = all.into_iter().take(MAX_ROWS).map(|end| row(end, frame));
+    (Table::new(format!("Certificates that end in {chosen}"), &COLUMNS, "").with(rows).list(), more)
 }
 
-/// All that ends in one quarter; beyond [`MAX_ROWS`] the CSV has the rest.
-pub(super) fn of_quarter(ends: &[End], chosen: &str, frame: &Frame) -> (Table, usize) {
-    let all: Vec<_> = in_quarter(ends, chosen, frame).collect();
+/// What ends in one quarter, of devices, others or both; beyond [`MAX_ROWS`] the CSV has the rest.
+pub(super) fn of_quarter(ends: &[End], chosen: &str, of: &str, frame: &Frame) -> (Table, usize) {
+    let is_asked = |end: &&End| of.is_empty() || (of == DEVICES) == end.is_of_device();
+    let all: Vec<_> = in_quarter(ends, chosen, frame).filter(is_asked).collect();
     let more = all.len().saturating_sub(MAX_ROWS);
     let rows = all.into_iter().take(MAX_ROWS).map(|end| row(end, frame));
     let title = format!("Certificates and CRLs that end in {chosen}");
-    (Table::new(title, &COLUMNS, "Nothing ends in this quarter.").with(rows), more)
+    (Table::new(title, &COLUMNS, "Nothing ends in this quarter.").with(rows).list(), more)
 }
 
 /// What ends in this quarter.
@@ -278,6 +285,10 @@ pub(super) fn this_quarter(frame: &Frame) -> String {
     quarter(frame.times.now(), frame)
 }
 
+/// What a list of a quarter has: the certificates of devices.
+pub(super) const DEVICES: &str = "devices";
+/// What a list of a quarter has: all others, and CRLs.
+pub(super) const OTHERS: &str = "others";
 const COLUMNS: [&str; 7] = ["Device or subject", "For", "Ward", "State", "Ends", "Serial number", "Issuer"];
 /// Months in the calendar.
 const MAX_MONTHS: usize = 60;

@@ -8,6 +8,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::devices::today;
 use super::element::{Html, Tone, address, device_address, device_link, grouped, help_link, sentence};
 use super::event::in_words;
 use super::frame::Frame;
@@ -247,7 +248,7 @@ fn facts(view: &DeviceView<'_>, device: &Device, standing: &Standing, frame: &Fr
         ("Last connection", connection.unwrap_or_default()),
         ("Certificate", certificate.unwrap_or_default()),
         ("Last message", standing.last_message.map(|at| frame.times.moment(at)).unwrap_or_default()),
-        ("Messages today", Html::text(&grouped(standing.messages_today))),
+        ("Messages today", today(view.cn, standing, frame)),
         ("Kind", Html::text(view.kind)),
         ("Directory", Html::text(view.status)),
         ("Speaks for", speaks),
@@ -265,7 +266,7 @@ fn identities(device: &Device, seen: &[SeenIdentity], frame: &Frame) -> Table {
         vec![
             Html::code(&seen.identity),
             Html::tag(Tone::Bad, "not allowed"),
-            Html::text(&grouped(seen.messages)),
+            naming_messages(device, seen),
             frame.times.moment(seen.first),
             frame.times.moment(seen.last),
             allow(device, seen, frame),
@@ -273,6 +274,14 @@ fn identities(device: &Device, seen: &[SeenIdentity], frame: &Frame) -> Table {
     });
     let columns = ["Identity", "Today", "Messages", "First", "Last", "Change"];
     Table::new("Identities that it used without permission", &columns, "").with(rows)
+}
+
+/// The messages that named it, as a link to them.
+fn naming_messages(device: &Device, seen: &SeenIdentity) -> Html {
+    let count = usize::try_from(seen.messages).unwrap_or(usize::MAX);
+    let name = own_name(&seen.identity);
+    let href = address("/messages", &[("device", device.id.as_str()), ("identity", name)]);
+    Html::rows(&href, count, &grouped(seen.messages))
 }
 
 fn allow(device: &Device, seen: &SeenIdentity, frame: &Frame) -> Html {

@@ -8,7 +8,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::element::{Html, Tone, address, counted, device_address, grouped};
+use super::element::{Html, Tone, address, counted, device_address, grouped, number};
 use super::frame::Frame;
 use super::layout::{Choice, Table, choices};
 use super::problem::{Failure, OrFailure as _, Pages};
@@ -71,8 +71,9 @@ pub(super) async fn show(
     let frame = Frame::new(&state, visitor, "/devices", "Devices").live();
     let text = |value| given(value).unwrap_or_default();
     let wanted = Wanted { search: text(filters.q), state: text(filters.state), ward: text(filters.ward) };
-    let is_known =
-        |code: &str| code == ANY_CONNECTED || DeviceState::ALL.iter().any(|state| state.code() == code);
+    let is_known = |code: &str| {
+        [ANY_CONNECTED, NEEDING].contains(&code) || DeviceState::ALL.iter().any(|state| state.code() == code)
+    };
     if !wanted.state.is_empty() && !is_known(&wanted.state) {
         let what = format!("There is no state {}", wanted.state);
         return Err(Failure::unusable(frame, what, "The list of states names what can be searched for."));
@@ -86,12 +87,12 @@ pub(super) async fn show(
     found.sort_by(|one, other| {
         (one.standing.state, &one.device.id).cmp(&(other.standing.state, &other.device.id))
     });
-    let number = filters.page.unwrap_or(1);
-    let shown = found.iter().skip((number - 1).saturating_mul(ROWS)).take(ROWS);
+    let page_number = filters.page.unwrap_or(1);
+    let shown = found.iter().skip((page_number - 1).saturating_mul(ROWS)).take(ROWS);
     let wards: BTreeSet<&str> = all.iter().map(|line| line.device.about.ward.trim()).collect();
     let wards = wards.into_iter().filter(|ward| !ward.is_empty()).take(MAX_WARDS).map(|ward| (ward, ward));
     let states = DeviceState::ALL.iter().map(|state| (state.code(), state::word(*state)));
-    let count = |number: usize| u64::try_from(number).unwrap_or_default();
+    let count = |rows: usize| u64::try_from(rows).unwrap_or_default();
     let heading = match found.len() == all.len() {
         true => counted(count(all.len()), "device"),
         false => format!("{} of {}", grouped(count(found.len())), counted(count(all.len()), "device")),
@@ -99,14 +100,16 @@ pub(super) async fn show(
     Ok(page(&DevicesPage {
         heading,
         states: choices(
-            [("", "all"), (ANY_CONNECTED, "all connected")].into_iter().chain(states),
+            [("", "all"), (ANY_CONNECTED, "all connected"), (NEEDING, "to look at")]
+                .into_iter()
+                .chain(states),
             &wanted.state,
         ),
         wards: choices([("", "all")].into_iter().chain(wards), &wanted.ward),
         counts: counts(&of_ward, &wanted.ward),
-        by_ward: if wanted.is_empty() && number == 1 { by_ward(&all) } else { Table::default() },
+        by_ward: if wanted.is_empty() && page_number == 1 { by_ward(&all) } else { Table::default() },
         table: table(shown.copied(), &frame, all.len()),
-        pager: pager(&wanted, number, found.len()),
+        pager: pager(&wanted, page_number, found.len()),
         search: wanted.search,
         frame,
     }))
@@ -151,6 +154,7 @@ impl Wanted {
         match self.state.as_str() {
             "" => true,
             ANY_CONNECTED => line.has_session,
+            NEEDING => needs_a_person(line.standing.state),
             state => line.standing.state.code() == state,
         }
     }
@@ -162,26 +166,30 @@ fn by_ward(all: &[Line]) -> Table {
     for line in all.iter().filter(|line| !line.device.about.ward.trim().is_empty()) {
         // One ward in two spellings is one.
         let ward = line.device.about.ward.trim();
-        wards.entry(ward.to_lowercase()).or_default().push(line);
+        wards.entry(ward.to_ascii_lowercase()).or_default().push(line);
     }
     let need = |lines: &[&Line]| lines.iter().filter(|line| needs_a_person(line.standing.state)).count();
     let mut wards: Vec<_> = wards.into_values().collect();
     wards.sort_by_key(|lines| std::cmp::Reverse(need(lines)));
-    let number = |count: usize| grouped(u64::try_from(count).unwrap_or_default());
     let rows = wards.iter().take(LISTED_WARDS).filter_map(|lines| {
         let ward = lines.first()?.device.about.ward.trim();
         let state = |state: DeviceState| {
             let count = lines.iter().filter(|line| line.standing.state == state).count();
             let href = address("/devices", &[("ward", ward), ("state", state.code())]);
-            if count == 0 { Html::default() } else { Html::link(&href, &number(count)) }
+            if count == 0 { Html::default() } else { Html::rows(&href, count, &number(count)) }
         };
         let needing = need(lines);
         let tag = match needing {
             0 => Html::tag(Tone::Good, "well"),
-            count => Html::tag(Tone::Bad, &format!("{} to look at", number(count))),
+            count => {
+                let href = address("/devices", &[("ward", ward), ("state", NEEDING)]);
+                let tag = Html::tag(Tone::Bad, &format!("{} to look at", number(count)));
+                Html::rows_of(&href, count, &tag)
+            }
         };
-        let mut cells = vec![Html::link(&address("/devices", &[("ward", ward)]), ward), tag];
-        cells.push(Html::text(&number(lines.len())));
+        let href = address("/devices", &[("ward", ward)]);
+        let mut cells = vec![Html::link(&href, ward), tag];
+        cells.push(Html::rows(&href, lines.len(), &number(lines.len())));
         cells.extend(WATCHED.map(state));
         Some(cells)
     });
@@ -201,8 +209,7 @@ fn counts(all: &[&Line], ward: &str) -> Vec<Html> {
         DeviceState::ALL.into_iter().map(|state| (state, count(state))).filter(|(_, count)| *count > 0);
     some.map(|(of, count)| {
         let href = address("/devices", &[("ward", ward), ("state", of.code())]);
-        let (tag, count) = (state::tag(of), grouped(u64::try_from(count).unwrap_or_default()));
-        Html::written(format!("<a href=\"{}\">{tag} {count}</a>", Html::text(&href)))
+        Html::rows_of(&href, count, &Html::joined([state::tag(of), Html::text(&number(count))]))
     })
     .collect()
 }
@@ -216,6 +223,7 @@ fn table<'a>(lines: impl Iterator<Item = &'a Line>, frame: &Frame, total: usize)
     };
     Table::new("Devices, what needs attention first", &columns, empty)
         .with(lines.map(|line| row(line, frame)))
+        .list()
 }
 
 fn row(line: &Line, frame: &Frame) -> Vec<Html> {
@@ -233,11 +241,21 @@ fn row(line: &Line, frame: &Frame) -> Vec<Html> {
         state::tag(standing.state),
         Html::text(&device.about.ward),
         standing.last_message.map(|at| frame.times.moment(at)).unwrap_or_default(),
-        Html::text(&grouped(standing.messages_today)),
+        today(device.id.as_str(), standing, frame),
         end.unwrap_or_default(),
         refused.unwrap_or_default(),
         Html::text(&device.note),
     ]
+}
+
+/// The messages of today, as a link to them.
+pub(super) fn today(cn: &str, standing: &Standing, frame: &Frame) -> Html {
+    let count = usize::try_from(standing.messages_today).unwrap_or(usize::MAX);
+    if count == 0 {
+        return Html::text("0");
+    }
+    let since = frame.times.start_of_day().to_string();
+    Html::rows(&address("/messages", &[("device", cn), ("since", &since)]), count, &number(count))
 }
 
 /// What staff call the device, with its Common Name, as a link to its page.
@@ -263,6 +281,8 @@ fn pager(wanted: &Wanted, number: usize, found: usize) -> Html {
 
 /// The filter for what the overview counts as connected: a device with a session, in whichever state.
 pub(super) const ANY_CONNECTED: &str = "any-connected";
+/// The filter for what a watchlist counts as devices that a person should look at.
+const NEEDING: &str = "to-look-at";
 /// The states that a watchlist counts.
 const WATCHED: [DeviceState; 5] = [
     DeviceState::Refused,

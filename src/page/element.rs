@@ -28,6 +28,18 @@ impl Html {
         Self(format!("<a href=\"{}\">{}</a>", Self::text(href), Self::text(text)))
     }
 
+    /// A number of rows, as a link to them. The list there has as many rows, or says that it is cut.
+    #[must_use]
+    pub(super) fn rows(href: &str, rows: usize, text: &str) -> Self {
+        Self::rows_of(href, rows, &Self::text(text))
+    }
+
+    /// The same with a piece in the place of a text.
+    #[must_use]
+    pub(super) fn rows_of(href: &str, rows: usize, piece: &Self) -> Self {
+        Self(format!("<a href=\"{}\" data-rows=\"{rows}\">{piece}</a>", Self::text(href)))
+    }
+
     /// A link that leads to a change.
     #[must_use]
     pub(super) fn button(href: &str, text: &str) -> Self {
@@ -71,6 +83,13 @@ impl Html {
     pub(super) fn joined(pieces: impl IntoIterator<Item = Self>) -> Self {
         let pieces: Vec<_> = pieces.into_iter().map(|piece| piece.0).collect();
         Self(pieces.into_iter().filter(|piece| !piece.is_empty()).collect::<Vec<_>>().join(" "))
+    }
+
+    /// Several pieces with a dot between them.
+    #[must_use]
+    pub(super) fn dotted(pieces: impl IntoIterator<Item = Self>) -> Self {
+        let pieces: Vec<_> = pieces.into_iter().map(|piece| piece.0).collect();
+        Self(pieces.into_iter().filter(|piece| !piece.is_empty()).collect::<Vec<_>>().join(" · "))
     }
 
     /// Whether there is nothing to show.
@@ -175,6 +194,12 @@ pub(super) fn encoded(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// How many there are, for a reader.
+#[must_use]
+pub(super) fn number(count: usize) -> String {
+    grouped(u64::try_from(count).unwrap_or_default())
 }
 
 /// `1 device`, `2 431 devices`.

@@ -1,5 +1,7 @@
 //! Tables and lists of facts, the same on every page.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use askama::filters::HtmlSafe;
 
@@ -15,6 +17,8 @@ pub(super) struct Table {
     rows: Vec<Vec<Html>>,
     /// What stands in place of a table without rows.
     empty: String,
+    /// Whether it is the list to which a number of rows leads.
+    is_list: bool,
 }
 
 impl HtmlSafe for Table {}
@@ -27,13 +31,25 @@ impl Table {
         columns: &[&'static str],
         empty: impl Into<String>,
     ) -> Self {
-        Self { caption: caption.into(), columns: columns.to_vec(), rows: Vec::new(), empty: empty.into() }
+        Self {
+            caption: caption.into(),
+            columns: columns.to_vec(),
+            rows: Vec::new(),
+            empty: empty.into(),
+            is_list: false,
+        }
     }
 
     /// The same with these rows.
     #[must_use]
     pub(super) fn with(self, rows: impl IntoIterator<Item = Vec<Html>>) -> Self {
         Self { rows: rows.into_iter().collect(), ..self }
+    }
+
+    /// The same, as the list to which a number of rows leads.
+    #[must_use]
+    pub(super) fn list(self) -> Self {
+        Self { is_list: true, ..self }
     }
 
     /// The number of rows.
@@ -53,7 +69,7 @@ impl Table {
 #[derive(Debug, Clone, Default, Template)]
 #[template(path = "facts.html")]
 pub(super) struct Facts {
-    rows: Vec<(&'static str, Html)>,
+    rows: Vec<(Cow<'static, str>, Html)>,
 }
 
 impl HtmlSafe for Facts {}
@@ -61,8 +77,9 @@ impl HtmlSafe for Facts {}
 impl Facts {
     /// The facts that have a value.
     #[must_use]
-    pub(super) fn new(rows: impl IntoIterator<Item = (&'static str, Html)>) -> Self {
-        Self { rows: rows.into_iter().filter(|(_, value)| !value.is_empty()).collect() }
+    pub(super) fn new<N: Into<Cow<'static, str>>>(rows: impl IntoIterator<Item = (N, Html)>) -> Self {
+        let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
+        Self { rows: rows.map(|(name, value)| (name.into(), value)).collect() }
     }
 }
 

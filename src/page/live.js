@@ -21,11 +21,15 @@
       document.title = page.title;
       for (const part of page.querySelectorAll("[data-region]")) {
         const old = document.querySelector(`[data-region="${part.dataset.region}"]`);
-        if (!old || old.innerHTML === part.innerHTML) continue;
-        const held = document.activeElement;
-        const link = old.contains(held) ? held.getAttribute("href") : null;
+        if (!old) continue;
+        for (const { id } of old.querySelectorAll("details[open]"))
+          part.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
+        if (old.innerHTML === part.innerHTML) continue;
+        const held = old.contains(document.activeElement) ? document.activeElement : null;
+        const link = held?.getAttribute("href"), box = held?.closest("details")?.id;
         old.replaceChildren(...part.childNodes);
-        if (link) old.querySelector(`[href="${CSS.escape(link)}"]`)?.focus({ preventScroll: true });
+        const again = link ? `[href="${CSS.escape(link)}"]` : box ? `#${CSS.escape(box)} > summary` : null;
+        if (again) old.querySelector(again)?.focus({ preventScroll: true });
       }
       say("live");
     } catch {

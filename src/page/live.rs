@@ -41,7 +41,7 @@ fn digest(state: &AdminState) -> String {
     let glance = state.live().glance();
     let mut seen = format!("{} {} {} {}", glance.devices, glance.connected, glance.sessions, glance.silent);
     for finding in state.live().board().findings() {
-        let _ = write!(seen, " {} {}", finding.code, finding.subject);
+        let _ = write!(seen, " {} {}", finding.code(), finding.subject);
     }
     let metrics = state.metrics();
     let commits = metrics.store_commit_duration_seconds.get_sample_count();

@@ -85,7 +85,7 @@ pub(super) async fn show(
 pub(super) fn table(messages: &[MessageSummary], frame: &Frame, empty: &str) -> Table {
     let rows = messages.iter().map(|message| row(message, frame));
     let columns = ["Received", "Device", "Kind", "Control id", "Answer", "Warnings", "Event before", "Size"];
-    Table::new("Received messages, newest first", &columns, empty).with(rows)
+    Table::new("Received messages, newest first", &columns, empty).with(rows).list()
 }
 
 fn row(message: &MessageSummary, frame: &Frame) -> Vec<Html> {

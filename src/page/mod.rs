@@ -81,7 +81,7 @@ pub fn routes() -> Vec<Route> {
         Route::post("/messages/{id}/download", Right::Content, command::download),
         Route::get("/orders", Right::See, orders::show).with_parameters(),
         Route::get("/audit", Right::See, audit::show).with_parameters(),
-        Route::get("/system", Right::See, system::show),
+        Route::get("/system", Right::See, system::show).with_parameters(),
         Route::get("/live", Right::See, live::stream).at_once(),
         Route::open("/help", help::index),
         Route::open("/help/{code}", help::show),

@@ -113,7 +113,7 @@ fn table(caption: &str, empty: &str, entries: &[&OutboxEntry], frame: &Frame) ->
             Html::text(order.queued_by),
         ]
     };
-    Table::new(caption, &columns, empty).with(entries.iter().map(row))
+    Table::new(caption, &columns, empty).with(entries.iter().map(row)).list()
 }
 
 fn outcome(order: &OrderView<'_>) -> Html {

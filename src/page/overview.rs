@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 
-use super::element::{Html, Tone, address, counted, device_link, grouped, help_link, sentence};
+use super::element::{Html, Tone, address, counted, device_link, grouped, help_link, number, sentence};
 use super::event::in_words;
 use super::frame::Frame;
 use super::layout::Table;
@@ -15,7 +15,7 @@ use super::problem::{Failure, OrFailure as _, Pages};
 use super::response::page;
 use super::visitor::Visitor;
 use super::{devices, plot, times};
-use crate::finding::{Finding, Severity, Subject};
+use crate::finding::{Code, Finding, Severity, Subject};
 use crate::http::AdminState;
 use crate::model::size_text;
 use crate::store::{AuditRow, LatestAlert, OutboxFilter, RefusedRow};
@@ -27,7 +27,8 @@ struct OverviewPage {
     frame: Frame,
     heading: String,
     todo: Vec<Todo>,
-    more: usize,
+    /// A link to all findings, where not all that need a person are shown.
+    all: Html,
     tiles: Vec<Tile>,
     events: Table,
 }
@@ -43,11 +44,12 @@ struct Todo {
 /// A number that leads to its rows.
 struct Tile {
     href: String,
+    /// How many rows there are, where the value counts them.
+    rows: Option<usize>,
     name: String,
     value: Html,
-    beside: String,
     plot: Html,
-    note: String,
+    note: Html,
 }
 
 /// The overview.
@@ -61,13 +63,17 @@ pub(super) async fn show(State(state): Pages, visitor: Visitor) -> Result<Respon
         many => format!("{many} things need you"),
     };
     let todo = needed.iter().take(MAX_TODO).map(|finding| todo(finding, &frame)).collect();
-    let more = needed.len().saturating_sub(MAX_TODO);
+    let all = if needed.len() > MAX_TODO {
+        Html::rows("/system#findings", findings.len(), &format!("All {} findings", number(findings.len())))
+    } else {
+        Html::default()
+    };
     let tiles = tiles(&state, &frame).await?;
     let latest = state.store().latest_events(&SHOWN_EVENTS, EVENTS_OF_A_KIND).await.or_failure(&frame)?;
     let alerts = state.store().latest_alerts(ALERTS).await.or_failure(&frame)?;
     let events = events(&latest, &alerts, &frame);
     let frame = Frame { title: heading.clone(), ..frame };
-    Ok(page(&OverviewPage { frame, heading, todo, more, tiles, events }))
+    Ok(page(&OverviewPage { frame, heading, todo, all, tiles, events }))
 }
 
 fn todo(finding: &Finding, frame: &Frame) -> Todo {
@@ -76,10 +82,10 @@ fn todo(finding: &Finding, frame: &Frame) -> Todo {
         Severity::Attention => (Tone::Watch, "today"),
         Severity::Info => (Tone::Quiet, "to know"),
     };
-    let what = Html::joined([subject(&finding.subject), frame.times.sentence(&finding.what)]);
+    let what = Html::joined([subject(&finding.subject), frame.times.sentence(&finding.what())]);
     let to_do = Html::joined([
         Html::text(&sentence(&finding.what_to_do())),
-        help_link(finding.code.code(), "What this means"),
+        help_link(finding.code().code(), "What this means"),
     ]);
     let since = finding.since.map(|since| frame.times.away(since)).unwrap_or_default();
     Todo { tag: Html::tag(tone, word), what, to_do, since }
@@ -118,16 +124,22 @@ async fn tiles(state: &AdminState, frame: &Frame) -> Result<Vec<Tile>, Failure> 
     tiles.push(refused_tile(&refused, frame));
     tiles.push(Tile {
         href: address("/orders", &[("waiting", "1")]),
+        rows: Some(waiting),
         name: "Waiting for devices".to_owned(),
-        value: Html::text(&grouped(u64::try_from(waiting).unwrap_or_default())),
-        beside: String::new(),
+        value: Html::text(&at_least(waiting)),
         plot: Html::default(),
-        note: "orders that no device has answered yet".to_owned(),
+        note: Html::text("orders that no device has answered yet"),
     });
     tiles.push(store_tile(state, frame));
     tiles.push(revocation_tile(state));
     tiles.push(audit_tile(state, frame, &trail));
     Ok(tiles)
+}
+
+/// A number that is counted up to [`MAX_COUNTED`].
+fn at_least(count: usize) -> String {
+    let is_all = count < MAX_COUNTED as usize;
+    if is_all { number(count) } else { format!("{} or more", number(count)) }
 }
 
 fn device_tiles(state: &AdminState, trend: &Trend) -> Vec<Tile> {
@@ -144,23 +156,37 @@ fn device_tiles(state: &AdminState, trend: &Trend) -> Vec<Tile> {
     #[expect(clippy::cast_precision_loss, reason = "a range in words")]
     let last = trend.messages_last_minute().map(|count| count as f64);
     let with_last = [messages.as_slice(), &[last]].concat();
-    let silent = u64::try_from(glance.silent).unwrap_or_default();
+    // Devices behind gateways are in no list of devices, and each silent one is a finding.
+    let findings = state.live().board().findings();
+    let silent = findings.iter().filter(|finding| finding.code() == Code::DeviceSilent).count();
+    let silent_in_words = match silent {
+        0 => Html::text(&range(&connected, &time)),
+        _ => {
+            let href = format!("{}#findings", address("/system", &[("code", Code::DeviceSilent.code())]));
+            Html::rows(&href, silent, &counted(silent as u64, "silent device"))
+        }
+    };
+    let all = counted(glance.devices as u64, "device");
     vec![
         Tile {
             href: address("/devices", &[("state", devices::ANY_CONNECTED)]),
+            rows: Some(glance.connected),
             name: "Connected".to_owned(),
-            value: Html::text(&grouped(u64::try_from(glance.connected).unwrap_or_default())),
-            beside: format!("of {}", counted(u64::try_from(glance.devices).unwrap_or_default(), "device")),
+            value: Html::text(&number(glance.connected)),
             plot: plot::line(&connected, &format!("Open sessions, {}", range(&connected, &time))),
-            note: if silent == 0 { range(&connected, &time) } else { counted(silent, "silent device") },
+            note: Html::dotted([
+                Html::rows("/devices", glance.devices, &format!("of {all}")),
+                silent_in_words,
+            ]),
         },
         Tile {
             href: "/messages".to_owned(),
+            // A rate of the minute that has ended, not a number of rows.
+            rows: None,
             name: "Messages in the last minute".to_owned(),
             value: Html::text(&trend.messages_last_minute().map_or_else(|| "–".to_owned(), grouped)),
-            beside: String::new(),
             plot: plot::line(&messages, &format!("Messages a minute, {}", range(&with_last, &time))),
-            note: range(&with_last, &time),
+            note: Html::text(&range(&with_last, &time)),
         },
     ]
 }
@@ -168,26 +194,35 @@ fn device_tiles(state: &AdminState, trend: &Trend) -> Vec<Tile> {
 /// The rejected messages of the last day, or of the `span` for which they are kept where that is shorter.
 fn rejected_tile(rejections: &[(String, u64)], span: SignedDuration) -> Tile {
     let total: u64 = rejections.iter().map(|(_, count)| count).sum();
-    let reasons: Vec<_> = rejections.iter().take(3).map(|(code, count)| format!("{code} {count}")).collect();
-    let at_least = if total >= u64::from(MAX_COUNTED) { "or more" } else { "" };
     let is_day = span == DAY;
     let kept = times::rounded(span);
     let seconds = format!("{}s", span.as_secs());
     let since = if is_day { "24h" } else { &seconds };
+    let rejected = [("verdict", "rejected"), ("since", since)];
+    let reason = |(code, count): &(String, u64)| {
+        let href = address("/messages", &[rejected[0], rejected[1], ("reason", code.as_str())]);
+        Html::rows(
+            &href,
+            usize::try_from(*count).unwrap_or(usize::MAX),
+            &format!("{code} {}", grouped(*count)),
+        )
+    };
+    let reasons = Html::dotted(rejections.iter().take(3).map(reason));
     let none =
         if is_day { "every message was accepted".to_owned() } else { format!("none in the last {kept}") };
-    let reasons = if reasons.is_empty() { none } else { reasons.join(" · ") };
-    let note =
-        if is_day { reasons } else { format!("{reasons}; older ones are removed (store.retain-rejected)") };
+    let reasons = if reasons.is_empty() { Html::text(&none) } else { reasons };
+    let removed = Html::text("older ones are removed (store.retain-rejected)");
+    let note = if is_day { reasons } else { Html::dotted([reasons, removed]) };
+    let total = usize::try_from(total).unwrap_or(usize::MAX);
     Tile {
-        href: address("/messages", &[("verdict", "rejected"), ("since", since)]),
+        href: address("/messages", &rejected),
+        rows: Some(total),
         name: if is_day {
             "Rejected messages, 24 h".to_owned()
         } else {
             format!("Rejected messages, in the last {kept} kept")
         },
-        value: Html::text(&grouped(total)),
-        beside: at_least.to_owned(),
+        value: Html::text(&at_least(total)),
         plot: Html::default(),
         note,
     }
@@ -196,21 +231,25 @@ fn rejected_tile(rejections: &[(String, u64)], span: SignedDuration) -> Tile {
 fn refused_tile(refused: &[RefusedRow], frame: &Frame) -> Tile {
     let since = frame.times.now() - DAY;
     let recent: Vec<_> = refused.iter().filter(|row| row.last >= since).collect();
-    let names: BTreeSet<_> = recent.iter().map(|row| &row.who).collect();
-    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for row in &recent {
         *reasons.entry(row.refusal.code()).or_default() += 1;
     }
     let mut reasons: Vec<_> = reasons.into_iter().collect();
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let notes: Vec<_> = reasons.iter().take(3).map(|(code, count)| format!("{code} {count}")).collect();
+    let reason = |(code, count): &(&str, usize)| {
+        let href = address("/refusals", &[("since", "24h"), ("reason", code)]);
+        Html::rows(&href, *count, &format!("{code} {}", number(*count)))
+    };
+    let notes = Html::dotted(reasons.iter().take(3).map(reason));
     Tile {
-        href: "/refusals".to_owned(),
+        href: address("/refusals", &[("since", "24h")]),
+        // A peer that is refused for two reasons is two rows.
+        rows: Some(recent.len()),
         name: "Refused, 24 h".to_owned(),
-        value: Html::text(&grouped(u64::try_from(names.len()).unwrap_or_default())),
-        beside: String::new(),
+        value: Html::text(&number(recent.len())),
         plot: Html::default(),
-        note: if notes.is_empty() { "no connection was refused".to_owned() } else { notes.join(" · ") },
+        note: if notes.is_empty() { Html::text("no connection was refused") } else { notes },
     }
 }
 
@@ -232,18 +271,18 @@ fn store_tile(state: &AdminState, frame: &Frame) -> Tile {
     let notes = [disk(state.live().glance().store.as_ref(), frame), commit];
     Tile {
         href: "/system#store".to_owned(),
+        rows: None,
         name: "Store".to_owned(),
         value,
-        beside: String::new(),
         plot: Html::default(),
-        note: notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<_>>().join(" · "),
+        note: Html::dotted(notes.iter().map(|note| Html::text(note))),
     }
 }
 
 /// The most severe finding about the store: the tile says no other thing than the list.
 fn store_tag(findings: &[Finding]) -> Html {
     let worst = findings.iter().find(|finding| finding.subject == Subject::Store);
-    let word = |finding: &Finding| finding.code.code().replace('-', " ");
+    let word = |finding: &Finding| finding.code().code().replace('-', " ");
     match worst.map(|finding| (finding.severity, finding)) {
         Some((Severity::Urgent, finding)) => Html::tag(Tone::Bad, &word(finding)),
         Some((Severity::Attention, finding)) => Html::tag(Tone::Watch, &word(finding)),
@@ -271,17 +310,19 @@ fn revocation_tile(state: &AdminState) -> Tile {
     let missing = staples.iter().filter(|staple| staple.expires.is_none()).count();
     let value =
         if missing > 0 { Html::tag(Tone::Watch, "staple missing") } else { Html::tag(Tone::Good, "fresh") };
+    let (crls, responses) = (known.crls.len(), known.ocsp.len());
+    let revoked_at = format!("{}#ocsp", address("/trust", &[("ocsp", "revoked")]));
     Tile {
         href: "/trust".to_owned(),
+        rows: None,
         name: "Revocation".to_owned(),
         value,
-        beside: String::new(),
         plot: Html::default(),
-        note: format!(
-            "{} · {} · {revoked} revoked",
-            counted(u64::try_from(known.crls.len()).unwrap_or_default(), "CRL"),
-            counted(u64::try_from(known.ocsp.len()).unwrap_or_default(), "OCSP response"),
-        ),
+        note: Html::dotted([
+            Html::rows("/trust#crls", crls, &counted(crls as u64, "CRL")),
+            Html::rows("/trust#ocsp", responses, &counted(responses as u64, "OCSP response")),
+            Html::rows(&revoked_at, revoked, &format!("{} revoked", number(revoked))),
+        ]),
     }
 }
 
@@ -299,11 +340,11 @@ fn audit_tile(state: &AdminState, frame: &Frame, trail: &[AuditRow]) -> Tile {
     let notes: Vec<_> = signed.into_iter().chain(verified).collect();
     Tile {
         href: "/audit".to_owned(),
+        rows: None,
         name: "Audit trail".to_owned(),
         value,
-        beside: String::new(),
         plot: Html::default(),
-        note: notes.join(" · "),
+        note: Html::dotted(notes.iter().map(|note| Html::text(note))),
     }
 }
 

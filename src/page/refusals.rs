@@ -9,7 +9,7 @@ use super::element::{Html, Tone, device_link, grouped, help_link, sentence};
 use super::frame::Frame;
 use super::layout::Table;
 use super::problem::{Failure, OrFailure as _, Pages};
-use super::query::given;
+use super::query::{given, since};
 use super::response::page;
 use super::visitor::Visitor;
 use crate::authz::Directory;
@@ -21,6 +21,10 @@ use crate::view::RefusalView;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Filters {
     q: Option<String>,
+    /// A code of a refusal.
+    reason: Option<String>,
+    /// Those that were refused since then: a duration or a time.
+    since: Option<String>,
 }
 
 #[derive(Template)]
@@ -28,6 +32,8 @@ pub(super) struct Filters {
 struct RefusalsPage {
     frame: Frame,
     search: String,
+    /// What else is searched for, in words.
+    narrowed: String,
     table: Table,
     more: usize,
 }
@@ -40,11 +46,24 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     let frame = Frame::new(&state, visitor, "/refusals", "Refused connections").live();
     let search = given(filters.q).unwrap_or_default();
+    let reason = given(filters.reason);
+    let stated = given(filters.since);
+    let from = stated.as_deref().map(|text| since(text, frame.times.now()).ok_or(())).transpose();
+    let Ok(from) = from else {
+        let help = "The time must be a duration such as 24h or 7d, or a time such as 2026-01-31T08:00:00Z.";
+        return Err(Failure::unusable(frame, "This search cannot be made", help));
+    };
     let rows = state.store().refused().await.or_failure(&frame)?;
-    let found: Vec<_> = rows.iter().filter(|row| fits(row, &search)).collect();
+    let is_asked = |row: &&RefusedRow| {
+        from.is_none_or(|from| row.last >= from)
+            && reason.as_deref().is_none_or(|reason| row.refusal.code() == reason)
+    };
+    let found: Vec<_> = rows.iter().filter(is_asked).filter(|row| fits(row, &search)).collect();
+    let narrowed = [reason, stated.map(|stated| format!("since {stated}"))];
+    let narrowed = narrowed.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let more = found.len().saturating_sub(ROWS);
-    let table = table(found.into_iter().take(ROWS), &state.live().directory(), &frame);
-    Ok(page(&RefusalsPage { frame, search, table, more }))
+    let table = table(found.into_iter().take(ROWS), &state.live().directory(), &frame).list();
+    Ok(page(&RefusalsPage { frame, search, narrowed, table, more }))
 }
 
 fn fits(row: &RefusedRow, search: &str) -> bool {

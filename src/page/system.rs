@@ -3,20 +3,23 @@
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::Response;
 use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
 
-use super::element::{Html, Tone, counted, grouped, help_link, sentence};
+use super::element::{Html, Tone, counted, encoded, grouped, help_link, sentence};
 use super::frame::Frame;
 use super::layout::{Facts, Table};
 use super::overview::{disk, subject};
 use super::problem::{Failure, OrFailure as _, Pages};
+use super::query::given;
 use super::response::page;
 use super::times::seconds;
 use super::visitor::Visitor;
 use crate::config::Retain;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding, Severity};
 use crate::http::AdminState;
 use crate::model::size_text;
 use crate::store::{Milestone, Reached, ServerReport};
@@ -33,11 +36,30 @@ struct SystemPage {
     nodes: Table,
     limits: Table,
     findings: Table,
+    /// A link to all findings, where only those of one code are shown.
+    all: Html,
+}
+
+/// The filters of the address.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Filters {
+    /// Only findings of this code.
+    code: Option<String>,
 }
 
 /// The system.
-pub(super) async fn show(State(state): Pages, visitor: Visitor) -> Result<Response, Failure> {
+pub(super) async fn show(
+    State(state): Pages,
+    visitor: Visitor,
+    Query(filters): Query<Filters>,
+) -> Result<Response, Failure> {
     let frame = Frame::new(&state, visitor, "/system", "System").live();
+    let code = given(filters.code).unwrap_or_default();
+    if !code.is_empty() && Code::ALL.iter().all(|known| known.code() != code) {
+        let what = format!("There is no finding {code}");
+        return Err(Failure::unusable(frame, what, "The page Help lists the codes."));
+    }
     let report = state.store().server_report().await.or_failure(&frame)?;
     let milestones = state.store().milestones().await.or_failure(&frame)?;
     let room = state.live().glance().store;
@@ -53,7 +75,8 @@ pub(super) async fn show(State(state): Pages, visitor: Visitor) -> Result<Respon
         risks: risks(&view),
         nodes: nodes(&view),
         limits: limits(&state),
-        findings: findings(&state, &frame),
+        findings: findings(&state, &code, &frame),
+        all: if code.is_empty() { Html::default() } else { Html::link("/system#findings", "All findings") },
         frame,
     };
     Ok(page(&page_of))
@@ -243,10 +266,17 @@ fn limits(state: &AdminState) -> Table {
         .with(known.chain(memory))
 }
 
-fn findings(state: &AdminState, frame: &Frame) -> Table {
-    let rows = state.live().board().findings().into_iter().map(|finding| row(&finding, frame));
+fn findings(state: &AdminState, code: &str, frame: &Frame) -> Table {
+    let mut found = state.live().board().findings();
+    found.retain(|finding| code.is_empty() || finding.code().code() == code);
+    let rows = found.iter().take(MAX_FINDINGS).map(|finding| row(finding, frame));
+    let cut = found.len().checked_sub(MAX_FINDINGS).filter(|more| *more > 0).map(|more| {
+        let more = counted(more as u64, "finding");
+        let rest = format!("and {more} more: pcd-platform status --json has all");
+        vec![Html::muted("cut"), Html::written(format!("<span data-cut>{}</span>", Html::text(&rest)))]
+    });
     let columns = ["How soon", "What", "What to do", "Since"];
-    Table::new("Findings", &columns, "Every check is well.").with(rows)
+    Table::new("Findings", &columns, "Every check is well.").with(rows.chain(cut)).list()
 }
 
 fn row(finding: &Finding, frame: &Frame) -> Vec<Html> {
@@ -257,18 +287,62 @@ fn row(finding: &Finding, frame: &Frame) -> Vec<Html> {
     };
     vec![
         Html::tag(tone, word),
-        Html::joined([subject(&finding.subject), frame.times.sentence(&finding.what)]),
+        Html::joined([
+            subject(&finding.subject),
+            frame.times.sentence(&finding.what()),
+            facts(finding, frame),
+        ]),
         Html::joined([
             Html::text(&sentence(&finding.what_to_do())),
-            help_link(finding.code.code(), finding.code.code()),
+            help_link(finding.code().code(), finding.code().code()),
         ]),
         finding.since.map(|since| frame.times.moment(since)).unwrap_or_default(),
     ]
 }
 
+/// The facts of a finding by their names, behind a word that opens them.
+fn facts(finding: &Finding, frame: &Frame) -> Html {
+    let Value::Object(values) = finding.facts.values() else { return Html::default() };
+    let rows = values.iter().map(|(name, value)| (name.clone(), frame.times.sentence(&in_words(value))));
+    let facts = Facts::new(rows).to_string();
+    if values.is_empty() {
+        return Html::default();
+    }
+    let id = format!("facts-{}-{}", finding.code(), encoded(finding.subject.name().unwrap_or_default()));
+    Html::written(format!("<details id=\"{}\"><summary>Facts</summary>{facts}</details>", Html::text(&id)))
+}
+
+/// A value of a fact: what is in it is separated by commas, several of its kind by semicolons.
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(all) => {
+            let separator = if all.iter().any(Value::is_object) { "; " } else { ", " };
+            all.iter().map(in_words).collect::<Vec<_>>().join(separator)
+        }
+        Value::Object(all) => {
+            let part = |(name, value): (&String, &Value)| format!("{name} {}", in_words(value));
+            all.iter().map(part).collect::<Vec<_>>().join(", ")
+        }
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Findings on the page.
+const MAX_FINDINGS: usize = 200;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_value_of_a_fact_is_words() {
+        let value = serde_json::json!([{"limit": "feeds", "used": 9}, {"limit": "files", "near": true}]);
+        assert_eq!(in_words(&value), "limit feeds, used 9; limit files, near yes");
+        assert_eq!(in_words(&serde_json::json!(["a", 1])), "a, 1");
+    }
 
     #[test]
     fn an_age_is_in_whole_days_or_in_what_it_is() {

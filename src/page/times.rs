@@ -75,6 +75,13 @@ impl Times {
         Html::written(html)
     }
 
+    /// The beginning of today.
+    #[must_use]
+    pub(super) fn start_of_day(&self) -> Timestamp {
+        let today = self.now.to_zoned_datetime(self.zone.clone());
+        today.start_of_day().map_or(self.now, |start| start.timestamp())
+    }
+
     /// A day.
     #[must_use]
     pub(super) fn day(&self, at: Timestamp) -> Html {

@@ -19,7 +19,7 @@ use super::validity;
 use super::visitor::Visitor;
 use crate::fleet::Fleet;
 use crate::http::AdminState;
-use crate::revocation::{Inventory, KnownCrl, KnownStaple};
+use crate::revocation::{Inventory, KnownCrl, KnownResponse, KnownStaple};
 use crate::view::CertificateView;
 
 #[derive(Template)]
@@ -34,6 +34,10 @@ struct TrustPage {
     of_quarter: Table,
     /// Those of the quarter that are not listed.
     more: usize,
+    /// Those of the month that are not listed.
+    more_ending: usize,
+    /// OCSP responses that are not listed.
+    more_responses: usize,
     csv: String,
     certificates: Table,
     staples: Table,
@@ -49,6 +53,10 @@ pub(super) struct Filters {
     month: Option<String>,
     /// `2026-Q4`: everything that ends in this quarter; the present one, if no month is asked for.
     quarter: Option<String>,
+    /// `devices` or `others`: which of the quarter.
+    of: Option<String>,
+    /// `revoked`: only the OCSP responses that say so.
+    ocsp: Option<String>,
 }
 
 /// The filters of the list as CSV.
@@ -70,14 +78,20 @@ pub(super) async fn show(
         return Err(Failure::unusable(frame, "There is no such month", "A month is written as 2026-12."));
     }
     let quarter = known_quarter(filters.quarter, &frame)?;
+    let (of, ocsp) = (given(filters.of).unwrap_or_default(), given(filters.ocsp).unwrap_or_default());
+    if !["", calendar::DEVICES, calendar::OTHERS].contains(&&*of) || !["", "revoked"].contains(&&*ocsp) {
+        let help = "The parameter of is devices or others, and ocsp is revoked; or they are left out.";
+        return Err(Failure::unusable(frame, "This search cannot be made", help));
+    }
     let inventory = state.revocation().inventory();
     let fleet = Fleet::read(state.store()).await.or_failure(&frame)?;
     let ends = calendar::ends(&state, &fleet, frame.times.now());
-    let ending = calendar::of_month(&ends, &chosen, &frame);
+    let (ending, more_ending) = calendar::of_month(&ends, &chosen, &frame);
     let months = calendar::months(&ends, &frame);
     let ends = calendar::with_others(ends, &state, &inventory);
     let quarter = quarter.unwrap_or_else(|| calendar::this_quarter(&frame));
-    let (of_quarter, more) = calendar::of_quarter(&ends, &quarter, &frame);
+    let (of_quarter, more) = calendar::of_quarter(&ends, &quarter, &of, &frame);
+    let (responses, more_responses) = responses(&inventory, &ocsp, &frame);
     Ok(page(&TrustPage {
         calendar: months,
         ending,
@@ -85,12 +99,14 @@ pub(super) async fn show(
         quarters: calendar::quarters(&ends, &quarter, &frame),
         of_quarter,
         more,
+        more_ending,
+        more_responses,
         csv: address("/trust.csv", &[("quarter", &quarter)]),
         quarter,
         certificates: certificates(&state, &frame),
         staples: staples(&state.live().staples(), &frame),
         crls: crls(&inventory, &frame),
-        responses: responses(&inventory, &frame),
+        responses,
         frame,
     }))
 }
@@ -211,12 +227,15 @@ fn crls(inventory: &Inventory, frame: &Frame) -> Table {
         ]
     });
     let columns = ["Issuer", "State", "Issued", "Ends", "Fetched again", "Revoked", "From"];
-    Table::new("Certificate revocation lists", &columns, "No CRL is known.").with(rows)
+    Table::new("Certificate revocation lists", &columns, "No CRL is known.").with(rows).list()
 }
 
-fn responses(inventory: &Inventory, frame: &Frame) -> Table {
+/// The responses, and how many are not listed.
+fn responses(inventory: &Inventory, status: &str, frame: &Frame) -> (Table, usize) {
     // What was revoked first.
-    let mut all: Vec<_> = inventory.ocsp.iter().collect();
+    let is_asked = |response: &&KnownResponse| status.is_empty() || response.status == status;
+    let mut all: Vec<_> = inventory.ocsp.iter().filter(is_asked).collect();
+    let more = all.len().saturating_sub(MAX_RESPONSES);
     all.sort_by_key(|response| response.status == "good");
     let rows = all.into_iter().take(MAX_RESPONSES).map(|response| {
         let tone = if response.status == "good" { Tone::Good } else { Tone::Bad };
@@ -230,7 +249,8 @@ fn responses(inventory: &Inventory, frame: &Frame) -> Table {
         ]
     });
     let columns = ["Serial number", "Status", "Issuer", "Issued", "Ends here", "Responder"];
-    Table::new("OCSP responses about devices", &columns, "No OCSP response is cached.").with(rows)
+    let table = Table::new("OCSP responses about devices", &columns, "No OCSP response is cached.");
+    (table.with(rows).list(), more)
 }
 
 /// Whether one time of JSON is after the other.

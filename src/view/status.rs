@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::finding::FindingView;
 
 /// The platform at a glance.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = Status)]
 pub struct StatusView<'a> {
     /// The version of the program.
     pub version: &'static str,
@@ -30,8 +32,9 @@ pub struct StatusView<'a> {
 }
 
 /// Numbers of a running platform.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = Glance)]
 pub struct GlanceView {
     /// When the process started.
     pub started: String,
@@ -51,8 +54,9 @@ pub struct GlanceView {
 }
 
 /// How large the store is, and how long its disk lasts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = StoreRoom)]
 pub struct StoreRoomView {
     /// Bytes of the files, or of the database on the server.
     pub size_bytes: u64,

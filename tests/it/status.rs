@@ -28,6 +28,13 @@ fn a_silent_device_is_a_finding_for_status_api_metric_and_log_until_it_sends_aga
     assert_eq!((&finding["severity"], &finding["name"]), (&"urgent".into(), &NAME.into()));
     assert_eq!(finding["help"], "/help/device-silent");
     assert!(finding["since"].is_string() && finding["what-to-do"].is_string(), "{finding}");
+    // The sentence is made of the facts.
+    let (last, seconds) = (finding["facts"]["last"].as_str().unwrap(), finding["facts"]["seconds"].as_u64());
+    let what = format!("it has sent nothing for {} s; its last message came at {last}", seconds.unwrap());
+    assert_eq!(finding["what"], what, "{finding}");
+    let (_, page) = platform.get("/system?code=device-silent");
+    assert!(page.contains(&format!("<details id=\"facts-device-silent-{NAME}\">")), "{page}");
+    assert!(page.contains("<dt>seconds</dt>"), "{page}");
     let counted = || platform.metric(r#"pcd_findings{code="device-silent"}"#);
     eventually("the metric has it", || counted() == 1.0);
     eventually("the log has it", || platform.log().contains("device-silent"));
@@ -36,6 +43,8 @@ fn a_silent_device_is_a_finding_for_status_api_metric_and_log_until_it_sends_aga
     let (exit, printed, _) = platform.cli().try_run(&["status", "--at", &at]);
     assert_eq!(exit.code(), Some(2), "{printed}");
     assert!(printed.contains(&format!("urgent    device {NAME}: it has sent nothing")), "{printed}");
+    let status = &platform.cli().json(&["status", "--at", &at])[0];
+    assert!(status["findings"][0]["facts"]["seconds"].is_u64(), "{status}");
     let (exit, printed, _) = platform.cli().try_run(&["status", "--at", &at, "--format", "nagios"]);
     assert_eq!(exit.code(), Some(2), "{printed}");
     assert!(printed.starts_with("CRITICAL - device-silent"), "{printed}");

@@ -4,43 +4,48 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::trust::platform_certificate;
+use super::trust::{platform_certificate, unfit_root};
 use crate::config::Admin;
-use crate::finding::{Code, Finding, Looked, Severity, Subject};
-use crate::tls::{UnfitAnchor, UnfitReason};
+use crate::finding::facts::{AdminCertificateUnfit, AdminUnfitReason, RootOf};
+use crate::finding::{Finding, Looked, Subject};
+use crate::tls::UnfitAnchor;
 use crate::x509::{CertificateFacts, KeyPurpose};
 
 /// The certificate that the admin listener shows (`admin.certificate`): whether a browser takes it.
 pub fn admin_certificate(facts: &CertificateFacts, admin: &Admin, now: Timestamp) -> Looked {
-    if let Some(why) = unfit(facts, admin, now) {
-        let subject = Subject::Certificate(facts.fingerprint.to_string());
-        let what = format!("{} of the admin listener {why}: browsers of people refuse it", facts.subject);
-        return Err(Finding::new(Code::AdminCertificateUnfit, subject, what));
+    if let Some((reason, at, hosts)) = unfit(facts, admin, now) {
+        let about = Subject::Certificate(facts.fingerprint.to_string());
+        let (subject, at) = (facts.subject.to_string(), at.map(Into::into));
+        return Err(Finding::new(about, AdminCertificateUnfit { subject, reason, at, hosts }));
     }
     platform_certificate(facts, now).map(|detail| format!("admin listener: {detail}"))
 }
 
+/// The reason, and the time and the hosts that belong to it.
+type Unfit = (AdminUnfitReason, Option<Timestamp>, Vec<String>);
+
 /// Why browsers refuse it, whatever else is true of it.
-fn unfit(facts: &CertificateFacts, admin: &Admin, now: Timestamp) -> Option<String> {
+fn unfit(facts: &CertificateFacts, admin: &Admin, now: Timestamp) -> Option<Unfit> {
+    let of = |reason| Some((reason, None, Vec::new()));
     if now < facts.not_before {
-        return Some(format!("is not valid before {}", facts.not_before));
+        return Some((AdminUnfitReason::NotYetValid, Some(facts.not_before), Vec::new()));
     }
     if now > facts.not_after {
-        return Some(format!("expired at {}", facts.not_after));
+        return Some((AdminUnfitReason::Expired, Some(facts.not_after), Vec::new()));
     }
     let serves = |purpose| matches!(purpose, &KeyPurpose::ServerAuth | &KeyPurpose::Any);
     if !facts.purposes.is_empty() && !facts.purposes.iter().any(serves) {
-        return Some("is no certificate for TLS servers (extended key usage without serverAuth)".to_owned());
+        return of(AdminUnfitReason::NotForServers);
     }
     if facts.key_usage.is_some_and(|usage| !usage.digital_signature) {
-        return Some("has a key usage without digitalSignature".to_owned());
+        return of(AdminUnfitReason::NoDigitalSignature);
     }
     if facts.dns_names.is_empty() && facts.ip_addresses.is_empty() {
-        return Some("names no host (subjectAltName)".to_owned());
+        return of(AdminUnfitReason::NoHost);
     }
     let hosts = hosts(admin);
     let is_named = hosts.is_empty() || hosts.iter().any(|host| names(facts, host));
-    (!is_named).then(|| format!("names none of the hosts under which it is called ({})", hosts.join(", ")))
+    (!is_named).then_some((AdminUnfitReason::OtherHosts, None, hosts))
 }
 
 /// The hosts that people type, as far as the configuration says them.
@@ -76,19 +81,7 @@ fn names(facts: &CertificateFacts, host: &str) -> bool {
 /// An installed certificate that is no root of people, or not yet.
 #[must_use]
 pub fn unfit_people_anchor(anchor: &UnfitAnchor) -> Finding {
-    let (severity, then) = match anchor.reason {
-        UnfitReason::NotYetValid(_) => {
-            (Severity::Attention, "people whose certificates chain to it are refused until then")
-        }
-        _ => (
-            Severity::Urgent,
-            "it is not used, and people whose certificates chain to it are refused; remove it from \
-             admin.trust-anchors, or install the right certificate",
-        ),
-    };
-    let subject = Subject::Certificate(anchor.to_string());
-    Finding::new(Code::RootUnfit, subject, format!("{anchor}: {then}"))
-        .with_severity(severity)
+    unfit_root(anchor, RootOf::People)
         .advise("remove the file from `admin.trust-anchors`, or install the right certificate")
 }
 
@@ -97,6 +90,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
+    use crate::finding::Code;
     use crate::model::Clock;
     use crate::pki::{CertificateOrder, KeyType, Role, TestPki};
     use crate::x509::pem;
@@ -126,7 +120,7 @@ mod tests {
         let web = certificate(folder.path(), &order("ops.example"));
         let looked = |facts: &CertificateFacts, hosts: &[&str], days: i64| {
             let now = now + SignedDuration::from_hours(24 * days);
-            admin_certificate(facts, &admin(hosts), now).map_err(|finding| (finding.code, finding.what))
+            admin_certificate(facts, &admin(hosts), now).map_err(|finding| (finding.code(), finding.what()))
         };
         assert!(looked(&web, &[], 0).is_ok());
         assert!(looked(&web, &["OPS.example:9575", "proxy.example"], 0).is_ok());

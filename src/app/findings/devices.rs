@@ -6,11 +6,15 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::authz::{Device, DeviceStatus, Directory};
-use crate::finding::{Code, Finding, Severity, Subject};
+use crate::finding::facts::{
+    DeviceCertificateEnding, DeviceLeft, DeviceLockedOut, DeviceNeverSeen, DeviceRefused, DeviceRejected,
+    DeviceSilent, days_until,
+};
+use crate::finding::{Finding, Severity, Subject};
 use crate::fleet::{DeviceState, Fleet, Standing};
 use crate::liveness::{DeviceLiveness, Liveness};
 use crate::metrics::Metrics;
-use crate::model::{Refusal, counted};
+use crate::model::Refusal;
 use crate::store::{RefusedRoom, RefusedRow};
 
 /// Devices of the directory, and devices behind them, that sent regularly and have stopped.
@@ -31,13 +35,12 @@ fn in_ward(device: &Device, found: Vec<Finding>) -> impl Iterator<Item = Finding
 
 fn left_of(device: &Device, liveness: &Liveness) -> Vec<Finding> {
     let own = liveness.device(&device.id).filter(DeviceLiveness::has_left);
-    let own = own.map(|own| (device.id.to_string(), String::new(), own.last_heard()));
+    let own = own.map(|own| (device.id.to_string(), None, own.last_heard()));
     let behind = liveness.devices_behind(&device.id).into_iter().filter(|(_, behind)| behind.has_left());
-    let through = format!(" through {}", device.id);
-    let behind = behind.map(|(name, behind)| (name.to_string(), through.clone(), behind.last_heard()));
-    let finding = |(name, through, last): (String, String, Timestamp)| {
-        let what = format!("it left monitoring{through} at {last:.0}, and has sent nothing since");
-        Finding::new(Code::DeviceLeft, Subject::Device(name), what).since(last)
+    let through = || Some(device.id.to_string());
+    let behind = behind.map(|(name, behind)| (name.to_string(), through(), behind.last_heard()));
+    let finding = |(name, through, last): (String, Option<String>, Timestamp)| {
+        Finding::new(Subject::Device(name), DeviceLeft { through, last: last.into() }).since(last)
     };
     own.into_iter().chain(behind).map(finding).collect()
 }
@@ -45,10 +48,9 @@ fn left_of(device: &Device, liveness: &Liveness) -> Vec<Finding> {
 /// Expected devices of the directory of which nothing was ever stored.
 pub(super) fn missing(directory: &Directory, liveness: &Liveness) -> Vec<Finding> {
     let missing = directory.devices().filter(|device| liveness.is_missing(&device.id));
-    let what = "it is expected, and no message of it was ever stored";
     let finding = |device: &Device| {
         let about = Subject::Device(device.id.to_string());
-        Finding::new(Code::DeviceNeverSeen, about, what.to_owned()).in_ward(&device.about.ward)
+        Finding::new(about, DeviceNeverSeen {}).in_ward(&device.about.ward)
     };
     missing.map(|device| finding(device)).collect()
 }
@@ -82,60 +84,42 @@ pub(super) fn refused_and_ending(
             && row.device.as_ref().is_none_or(|device| directory.find(device).is_none())
     };
     found.extend(fleet.refused().iter().filter(is_unknown).take(MAX_UNKNOWN).map(|row| {
-        let what = format!(
-            "it has a good certificate and is not in the directory; refused {}, last at {:.0} from {}",
-            times(row.count),
-            row.last,
-            row.peer
-        );
-        Finding::new(Code::DeviceRefused, Subject::Peer(row.who.clone()), what).since(row.first)
+        let facts = DeviceRefused { times: row.count, last: row.last.into(), peer: row.peer.clone() };
+        Finding::new(Subject::Peer(row.who.clone()), facts).since(row.first)
     }));
     found
 }
 
 fn locked_out(subject: Subject, row: &RefusedRow, is_withdrawn: bool) -> Finding {
-    let cause = row.refusal.cause(&row.facts);
-    let how = if is_withdrawn {
-        format!("the platform ended its session at {:.0}: {cause}", row.last)
-    } else {
-        format!("it is refused: {cause}; {}, last at {:.0} from {}", times(row.count), row.last, row.peer)
+    let facts = DeviceLockedOut {
+        refusal: row.refusal,
+        shown: Box::new(row.facts.clone()),
+        session_ended: is_withdrawn,
+        times: row.count,
+        last: row.last.into(),
+        peer: row.peer.clone(),
     };
     let step = row.refusal.next_step(&row.facts);
     let advice =
         format!("{step}; `pcd-platform device why CN` shows the path; look after the patient meanwhile");
-    Finding::new(Code::DeviceLockedOut, subject, how).since(row.first).advise(advice)
+    Finding::new(subject, facts).since(row.first).advise(advice)
 }
 
 /// A device whose messages came once, and are rejected now, needs a person at once; one of which nothing was
 /// ever accepted is being set up.
 fn rejected(subject: Subject, standing: &Standing) -> Finding {
-    let newest = standing.rejected.map(|at| format!(", the newest at {at:.0}")).unwrap_or_default();
-    let (severity, accepted) = match standing.last_accepted {
-        Some(at) => (Severity::Urgent, format!("the last accepted one came at {at:.0}")),
-        None => (Severity::Attention, "none was ever accepted".to_owned()),
+    let severity = if standing.last_accepted.is_some() { Severity::Urgent } else { Severity::Attention };
+    let facts = DeviceRejected {
+        last_rejected: standing.rejected.map(Into::into),
+        last_accepted: standing.last_accepted.map(Into::into),
     };
-    let what = format!("its messages are rejected{newest}; {accepted}");
-    Finding::new(Code::DeviceRejected, subject, what).with_severity(severity)
-}
-
-fn times(count: u64) -> String {
-    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+    Finding::new(subject, facts).with_severity(severity)
 }
 
 /// The certificate of a device that ends within [`CERTIFICATE_SOON`].
 fn ending(subject: Subject, end: Timestamp, now: Timestamp) -> Option<Finding> {
-    let left = end.duration_since(now);
-    if left >= CERTIFICATE_SOON {
-        return None;
-    }
-    let days = left.as_hours() / 24;
-    let what = if left.is_negative() {
-        format!("its certificate ended at {end:.0}")
-    } else {
-        let days = counted(u64::try_from(days).unwrap_or_default(), "day");
-        format!("its certificate ends at {end:.0}, {days} from now")
-    };
-    Some(Finding::new(Code::DeviceCertificateEnding, subject, what))
+    let facts = DeviceCertificateEnding { not_after: end.into(), days_left: days_until(end, now) };
+    (end.duration_since(now) < CERTIFICATE_SOON).then(|| Finding::new(subject, facts))
 }
 
 fn is_recent(row: &RefusedRow, now: Timestamp) -> bool {
@@ -174,21 +158,9 @@ fn silent_of(device: &Device, liveness: &Liveness, now: Timestamp) -> Vec<Findin
 fn finding(name: &str, via: Option<&str>, liveness: &DeviceLiveness, now: Timestamp) -> Finding {
     let last = liveness.last_heard();
     let quiet = Duration::try_from(now.duration_since(last)).unwrap_or_default();
-    let through = via.map(|via| format!(" through {via}")).unwrap_or_default();
-    let what =
-        format!("it has sent nothing{through} for {}; its last message came at {last:.0}", rounded(quiet));
-    Finding::new(Code::DeviceSilent, Subject::Device(name.to_owned()), what).since(last)
-}
-
-/// A duration in its two largest units.
-fn rounded(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
+    let through = via.map(str::to_owned);
+    let facts = DeviceSilent { through, last: last.into(), seconds: quiet.as_secs() };
+    Finding::new(Subject::Device(name.to_owned()), facts).since(last)
 }
 
 /// Each device of the directory, and how it stands.
@@ -207,6 +179,7 @@ const ENDING_WITHIN: [(&str, i64); 3] = [("7d", 7), ("30d", 30), ("90d", 90)];
 mod tests {
     use super::*;
     use crate::authz::DeviceKind;
+    use crate::finding::Code;
     use crate::fleet::fixtures::contact;
     use crate::liveness::{Heartbeat, SignOfLife};
     use crate::model::{DeviceId, SilentAfter};
@@ -225,7 +198,7 @@ mod tests {
         assert!(liveness.set_missing(&id, true));
         let found = missing(&directory, &liveness);
         let [finding] = found.as_slice() else { panic!("{found:?}") };
-        assert_eq!((finding.code, finding.subject.name()), (Code::DeviceNeverSeen, Some("GW-1")));
+        assert_eq!((finding.code(), finding.subject.name()), (Code::DeviceNeverSeen, Some("GW-1")));
         assert!(!liveness.set_missing(&id, false));
         assert!(missing(&directory, &liveness).is_empty());
     }
@@ -242,7 +215,7 @@ mod tests {
         liveness.hear(&id, at(0), &leaves(&["PUMP-7"]));
         let names = |liveness: &Liveness| {
             let found = left(&directory, liveness);
-            assert!(found.iter().all(|finding| finding.code == Code::DeviceLeft), "{found:?}");
+            assert!(found.iter().all(|finding| finding.code() == Code::DeviceLeft), "{found:?}");
             found.iter().map(|finding| finding.subject.name().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(names(&liveness), ["PUMP-7"]);
@@ -260,7 +233,7 @@ mod tests {
         let now = Timestamp::from_second(1_750_000_000).unwrap();
         let found = |days: i64| {
             let end = now + SignedDuration::from_hours(24 * days);
-            ending(Subject::Device("PUMP".to_owned()), end, now).map(|finding| finding.what)
+            ending(Subject::Device("PUMP".to_owned()), end, now).map(|finding| finding.what())
         };
         assert_eq!(found(31), None);
         assert!(found(29).unwrap().ends_with("29 days from now"));
@@ -279,7 +252,7 @@ mod tests {
             let standings = vec![(Arc::clone(&device), fleet.standing(&device, None, at(100)))];
             refused_and_ending(&directory, &fleet, &standings, at(100))
         };
-        let of = |code: Code, found: Vec<Finding>| found.into_iter().find(|finding| finding.code == code);
+        let of = |code: Code, found: Vec<Finding>| found.into_iter().find(|finding| finding.code() == code);
         let rejected = || Contact { rejected_at: Some(at(90)), ..ended("violations") };
         let setting_up = of(Code::DeviceRejected, found(rejected())).unwrap();
         assert_eq!(setting_up.severity, Severity::Attention);
@@ -288,19 +261,11 @@ mod tests {
         let mixed = Contact { accepted_at: Some(at(80)), ..rejected() };
         assert_eq!(of(Code::DeviceRejected, found(mixed)), None);
         let revoked = of(Code::DeviceLockedOut, found(ended("revoked"))).unwrap();
-        assert!(revoked.what.starts_with("the platform ended its session at "), "{}", revoked.what);
-        assert!(revoked.what.ends_with("is revoked") && !revoked.what.contains("to do"), "{}", revoked.what);
+        let what = revoked.what();
+        assert!(what.starts_with("the platform ended its session at "), "{what}");
+        assert!(what.ends_with("is revoked") && !what.contains("to do"), "{what}");
         let to_do = revoked.what_to_do();
         assert!(to_do.contains("device why PUMP-1") && !to_do.contains("to do: "), "{to_do}");
         assert_eq!(of(Code::DeviceLockedOut, found(ended("peer-closed"))), None);
-    }
-
-    #[test]
-    fn durations_have_two_units() {
-        let shown = |seconds| rounded(Duration::from_secs(seconds));
-        assert_eq!(shown(59), "59 s");
-        assert_eq!(shown(541), "9 min 1 s");
-        assert_eq!(shown(7260), "2 h 1 min");
-        assert_eq!(shown(90_000), "1 d 1 h");
     }
 }

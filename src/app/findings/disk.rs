@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::finding::{Code, Finding, Severity, Subject};
-use crate::model::size_text;
+use crate::finding::facts::{DiskFilling, DiskRate};
+use crate::finding::{Finding, Severity, Subject};
 use crate::store::DiskSize;
 
 /// The free bytes, and those of the store, of the last hour.
@@ -89,14 +89,8 @@ pub(super) fn filling(disk: DiskSize, forecast: Option<Forecast>, now: Timestamp
     if soon.is_none() && !is_low {
         return None;
     }
-    let when = soon.and_then(|forecast| Some(in_words(forecast, forecast.full_at(now)?)));
-    let what = format!(
-        "the disk of the store has {} of {} free{}",
-        size_text(free),
-        size_text(bytes),
-        when.unwrap_or_default()
-    );
-    let finding = Finding::new(Code::DiskFilling, Subject::Store, what);
+    let rate = soon.and_then(|forecast| Some(rate(forecast, forecast.full_at(now)?)));
+    let finding = Finding::new(Subject::Store, DiskFilling { free_bytes: free, disk_bytes: bytes, rate });
     Some(match soon {
         Some(soon) if !soon.is_by_store() => {
             // Others may take it for a moment only: a copy, an update.
@@ -108,18 +102,10 @@ pub(super) fn filling(disk: DiskSize, forecast: Option<Forecast>, now: Timestamp
     })
 }
 
-fn in_words(forecast: Forecast, full: Timestamp) -> String {
+fn rate(forecast: Forecast, full: Timestamp) -> DiskRate {
     let Forecast { bytes_per_day, store_bytes_per_day, over, .. } = forecast;
-    let over = if forecast.is_settled() {
-        "the last hour".to_owned()
-    } else {
-        format!("the last {} minutes", over.as_secs() / 60)
-    };
-    format!(
-        "; at the rate of {over} ({} a day, the store {} of it) it is full at {full:.0}",
-        size_text(bytes_per_day),
-        size_text(store_bytes_per_day)
-    )
+    let measured_minutes = if forecast.is_settled() { 60 } else { over.as_secs() / 60 };
+    DiskRate { bytes_per_day, store_bytes_per_day, measured_minutes, full_at: full.into() }
 }
 
 const DAY: Duration = Duration::from_hours(24);
@@ -142,6 +128,7 @@ const OTHERS: &str = "find out what else on this disk grows (`du`), and stop it 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Code;
     use crate::model::Clock;
 
     const GIB: u64 = 1 << 30;
@@ -167,11 +154,11 @@ mod tests {
         assert_eq!(forecast.left, Some(Duration::from_mins(990)));
         let disk = DiskSize { free, bytes: 200 * GIB };
         let found = filling(disk, Some(forecast), now()).unwrap();
-        assert_eq!((found.code, found.severity), (Code::DiskFilling, Severity::Urgent));
+        assert_eq!((found.code(), found.severity), (Code::DiskFilling, Severity::Urgent));
         assert!(found.what_to_do().contains("retain-messages"));
         let expected = "the disk of the store has 99 GiB of 200 GiB free; at the rate of the last 10 minutes (144 GiB \
                         a day, the store 144 GiB of it) it is full at 2025-06-16T07:36:40Z";
-        assert_eq!(found.what, expected);
+        assert_eq!(found.what(), expected);
         // Nothing is taken any more: after an hour the burst is forgotten.
         for _ in 0..61 {
             clock.advance(minute);
@@ -198,7 +185,7 @@ mod tests {
                 _ => {
                     let found = found.unwrap();
                     assert_eq!(found.severity, Severity::Urgent, "{minute}");
-                    assert!(found.what.contains("the last hour"), "{}", found.what);
+                    assert!(found.what().contains("the last hour"), "{}", found.what());
                     assert!(!found.what_to_do().contains("retain-messages"), "{}", found.what_to_do());
                 }
             }
@@ -216,7 +203,7 @@ mod tests {
         let disk = |free| DiskSize { free, bytes: 100 * GIB };
         assert_eq!(filling(disk(5 * GIB), None, now()), None);
         let found = filling(disk(5 * GIB - 1), None, now()).unwrap();
-        assert_eq!(found.what, "the disk of the store has 4.9 GiB of 100 GiB free");
+        assert_eq!(found.what(), "the disk of the store has 4.9 GiB of 100 GiB free");
         assert_eq!(filling(DiskSize { free: 0, bytes: 0 }, None, now()), None);
     }
 

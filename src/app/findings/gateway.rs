@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::Platform;
-use crate::finding::{Code, Finding, Severity, Subject};
+use crate::finding::facts::{ForwardQueueFull, ForwardRefused, PlatformUnreachable};
+use crate::finding::{Finding, Severity, Subject};
 use crate::gateway::Uplinks;
-use crate::model::counted;
 use crate::store::Store;
 
 /// Whether the platform is reached, and whether there is room for what waits.
@@ -15,9 +15,8 @@ pub(super) fn look(platform: &Platform) -> Vec<Finding> {
     let (now, uplinks) = (platform.clock.now(), platform.gateway.look());
     let full = uplinks.backlog.messages >= gateway.max_waiting as u64 / 10 * 8;
     let full = full.then(|| {
-        let what =
-            format!("{} of {} messages wait for the platform", uplinks.backlog.messages, gateway.max_waiting);
-        Finding::new(Code::ForwardQueueFull, Subject::Platform, what)
+        let (waiting, allowed) = (uplinks.backlog.messages, gateway.max_waiting as u64);
+        Finding::new(Subject::Platform, ForwardQueueFull { waiting, allowed })
     });
     away(&uplinks, now).into_iter().chain(full).collect()
 }
@@ -31,15 +30,12 @@ fn away(Uplinks { away, backlog, .. }: &Uplinks, now: Timestamp) -> Option<Findi
         long if long < LONG => Severity::Attention,
         _ => Severity::Urgent,
     };
-    let waiting = counted(backlog.messages, "message");
-    let number = |time: i64| u64::try_from(time).unwrap_or_default();
-    let time = match lasted.as_mins() {
-        0 => counted(number(lasted.as_secs()), "second"),
-        minutes => counted(number(minutes), "minute"),
+    let facts = PlatformUnreachable {
+        seconds: u64::try_from(lasted.as_secs()).unwrap_or_default(),
+        waiting: backlog.messages,
+        error: away.why.to_string(),
     };
-    let what = format!("the platform is out of reach for {time}, with {waiting} waiting: {}", away.why);
-    let finding = Finding::new(Code::PlatformUnreachable, Subject::Platform, what);
-    Some(finding.with_severity(severity).since(away.since))
+    Some(Finding::new(Subject::Platform, facts).with_severity(severity).since(away.since))
 }
 
 /// What the platform has refused in the last day.
@@ -53,9 +49,8 @@ pub(super) async fn refused(store: &Store, now: Timestamp) -> Vec<Finding> {
         if found.iter().any(|known| known.subject == subject) {
             continue;
         }
-        let reason = one.reason.as_deref().unwrap_or("no reason given");
-        let what = format!("the platform answered {} to its message {} ({reason})", one.code, one.id);
-        found.push(Finding::new(Code::ForwardRefused, subject, what).since(one.at));
+        let facts = ForwardRefused { message: one.id.to_string(), answer: one.code, reason: one.reason };
+        found.push(Finding::new(subject, facts).since(one.at));
     }
     found
 }

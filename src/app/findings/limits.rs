@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::app::Platform;
-use crate::finding::{Code, Finding, Subject};
+use crate::finding::facts::{LimitNear, UsedLimit};
+use crate::finding::{Finding, Subject};
 use crate::interface_a::Accepting;
 
 /// For how many examinations in a row each limit has been nearly used up.
@@ -48,13 +49,12 @@ impl Limits {
             metrics.operation.set_use(what, used, limit);
             *times = if is_near(used, limit) { times.saturating_add(1) } else { 0 };
             if *times >= MIN_TIMES {
-                near.push(format!("{what}: {used} of {limit}"));
+                near.push(UsedLimit { limit: what.to_owned(), used: used as u64, allowed: limit as u64 });
             }
         }
         let (queued, _) = platform.store.queued();
         metrics.operation.store_queue_entries.set(i64::try_from(queued).unwrap_or(i64::MAX));
-        let what = format!("more than 80 % of a limit is used: {}", near.join("; "));
-        (!near.is_empty()).then(|| Finding::new(Code::LimitNear, Subject::Platform, what))
+        (!near.is_empty()).then(|| Finding::new(Subject::Platform, LimitNear { limits: near }))
     }
 
     /// How many files are open, and how many may be. Counting those of 20 000 connections takes

@@ -27,7 +27,8 @@ use super::live::LiveView;
 use super::removals::removals;
 use super::trend;
 use crate::authz::Device;
-use crate::finding::{Changes, Code, Finding, Severity, Subject};
+use crate::finding::facts::{ClockUnconfirmed, NotAccepting, ShuttingDown, TaskFailed};
+use crate::finding::{Changes, Code, Facts, Finding, Severity, Subject};
 use crate::fleet::Fleet;
 use crate::http::Live as _;
 use crate::model::explained;
@@ -116,16 +117,16 @@ impl Examiner {
         found.extend(sizes::near(&self.platform.sizes.known(), clock.now()));
         found.extend(gateway::refused(store, clock.now()).await);
         found.extend(store::store(store, removals).await);
-        let is_broken = found.iter().any(|finding| finding.code == Code::AuditChainBroken);
+        let is_broken = found.iter().any(|finding| finding.code() == Code::AuditChainBroken);
         let upkeep = state.upkeep.look(&self.platform, &self.live).await;
         // The board has one finding of a code about one subject.
-        found.extend(upkeep.into_iter().filter(|one| !is_broken || one.code != Code::AuditChainBroken));
+        found.extend(upkeep.into_iter().filter(|one| !is_broken || one.code() != Code::AuditChainBroken));
         found
     }
 
     /// The checks of `/readyz`, as metrics.
     fn publish_readiness(&self, found: &[Finding]) {
-        let fails = |finding: &Finding| match finding.code {
+        let fails = |finding: &Finding| match finding.code() {
             Code::StoreUnavailable | Code::StoreRightMissing => true,
             Code::StoreRisk => finding.severity == Severity::Urgent,
             _ => false,
@@ -163,18 +164,14 @@ impl Examiner {
 
     /// The process: whether it accepts connections, and whether its parts run.
     fn process(&self) -> Vec<Finding> {
-        let of = |code, what| Finding::new(code, Subject::Platform, what);
-        let draining = self.drain.is_cancelled();
-        let draining = draining.then(|| of(Code::ShuttingDown, "the platform is shutting down".to_owned()));
-        let shortage = self.live.shortage().map(|shortage| of(Code::NotAccepting, shortage));
-        let failed = self.live.failed_tasks();
-        let failed = (!failed.is_empty())
-            .then(|| of(Code::TaskFailed, format!("ended because of a fault: {}", failed.join(", "))));
+        let draining = self.drain.is_cancelled().then(|| Facts::from(ShuttingDown {}));
+        let shortage = self.live.shortage().map(|shortage| NotAccepting { shortage }.into());
+        let tasks: Vec<_> = self.live.failed_tasks().into_iter().map(str::to_owned).collect();
+        let failed = (!tasks.is_empty()).then(|| TaskFailed { tasks }.into());
         let unconfirmed = self.platform.metrics.housekeeping.clock_confirmed.get() == 0;
-        let unconfirmed = unconfirmed.then(|| {
-            of(Code::ClockUnconfirmed, "the clock is not believed, and retention pauses".to_owned())
-        });
-        [draining, shortage, failed, unconfirmed].into_iter().flatten().collect()
+        let unconfirmed = unconfirmed.then(|| ClockUnconfirmed {}.into());
+        let found = [draining, shortage, failed, unconfirmed].into_iter().flatten();
+        found.map(|facts| Finding::new(Subject::Platform, facts)).collect()
     }
 
     /// Certificates, roots, staples and lists.
@@ -203,7 +200,8 @@ impl Examiner {
 /// One line for each finding that begins or ends, as long as they are few.
 fn log(changes: &Changes) {
     for finding in changes.begun.iter().take(MAX_LINES) {
-        let Finding { code, severity, subject, what, .. } = finding;
+        let Finding { severity, subject, .. } = finding;
+        let (code, what) = (finding.code(), finding.what());
         let to_do = finding.what_to_do();
         let to_do = &*to_do;
         match severity {
@@ -212,8 +210,8 @@ fn log(changes: &Changes) {
             Severity::Info => tracing::info!(%code, %subject, what, to_do, "finding"),
         }
     }
-    for Finding { code, subject, .. } in changes.ended.iter().take(MAX_LINES) {
-        tracing::info!(%code, %subject, "finding ended");
+    for finding in changes.ended.iter().take(MAX_LINES) {
+        tracing::info!(code = %finding.code(), subject = %finding.subject, "finding ended");
     }
     let more = changes.begun.len().saturating_sub(MAX_LINES) + changes.ended.len().saturating_sub(MAX_LINES);
     if more > 0 {

@@ -2,16 +2,18 @@
 
 use crate::authz::Directory;
 use crate::config::Notify;
-use crate::finding::{Code, Finding, Subject};
+use crate::finding::facts::{FailingReceiver, NotificationFailing, ReceiverOfUnknownWards};
+use crate::finding::{Finding, Subject};
 use crate::notify::Status;
 
 /// Receivers that do not take notifications.
 pub(super) fn failing(status: &Status) -> Option<Finding> {
     let failing = status.failing();
     let since = failing.iter().map(|(_, failing)| failing.since).min()?;
-    let shown = failing.iter().map(|(name, failing)| format!("{name} ({})", failing.error));
-    let what = format!("receivers do not take notifications: {}", shown.collect::<Vec<_>>().join("; "));
-    Some(Finding::new(Code::NotificationFailing, Subject::Platform, what).since(since))
+    let failing = failing.into_iter();
+    let failing = failing.map(|(receiver, failing)| FailingReceiver { receiver, error: failing.error });
+    let facts = NotificationFailing { failing: failing.collect(), ..NotificationFailing::default() };
+    Some(Finding::new(Subject::Platform, facts).since(since))
 }
 
 /// Wards of receivers that no device has: nothing would ever be reported of them.
@@ -21,14 +23,15 @@ pub fn unknown_wards(receivers: &[Notify], directory: &Directory) -> Option<Find
         directory.devices().any(|device| device.about.ward.trim().eq_ignore_ascii_case(ward.trim()))
     };
     let of = |receiver: &Notify| {
-        let unknown: Vec<_> = receiver.wards.iter().filter(|ward| !is_known(ward)).cloned().collect();
-        (!unknown.is_empty()).then(|| format!("{} ({})", receiver.name, unknown.join(", ")))
+        let wards: Vec<_> = receiver.wards.iter().filter(|ward| !is_known(ward)).cloned().collect();
+        (!wards.is_empty()).then(|| ReceiverOfUnknownWards { receiver: receiver.name.to_string(), wards })
     };
-    let unknown: Vec<_> = receivers.iter().filter_map(of).collect();
-    let what = format!("receivers name wards that no device of the directory has: {}", unknown.join("; "));
+    let unknown_wards: Vec<_> = receivers.iter().filter_map(of).collect();
     let advice = "compare `wards` of [[notify]] with `pcd-platform device list`";
-    let finding = || Finding::new(Code::NotificationFailing, Subject::Platform, what).advise(advice);
-    (!unknown.is_empty()).then(finding)
+    (!unknown_wards.is_empty()).then(|| {
+        let facts = NotificationFailing { unknown_wards, ..NotificationFailing::default() };
+        Finding::new(Subject::Platform, facts).advise(advice)
+    })
 }
 
 #[cfg(test)]
@@ -48,6 +51,6 @@ mod tests {
         assert_eq!(unknown_wards(&receiver("[]"), &directory), None);
         assert_eq!(unknown_wards(&receiver("[\"icu\"]"), &directory), None);
         let found = unknown_wards(&receiver("[\"ICU\", \"IUC\"]"), &directory).unwrap();
-        assert!(found.what.ends_with("x (IUC)"), "{}", found.what);
+        assert!(found.what().ends_with("x (IUC)"), "{}", found.what());
     }
 }

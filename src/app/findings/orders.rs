@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::audit::Settlement;
-use crate::finding::{Code, Finding, Subject};
+use crate::finding::facts::{OrderFailed, OrderOutcome};
+use crate::finding::{Finding, Subject};
 use crate::store::{FailedOrder, Store};
 
 /// Orders that did not reach their goal within the last day: the latest of them.
@@ -15,12 +16,13 @@ pub(super) async fn failed(store: &Store) -> Vec<Finding> {
 }
 
 fn finding(FailedOrder { id, device, outcome, at }: &FailedOrder) -> Finding {
-    let what = match outcome {
-        Settlement::Expired => format!("the order for {device} expired: the device did not take it in time"),
-        Settlement::Refused => format!("{device} refused the order"),
-        _ => format!("{device} did not confirm the order: what it did with it is not known"),
+    let outcome = match outcome {
+        Settlement::Expired => OrderOutcome::Expired,
+        Settlement::Refused => OrderOutcome::Refused,
+        _ => OrderOutcome::Unconfirmed,
     };
-    Finding::new(Code::OrderFailed, Subject::Order(id.to_string()), what).since(*at)
+    let facts = OrderFailed { device: device.to_string(), outcome };
+    Finding::new(Subject::Order(id.to_string()), facts).since(*at)
 }
 
 /// How long a failed order stays a finding.

@@ -4,8 +4,12 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::audit::Event;
+use crate::finding::facts::{
+    AuditChainBroken, AuditEndUnread, BrokenRow, ClockDifference, CopyReplaced, OtherChainBroken,
+    StoreRightMissing, StoreRisk, StoreUnavailable,
+};
 use crate::finding::{Code, Finding, Severity, Subject};
-use crate::model::{MessageId, explained};
+use crate::model::{self, MessageId, explained};
 use crate::store::{
     AuditFilter, LARGE_CLOCK_DIFFERENCE, OtherFault, Page, Removals, ServerReport, Store, StoreError,
 };
@@ -23,10 +27,10 @@ pub(super) async fn store(store: &Store, removals: Removals) -> Vec<Finding> {
     let chain = store.own_chain();
     if let Some(divergence) = chain.refused() {
         let error = StoreError::Diverged(Box::new(divergence));
-        found.retain(|finding| finding.code != Code::AuditChainBroken);
+        found.retain(|finding| finding.code() != Code::AuditChainBroken);
         found.push(of_error(&error));
     } else if let Some(warning) = chain.warning() {
-        found.push(Finding::new(Code::AuditEndUnread, Subject::AuditTrail, warning));
+        found.push(Finding::new(Subject::AuditTrail, AuditEndUnread { error: warning }));
     }
     found.extend(other_chains(&chain.other_faults()));
     found.extend(copies(store).await);
@@ -39,12 +43,14 @@ pub(super) async fn store(store: &Store, removals: Removals) -> Vec<Finding> {
 /// Faults of other nodes' chains: one finding, which names some of them.
 fn other_chains(faults: &[OtherFault]) -> Option<Finding> {
     let since = faults.iter().map(|fault| fault.since).min()?;
-    let mut what: Vec<_> = faults.iter().take(MAX_NAMED).map(ToString::to_string).collect();
-    if faults.len() > MAX_NAMED {
-        what.push(format!("and {} more", faults.len() - MAX_NAMED));
-    }
-    let subject = Subject::AuditTrail;
-    Some(Finding::new(Code::OtherChainBroken, subject, what.join("; ")).since(since))
+    let row = |OtherFault { node, row, is_gone, .. }: &OtherFault| BrokenRow {
+        node: node.to_string(),
+        row: row.number,
+        gone: *is_gone,
+    };
+    let rows = faults.iter().take(MAX_NAMED).map(row).collect();
+    let more = faults.len().saturating_sub(MAX_NAMED) as u64;
+    Some(Finding::new(Subject::AuditTrail, OtherChainBroken { rows, more }).since(since))
 }
 
 /// Copies that the platform had not stored, of the last week, by the rows of every node: one finding.
@@ -55,27 +61,42 @@ async fn copies(store: &Store) -> Option<Finding> {
     // A store that cannot be read is a finding by itself.
     let rows = store.audit_rows(&filter).await.unwrap_or_default();
     let (last, first) = (rows.first()?, rows.last()?);
-    let number = match rows.len() {
-        1 => "a copy".to_owned(),
-        number if number >= MAX_COPIES as usize => format!("{number} copies or more"),
-        number => format!("{number} copies"),
-    };
     let details: Value = serde_json::from_str(&last.details).unwrap_or_default();
     // Who writes to the database can write anything here.
     let id = |key: &str| details.get(key)?.as_str()?.parse::<MessageId>().ok();
-    let last = id("message").map(|id| format!("; the last one for message {id}")).unwrap_or_default();
-    let what = format!(
-        "another program had put {number} of messages into the store, and the platform stored what it received \
-         in the place{last}"
-    );
-    Some(Finding::new(Code::CopyReplaced, Subject::Store, what).since(first.at))
+    let facts = CopyReplaced {
+        copies: rows.len() as u64,
+        or_more: rows.len() >= MAX_COPIES as usize,
+        last_message: id("message").map(|id| id.to_string()),
+    };
+    Some(Finding::new(Subject::Store, facts).since(first.at))
 }
 
 /// The finding for a store that does not do its work.
 pub fn of_error(error: &StoreError) -> Finding {
-    let code = code_of(error);
-    let subject = if code == Code::AuditChainBroken { Subject::AuditTrail } else { Subject::Store };
-    Finding::new(code, subject, explained(error))
+    let text = explained(error);
+    match (code_of(error), error) {
+        (Code::AuditChainBroken, StoreError::Diverged(divergence)) => {
+            let facts = AuditChainBroken {
+                error: Some(text),
+                node: Some(divergence.node.to_string()),
+                remembered_row: Some(divergence.remembered.number),
+                found_row: Some(divergence.found.number),
+                verified: None,
+            };
+            Finding::new(Subject::AuditTrail, facts)
+        }
+        (Code::StoreRisk, StoreError::Risky(found)) => Finding::new(
+            Subject::Store,
+            StoreRisk { risks: codes(found.iter()), accepted: false, detail: text },
+        ),
+        (Code::StoreRightMissing, _) => Finding::new(Subject::Store, StoreRightMissing { error: text }),
+        _ => Finding::new(Subject::Store, StoreUnavailable { error: text }),
+    }
+}
+
+fn codes(risks: impl Iterator<Item = model::StoreRisk>) -> Vec<String> {
+    risks.map(|risk| risk.code().to_owned()).collect()
 }
 
 /// Accepted risks of the server, and the clocks of server and nodes.
@@ -84,31 +105,28 @@ fn server(report: &ServerReport) -> Vec<Finding> {
     if !report.accepted.is_empty() && !report.risks.is_empty() {
         let accepted = report.risks.without(report.risks.without(report.accepted));
         if !accepted.is_empty() {
-            let what =
-                format!("store.accepted-risks accepts that the store can lose or hide messages: {accepted}");
-            let finding = Finding::new(Code::StoreRisk, Subject::Store, what);
+            let (risks, detail) = (codes(accepted.iter()), accepted.to_string());
+            let finding = Finding::new(Subject::Store, StoreRisk { risks, accepted: true, detail });
             found.push(finding.with_severity(Severity::Attention));
         }
     }
     if let Some(difference) = report.clock.filter(|difference| difference.is_large()) {
-        let what = format!(
-            "the clock of this machine is {:.3} s from that of the store's server",
-            difference.ahead.as_secs_f64()
-        );
-        found.push(Finding::new(Code::ClockDifference, Subject::Platform, what));
+        let milliseconds_ahead = milliseconds(difference.ahead);
+        let facts = ClockDifference { node: None, host: None, milliseconds_ahead };
+        found.push(Finding::new(Subject::Platform, facts));
     }
     for node in &report.nodes {
         if let Some(ahead) = node.ahead.filter(|ahead| ahead.unsigned_abs() > LARGE_CLOCK_DIFFERENCE) {
-            let what = format!(
-                "the clock of node {} on {} is {:.3} s from that of the store's server",
-                node.node,
-                node.host,
-                ahead.as_secs_f64()
-            );
-            found.push(Finding::new(Code::ClockDifference, Subject::Store, what));
+            let (name, host) = (Some(node.node.to_string()), Some(node.host.to_string()));
+            let facts = ClockDifference { node: name, host, milliseconds_ahead: milliseconds(ahead) };
+            found.push(Finding::new(Subject::Store, facts));
         }
     }
     found
+}
+
+fn milliseconds(ahead: SignedDuration) -> i64 {
+    i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// How long a copy that was replaced stays a finding.

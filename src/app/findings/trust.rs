@@ -3,11 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Undetermined;
-use crate::finding::{Code, Finding, Looked, Severity, Subject};
-use crate::model::counted;
+use crate::finding::facts::{
+    CaEnding, CrlEnding, PlatformCertificateEnding, PlatformCertificateRevoked, RootOf, RootUnfit,
+    StapleMissing, days_until,
+};
+use crate::finding::{Facts, Finding, Looked, Severity, Subject};
 use crate::revocation::{InstalledCrl, KnownStaple};
 use crate::tls::{Authority, AuthorityRole, UnfitAnchor, UnfitReason};
-use crate::x509::{CertificateFacts, NO_EXPIRY, expiry_text};
+use crate::x509::{CertificateFacts, NO_EXPIRY};
 
 /// A certificate of the platform.
 pub fn platform_certificate(facts: &CertificateFacts, now: Timestamp) -> Looked {
@@ -16,19 +19,18 @@ pub fn platform_certificate(facts: &CertificateFacts, now: Timestamp) -> Looked 
         return Ok(format!("{subject} ({key}) has no expiry"));
     }
     let left = facts.not_after.duration_since(now);
-    let ends = facts.not_after;
-    let away = counted((left.as_hours() / 24).unsigned_abs(), "day");
-    let detail = if left.is_negative() {
-        format!("{subject} ({key}) expired at {ends}, {away} ago")
-    } else {
-        format!("{subject} ({key}) is valid until {ends}, {away} from now")
+    let about = Subject::Certificate(format!("{subject} ({key})"));
+    let facts = PlatformCertificateEnding {
+        subject: subject.to_string(),
+        key: key.to_string(),
+        not_after: facts.not_after.into(),
+        days_left: days_until(facts.not_after, now),
     };
     if left >= SOON {
-        return Ok(detail);
+        return Ok(facts.to_string());
     }
-    let subject = Subject::Certificate(format!("{subject} ({key})"));
     let severity = if left < VERY_SOON { Severity::Urgent } else { Severity::Attention };
-    Err(Finding::new(Code::PlatformCertificateEnding, subject, detail).with_severity(severity))
+    Err(Finding::new(about, facts).with_severity(severity))
 }
 
 /// What an [`Authority`] is called, and how it looks. `None`: [`unfit_anchor`] reports it.
@@ -45,70 +47,59 @@ pub fn authority(authority: &Authority, now: Timestamp) -> Option<(&'static str,
         AuthorityRole::AdminCa => ("issuing CA", "is in the chain of the admin listener"),
     };
     let left = facts.not_after.duration_since(now);
-    let (subject, key, end) = (&facts.subject, facts.public_key.hash(), expiry_text(facts.not_after));
-    let detail =
-        format!("{subject} ({}) {certifies}; valid until {end}; key SHA-256 {key}", facts.key.family());
-    let finding = |detail| {
-        let subject = Subject::Certificate(facts.fingerprint.to_string());
-        Err(Finding::new(Code::CaEnding, subject, detail))
-    };
-    let looked = match role {
-        _ if left >= CA_SOON => Ok(detail),
-        _ if !left.is_negative() => finding(detail),
+    let consequence = match role {
+        _ if !left.is_negative() => None,
         AuthorityRole::Root | AuthorityRole::SharedRoot => return None,
-        AuthorityRole::PeopleRoot => finding(format!(
-            "{detail}: it has expired, and people whose certificates chain to it are refused"
-        ))
-        .map_err(|finding| finding.with_severity(Severity::Urgent)),
-        AuthorityRole::AdminCa => {
-            finding(format!("{detail}: it has expired, and browsers of people refuse the listener"))
-                .map_err(|finding| finding.with_severity(Severity::Urgent))
-        }
-        _ => finding(format!("{detail}: it has expired, and clients refuse the platform"))
-            .map_err(|finding| finding.with_severity(Severity::Urgent)),
+        AuthorityRole::PeopleRoot => Some("people whose certificates chain to it are refused"),
+        AuthorityRole::AdminCa => Some("browsers of people refuse the listener"),
+        _ => Some("clients refuse the platform"),
     };
-    Some((what, looked))
+    let ending = CaEnding {
+        subject: facts.subject.to_string(),
+        role: role.code().to_owned(),
+        certifies: certifies.to_owned(),
+        key: facts.key.family().to_string(),
+        key_sha256: facts.public_key.hash().to_string(),
+        not_after: (facts.not_after < NO_EXPIRY).then(|| facts.not_after.into()),
+        consequence: consequence.map(str::to_owned),
+    };
+    if left >= CA_SOON {
+        return Some((what, Ok(ending.to_string())));
+    }
+    let severity = if consequence.is_some() { Severity::Urgent } else { Severity::Attention };
+    let about = Subject::Certificate(facts.fingerprint.to_string());
+    Some((what, Err(Finding::new(about, ending).with_severity(severity))))
 }
 
 /// An installed certificate that is not used as a root.
 #[must_use]
 pub fn unfit_anchor(anchor: &UnfitAnchor) -> Finding {
-    let (severity, then) = match anchor.reason {
-        UnfitReason::NotYetValid(_) => {
-            (Severity::Attention, "devices that chain to it are refused until then")
-        }
-        _ => (
-            Severity::Urgent,
-            "it is not used, and devices that chain to it are refused; remove it from tls.client-trust-anchors, \
-             or install the right certificate",
-        ),
+    unfit_root(anchor, RootOf::Devices)
+}
+
+pub(super) fn unfit_root(anchor: &UnfitAnchor, certifies: RootOf) -> Finding {
+    let (severity, valid_from) = match anchor.reason {
+        UnfitReason::NotYetValid(from) => (Severity::Attention, Some(from.into())),
+        _ => (Severity::Urgent, None),
     };
-    let subject = Subject::Certificate(anchor.to_string());
-    Finding::new(Code::RootUnfit, subject, format!("{anchor}: {then}")).with_severity(severity)
+    let (subject, reason) = (anchor.subject.clone(), anchor.reason.to_string());
+    let facts = RootUnfit { subject, reason, valid_from, certifies };
+    Finding::new(Subject::Certificate(anchor.to_string()), facts).with_severity(severity)
 }
 
 /// What clients that insist on the status of every certificate will find (A10).
 pub fn staple(known: &KnownStaple) -> Looked {
     let KnownStaple { certificate, subject, .. } = known;
-    let of = format!("{subject} ({certificate})");
-    let about = || Subject::Certificate(certificate.to_string());
+    let finding = |facts: Facts| Err(Finding::new(Subject::Certificate(certificate.to_string()), facts));
+    let (subject, certificate) = (subject.to_string(), certificate.to_string());
     match (known.status, &known.expires) {
-        (Some("revoked"), _) => {
-            let what = format!("{of} has been revoked: clients that look at its staple refuse the platform");
-            Err(Finding::new(Code::PlatformCertificateRevoked, about(), what))
-        }
+        (Some("revoked"), _) => finding(PlatformCertificateRevoked { subject, certificate }.into()),
         (Some(status), Some(expires)) => {
-            Ok(format!("{of} is {status}, and that can be stapled until {expires}"))
+            Ok(format!("{subject} ({certificate}) is {status}, and that can be stapled until {expires}"))
         }
         _ => {
-            let problem = known.problem.as_deref().unwrap_or("no answer in time");
-            let then = if known.served {
-                "clients that insist on a staple refuse the platform"
-            } else {
-                "its certificate promises a staple (RFC 7633), so that the chain is not served"
-            };
-            let what = format!("there is none for {of} ({problem}): {then}");
-            Err(Finding::new(Code::StapleMissing, about(), what))
+            let problem = known.problem.as_deref().unwrap_or("no answer in time").to_owned();
+            finding(StapleMissing { subject, certificate, problem, served: known.served }.into())
         }
     }
 }
@@ -117,22 +108,19 @@ pub fn staple(known: &KnownStaple) -> Looked {
 pub fn installed_crl(crl: &InstalledCrl, undetermined: Undetermined, now: Timestamp) -> Option<Finding> {
     let InstalledCrl { file, issuer, next_update } = crl;
     let left = next_update.duration_since(now);
-    let of = format!("{} of {issuer}", file.display());
-    let then = match undetermined {
-        Undetermined::Refuse => "devices of the issuer are refused unless OCSP answers",
-        Undetermined::Accept => "a revoked device of the issuer can connect unless OCSP answers",
-    };
-    let (severity, what) = if left.is_negative() {
-        let ended = format!("expired at {next_update} (nextUpdate): {then}; install a later one");
-        (Severity::Urgent, format!("installed CRL {of} {ended}"))
-    } else if left < CRL_SOON {
-        let ends = format!("expires at {next_update} (nextUpdate); afterwards {then}");
-        (Severity::Attention, format!("installed CRL {of} {ends}"))
-    } else {
+    if left >= CRL_SOON {
         return None;
+    }
+    let file = file.display().to_string();
+    let facts = CrlEnding {
+        file: file.clone(),
+        issuer: issuer.to_string(),
+        next_update: (*next_update).into(),
+        expired: left.is_negative(),
+        refuses_undetermined: matches!(undetermined, Undetermined::Refuse),
     };
-    let subject = Subject::Certificate(file.display().to_string());
-    Some(Finding::new(Code::CrlEnding, subject, what).with_severity(severity))
+    let severity = if left.is_negative() { Severity::Urgent } else { Severity::Attention };
+    Some(Finding::new(Subject::Certificate(file), facts).with_severity(severity))
 }
 
 /// A certificate of the platform that ends sooner than this is a finding.

@@ -10,7 +10,8 @@ use super::disk::{self, DiskWatch, Forecast};
 use crate::app::Platform;
 use crate::app::live::LiveView;
 use crate::config::BackupAge;
-use crate::finding::{Code, Finding, Subject};
+use crate::finding::facts::{AuditChainBroken, BackupOld};
+use crate::finding::{Finding, Subject};
 use crate::store::{Milestone, Reached, StoreError, StoreSize};
 use crate::view::StoreRoomView;
 
@@ -92,19 +93,15 @@ fn backup(platform: &Platform, live: &LiveView, last: Option<Reached>) -> Option
     if age <= max {
         return None;
     }
-    let what = match last {
-        Some(Reached { at, .. }) => format!("the last backup of the store was made at {at:.0}"),
-        None => "no backup of the store was ever made".to_owned(),
-    };
-    Some(Finding::new(Code::BackupOld, Subject::Store, what))
+    let last = last.map(|reached| reached.at.into());
+    Some(Finding::new(Subject::Store, BackupOld { last, allowed_seconds: max.as_secs() }))
 }
 
 /// The last verification found a fault.
 fn verified(platform: &Platform, Reached { at, is_good, .. }: Reached) -> Option<Finding> {
     platform.metrics.operation.set_verified(at.as_second(), is_good);
-    let what =
-        format!("`audit verify` found at {at:.0} that the trail is not intact; run it again for the place");
-    (!is_good).then(|| Finding::new(Code::AuditChainBroken, Subject::AuditTrail, what).since(at))
+    let facts = AuditChainBroken { verified: Some(at.into()), ..AuditChainBroken::default() };
+    (!is_good).then(|| Finding::new(Subject::AuditTrail, facts).since(at))
 }
 
 /// How often it is examined.

@@ -93,7 +93,7 @@ pub(super) async fn examine(config: &Config, target: Option<Target>, clock: &Clo
 }
 
 fn shown(line: &Line<'_>, output: Output) -> String {
-    let Finding { level, what, detail, code } = line.finding;
+    let Finding { level, what, detail, code, .. } = line.finding;
     let mut text = format!("{:8} {what}: {}", level.word(), output.sentence(detail));
     if let Some(to_do) = &line.to_do {
         text.push_str(&format!("\n         to do: {to_do}"));

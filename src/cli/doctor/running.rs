@@ -1,6 +1,7 @@
 //! The platform that runs: its process, its findings, and whether it is the only one.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::cli::admin_client::{self, ANOTHER_STORE, Target};
 use crate::cli::check_finding::{Finding, Level};
@@ -25,6 +26,8 @@ struct Present {
     subject: String,
     name: Option<String>,
     what: String,
+    #[serde(default)]
+    facts: Option<Value>,
 }
 
 pub(super) async fn look(config: &Config, target: Option<&Target>) -> Running {
@@ -97,7 +100,8 @@ fn findings(body: &[u8]) -> Vec<Finding> {
         let code = Code::ALL.iter().map(|code| code.code()).find(|code| *code == of.code);
         let subject = of.subject.replace('-', " ");
         let name = of.name.map(|name| format!(" {name}")).unwrap_or_default();
-        Finding { level, what: "platform", detail: format!("{subject}{name}: {}", of.what), code }
+        let detail = format!("{subject}{name}: {}", of.what);
+        Finding { level, what: "platform", detail, code, facts: of.facts }
     }));
     findings
 }
@@ -116,11 +120,13 @@ mod tests {
 
     #[test]
     fn findings_of_the_platform_have_their_level_and_code() {
-        let body = br#"[{"code":"device-silent","severity":"urgent","subject":"device","name":"A","what":"it has stopped"},
+        let body = br#"[{"code":"device-silent","severity":"urgent","subject":"device","name":"A","what":"it has stopped",
+            "facts":{"seconds":9}},
             {"code":"of-a-later-version","severity":"attention","subject":"audit-trail","what":"x"}]"#;
         let found = findings(body);
         assert_eq!((found[1].level, found[1].code), (Level::Error, Some("device-silent")));
         assert_eq!(found[1].detail, "device A: it has stopped");
+        assert_eq!(found[1].facts, Some(serde_json::json!({"seconds": 9})));
         assert_eq!((found[2].level, found[2].code), (Level::Warning, None));
         assert_eq!(findings(b"?").len(), 1);
     }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::response::unavailable;
 use crate::authz::{Device, DeviceStatus};
+use crate::finding::FindingView;
 use crate::fleet::{DeviceState, Fleet};
 use crate::http::AdminState;
 use crate::http::json::PlainJson;
@@ -16,7 +17,7 @@ use crate::http::problem::Problem;
 use crate::view::{GlanceView, StatusView};
 
 /// The present findings, the most severe first.
-#[utoipa::path(get, path = "/api/findings", tag = "read", responses((status = 200, description = "the findings", content_type = "application/json")))]
+#[utoipa::path(get, path = "/api/findings", tag = "read", responses((status = 200, description = "the findings", body = Vec<FindingView<'static>>)))]
 pub(in crate::http) async fn findings(State(state): State<AdminState>) -> Response {
     let findings = state.live.board().findings();
     PlainJson(findings.iter().map(|finding| finding.view()).collect::<Vec<_>>()).into_response()
@@ -32,7 +33,7 @@ pub(in crate::http) struct StatusQuery {
 }
 
 /// The platform at a glance, or one ward.
-#[utoipa::path(get, path = "/api/status", tag = "read", params(StatusQuery), responses((status = 200, description = "the platform at a glance", content_type = "application/json")))]
+#[utoipa::path(get, path = "/api/status", tag = "read", params(StatusQuery), responses((status = 200, description = "the platform at a glance", body = StatusView<'static>)))]
 pub(in crate::http) async fn status(
     State(state): State<AdminState>,
     Query(query): Query<StatusQuery>,

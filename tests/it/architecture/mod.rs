@@ -177,7 +177,7 @@ const EDGES: [(&str, Layer, &[&str]); 32] = [
     ("metrics", Layer::Ground, &["model"]),
     ("config", Layer::Ground, &["finding", "model"]),
     ("filesystem", Layer::Ground, &[]),
-    ("finding", Layer::Ground, &[]),
+    ("finding", Layer::Ground, &["model"]),
     ("model", Layer::Ground, &[]),
     ("main", Layer::Entry, &[]),
 ];

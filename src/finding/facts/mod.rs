@@ -1,0 +1,29 @@
+//! The facts of findings: named and typed values, a closed list for each code.
+//!
+//! The sentence of a finding is made of its facts, and API, notifications, page and the description of the
+//! API (OpenAPI) show the same ones. Facts never have content of a message.
+
+mod device;
+mod platform;
+mod store;
+mod time;
+mod trust;
+
+pub use device::{
+    DeviceCertificateEnding, DeviceLeft, DeviceLockedOut, DeviceNeverSeen, DeviceRefused, DeviceRejected,
+    DeviceSilent, ForwardRefused, OrderFailed, OrderOutcome,
+};
+pub use platform::{
+    ClockDifference, ClockUnconfirmed, FailingReceiver, ForwardQueueFull, LimitNear, NotAccepting,
+    NotificationFailing, PlatformUnreachable, ReceiverOfUnknownWards, ReloadRefused, RestartPending,
+    ShuttingDown, TaskFailed, UsedLimit,
+};
+pub use store::{
+    AuditChainBroken, AuditEndUnread, BackupOld, BrokenRow, CopyReplaced, DiskFilling, DiskRate,
+    OtherChainBroken, SizeLimitNear, SizeOutlook, SizedKind, StoreRightMissing, StoreRisk, StoreUnavailable,
+};
+pub use time::{At, days_until};
+pub use trust::{
+    AdminCertificateUnfit, AdminUnfitReason, CaEnding, CrlEnding, PlatformCertificateEnding,
+    PlatformCertificateRevoked, RootOf, RootUnfit, StapleMissing,
+};
