@@ -15,8 +15,8 @@ pub(super) fn decode(raw: &[u8], separators: Separators) -> Cow<'_, [u8]> {
 
 /// Decodes escape sequences for people: as [`decode`], and formatting becomes line breaks and blanks.
 ///
-/// `\.br\`, `\.sp\` and `\.ce\` begin a line, `\.sk\` is a blank. Highlighting (`\H\`, `\N\`), indentation
-/// and word wrap leave nothing. Character set switches and local sequences stay.
+/// `\.br\`, `\.sp\` and `\.ce\` begin a line, `\.sk\` and indentation are a blank. Highlighting (`\H\`,
+/// `\N\`) and word wrap leave nothing. Character set switches and local sequences stay.
 pub(super) fn shown(raw: &[u8], separators: Separators) -> Cow<'_, [u8]> {
     replace(raw, separators, |sequence, separators| {
         meaning(sequence, separators).or_else(|| formatting(sequence))
@@ -83,8 +83,9 @@ pub(super) fn formatting(sequence: &[u8]) -> Option<Vec<u8>> {
         [b'H' | b'N'] => b"",
         [b'.', name @ ..] => match name.to_ascii_lowercase().get(..2) {
             Some(b"br" | b"sp" | b"ce") => b"\n",
-            Some(b"sk") => b" ",
-            Some(b"in" | b"ti" | b"fi" | b"nf") => b"",
+            // Without a blank two numbers would be one.
+            Some(b"sk" | b"in" | b"ti") => b" ",
+            Some(b"fi" | b"nf") => b"",
             _ => return None,
         },
         _ => return None,
@@ -174,7 +175,7 @@ mod tests {
     fn people_see_line_breaks_and_blanks_in_place_of_formatting() {
         let seen = |raw: &str| String::from_utf8(shown(raw.as_bytes(), Separators::STANDARD).into_owned());
         assert_eq!(seen(r"a\.br\b\.sp+2\c\.CE\d").unwrap(), "a\nb\nc\nd");
-        assert_eq!(seen(r"\H\bold\N\\.in+4\\.fi\ x\.sk3\y\T\\X7A\").unwrap(), "bold x y&z");
+        assert_eq!(seen(r"\H\bold\N\\.in+4\\.fi\ x\.sk3\y\T\\X7A\").unwrap(), "bold  x y&z");
         assert_eq!(seen(r"\Z1\ \C2842\ C:\ half \F").unwrap(), r"\Z1\ \C2842\ C:\ half \F");
     }
 

@@ -71,7 +71,12 @@ impl MessageTime {
             nanoseconds(fraction)?,
         );
         let offset = if offset.is_empty() { None } else { Some(zone_offset(offset)?) };
-        Ok(Self { wall: wall.map_err(|_| MessageTimeError)?, precision, offset })
+        let wall = wall.map_err(|_| MessageTimeError)?;
+        // At the end of the calendar a zone may lead beyond it.
+        if offset.is_some_and(|offset| offset.to_timestamp(wall).is_err()) {
+            return Err(MessageTimeError);
+        }
+        Ok(Self { wall, precision, offset })
     }
 
     /// The instant; a time without a zone is in the zone `here`.
@@ -142,9 +147,18 @@ fn zone_offset(text: &[u8]) -> Result<Offset, MessageTimeError> {
     if text.len() != 5 || minutes > 59 {
         return Err(MessageTimeError);
     }
-    let seconds = i32::try_from((hours * 60 + minutes) * 60).map_err(|_| MessageTimeError)?;
-    Offset::from_seconds(if *sign == b'-' { -seconds } else { seconds }).map_err(|_| MessageTimeError)
+    let (behind, minutes) = (*sign == b'-', hours * 60 + minutes);
+    // No other zones exist; another number is a mistake, and would shift the time by as much.
+    if minutes > if behind { MAX_MINUTES_BEHIND } else { MAX_MINUTES_AHEAD } {
+        return Err(MessageTimeError);
+    }
+    let seconds = i32::try_from(minutes * 60).map_err(|_| MessageTimeError)?;
+    Offset::from_seconds(if behind { -seconds } else { seconds }).map_err(|_| MessageTimeError)
 }
+
+/// Zones are from -12:00 to +14:00.
+const MAX_MINUTES_BEHIND: u32 = 12 * 60;
+const MAX_MINUTES_AHEAD: u32 = 14 * 60;
 
 #[cfg(test)]
 mod tests {
@@ -226,7 +240,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_written_time_parses_to_itself(second in 0_i64..4_000_000_000, zone in -50_i32..50) {
+        fn a_written_time_parses_to_itself(second in 0_i64..4_000_000_000, zone in -48_i32..=56) {
             let offset = Offset::from_seconds(zone * 900).unwrap();
             let at = Timestamp::from_second(second).unwrap().to_zoned_datetime(offset.to_time_zone());
             let mut written = Vec::new();

@@ -39,10 +39,10 @@ pub(super) fn covered(tree: &Tree) -> Vec<Part> {
 
 /// The observations with their values; `tree` has the patient or not.
 pub(super) fn open(tree: &Tree) -> Vec<Part> {
-    tree.requests.iter().take(MAX_REQUESTS).map(open_request).collect()
+    tree.requests.iter().take(MAX_REQUESTS).map(|request| open_request(request, tree.patients)).collect()
 }
 
-fn open_request(request: &Request) -> Part {
+fn open_request(request: &Request, patients: Option<usize>) -> Part {
     let rows = request.observations.iter().take(MAX_ROWS).map(|node| {
         let value = node.value.clone().unwrap_or_else(|| "covered: about the patient".to_owned());
         let value = if node.is_withdrawn {
@@ -73,9 +73,19 @@ fn open_request(request: &Request) -> Part {
     let columns = ["Place", "What", "Value", "Range", "Flags", "Status", "Time"];
     let heading = known_term(&request.service).unwrap_or_else(|| request.service.text());
     Part {
-        heading: Html::joined([Html::text(&heading), Html::muted(&request.time_shown)]),
+        heading: Html::joined([
+            Html::text(&heading),
+            Html::muted(&patient_of(request, patients)),
+            Html::muted(&request.time_shown),
+        ]),
         table: Table::new("Observations with their values", &columns, "No observation.").with(rows),
     }
+}
+
+/// Which of several patients a request is of.
+fn patient_of(request: &Request, patients: Option<usize>) -> String {
+    let both = request.patient.zip(patients);
+    both.map(|(number, count)| format!("patient {number} of {count}")).unwrap_or_default()
 }
 
 /// A plot of the samples of a waveform; none of a value that does not count.
@@ -90,7 +100,7 @@ fn samples(node: &Node) -> Html {
 
 /// The patient, where a person asked for it, and the fields of segments beside the observations.
 pub(super) fn others(tree: &Tree) -> Table {
-    let patient = tree.patient.iter().flat_map(patient_rows);
+    let patient = tree.patient.iter().chain(&tree.further_patients).flat_map(patient_rows);
     let of_requests = tree.requests.iter().flat_map(|request| {
         let participants = request.observations.iter().flat_map(|node| &node.participants);
         request.segments.iter().chain(participants)

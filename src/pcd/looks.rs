@@ -43,9 +43,14 @@ impl Known {
         &self.characters
     }
 
-    /// Whether it is a name that is found whatever stands between its letters.
-    pub(super) fn is_long_name(&self) -> bool {
-        self.characters.len() >= LONG_NAME && self.characters.iter().all(|letter| letter.is_alphabetic())
+    /// The letters of a name that is found whatever stands between them, and without their marks; `None` for
+    /// a short one, and for what is no name.
+    pub(super) fn letters_of(name: &[char]) -> Option<Self> {
+        if name.iter().any(|character| character.is_numeric()) {
+            return None;
+        }
+        let letters: Vec<char> = name.iter().copied().filter(|letter| letter.is_alphabetic()).collect();
+        (letters.len() >= LONG_NAME).then(|| Self::new(letters))
     }
 }
 
@@ -73,6 +78,13 @@ impl Looks {
                 length = border(length).unwrap_or_default();
             }
         }
+    }
+
+    /// Whether a known text is there at all.
+    pub(super) fn has(&self, known: &Known) -> bool {
+        let mut is_there = false;
+        self.find(known, &mut |_| is_there = true);
+        is_there
     }
 
     /// Where these characters stand in the text.
@@ -123,6 +135,30 @@ impl<'t> Marks<'t> {
         });
     }
 
+    /// Marks the places of the letters of a long name: with digits beside it, as in the name of an account,
+    /// and with a title.
+    pub(super) fn name(&mut self, known: &Known, letters: &Looks) {
+        letters.find(known, &mut |place| {
+            if let Some(found) = letters.range(&place)
+                && (self.is_ideographic(&found) || self.is_apart_from_letters(&found))
+            {
+                self.mark(&found);
+            }
+        });
+    }
+
+    /// Marks the places of a day that are beside no digit: a number may begin with the same digits.
+    pub(super) fn day(&mut self, known: &Known, looks: &Looks) {
+        looks.find(known, &mut |place| {
+            let Some(found) = looks.range(&place) else { return };
+            let before = found.start.checked_sub(1).and_then(|at| self.text.get(at));
+            let is_digit = |one: Option<&char>| one.is_some_and(|one| one.is_numeric());
+            if !is_digit(before) && !is_digit(self.text.get(found.end)) {
+                self.mark(&found);
+            }
+        });
+    }
+
     /// Marks the places of a known number: a long one wherever it is, a shorter one only at the beginning or
     /// the end of a word, apart from zeros before it, and beside no other digit. A few digits are in many
     /// numbers of devices.
@@ -156,6 +192,20 @@ impl<'t> Marks<'t> {
         let before = found.start.checked_sub(1).and_then(|before| self.text.get(before));
         let mut behind = self.text.get(found.end..).unwrap_or_default().iter();
         !is_word(before) && !is_word(behind.find(|character| !has_no_glyph(**character)))
+    }
+
+    /// Whether the letters beside it are none, or those of a title or of a suffix (`drsmith`, `SMITHJR`).
+    fn is_apart_from_letters(&self, found: &Range<usize>) -> bool {
+        let is_letter = |character: &&char| character.is_alphabetic();
+        let before = self.text.get(..found.start).unwrap_or_default().iter().rev();
+        let behind = self.text.get(found.end..).unwrap_or_default().iter();
+        let behind = behind.skip_while(|character| has_no_glyph(**character));
+        let before: Vec<char> = before.take_while(is_letter).take(MAX_TITLE + 1).copied().collect();
+        let before: String = before.into_iter().rev().collect();
+        let behind: String = behind.take_while(is_letter).take(MAX_TITLE + 1).collect();
+        [before, behind]
+            .iter()
+            .all(|beside| beside.is_empty() || TITLES.iter().any(|title| title.eq_ignore_ascii_case(beside)))
     }
 
     /// Chinese, Japanese and Korean have no blanks between words.
@@ -194,6 +244,10 @@ pub(super) fn looks(character: char) -> impl Iterator<Item = char> {
     })
 }
 
+/// What stands before and behind a name without a blank.
+const TITLES: [&str; 14] =
+    ["dr", "mr", "mrs", "ms", "miss", "prof", "frau", "herr", "sra", "sr", "jr", "ii", "iii", "iv"];
+const MAX_TITLE: usize = 4;
 /// Letters of a name that is found whatever stands between them.
 const LONG_NAME: usize = 5;
 /// Letters and digits of a number that is found anywhere in a text: by chance it is in one EUI-64 of hundreds

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::value;
+use super::value::{self, SentText};
 use crate::hl7::{CharacterSet, Field};
 use crate::pcd::{Alert, KnownPatient};
 
@@ -42,15 +42,16 @@ impl<'m> AlarmDevices<'m> {
 
     /// The unit and the assigner of an EI.
     fn named(&self, device: Field<'_>) -> String {
+        // Covered as one below: a name may be written in two parts.
         let part = |n| value::component(device.component(n), self.characters);
         let [unit, assigner] = [1, 3].map(part);
-        let name = match (unit.as_str(), assigner.as_str()) {
-            ("", _) => assigner,
-            (_, "") => unit,
-            (one, other) if one.eq_ignore_ascii_case(other) => unit,
-            _ => format!("{unit} of {assigner}"),
+        let name = match (unit.is_empty(), assigner.is_empty()) {
+            (true, _) => assigner,
+            (_, true) => unit,
+            _ if unit.is_alike(&assigner) => unit,
+            _ => SentText::joined([unit, assigner], " of "),
         };
-        let name = self.known_patient.hide(name);
+        let name = name.covered(self.known_patient);
         let is_shown = |character: &char| !character.is_control();
         name.chars().filter(is_shown).take(MAX_CHARACTERS).collect()
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::alarm_device::AlarmDevices;
 use super::sentence::{InWords, sentence};
 use crate::hl7::{Message, MessageTime};
-use crate::pcd::{Alert, AlertReport, Facet, Filler, KnownPatient, Standing, Transaction};
+use crate::pcd::{Alert, AlertReport, Facet, Filler, KnownPatient, Patients, Standing, Transaction};
 use crate::store::{Store, StoreError, StoredMessage};
 
 /// An alert: what identifies it, and a sentence about it that names no patient.
@@ -75,9 +75,16 @@ impl ReportedAlert {
         let known_patient = KnownPatient::of(&parsed, characters);
         let zone = parsed.header().zone().map_or_else(|| zone.clone(), Offset::to_time_zone);
         let instant = |time: &[u8]| MessageTime::parse(time).ok()?.instant(&zone);
+        // A field for a time may have any text.
+        let time = |time: &[u8]| match MessageTime::parse(time) {
+            Ok(_) => text(time),
+            Err(_) => known_patient.hide(text(time)),
+        };
         let mut alerts = Vec::new();
         let all = Alert::all_of(&parsed);
         let devices = AlarmDevices::of(&all, characters, &known_patient);
+        let patients = Patients::of(&parsed);
+        let of_patient = |alert, sentence| with_patient(&patients, &parsed, alert, sentence);
         let onsets = onsets(&all);
         for alert in all.iter().take(AlertReport::MAX_PER_MESSAGE) {
             let report = alert.report();
@@ -94,7 +101,10 @@ impl ReportedAlert {
             let is_first = origin.as_ref().is_some_and(|origin| origin.message == summary.id);
             let own = key.as_ref().map(|key| &key.filler);
             alerts.push(Self {
-                sentence: devices.sentence(alert, sentence(alert, &parsed.header())),
+                sentence: of_patient(
+                    alert,
+                    devices.sentence(alert, sentence(alert, &parsed.header(), &known_patient)),
+                ),
                 equipment: devices.name(alert),
                 onset_missing: is_first && parent.is_some() && !begins_here,
                 continues: parent.as_ref().filter(|parent| Some(*parent) != own).map(number),
@@ -107,7 +117,7 @@ impl ReportedAlert {
                 phase_shown: InWords::read(alert, Facet::Phase)
                     .map(|phase| phase.named("phase"))
                     .unwrap_or_default(),
-                time: key.as_ref().map(|key| text(&key.time)).unwrap_or_default(),
+                time: key.as_ref().map(|key| time(&key.time)).unwrap_or_default(),
                 event_time: key.as_ref().and_then(|key| instant(&key.time)).map(|time| time.to_string()),
                 event_time_zone_assumed: key.as_ref().is_some_and(|key| is_assumed(&key.time)),
                 is_first,
@@ -140,10 +150,22 @@ pub(super) fn sentences(transaction: Option<&str>, raw: &[u8]) -> Vec<String> {
     let characters = parsed.text_encoding();
     let known_patient = KnownPatient::of(&parsed, characters);
     let devices = AlarmDevices::of(&alerts, characters, &known_patient);
-    let in_words = |alert| devices.sentence(alert, sentence(alert, &parsed.header()));
+    let patients = Patients::of(&parsed);
+    let in_words = |alert| {
+        let sentence = devices.sentence(alert, sentence(alert, &parsed.header(), &known_patient));
+        with_patient(&patients, &parsed, alert, sentence)
+    };
     let mut sentences: Vec<_> = shown.map(in_words).collect();
     sentences.extend(not_shown_in_words(count.saturating_sub(sentences.len())));
     sentences
+}
+
+/// The sentence of an alert, with the number of its patient where the message has several.
+fn with_patient(patients: &Patients, message: &Message<'_>, alert: &Alert<'_>, sentence: String) -> String {
+    match patients.number_of_request(message, alert.position) {
+        Some(number) => format!("patient {number} of {}: {sentence}", patients.count()),
+        None => sentence,
+    }
 }
 
 /// How many alerts a message has besides those that are shown, of which there are `shown`.

@@ -41,21 +41,33 @@ pub(super) fn lines(tree: &Tree) -> Vec<Line> {
     }
     lines.row("sent", &tree.sent_shown);
     lines.row("from", &tree.from);
-    match &tree.patient {
-        Some(patient) => {
-            lines.row("patient", &patient_text(patient));
-            lines.others(&patient.others);
-            lines.notes(&patient.notes, 0);
-            patient.observations.iter().for_each(|node| lines.node(node));
+    match (tree.patients, &tree.patient) {
+        (Some(count), _) => {
+            let text = format!("{count} patients in one message: each request is of the patient above it");
+            lines.row("warning", &text);
         }
-        None if tree.names_patient => lines.row("patient", HIDDEN),
-        None => {}
+        (None, Some(patient)) => lines.patient("", patient),
+        (None, None) if tree.names_patient => lines.row("patient", HIDDEN),
+        (None, None) => {}
     }
     lines.segments(&tree.other_segments);
+    let mut shown = None;
+    let are_several = tree.requests.len() > 1;
     for request in &tree.requests {
+        let next = request.patient.filter(|number| Some(*number) != shown);
+        if let (Some(number), Some(count)) = (next, tree.patients) {
+            lines.numbered_patient(number, count, tree);
+            shown = next;
+        }
         lines.request(request);
+        if are_several {
+            // Of several requests, each says what is hidden of it.
+            lines.row("hidden", &hidden_fields(request.other_fields()));
+        }
     }
-    lines.row("hidden", &hidden_fields(tree));
+    let loose = tree.loose_fields();
+    let hidden = if are_several { hidden_fields(loose) } else { hidden_fields(tree.other_fields()) };
+    lines.row("hidden", &hidden);
     if tree.requests.is_empty() {
         lines.row("segments", &tree.segments.join(" "));
     } else if !tree.not_shown.is_empty() {
@@ -75,8 +87,25 @@ impl Lines {
     /// A name and its value, unless the value is empty. Further lines of the value are indented.
     fn row(&mut self, name: &str, value: &str) {
         for (at, line) in value.split('\n').enumerate().filter(|_| !value.is_empty()) {
-            let name = if at == 0 { name } else { "" };
-            self.plain(&format!("{name:<9} {line}"));
+            let (name, mark) = if at == 0 { (name, "") } else { ("", FURTHER_LINE) };
+            self.plain(&format!("{name:<9} {mark}{line}"));
+        }
+    }
+
+    fn patient(&mut self, number: &str, patient: &Patient) {
+        self.row("patient", &format!("{number}{}", patient_text(patient)));
+        self.others(&patient.others);
+        self.notes(&patient.notes, 0);
+        patient.observations.iter().for_each(|node| self.node(node));
+    }
+
+    /// One of several patients.
+    fn numbered_patient(&mut self, number: usize, count: usize, tree: &Tree) {
+        let mark = format!("{number} of {count}: ");
+        let mut all = tree.patient.iter().chain(&tree.further_patients);
+        match all.nth(number.saturating_sub(1)) {
+            Some(patient) => self.patient(&mark, patient),
+            None => self.row("patient", &format!("{mark}{HIDDEN}")),
         }
     }
 
@@ -128,7 +157,7 @@ impl Lines {
     fn notes(&mut self, notes: &[String], indent: usize) {
         for note in notes {
             for (at, line) in note.split('\n').enumerate() {
-                let label = if at == 0 { "note: " } else { "      " };
+                let label = if at == 0 { "note: " } else { FURTHER_NOTE };
                 self.plain(&format!("{:indent$}  {label}{line}", ""));
             }
         }
@@ -155,7 +184,7 @@ impl Lines {
         self.0.push(Line { text: text.trim_end().to_owned(), struck_from });
         let indent = INDENT;
         for text in texts {
-            let text = printable(&format!("{:indent$}{text}", ""));
+            let text = printable(&format!("{:indent$}{FURTHER_LINE}{text}", ""));
             self.0.push(Line { text, struck_from: node.is_withdrawn.then_some(indent) });
         }
         for participant in &node.participants {
@@ -180,9 +209,9 @@ fn patient_text(patient: &Patient) -> String {
 }
 
 /// The names of the fields that are there and not shown, or not all of them, each once.
-fn hidden_fields(tree: &Tree) -> String {
+fn hidden_fields<'t>(fields: impl Iterator<Item = &'t OtherField>) -> String {
     let mut names: Vec<String> = Vec::new();
-    for OtherField { field, value, is_partial, .. } in tree.other_fields() {
+    for OtherField { field, value, is_partial, .. } in fields {
         let name = match value {
             None => field.clone(),
             Some(_) if *is_partial => format!("{field} (in part)"),
@@ -264,6 +293,10 @@ fn node_text(node: &Node) -> String {
 
 /// What stands in place of a patient.
 const HIDDEN: &str = "hidden; --phi shows it";
+/// What a further line of a value begins with: no line of the sender reads like a line of the tree.
+const FURTHER_LINE: &str = "| ";
+/// The same for a note, below its label.
+const FURTHER_NOTE: &str = "    | ";
 /// How far the further lines of a value are indented.
 const INDENT: usize = 35;
 /// Crossed-out characters (ECMA-48, SGR 9 and 29).
@@ -271,163 +304,4 @@ const STRIKE: &str = "\x1b[9m";
 const NO_STRIKE: &str = "\x1b[29m";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::hl7::Message;
-    use crate::view::TreeOptions;
-
-    fn text(tree: &Tree) -> String {
-        lines(tree).iter().map(|line| line.shown(false)).collect::<Vec<_>>().join("\n")
-    }
-
-    const OBSERVATIONS: &[u8] = b"MSH|^~\\&|ACME^00A037EB2175780F^EUI-64||||20260101120000+0000||ORU^R01^ORU_R01|ID\x1B[2J|P|2.6|||AL|NE||8859/1\r\
-        PID|||SECRET-1^^^H^PI||Secret^Name||19700101|F\rPV1||I|Ward^7\r\
-        OBR|1||F1|69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|||20260101115959\r\
-        OBX|1|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.150456|97.00|262688^MDC_DIM_PERCENT^MDC|90-100|TEST|||R|||20260101115958\r\
-        OBX|2||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X|||||||M1^^00A037EB2175780F^EUI-64\r\
-        OBX|3||69642^MDC_DEV_ANALY_SAT_O2_VMD^MDC|1.1.0.0|||||||X\r\
-        OBX|4||69643^MDC_DEV_ANALY_SAT_O2_CHAN^MDC|1.1.1.0|||||||X\r\
-        OBX|5|CWE|68188^MDC_ATTR_X^MDC|1.1.1.150456.1|7^J\xFCrgen \\T\\ Co^MDC\r\
-        OBX|6|ST|67932^MDC_ATTR_PT_NAME_FAMILY^MDC|1.0.0.9|Secret\r\
-        OBX|7|ST|1^UNPLACED^L||x\r";
-
-    fn shown(bytes: &[u8], with_patient: bool) -> String {
-        let options = TreeOptions { with_patient, ..TreeOptions::default() };
-        text(&Tree::new(&Message::parse(bytes).unwrap(), &options))
-    }
-
-    #[test]
-    fn observations_are_indented_by_their_place_in_the_device_tree() {
-        let text = shown(OBSERVATIONS, false);
-        let expected = "PCD-01  ORU^R01^ORU_R01  ID\\u{1b}[2J
-NOT CLINICAL: a test or a demonstration (OBX-8)
-sent      2026-01-01 12:00:00 +00:00
-from      ACME^00A037EB2175780F^EUI-64
-patient   hidden; --phi shows it
-request   MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS (69965)
-filler    F1
-time      2026-01-01 11:59:59 +00:00
-  1.0.0.0                  mds     MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS (69965)  by M1^^00A037EB2175780F^EUI-64
-    1.0.0.9                metric  MDC_ATTR_PT_NAME_FAMILY  = hidden; --phi shows it
-    1.1.0.0                vmd     MDC_DEV_ANALY_SAT_O2_VMD (69642)
-      1.1.1.0              channel MDC_DEV_ANALY_SAT_O2_CHAN (69643)
-        1.1.1.150456       metric  MDC_PULS_OXIM_SAT_O2 (150456)  = 97.00  %  range 90-100  [TEST]  NOT CLINICAL  not verified  at 2026-01-01 11:59:58 +00:00
-          1.1.1.150456.1   facet   MDC_ATTR_X (68188)  = Jürgen & Co (7)
-  -                                UNPLACED (1, L)  = x";
-        assert_eq!(text, expected);
-    }
-
-    #[test]
-    fn the_patient_is_shown_only_on_request() {
-        let hidden = shown(OBSERVATIONS, false);
-        assert!(!hidden.contains("ecret") && !hidden.contains("SECRET"), "{hidden}");
-        let text = shown(OBSERVATIONS, true);
-        let line = "patient   Secret^Name, id SECRET-1^^^H^PI, born 19700101, sex F, at Ward^7";
-        assert!(text.contains(line), "{text}");
-    }
-
-    #[test]
-    fn an_alert_shows_its_facets() {
-        let text = shown(
-            b"MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|1|P|2.6\rOBR|1||E1|196616^MDC_EVT_ALARM^MDC\r\
-            OBX|1|ST|196670^MDC_EVT_LO^MDC|1.3.1.150456.1|Low SpO2\r\
-            OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.3.1.150456.3|start\r\
-            OBX|3|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.3.1.150456.4|active\r\
-            OBX|4|ST|68483^MDC_ATTR_ALARM_INACTIVATION_STATE|1.3.1.150456.5|audio-off\r",
-            false,
-        );
-        for line in [
-            "alert     MDC_EVT_LO (196670) Low SpO2",
-            "phase     start",
-            "state     active",
-            "signals   audio-off (audio off)",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line}: {text}");
-        }
-    }
-
-    #[test]
-    fn a_withdrawn_result_is_marked_and_struck_through_on_a_terminal() {
-        let message = b"MSH|^~\\&|A||||2026||ORU^R01|1|P|2.6\rOBR|1\rOBX|1|NM|1^A^MDC|1.0.0.1|5||||||F\r\
-            OBX|2|NM|2^B^MDC|1.0.0.2|7||||||D\rNTE|1||first\\.br\\second\r";
-        let tree = Tree::new(&Message::parse(message).unwrap(), &TreeOptions::default());
-        let shown = |on_terminal| lines(&tree).iter().map(|line| line.shown(on_terminal)).collect::<Vec<_>>();
-        let plain = shown(false);
-        assert_eq!(plain[1], "NOT VALID: the sender withdrew 1 result (OBX-11 W or D)");
-        let deleted = plain.iter().position(|line| line.contains("[DELETED] B (2)  = 7")).unwrap();
-        let valid = plain.iter().position(|line| line.ends_with("A (1)  = 5  final")).unwrap();
-        assert!(deleted < valid, "{plain:#?}");
-        assert!(plain[deleted + 1].ends_with("note: first") && plain[deleted + 2].ends_with("       second"));
-        let struck = shown(true);
-        assert!(
-            struck[deleted].ends_with("[DELETED] \u{1b}[9mB (2)  = 7\u{1b}[29m"),
-            "{:?}",
-            struck[deleted]
-        );
-        assert_eq!(struck[valid], plain[valid]);
-    }
-
-    #[test]
-    fn a_participation_stands_under_its_observation_and_a_note_has_one_label() {
-        let text = shown(
-            b"MSH|^~\\&|A||||2026||ORU^R01^ORU_R01|1|P|2.8\rOBR|1||E1|1^X^MDC\r\
-            OBX|1|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC||97||||||F\rPRT|1|AD||EQUIP||||||OXI1\r\
-            NTE|1||first\\.br\\second~third\rNTE|2||next\r\
-            OBX|2||69986^MDC_DEV_PUMP_INFUS_VMD^MDC||||||||X\rRXR|IV^Intravenous^HL70162\r",
-            false,
-        );
-        let lines: Vec<&str> = text.lines().skip_while(|line| !line.contains("= 97")).collect();
-        let trimmed: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
-        assert!(trimmed[0].ends_with("final  by OXI1"), "{text}");
-        assert_eq!(
-            trimmed[1..5],
-            [
-                "PRT: instance 1  action AD  participation EQUIP  device OXI1",
-                "note: first",
-                "second",
-                "third"
-            ]
-        );
-        assert_eq!(trimmed[5], "note: next");
-        assert!(trimmed[6].ends_with("MDC_DEV_PUMP_INFUS_VMD (69986)"), "a device has no value: {text}");
-        assert_eq!(trimmed[7], "hidden    RXR-1 (in part) (--phi shows them)");
-    }
-
-    /// HL7 table 0207: values of an archive are not those of now.
-    #[test]
-    fn a_message_of_an_archive_is_marked() {
-        let of = |mode: &str| {
-            shown(format!("MSH|^~\\&|A||||2026||ORU^R01|1|{mode}|2.6\rOBR|1\r").as_bytes(), false)
-        };
-        assert!(of("P^A").contains("\nNOT CURRENT: from an archive (MSH-11)\n"), "{}", of("P^A"));
-        assert!(!of("P^T").contains("NOT CURRENT") && !of("P").contains("NOT C"));
-    }
-
-    /// PCD-05 names the alert by MSA-2 and OBR-3.
-    #[test]
-    fn an_answer_without_an_event_has_no_empty_row() {
-        let text = shown(
-            b"MSH|^~\\&|A||||2026||ORU^R41^ORU_R41|1|P|2.6\rMSA|AA|a01\rOBR|1||a01|196616^MDC_EVT_ALARM^MDC\r\
-            PRT|1|UC||Read^Read^IHE\r",
-            false,
-        );
-        assert!(!text.lines().any(|line| line.starts_with("alert")), "{text}");
-        let of = |start: &str| text.lines().position(|line| line.starts_with(start));
-        assert!(of("request") < of("PRT-4") && of("PRT-4").is_some(), "{text}");
-    }
-
-    #[test]
-    fn other_messages_show_their_segments_and_documents_their_size() {
-        let text = shown(b"MSH|^~\\&|A||||2026||ADT^A01|1|P|2.6\rEVN|\rPID|1||SECRET\r", false);
-        assert!(
-            text.starts_with("not IHE PCD  ADT^A01  1\n") && text.ends_with("segments  MSH EVN PID"),
-            "{text}"
-        );
-        let document = format!(
-            "MSH|^~\\&|A||||2026||ORU^R01|1|P|2.6\rOBR|1\rOBX|1|ED|1^PDF|1|^AP^^Base64^{}\r",
-            "A".repeat(300)
-        );
-        let text = shown(document.as_bytes(), false);
-        assert!(text.contains("= (ED of 312 bytes)"), "{text}");
-    }
-}
+mod tests;

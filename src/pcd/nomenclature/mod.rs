@@ -38,15 +38,61 @@ pub fn contradicts_itself(term: Coded<'_>) -> bool {
     term.may_be_mdc() && term.contradiction(&table::TERMS)
 }
 
-/// Whether a unit has a number and a reference id that do not belong together.
+/// Whether a unit has a code and a name that do not belong together: the number and the reference id of MDC,
+/// the code of UCUM and its text, or a number that the table does not have beside a reference id that it has
+/// with another one.
 #[must_use]
 pub fn unit_contradicts_itself(unit: Coded<'_>) -> bool {
-    unit.may_be_mdc() && unit.contradiction(&table::UNITS)
+    if unit.may_be_mdc() && unit.contradiction(&table::UNITS) {
+        return true;
+    }
+    let [code, name] = [unit.code, unit.name].map(|text| meaning_of(text, unit));
+    match (code, name) {
+        (Some(code), Some(name)) => code.plain() != name.plain(),
+        (None, Some(_)) => {
+            let is_number = unit.code.bytes().all(|byte| byte.is_ascii_digit());
+            unit.may_be_mdc() && is_number && unit.code.bytes().any(|byte| byte != b'0')
+        }
+        _ => false,
+    }
+}
+
+/// The unit that a code or a name means by itself: by its number, its reference id, in UCUM, or as people
+/// write it.
+fn meaning_of(text: &str, unit: Coded<'_>) -> Option<&'static Unit> {
+    let mdc = || table::UNITS.by_number(text).or_else(|| table::UNITS.by_reference(text));
+    let written = || table::UNITS.by_ucum(text).or_else(|| table::UNITS.by_plain(text));
+    let known = unit.may_be_mdc().then(mdc).flatten();
+    known.or_else(|| (unit.may_be_mdc() || unit.may_be_ucum()).then(written).flatten())
+}
+
+/// What MDC calls the number of a term whose name is another text: `SpO2` for `150456^Heart rate^MDC`. `None`
+/// where the name is a reference id, or means the same.
+#[must_use]
+pub fn named_otherwise(term: Coded<'_>) -> Option<PlainName<'static>> {
+    let number = Coded { name: "", ..term };
+    let found = find_term(number).filter(|_| term.is_mdc() && !term.name.is_empty())?;
+    let is_reference = ["MDC_", "MDCX_"].iter().any(|prefix| term.name.starts_with(prefix));
+    let letters = |text: &str| -> String {
+        text.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+    };
+    let own = letters(term.name);
+    // A reference id in other letters is one too.
+    let own = own.strip_prefix("mdc").unwrap_or(&own);
+    let is_alike = |known: &str| letters(known) == own;
+    let is_same = is_alike(found.reference())
+        || found.short_name().is_some_and(is_alike)
+        || is_alike(&plain_term(Coded { code: term.code, name: "", system: "MDC" }).to_string());
+    (!is_reference && !is_same)
+        .then(|| found.short_name().map_or(PlainName::Words(found.reference()), PlainName::Short))
 }
 
 /// The unit of OBX-6, of MDC or of UCUM; `None` when the table does not have it.
 #[must_use]
 pub fn find_unit(unit: Coded<'_>) -> Option<&'static Unit> {
+    if unit_contradicts_itself(unit) {
+        return None;
+    }
     let mdc = || unit.may_be_mdc().then(|| unit.resolve(&table::UNITS)).flatten();
     let ucum = || {
         let may_be_ucum = !unit.is_mdc() && unit.may_be_ucum();

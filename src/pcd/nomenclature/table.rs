@@ -224,6 +224,11 @@ impl<T: Entry> Index<T> {
 }
 
 impl Index<Unit> {
+    /// The first unit that people write in this way.
+    pub(super) fn by_plain(&self, written: &str) -> Option<&Unit> {
+        self.rows.iter().find(|unit| unit.plain == written && !written.is_empty())
+    }
+
     /// The first unit with this spelling: `/min` is one of several.
     pub(super) fn by_ucum(&self, written: &str) -> Option<&Unit> {
         self.named(&self.aliases, written)

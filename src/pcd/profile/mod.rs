@@ -18,7 +18,7 @@ use required::{Required, required_of};
 use values::Values;
 pub use values::has_value_of_its_type;
 
-use super::{MessagePolicy, Observation, Transaction};
+use super::{MessagePolicy, Observation, Patients, Transaction};
 use crate::config::Conformance;
 use crate::hl7::{ContentError, Indexed, Location, Message, Rejection, Segment};
 
@@ -51,6 +51,7 @@ const fn profile_of(transaction: Transaction, answers: bool) -> Option<&'static 
 pub fn check(message: &Message<'_>, transaction: Transaction) -> Vec<Finding> {
     let mut findings = Findings::default();
     if let Some(profile) = profile_of(transaction, message.acknowledgement().is_some()) {
+        findings.patients(message);
         grammar::check(profile.segments, message).into_iter().for_each(|finding| findings.push(finding));
         findings.fields(profile, required_of(transaction), message);
         findings.acknowledgements(profile, message);
@@ -98,6 +99,15 @@ impl Findings {
 
     fn into_list(self) -> Vec<Finding> {
         self.violations.into_iter().chain(self.advice).take(MAX_FINDINGS).collect()
+    }
+
+    /// HL7 lets a message have several patients; a receiver that reads the first only takes all values for
+    /// that one's.
+    fn patients(&mut self, message: &Message<'_>) {
+        if Patients::of(message).count() > 1 {
+            let location = Location::segment(*b"PID", 2);
+            self.push(Finding::advice("patient-several", ContentError::SegmentSequence, location));
+        }
     }
 
     fn fields(&mut self, profile: &Profile, required: &'static [&'static [Required]], message: &Message<'_>) {

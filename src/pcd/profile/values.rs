@@ -95,6 +95,9 @@ fn check_term(obx: &Indexed<'_>, sequence: u32, found: &mut impl FnMut(Finding))
     if term.into_iter().any(nomenclature::contradicts_itself) {
         advise("obx-term-contradiction", ContentError::TableValue, 3);
     }
+    if term.into_iter().any(|term| nomenclature::named_otherwise(term).is_some()) {
+        advise("obx-term-text", ContentError::TableValue, 3);
+    }
     // The event of an alert is a term in OBX-5.
     let is_coded = CODED_TYPES.contains(&obx.field(2).trimmed());
     if is_coded
@@ -140,9 +143,18 @@ fn is_of_type(kind: &[u8], value: Repetition<'_>) -> bool {
             number.is_empty() || is_number(number.trimmed())
         }),
         b"DT" => whole.len() <= 8 && MessageTime::parse(whole).is_ok(),
+        b"TM" => is_time_of_day(whole),
         b"DTM" | b"TS" => MessageTime::parse(value.component(1).trimmed()).is_ok(),
         _ => true,
     }
+}
+
+/// TM (HL7 2.6 ch. 2A): the part of a time behind its day.
+fn is_time_of_day(text: &[u8]) -> bool {
+    let time = [b"20000101", text].concat();
+    text.len() >= MIN_TIME
+        && text.iter().take(MIN_TIME).all(u8::is_ascii_digit)
+        && MessageTime::parse(&time).is_ok()
 }
 
 /// NM (HL7 2.6 ch. 2A): a sign, digits, a point, digits; no exponent.
@@ -151,6 +163,9 @@ fn is_number(text: &[u8]) -> bool {
     let points = digits.iter().filter(|byte| **byte == b'.').count();
     points <= 1 && digits.len() > points && digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
+
+/// Digits of a time of the day: its hour.
+const MIN_TIME: usize = 2;
 
 /// HL7 table 0125, with PL, which NIST's table of IHE PCD has, and the types of earlier versions.
 const VALUE_TYPES: [&[u8]; 40] = [
@@ -194,6 +209,9 @@ mod tests {
             ("DTM", "20091028123702"),
             ("TS", "20091028123702+0100^S"),
             ("DT", "20091028"),
+            ("TM", "14"),
+            ("TM", "2359"),
+            ("TM", "120000.25+0100"),
             ("ST", "anything"),
         ] {
             assert!(fits(kind, value), "{kind} {value}");
@@ -207,6 +225,9 @@ mod tests {
             ("SN", ">^many"),
             ("DTM", "12:30"),
             ("DT", "200910281237"),
+            ("TM", "2561"),
+            ("TM", "12:30"),
+            ("TM", "+0100"),
         ] {
             assert!(!fits(kind, value), "{kind} {value}");
         }

@@ -4,17 +4,19 @@ use super::name::name;
 use super::plain_number::{numbers, range, single};
 use crate::hl7::Field;
 use crate::pcd::nomenclature::{Coded, UnitAgreement, find_unit, unit_agreement};
-use crate::pcd::{Alert, Facet, Observation, Standing};
+use crate::pcd::{Alert, Facet, KnownPatient, Observation, Standing};
 
 /// The measured value with its unit and limits, or the source of an alert without one. `is_named`: the event
 /// has the name of either already.
-pub(super) fn measured(alert: &Alert<'_>, is_named: bool) -> Option<String> {
+pub(super) fn measured(alert: &Alert<'_>, is_named: bool, patient: &KnownPatient) -> Option<String> {
     let is_value = |measured: &Observation<'_>| alert.measured_term().is_none() || !is_attribute(measured);
     let stated = alert.facet(Facet::Measured);
-    let Some(measured) = stated.observation().filter(is_value) else { return source(alert, is_named) };
+    let Some(measured) = stated.observation().filter(is_value) else {
+        return source(alert, is_named, patient);
+    };
     let mut parts = Vec::new();
     if !is_named {
-        let name = alert.measured_term().and_then(|term| name(term, "term"));
+        let name = alert.measured_term().and_then(|term| name(term, "term", patient));
         parts.push(name.unwrap_or_else(|| "value".to_owned()));
     }
     let standing = Standing::of(&measured);
@@ -39,13 +41,13 @@ pub(super) fn measured(alert: &Alert<'_>, is_named: bool) -> Option<String> {
     Some(parts.join(" "))
 }
 
-fn source(alert: &Alert<'_>, is_named: bool) -> Option<String> {
+fn source(alert: &Alert<'_>, is_named: bool, patient: &KnownPatient) -> Option<String> {
     let source = alert.facet(Facet::Source).observation()?;
     let standing = Standing::of(&source);
     if standing.is_void() {
         return standing.mark().map(|reason| format!("source {reason}"));
     }
-    let name = name(source.value(), "term").filter(|_| !is_named)?;
+    let name = name(source.value(), "term", patient).filter(|_| !is_named)?;
     Some(match standing.mark() {
         Some(doubt) => format!("source {name} ({doubt})"),
         None => format!("source {name}"),

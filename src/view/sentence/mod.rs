@@ -15,13 +15,13 @@ use self::name::{in_mdc, name, number};
 pub(super) use self::words::InWords;
 use self::words::{ABNORMALITIES, valid, word};
 use crate::hl7::{Field, Header};
-use crate::pcd::{Alert, Facet, Observation, Standing};
+use crate::pcd::{Alert, Facet, KnownPatient, Observation, Standing};
 
 /// The alert, as `HR high, 165 /min (limits 50–120), high priority, physiological, start, audio on`.
-pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>) -> String {
-    let (event, names_measured) = event(alert);
+pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>, patient: &KnownPatient) -> String {
+    let (event, names_measured) = event(alert, patient);
     let mut parts = vec![event];
-    parts.extend(measured(alert, names_measured));
+    parts.extend(measured(alert, names_measured, patient));
     parts.push(or_missing(alert, Facet::Priority, "priority"));
     parts.extend(InWords::read(alert, Facet::Kind).map(|kind| kind.named("type")));
     parts.extend(course(alert));
@@ -65,8 +65,8 @@ pub(super) fn not_current(header: &Header<'_>) -> Option<&'static str> {
 }
 
 /// The event with what speaks against it, and whether it has the name of the measured value already.
-fn event(alert: &Alert<'_>) -> (String, bool) {
-    let (mut text, names_measured) = event_name(alert);
+fn event(alert: &Alert<'_>, patient: &KnownPatient) -> (String, bool) {
+    let (mut text, names_measured) = event_name(alert, patient);
     let standing = alert.event.map(|event| Standing::of(&event)).filter(|it| *it != Standing::WITHDRAWN);
     if let Some(mark) = standing.as_ref().and_then(Standing::mark) {
         text.push_str(&format!(" ({mark})"));
@@ -74,10 +74,10 @@ fn event(alert: &Alert<'_>) -> (String, bool) {
     (text, names_measured)
 }
 
-fn event_name(alert: &Alert<'_>) -> (String, bool) {
-    let subject = subject(alert);
+fn event_name(alert: &Alert<'_>, patient: &KnownPatient) -> (String, bool) {
+    let subject = subject(alert, patient);
     let (term, own) = (alert.event_term(), alert.event.map(|event| event.identifier()));
-    let name = |field| name(field, "event");
+    let name = |field| name(field, "event", patient);
     // That it is an alarm names no event: the number of a vendor says more.
     let named = term.and_then(name).or_else(|| number(term).is_none().then(|| own.and_then(name)).flatten());
     let flag = flags(alert).iter().find_map(|flag| word(flag, ABNORMALITIES));
@@ -88,22 +88,22 @@ fn event_name(alert: &Alert<'_>) -> (String, bool) {
         (Some(name), None, _) if matches!(&*name, "high" | "low") => (format!("value {name}"), false),
         (Some(name), ..) => (name, false),
         (None, Some(subject), Some(flag)) => (format!("{subject} {flag}"), true),
-        (None, ..) => (number(term).map_or("alarm".to_owned(), |number| unnamed(&number)), false),
+        (None, ..) => (number(term).map_or("alarm".to_owned(), |number| unnamed(&number, patient)), false),
     }
 }
 
 /// An event with a number and nothing else. Without a coding system it may be a vendor's.
-fn unnamed(number: &str) -> String {
+fn unnamed(number: &str, patient: &KnownPatient) -> String {
     match in_mdc(number) {
         Some(name) => format!("event {number} (in MDC: {name})"),
-        None => format!("event {number}"),
+        None => format!("event {}", patient.hide(number.to_owned())),
     }
 }
 
 /// What the alert is about: the measured term, or its source.
-fn subject(alert: &Alert<'_>) -> Option<String> {
-    let measured = alert.measured_term().and_then(|term| name(term, "term"));
-    measured.or_else(|| name(valid(alert.facet(Facet::Source).observation())?.value(), "term"))
+fn subject(alert: &Alert<'_>, patient: &KnownPatient) -> Option<String> {
+    let measured = alert.measured_term().and_then(|term| name(term, "term", patient));
+    measured.or_else(|| name(valid(alert.facet(Facet::Source).observation())?.value(), "term", patient))
 }
 
 /// Phase, state and signals.

@@ -1,6 +1,7 @@
 //! Names of terms that are no free text.
 
 use crate::hl7::Field;
+use crate::pcd::KnownPatient;
 use crate::pcd::nomenclature::{Coded, contradicts_itself, find_term, plain_term};
 
 /// The name of a term in words of the tables; `None` for what the tables do not have. `what` it is stands
@@ -8,7 +9,8 @@ use crate::pcd::nomenclature::{Coded, contradicts_itself, find_term, plain_term}
 ///
 /// Only a number and a reference id that belong together have a plain name. No text of the sender is in it: a
 /// reference id that the tables do not have may say anything, also the name of the patient.
-pub(super) fn name(field: Field<'_>, what: &str) -> Option<String> {
+/// Nor is a number that the tables do not have, and that is one of the patient.
+pub(super) fn name(field: Field<'_>, what: &str, patient: &KnownPatient) -> Option<String> {
     [1, 4].into_iter().find_map(|first| {
         let term = Coded::of(field, first);
         let has_number = is_number(term.code.as_bytes());
@@ -22,7 +24,8 @@ pub(super) fn name(field: Field<'_>, what: &str) -> Option<String> {
             return Some(plain_term(term).to_string());
         }
         let reference = reference?;
-        Some(if has_number { format!("{reference} ({})", term.code) } else { reference.to_owned() })
+        let number = || patient.hide(term.code.to_owned());
+        Some(if has_number { format!("{reference} ({})", number()) } else { reference.to_owned() })
     })
 }
 

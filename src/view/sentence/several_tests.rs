@@ -2,7 +2,7 @@
 
 use super::tests::{changed, facets, sentences};
 use crate::hl7::Message;
-use crate::pcd::{Alert, AlertReport};
+use crate::pcd::{Alert, AlertReport, KnownPatient};
 
 /// `changed` with further observations at its end.
 fn with(more: &[&str]) -> String {
@@ -176,7 +176,13 @@ fn in_words(requests: &str) -> (Vec<String>, usize) {
     let text = format!("{HEAD}{requests}");
     let message = parsed(&text);
     let (alerts, count) = Alert::counted(&message);
-    (alerts.iter().map(|alert| super::sentence(alert, &message.header())).collect(), count)
+    (
+        alerts
+            .iter()
+            .map(|alert| super::sentence(alert, &message.header(), &KnownPatient::default()))
+            .collect(),
+        count,
+    )
 }
 
 // An alarm may vanish behind another one of the same number, event, phase, time and place.

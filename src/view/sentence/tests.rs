@@ -7,7 +7,10 @@ pub(super) fn sentences(observations: &str) -> Vec<String> {
         OBR|1||E1|196616^MDC_EVT_ALARM^MDC\r{observations}"
     );
     let message = Message::parse(text.as_bytes()).unwrap();
-    Alert::all_of(&message).iter().map(|alert| sentence(alert, &message.header())).collect()
+    Alert::all_of(&message)
+        .iter()
+        .map(|alert| sentence(alert, &message.header(), &KnownPatient::default()))
+        .collect()
 }
 
 pub(super) fn facets(phase: &str, state: &str, inactivation: &str) -> String {
@@ -270,7 +273,7 @@ fn a_message_for_training_or_debugging_is_marked() {
             OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\r"
         );
         let message = Message::parse(text.as_bytes()).unwrap();
-        sentence(&Alert::all_of(&message)[0], &message.header())
+        sentence(&Alert::all_of(&message)[0], &message.header(), &KnownPatient::default())
     };
     assert!(of("P").starts_with("value low"));
     assert!(of("T").starts_with("NOT CLINICAL (training, MSH-11): value low"));

@@ -124,7 +124,7 @@ fn mark(observation: &Observation<'_>) -> Option<String> {
 
 /// A value that is in no table. A text could be anything, so only a number is repeated.
 fn unknown(value: &[u8]) -> String {
-    let is_number = value.len() <= 4 && value.iter().all(u8::is_ascii_digit);
+    let is_number = value.len() <= MAX_DIGITS && value.iter().all(u8::is_ascii_digit);
     let number = if is_number { String::from_utf8_lossy(value) } else { "".into() };
     if number.is_empty() { "unknown".to_owned() } else { format!("{number} (unknown)") }
 }
@@ -202,5 +202,7 @@ const INACTIVATIONS: &[(&str, &str)] = &[
 /// States of the signals that do not contradict each other.
 const TOGETHER: [&str; 5] = ["alarm off", "audio off", "alarm paused", "audio paused", "acknowledged"];
 
+/// Digits of a value that no table has: more may be the number of a patient.
+const MAX_DIGITS: usize = 3;
 /// What stands for a value that no table has.
 const UNKNOWN: &str = "another that is unknown";

@@ -1,7 +1,7 @@
 //! What the fields without a place of their own hold, and which of it is shown without the patient.
 
 use crate::hl7::{Component, Field, MessageTime, Repetition};
-use crate::pcd::nomenclature::{Coded, Unit, find_unit};
+use crate::pcd::nomenclature::{Coded, Unit, find_unit, unit_contradicts_itself};
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(super) enum Kind {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Closed {
     pub(super) text: String,
+    /// Whether it is a number, a time or a unit of the table; not a short code, which may be a name.
+    pub(super) is_parsed: bool,
     /// Whether the field has nothing else.
     pub(super) is_whole: bool,
 }
@@ -45,16 +47,46 @@ impl Kind {
     pub(super) fn closed(self, field: Field<'_>) -> Option<Closed> {
         let first = field.repetitions().next()?;
         let (text, covered) = match self {
-            Self::Unit => unit(first)?,
-            Self::Quantity => quantity(first)?,
+            // One of several numbers would read as the only one.
+            Self::Unit => repeated(field, unit)?,
+            Self::Quantity => repeated(field, quantity)?,
+            Self::Number => repeated(field, number)?,
             Self::Location => return location(field),
             Self::Code | Self::Participation => code(self, first)?,
             Self::Time => (text_of(first.component(1)).filter(|text| is_time(text))?.to_owned(), 1),
-            Self::Number => (text_of(first.component(1)).filter(|text| is_number(text))?.to_owned(), 1),
             Self::ControlId | Self::Device | Self::Text => return None,
         };
-        Some(Closed { text, is_whole: covered == leaves(field).count() })
+        let is_parsed = matches!(self, Self::Unit | Self::Quantity | Self::Time | Self::Number);
+        Some(Closed { text, is_parsed, is_whole: covered == leaves(field).count() })
     }
+}
+
+/// What contradicts itself in a unit or in the unit of a quantity: neither its code nor its name is believed.
+pub(super) fn unit_contradiction(kind: Kind, field: Field<'_>) -> Option<String> {
+    let of = |one: Repetition<'_>| {
+        let unit = match kind {
+            Kind::Unit => [1, 2, 3].map(|n| text_of(one.component(n)).unwrap_or_default()),
+            Kind::Quantity => unit_of_quantity(one),
+            _ => return None,
+        };
+        contradiction(unit)
+    };
+    field.repetitions().find_map(of)
+}
+
+/// All repetitions of a field, and how many parts of it they stand for; `None` where one of them is no value
+/// of its kind.
+fn repeated<'m>(
+    field: Field<'m>,
+    one: impl Fn(Repetition<'m>) -> Option<(String, usize)>,
+) -> Option<(String, usize)> {
+    let all: Option<Vec<_>> = field.repetitions().filter(|value| !value.is_empty()).map(one).collect();
+    let (texts, covered): (Vec<_>, Vec<_>) = all?.into_iter().unzip();
+    (!texts.is_empty()).then(|| (texts.join("; "), covered.iter().sum()))
+}
+
+fn number(field: Repetition<'_>) -> Option<(String, usize)> {
+    Some((text_of(field.component(1)).filter(|text| is_number(text))?.to_owned(), 1))
 }
 
 /// Whether anything of a field is more than separators.
@@ -76,6 +108,10 @@ fn unversioned(one: Repetition<'_>) -> impl Iterator<Item = Component<'_>> {
 /// A unit of the table, and how many parts of the field it stands for: its alternate means the same, or is
 /// shown beside it.
 fn unit(field: Repetition<'_>) -> Option<(String, usize)> {
+    let own = [1, 2, 3].map(|n| text_of(field.component(n)).unwrap_or_default());
+    if let Some(found) = contradicting_unit(own) {
+        return Some(found);
+    }
     let triplets = [1, 4].map(|first| {
         let parts = [0, 1, 2].map(|n| text_of(field.component(first + n)).unwrap_or_default());
         let [code, name, system] = parts;
@@ -91,11 +127,40 @@ fn unit(field: Repetition<'_>) -> Option<(String, usize)> {
 /// A number, and its unit where the table has it.
 fn quantity(field: Repetition<'_>) -> Option<(String, usize)> {
     let number = text_of(field.component(1)).filter(|text| is_number(text))?;
-    let mut parts = field.component(2).subcomponents().map(|part| text_of(part).unwrap_or_default());
-    let [code, name, system] = [(); 3].map(|()| parts.next().unwrap_or_default());
+    let [code, name, system] = unit_of_quantity(field);
+    if let Some((unit, covered)) = contradicting_unit([code, name, system]) {
+        return Some((format!("{number} {unit}"), 1 + covered));
+    }
     let Some(unit) = find_unit(Coded { code, name, system }) else { return Some((number.to_owned(), 1)) };
     let covered = [code, name, system].iter().filter(|part| !part.is_empty()).count();
     Some((format!("{number} {}", unit.shown()), 1 + covered))
+}
+
+fn unit_of_quantity<'m>(field: Repetition<'m>) -> [&'m str; 3] {
+    let mut parts = field.component(2).subcomponents().map(|part| text_of(part).unwrap_or_default());
+    [(); 3].map(|()| parts.next().unwrap_or_default())
+}
+
+/// A unit whose code and name do not belong together, and how many parts it stands for. A name that is no
+/// unit of the table may be any text.
+fn contradicting_unit(unit: [&str; 3]) -> Option<(String, usize)> {
+    let [code, name, system] = unit;
+    let contradiction = contradiction(unit)?;
+    let parts = unit.iter().filter(|part| !part.is_empty()).count();
+    let known = find_unit(Coded { code: "", name, system }).map(|unit| (unit.shown(), parts));
+    let shown_code = find_unit(Coded { code, name: "", system }).map_or("", |unit| unit.shown());
+    let code = if shown_code.is_empty() { String::new() } else { format!(", {shown_code}") };
+    let (name, covered) = known.unwrap_or(("a name", parts.saturating_sub(1)));
+    Some((format!("{name} ({contradiction}{code})"), covered))
+}
+
+fn contradiction([code, name, system]: [&str; 3]) -> Option<String> {
+    if !unit_contradicts_itself(Coded { code, name, system }) {
+        return None;
+    }
+    let is_number = !code.is_empty() && code.len() <= 10 && code.bytes().all(|byte| byte.is_ascii_digit());
+    let code = if is_number { format!("its number {code}") } else { "its code".to_owned() };
+    Some(format!("contradicts {code}"))
 }
 
 /// The first short code: senders leave the code out and write it as its name (`^IV^HL70162`). The table
@@ -120,7 +185,7 @@ fn location(field: Field<'_>) -> Option<Closed> {
     let is_place = |part: Component<'_>| text_of(part).is_some_and(is_code);
     leaves(field).all(is_place).then_some(())?;
     let text = String::from_utf8_lossy(field.trimmed()).into_owned();
-    Some(Closed { text, is_whole: true })
+    Some(Closed { text, is_parsed: false, is_whole: true })
 }
 
 fn text_of(component: Component<'_>) -> Option<&str> {
@@ -148,7 +213,7 @@ fn is_word(text: &str) -> bool {
 const VERSIONS: [usize; 3] = [7, 8, 14];
 
 /// Words for fields (HL7 2.6 chapters 2, 4 and 7; PRT: 2.7; RXG-32 and 33: 2.8).
-const NAMES: [(&str, usize, Kind, &str); 76] = [
+const NAMES: [(&str, usize, Kind, &str); 81] = [
     ("MSA", 1, Kind::Code, "answer"),
     ("MSA", 2, Kind::ControlId, "control id"),
     ("MSA", 3, Kind::Text, "text"),
@@ -164,7 +229,9 @@ const NAMES: [(&str, usize, Kind, &str); 76] = [
     ("NTE", 6, Kind::Time, "note entered"),
     ("NTE", 7, Kind::Time, "note from"),
     ("NTE", 8, Kind::Time, "note until"),
+    ("OBR", 6, Kind::Time, "requested for"),
     ("OBR", 13, Kind::Text, "clinical information"),
+    ("OBR", 14, Kind::Time, "specimen received"),
     ("OBR", 16, Kind::Text, "ordered by"),
     ("OBR", 17, Kind::Text, "callback number"),
     ("OBR", 22, Kind::Time, "status changed"),
@@ -185,6 +252,7 @@ const NAMES: [(&str, usize, Kind, &str); 76] = [
     ("ORC", 9, Kind::Time, "time"),
     ("ORC", 10, Kind::Text, "entered by"),
     ("ORC", 12, Kind::Text, "ordered by"),
+    ("ORC", 15, Kind::Time, "effective"),
     ("ORC", 19, Kind::Text, "action by"),
     ("RXG", 1, Kind::Number, "number"),
     ("RXG", 2, Kind::Number, "dispense number"),
@@ -225,6 +293,8 @@ const NAMES: [(&str, usize, Kind, &str); 76] = [
     ("PRT", 11, Kind::Time, "begin"),
     ("PRT", 12, Kind::Time, "end"),
     ("PRT", 15, Kind::Text, "contact"),
+    ("SPM", 17, Kind::Time, "collected"),
+    ("SPM", 18, Kind::Time, "received"),
 ];
 
 /// Words of IHE PCD for what became of an alert (TF vol. 2, B.10), and equipment (HL7 table 0912).

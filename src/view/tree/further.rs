@@ -7,7 +7,7 @@ use super::model::OtherField;
 use super::reader::Reader;
 use crate::hl7::{Field, Repetition};
 use crate::pcd::nomenclature::{Coded, find_unit};
-use crate::view::value::{self, Term};
+use crate::view::value;
 
 impl Reader<'_> {
     /// The alternate terms, the original text and the further repetitions of a coded field (CWE), as one
@@ -19,13 +19,11 @@ impl Reader<'_> {
         coded: Field<'_>,
     ) -> Option<OtherField> {
         let term = |one: Repetition<'_>, first: usize| {
-            let part = |n| value::identifier(one.component(n), self.characters);
-            let term = Term { code: part(first), name: part(first + 1), system: part(first + 2) };
-            self.without_patient(term)
+            self.covered_term(value::term_at(one, first, self.characters))
         };
         let mut texts: Vec<String> = Vec::new();
-        let own = value::term(coded, self.characters);
-        let shown = [self.without_patient(own.clone()).text(), own.code, own.name, String::new()];
+        let own = self.covered_term(value::term(coded, self.characters));
+        let shown = [own.text(), own.code, own.name, String::new()];
         let mut known = HashSet::from(shown);
         // An alternate unit that reads like the one that is shown says nothing else.
         known.extend(find_unit(Coded::of(coded, 1)).map(|unit| unit.plain().to_owned()));
@@ -37,7 +35,7 @@ impl Reader<'_> {
         for one in coded.repetitions() {
             ALTERNATES.iter().for_each(|first| add(term(one, *first).text()));
             let others = one.components().zip(1..).filter(|(_, n)| *n == ORIGINAL_TEXT || *n > LAST_VERSION);
-            others.for_each(|(part, _)| add(self.hidden_text(value::component(part, self.characters))));
+            others.for_each(|(part, _)| add(self.cover(value::component(part, self.characters))));
         }
         let shown = texts.join("; ");
         let value = Some(shown.clone());
@@ -48,10 +46,6 @@ impl Reader<'_> {
             is_partial: false,
             shown,
         })
-    }
-
-    fn hidden_text(&self, text: String) -> String {
-        self.known_patient.hide(text)
     }
 }
 

@@ -41,20 +41,23 @@ impl Tree {
         let reader = Reader { characters, options, times, known_patient };
         let structure = Structure::of(message);
         let requests = reader.requests(message, &structure);
+        let mut patients = reader.patients(message, &structure).into_iter();
         let nodes = || requests.iter().flat_map(|request| &request.observations);
         Self {
             transaction: structure.transaction.map(Transaction::label),
-            message_type: reader.whole(header.message_type_field()),
+            message_type: reader.of_header(header.message_type_field()),
             control_id: reader.untrimmed(header.control_id()),
-            sent: reader.whole(header.timestamp()),
+            sent: reader.sent_time(header.timestamp()),
             sent_shown: reader.time(header.timestamp()),
-            from: reader.free(header.sending_application()),
+            from: reader.whole(header.sending_application()),
             segments: message.segments().map(|segment| reader.name(&segment)).collect(),
             not_shown: reader.not_shown(message),
             other_segments: reader.listed(&structure.placement.loose, &structure.notes),
-            patient: reader.patient(message, &structure),
+            patient: patients.next(),
+            further_patients: patients.collect(),
+            patients: Some(structure.patients.count()).filter(|count| *count > 1),
             names_patient: names_patient(message),
-            processing_id: reader.free(header.processing_id()),
+            processing_id: reader.whole(header.processing_id()),
             not_production: not_production(&header),
             not_current: not_current(&header),
             not_clinical: nodes().any(|node| node.not_clinical),

@@ -32,6 +32,12 @@ pub struct Tree {
     /// Present only when the caller asked for the patient and the message names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patient: Option<Patient>,
+    /// The patients behind the first one, in the same case.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further_patients: Vec<Patient>,
+    /// How many patients the message has, where it has several; then each request says of which it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patients: Option<usize>,
     /// Whether the message has a patient, shown or not.
     #[serde(skip)]
     pub names_patient: bool,
@@ -80,6 +86,9 @@ pub struct Patient {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Request {
+    /// The number of its patient, from 1, where the message has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient: Option<usize>,
     /// OBR-4.
     pub service: Term,
     /// OBR-3.
@@ -305,12 +314,21 @@ impl Node {
 impl Tree {
     /// The fields without a place of their own, of all segments but those about the patient.
     pub fn other_fields(&self) -> impl Iterator<Item = &OtherField> {
-        let of_requests = self.requests.iter().flat_map(|request| {
-            let nodes = request.observations.iter();
-            let of_nodes = nodes.flat_map(|node| node.others.iter().chain(fields_of(&node.participants)));
-            fields_of(&request.segments).chain(&request.others).chain(of_nodes)
-        });
-        fields_of(&self.other_segments).chain(of_requests)
+        self.loose_fields().chain(self.requests.iter().flat_map(Request::other_fields))
+    }
+
+    /// The same of segments that belong to no request.
+    pub fn loose_fields(&self) -> impl Iterator<Item = &OtherField> {
+        fields_of(&self.other_segments)
+    }
+}
+
+impl Request {
+    /// The fields without a place of their own, of its segments and observations.
+    pub fn other_fields(&self) -> impl Iterator<Item = &OtherField> {
+        let nodes = self.observations.iter();
+        let of_nodes = nodes.flat_map(|node| node.others.iter().chain(fields_of(&node.participants)));
+        fields_of(&self.segments).chain(&self.others).chain(of_nodes)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::hl7::{Field, Repetition};
 use crate::pcd::nomenclature::{Coded, find_unit, plain_unit, unit_contradicts_itself};
 use crate::pcd::profile::has_value_of_its_type;
 use crate::pcd::{Containment, Level, Observation, Placed, Standing};
-use crate::view::value::{self, Observed, Term};
+use crate::view::value::{self, Observed, SentText, Term};
 
 impl Reader<'_> {
     /// The observations of a request: the withdrawn ones first.
@@ -20,8 +20,12 @@ impl Reader<'_> {
             .map(|node| {
                 let shown = self.observation(&node.observation, node.position, structure);
                 if is_device {
-                    let (path, level) = (node.path.to_string(), Some(level_name(node.path.level())));
-                    let sub_id = if shown.sub_id == path { String::new() } else { shown.sub_id.clone() };
+                    // Also a path may be the number of the patient.
+                    let path = self.cover(SentText::new(&node.path.to_string()));
+                    let level = Some(level_name(node.path.level()));
+                    let is_hidden = path != node.path.to_string();
+                    let is_same = is_hidden || shown.sub_id == path;
+                    let sub_id = if is_same { String::new() } else { shown.sub_id.clone() };
                     (node.position, Node { path, level, depth: node.depth, sub_id, ..shown })
                 } else {
                     (node.position, shown)
@@ -47,7 +51,7 @@ impl Reader<'_> {
         let (notes, participants) = (&structure.notes, structure.placement.of_observation(position));
         let (status, code) = (observation.status(), observation.status_code());
         let known = Node {
-            sub_id: self.free(observation.sub_id()),
+            sub_id: self.whole(observation.sub_id()),
             status: result_status::name(&code).map(|_| self.whole(status)).unwrap_or_default(),
             status_name: result_status::name(&code),
             is_withdrawn: result_status::withdrawn(&code).is_some(),
@@ -62,14 +66,14 @@ impl Reader<'_> {
         let (value, value_bytes) = self.value(observation);
         let flags = observation.flags().repetitions();
         Node {
-            term: self.without_patient(value::term(observation.identifier(), self.characters)),
+            term: self.covered_term(value::term(observation.identifier(), self.characters)),
             value_type: self.whole(observation.value_type()),
             value: Some(value),
             value_bytes,
             is_continued: notes.is_continued(position),
-            units: self.without_patient(value::term(observation.units(), self.characters)),
+            units: self.covered_term(value::term(observation.units(), self.characters)),
             unit: self.unit(observation.units()),
-            range: self.free(observation.range()),
+            range: self.whole(observation.range()),
             flags: flags.map(|flag| self.flag(flag)).filter(|flag| !flag.is_empty()).collect(),
             status: self.whole(status),
             time: self.sent_time(observation.time()),
@@ -87,11 +91,11 @@ impl Reader<'_> {
 
     /// OBX-18; in the notation of HL7 2.7 the devices that participate (IHE PCD TF vol. 2, B.10).
     fn equipment(&self, observation: &Observation<'_>, participants: &[Placed<'_>]) -> String {
-        let own = self.free(observation.equipment());
+        let own = self.whole(observation.equipment());
         if !own.is_empty() {
             return own;
         }
-        let devices = participants.iter().map(|(_, participation)| self.free(participation.field(10)));
+        let devices = participants.iter().map(|(_, participation)| self.whole(participation.field(10)));
         devices.filter(|device| !device.is_empty()).collect::<Vec<_>>().join("~")
     }
 
@@ -100,13 +104,14 @@ impl Reader<'_> {
     fn unit(&self, units: Field<'_>) -> String {
         let unit = Coded::of(units, 1);
         if unit_contradicts_itself(unit) {
-            let Term { code, name, .. } = self.without_patient(value::term(units, self.characters));
-            return format!("{name} (contradicts its number {code})");
+            let Term { code, name, .. } = self.covered_term(value::term(units, self.characters));
+            let is_number = code.bytes().all(|byte| byte.is_ascii_digit());
+            return format!("{name} (contradicts its {} {code})", if is_number { "number" } else { "code" });
         }
         match find_unit(unit) {
             Some(known) if known.plain().is_empty() => known.shown().to_owned(),
-            _ if is_plain(unit) => self.known_patient.hide(plain_unit(unit).to_owned()),
-            _ => self.without_patient(value::term(units, self.characters)).text(),
+            _ if is_plain(unit) => self.cover(SentText::new(plain_unit(unit))),
+            _ => self.covered_term(value::term(units, self.characters)).text(),
         }
     }
 
@@ -117,15 +122,14 @@ impl Reader<'_> {
             && !unit_contradicts_itself(unit)
             && ![unit.code, ""].contains(&unit.name)
             && find_unit(Coded { code: "", ..unit }).is_none();
-        let shown = is_text.then(|| self.known_patient.hide(unit.name.to_owned()))?;
+        let shown = is_text.then(|| self.cover(SentText::new(unit.name)))?;
         let value = Some(shown.clone());
         Some(OtherField { field: "OBX-6".to_owned(), name: "unit named", value, is_partial: false, shown })
     }
 
     /// A flag; with all of its components where it has several.
     fn flag(&self, flag: Repetition<'_>) -> String {
-        let parts: Vec<_> = flag.components().map(|part| value::identifier(part, self.characters)).collect();
-        self.known_patient.hide(parts.join("^").trim_end_matches('^').to_owned())
+        self.cover(value::flag(flag, self.characters))
     }
 
     /// What has no place of its own.
@@ -146,8 +150,7 @@ impl Reader<'_> {
             let parts = repetition.components().map(|part| value::component(part, self.characters));
             value::coded(&parts.collect::<Vec<_>>())
         });
-        let names: Vec<_> = repetitions.filter(|name| !name.is_empty()).collect();
-        self.known_patient.hide(names.join("; "))
+        self.cover(SentText::joined(repetitions.filter(|name| !name.is_empty()), "; "))
     }
 
     /// What kind of patient data an observation is, if it is hidden.
@@ -164,8 +167,10 @@ impl Reader<'_> {
             let kind = self.characters.decode(kind);
             return (format!("({kind} of {bytes} bytes)"), Some(bytes));
         }
-        let Observed { text, is_free } = value::observed(observation, self.characters);
-        let text = if is_free { self.known_patient.hide(text) } else { text };
+        let text = match value::observed(observation, self.characters) {
+            Observed::Parsed(text) => text,
+            Observed::Text(text) => self.cover(text),
+        };
         match value::shortened(&text).filter(|_| !self.options.full) {
             Some(start) => (start, Some(bytes)),
             None => (text, None),

@@ -6,12 +6,12 @@
 
 use std::collections::HashSet;
 
-use super::fields::{Kind, has_value};
+use super::fields::{Closed, Kind, has_value, unit_contradiction};
 use super::model::{OtherField, OtherSegment};
 use super::reader::Reader;
 use crate::hl7::{Field, Message, Segment};
 use crate::pcd::{Notes, Placed, is_about_patient, is_listed};
-use crate::view::value;
+use crate::view::value::{self, SentText};
 
 impl Reader<'_> {
     /// The fields of a segment that have a value, except `shown`.
@@ -30,17 +30,26 @@ impl Reader<'_> {
         } else {
             let closed = kind.closed(field);
             let is_partial = closed.as_ref().is_some_and(|closed| !closed.is_whole);
-            (closed.map(|closed| closed.text), is_partial)
+            (closed.map(|closed| self.closed(closed)), is_partial)
         };
+        let contradiction = unit_contradiction(kind, field).filter(|_| is_whole);
         let shown = match (kind, &value) {
+            (_, Some(value)) if contradiction.is_some() => {
+                format!("{value} ({})", contradiction.unwrap_or_default())
+            }
             (Kind::Time, Some(value)) => self.times.shown(value).unwrap_or_else(|| value.clone()),
             (_, value) => value.clone().unwrap_or_default(),
         };
         OtherField { field: format!("{segment}-{n}"), name, value, is_partial, shown }
     }
 
+    /// A number, a time or a unit; a short code may be a name.
+    fn closed(&self, closed: Closed) -> String {
+        if closed.is_parsed { closed.text } else { self.cover(SentText::new(&closed.text)) }
+    }
+
     fn shortened(&self, field: Field<'_>) -> String {
-        let whole = self.free(field);
+        let whole = self.whole(field);
         match value::shortened(&whole).filter(|_| !self.options.full) {
             Some(start) => format!("{start} ({} bytes)", field.raw().len()),
             None => whole,

@@ -3,10 +3,9 @@
 use super::model::OtherField;
 use super::options::TreeOptions;
 use super::time::Times;
-use crate::hl7::{CharacterSet, Field, MessageTime, Segment};
-use crate::pcd::nomenclature::{Coded, find_term, find_unit};
+use crate::hl7::{CharacterSet, Field, Segment};
 use crate::pcd::{KnownPatient, Notes, patient_term};
-use crate::view::value::{self, Term};
+use crate::view::value::{self, SentTerm, SentText, Term};
 
 pub(super) struct Reader<'o> {
     pub(super) characters: CharacterSet,
@@ -16,20 +15,25 @@ pub(super) struct Reader<'o> {
 }
 
 impl Reader<'_> {
-    /// A field with its separators.
-    pub(super) fn whole(&self, field: Field<'_>) -> String {
-        value::whole(field, self.characters)
+    /// A text of the message without the patient.
+    pub(super) fn cover(&self, text: SentText) -> String {
+        text.covered(&self.known_patient)
     }
 
-    /// A field with the blanks around it: messages are found by MSH-10 as it came.
+    /// A field of the header by which messages are found: it stays as it came.
+    pub(super) fn of_header(&self, field: Field<'_>) -> String {
+        value::whole(field, self.characters).of_header()
+    }
+
+    /// The same with the blanks around it: messages are found by MSH-10 as it came.
     pub(super) fn untrimmed(&self, field: Field<'_>) -> String {
         let text = self.characters.decode(field.raw());
-        if text.trim().len() == text.len() { self.whole(field) } else { text.into_owned() }
+        if text.trim().len() == text.len() { self.of_header(field) } else { text.into_owned() }
     }
 
-    /// A field that a sender may fill with any text.
-    pub(super) fn free(&self, field: Field<'_>) -> String {
-        self.known_patient.hide(self.whole(field))
+    /// A field with its separators.
+    pub(super) fn whole(&self, field: Field<'_>) -> String {
+        self.cover(value::whole(field, self.characters))
     }
 
     /// A time in the zone of the reader; what is no time as it came.
@@ -38,17 +42,20 @@ impl Reader<'_> {
         self.times.shown(&sent).unwrap_or(sent)
     }
 
-    /// A time as it came. The day on which a patient is born is a day for other things too.
+    /// A time as it came.
     pub(super) fn sent_time(&self, field: Field<'_>) -> String {
-        let whole = self.whole(field);
-        if MessageTime::parse(whole.as_bytes()).is_ok() { whole } else { self.known_patient.hide(whole) }
+        let whole = value::whole(field, self.characters);
+        match whole.time() {
+            Some(time) => time.to_owned(),
+            None => self.cover(whole),
+        }
     }
 
     /// A coded element, unless it is patient data.
     pub(super) fn term(&self, field: Field<'_>) -> Term {
         match self.hidden_term(field) {
             Some(name) => Term { name: name.to_owned(), ..Term::default() },
-            None => self.without_patient(value::term(field, self.characters)),
+            None => self.covered_term(value::term(field, self.characters)),
         }
     }
 
@@ -58,15 +65,8 @@ impl Reader<'_> {
     }
 
     /// A term that the nomenclature does not have may be any text.
-    pub(super) fn without_patient(&self, term: Term) -> Term {
-        let coded = Coded { code: "", name: &term.name, system: &term.system };
-        if find_term(coded).is_some() || find_unit(coded).is_some() {
-            return term;
-        }
-        // A number is a code, whatever number the patient has.
-        let is_number = term.code.bytes().all(|byte| byte.is_ascii_digit());
-        let code = if is_number { term.code } else { self.known_patient.hide(term.code) };
-        Term { code, name: self.known_patient.hide(term.name), system: self.known_patient.hide(term.system) }
+    pub(super) fn covered_term(&self, term: SentTerm) -> Term {
+        term.covered(&self.known_patient)
     }
 
     /// The name of a segment. A line without a separator could hold anything.
@@ -104,10 +104,13 @@ impl Reader<'_> {
             .repetitions()
             .map(|line| {
                 let parts = line.components().map(|part| value::component(part, self.characters));
-                parts.collect::<Vec<_>>().join(" ").trim().to_owned()
+                SentText::joined(parts, " ").trimmed()
             })
             .collect();
-        let text = self.known_patient.hide(text.join("\n"));
+        let text = self.cover(SentText::joined(text, "\n"));
+        if text == EXPLICIT_NULL {
+            return String::new();
+        }
         match value::shortened(&text).filter(|_| !self.options.full) {
             Some(start) => format!("{start} ({} bytes)", note.field(3).raw().len()),
             None => text,
@@ -119,5 +122,7 @@ impl Reader<'_> {
 const NOTE_FIELDS: &[usize] = &[1, 3];
 /// The last field of NTE that is looked at for patient data (HL7 2.8: NTE-9).
 const MAX_NOTE_FIELD: usize = 9;
+/// A field that its sender empties (HL7 2.6 ch. 2, 2.5.3).
+const EXPLICIT_NULL: &str = "\"\"";
 /// What stands in place of a note about the patient.
 const HIDDEN_NOTE: &str = "[patient]";

@@ -26,7 +26,9 @@ impl Reader<'_> {
                 continue;
             }
             let mut own = own.map(|alert| self.alert(alert));
+            let first = tree.begin().or_else(|| tree.nodes().first().map(|node| node.position));
             requests.push(Request {
+                patient: first.and_then(|position| structure.patients.number_at(position)),
                 segments: self.listed(structure.placement.of_tree(number), &structure.notes),
                 alert: own.next(),
                 further_alerts: own.collect(),
@@ -40,7 +42,7 @@ impl Reader<'_> {
     /// What OBR says; nothing without one.
     fn request(&self, obr: Option<(usize, Segment<'_>)>, notes: &Notes<'_>) -> Request {
         let Some((position, obr)) = obr else { return Request::default() };
-        let field = |n| self.free(obr.field(n));
+        let field = |n| self.whole(obr.field(n));
         let service = self.term(obr.field(4));
         let is_shown = self.hidden_term(obr.field(4)).is_none();
         let further = self.further("OBR-4", "also the service", obr.field(4)).filter(|_| is_shown);

@@ -1,7 +1,7 @@
 //! The segments of a message by what they belong to.
 
 use crate::hl7::Message;
-use crate::pcd::{Alert, Containment, Notes, Placement, Transaction, is_about_patient};
+use crate::pcd::{Alert, Containment, Notes, Patients, Placement, Transaction, is_about_patient};
 
 /// The alerts, observations and other segments of a message.
 pub(super) struct Structure<'m> {
@@ -10,6 +10,7 @@ pub(super) struct Structure<'m> {
     pub(super) placement: Placement<'m>,
     pub(super) alerts: Vec<Alert<'m>>,
     pub(super) trees: Vec<Containment<'m>>,
+    pub(super) patients: Patients,
     /// Whether the first tree is about the patient (HL7 2.7: OBX behind PID, before the first OBR).
     pub(super) has_patient_tree: bool,
 }
@@ -29,6 +30,7 @@ impl<'m> Structure<'m> {
             transaction,
             alerts,
             notes: Notes::of(message),
+            patients: Patients::of(message),
             placement: Placement::of(message),
             has_patient_tree: is_first_before_others && first.is_some_and(|first| is_about_patient(&first)),
             trees,

@@ -1,5 +1,7 @@
 use super::*;
 
+mod contradiction;
+mod cover;
 mod structure;
 
 const PATIENT: &[u8] = b"MSH|^~\\&|A||||20260101120000+0000||ORU^R01^ORU_R01|1|P|2.6\r\
@@ -74,7 +76,7 @@ fn names_and_numbers_of_the_patient_are_hidden_in_free_text() {
     let hidden = json(&observed(rest), &TreeOptions::default());
     let request = &hidden["requests"][0];
     assert_eq!(request["notes"][0], "[patient] is restless");
-    assert_eq!(request["observations"][0]["value"], "Bed of [patient] [patient]");
+    assert_eq!(request["observations"][0]["value"], "Bed of [patient]", "both names as one");
     assert_eq!(request["observations"][0]["notes"][0], "[patient] moved; Smithers, blacksmith stay");
     assert_eq!(request["observations"][1]["value"], "7788", "numbers are measured");
     let shown = json(&observed(rest), &with_patient());

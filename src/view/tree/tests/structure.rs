@@ -196,6 +196,6 @@ fn a_second_patient_is_shown_as_a_whole_and_the_control_id_as_it_came() {
     let rest = "PID|||1||First\nOBR|1\nPID|||2||Second\nOBR|2\n";
     let text = message("ORU^R01^ORU_R01", rest).replace("|1|P|", "| 1-02|P|");
     let all = json(text.as_bytes(), &with_patient());
-    assert_eq!(field(&all["patient"]["others"], "PID-5")["value"], "Second");
+    assert_eq!(all["further-patients"][0]["name"], "Second");
     assert_eq!(all["control-id"], " 1-02");
 }
