@@ -6,6 +6,7 @@ mod jsse;
 mod openssl;
 mod own;
 mod staple;
+mod wolfssl;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;

@@ -89,6 +89,11 @@ impl StapleMaker {
         }
     }
 
+    /// A good response with the certificate of its signer: some servers look for the signer there only.
+    pub fn good_with_signer(&self, of: Of) -> Vec<u8> {
+        self.openssl(of, false, None)
+    }
+
     /// The serial number of a certificate in a request, and what answers it.
     pub fn serial(&self, of: Of) -> &[u8] {
         self.of(of).0.certificate.serial.as_octets()
