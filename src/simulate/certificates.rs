@@ -1,6 +1,9 @@
 //! The TLS side of each simulated device.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
 
 use super::fleet::SimulatedDevice;
 use super::{Fault, SimulationError};
@@ -47,6 +50,8 @@ impl<'a> Certificates<'a> {
     /// The connectors of all devices, in their order. Publishes new CRLs if a certificate was revoked.
     pub(super) fn connectors(&self, devices: &[SimulatedDevice]) -> Result<Vec<Connector>, SimulationError> {
         let mut has_revoked = false;
+        let writes = devices.iter().any(|device| device.fault == Some(Fault::Revoked));
+        let _lock = writes.then(|| self.lock()).transpose()?;
         let connectors = devices.iter().zip(0..).map(|(device, number)| match device.fault {
             Some(Fault::Revoked) => self.revoked(device, &mut has_revoked),
             fault => self.issued(device, number, fault),
@@ -56,6 +61,16 @@ impl<'a> Certificates<'a> {
             self.pki.publish_crls(TestPki::CRL_DAYS)?;
         }
         Ok(connectors)
+    }
+
+    /// Other simulations with this PKI wait: each of them may issue and revoke the same certificates.
+    fn lock(&self) -> Result<File, SimulationError> {
+        let file = self.anchors.iter().find_map(|anchor| anchor.parent()).unwrap_or_else(|| Path::new("."));
+        let locked = File::open(file).and_then(|folder| {
+            flock(&folder, FlockOperation::LockExclusive)?;
+            Ok(folder)
+        });
+        locked.map_err(|source| SimulationError::Read { file: file.to_owned(), source })
     }
 
     fn issued(

@@ -22,6 +22,8 @@ pub struct Counters {
     pub(super) acknowledged: AtomicU64,
     /// The same bytes again, after a lost session.
     pub(super) repeated: AtomicU64,
+    /// Messages of devices with a fault that were rejected.
+    pub(super) rejected_with_fault: AtomicU64,
     /// Messages that were sent and never answered.
     pub(super) in_doubt: AtomicU64,
     /// From the message to its acknowledgement.

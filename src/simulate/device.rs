@@ -16,7 +16,7 @@ use super::counters::{add, subtract};
 use super::fleet::SimulatedDevice;
 use super::orders::Orders;
 use super::reconnect::Reconnect;
-use super::traffic::{Equipment, Report, Schedule, Sending, Vendor};
+use super::traffic::{Equipment, Kind, Report, Schedule, Sending, Vendor};
 use crate::interface_b::{Client, ClientError};
 use crate::model::Clock;
 use crate::pki::Role;
@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) devices: u32,
     pub(super) counters: Arc<Counters>,
     pub(super) orders: Arc<Orders>,
+    /// What comes to devices that are no pumps.
+    pub(super) other_orders: Arc<Orders>,
     pub(super) clock: Clock,
     pub(super) started: Instant,
     pub(super) stop: CancellationToken,
@@ -63,6 +65,8 @@ pub(super) struct Device {
 }
 
 struct Pending {
+    /// When it was sent for the first time.
+    began: Instant,
     message: Bytes,
     transaction: &'static str,
 }
@@ -150,7 +154,9 @@ impl Device {
         let stream = shared.connect(&self.connector, self.number).await?;
         drop(permit);
         add(&shared.counters.handshakes);
-        Ok(Client::over(stream, shared.timeout).with_receiver(shared.orders.clone()))
+        let has_pump = self.device.equipment.iter().any(|equipment| equipment.kind == Kind::Pump);
+        let orders = if has_pump { &shared.orders } else { &shared.other_orders };
+        Ok(Client::over(stream, shared.timeout).with_receiver(orders.clone()))
     }
 
     /// One session; it ends well when the simulation stops.
@@ -272,18 +278,17 @@ impl Device {
         let message = self.shared.message(&self.device.id, equipment, report, self.messages, Duration::ZERO);
         self.messages += 1;
         self.shared.counters.sent(transaction);
-        self.pending = Some(Pending { message, transaction });
+        self.pending = Some(Pending { began: self.shared.clock.instant(), message, transaction });
         self.deliver(client).await
     }
 
     /// Sends the message that waits for its acknowledgement.
     async fn deliver(&mut self, client: &mut Client) -> Result<(), ClientError> {
-        let Some(Pending { message, transaction }) = &self.pending else { return Ok(()) };
+        let Some(Pending { began, message, transaction }) = &self.pending else { return Ok(()) };
         let counters = &self.shared.counters;
-        let began = self.shared.clock.instant();
         let answers = client.send(message.clone()).await?;
         self.is_answered = true;
-        counters.latencies.record(self.shared.clock.instant().duration_since(began));
+        counters.latencies.record(self.shared.clock.instant().duration_since(*began));
         match answers.iter().find(|answer| !answer.code.is_positive()) {
             None => counters.acknowledged(transaction),
             Some(refusal) => {

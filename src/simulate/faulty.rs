@@ -178,6 +178,8 @@ impl Device {
         counters.sent(TRANSACTION);
         if answers.iter().all(|answer| answer.code.is_positive()) {
             counters.acknowledged(TRANSACTION);
+        } else {
+            add(&counters.rejected_with_fault);
         }
         counters.fault(fault, outcome(answers, accepted));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Fault;
-use super::traffic::{Equipment, Kind, Vendor};
+use super::traffic::{BEHIND_GATEWAY, Equipment, Kind, Topic, Vendor};
 use crate::pki::{KeyFamily, Role};
 
 /// A simulated device or gateway: one certificate, one session.
@@ -57,6 +57,15 @@ impl Fleet {
         csv
     }
 
+    /// Whether a device without a fault ever sends this.
+    #[must_use]
+    pub fn sends(&self, topic: Topic) -> bool {
+        self.sound().any(|device| match topic {
+            Topic::Heartbeats => device.role == Role::Gateway,
+            _ => device.equipment.iter().any(|equipment| topic.is_sent_by(equipment.kind)),
+        })
+    }
+
     /// The devices without a fault.
     pub fn sound(&self) -> impl Iterator<Item = &SimulatedDevice> {
         self.devices.iter().filter(|device| device.fault.is_none())
@@ -96,7 +105,8 @@ fn device(number: u32, vendor: Vendor, behind: u32, fault: Option<Fault>, seed: 
             let kinds = behind_gateway(vendor);
             let equipment =
                 (0..behind.clamp(1, MAX_BEHIND)).zip(kinds.iter().cycle()).map(|(place, kind)| {
-                    let number = BEHIND | (number << 8) | place;
+                    // This bit, the number of the gateway, and eight bits.
+                    let number = BEHIND_GATEWAY | (number << 8) | place;
                     Equipment::new(identity(number), *kind, number, seed)
                 });
             SimulatedDevice { id, role: Role::Gateway, key, equipment: equipment.collect(), fault }
@@ -159,8 +169,6 @@ const fn behind_gateway(vendor: Vendor) -> &'static [Kind] {
     }
 }
 
-/// The numbers of equipment behind gateways: this bit, the number of the gateway, and eight bits.
-const BEHIND: u32 = 1 << 31;
 /// The numbers of devices that are to be unknown have this bit.
 const UNKNOWN: u32 = 1 << 30;
 /// Equipment behind one gateway.
@@ -197,6 +205,18 @@ mod tests {
             .collect();
         assert_eq!(identities.iter().collect::<HashSet<_>>().len(), identities.len());
         assert_eq!(identities.len(), 1900 + 100 * 8);
+    }
+
+    #[test]
+    fn a_fleet_knows_what_its_devices_never_send() {
+        let never = |vendor, devices| -> Vec<_> {
+            let fleet = Fleet::new(devices, vendor, 8, &BTreeMap::new(), 1);
+            Topic::ALL.into_iter().filter(|topic| !fleet.sends(*topic)).collect()
+        };
+        assert_eq!(never(Vendor::Framework, 20), []);
+        assert_eq!(never(Vendor::Ge, 20), [Topic::Infusions, Topic::Conditions, Topic::Documents]);
+        assert_eq!(never(Vendor::BBraun, 20), [Topic::Conditions, Topic::Documents, Topic::Waveforms]);
+        assert!(never(Vendor::Framework, 1).contains(&Topic::Infusions), "the first one is a monitor");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
 
 use super::Counters;
-use crate::hl7::{AcknowledgeAs, AcknowledgementRequest, Field, Header, Message, Outcome};
+use crate::hl7::{AcknowledgeAs, AcknowledgementRequest, Field, Header, Message, Outcome, Rejection};
 use crate::interface_b::{Receiver, Reply};
 use crate::model::{Clock, MessageId};
 
@@ -28,6 +28,8 @@ pub enum OrderPolicy {
 /// Takes what the platform sends to a device.
 #[derive(Debug)]
 pub(super) struct Orders {
+    /// Whether it is for pumps: other devices take no infusion order.
+    pub(super) is_of_pumps: bool,
     pub(super) policy: OrderPolicy,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
@@ -49,6 +51,10 @@ impl Orders {
         if header.message_type().code != b"RGV" {
             self.counters.answered_order("accepted: not an infusion order");
             return Reply::Accept;
+        }
+        if !self.is_of_pumps {
+            self.counters.answered_order("refused: no pump");
+            return Reply::Refuse(Rejection::UnsupportedType);
         }
         let error = self.error(header.control_id().trimmed());
         self.counters.answered_order(match error {
@@ -121,7 +127,7 @@ mod tests {
 
     fn answers(policy: OrderPolicy, message: &str) -> Vec<String> {
         let counters = Arc::new(Counters::default());
-        let orders = Orders { policy, counters, clock: Clock::system() };
+        let orders = Orders { is_of_pumps: true, policy, counters, clock: Clock::system() };
         match orders.answer(message.as_bytes()) {
             Reply::Messages(messages) => {
                 messages.iter().map(|message| String::from_utf8(message.to_vec()).unwrap()).collect()

@@ -133,13 +133,18 @@ impl Simulation {
         running.shutdown().await;
         let elapsed = clock.instant().duration_since(started);
         let first = outages.first_connection();
-        let outages = outages.into_found(stopped.unwrap_or(elapsed));
-        Summary::new((devices.into(), sound), elapsed, first, &counters, outages, &faults)
+        let sending = stopped.unwrap_or(elapsed);
+        let outages = outages.into_found(sending);
+        Summary::new((devices.into(), sound), (elapsed, sending), first, &counters, outages, &faults)
     }
 }
 
 fn shared(settings: Settings, counters: &Arc<Counters>, clock: &Clock, stop: CancellationToken) -> Shared {
-    let orders = Orders { policy: settings.orders, counters: Arc::clone(counters), clock: clock.clone() };
+    let orders = |is_of_pumps| {
+        let (policy, counters, clock) = (settings.orders, Arc::clone(counters), clock.clone());
+        Arc::new(Orders { is_of_pumps, policy, counters, clock })
+    };
+    let (of_pumps, of_others) = (orders(true), orders(false));
     Shared {
         address: settings.address,
         host: settings.host,
@@ -151,7 +156,8 @@ fn shared(settings: Settings, counters: &Arc<Counters>, clock: &Clock, stop: Can
         run: name_of_run(clock),
         devices: settings.devices,
         counters: Arc::clone(counters),
-        orders: Arc::new(orders),
+        orders: of_pumps,
+        other_orders: of_others,
         clock: clock.clone(),
         started: clock.instant(),
         stop,

@@ -16,6 +16,8 @@ pub struct Summary {
     pub devices: u64,
     /// Seconds from the start to the end.
     pub seconds: f64,
+    /// Seconds until the devices began to end: what is late after that has no part in rates.
+    pub sending_seconds: f64,
     /// Seconds until all devices without a fault were connected for the first time; none if they never were.
     pub first_connection_seconds: Option<f64>,
     /// Devices without a fault that were not connected at the end.
@@ -32,7 +34,9 @@ pub struct Summary {
     pub repeated: u64,
     /// Messages without any answer until the end.
     pub in_doubt: u64,
-    /// Messages with a negative acknowledgement, by code.
+    /// Messages of devices with a fault that were rejected; `faults` says why.
+    pub rejected_with_fault: u64,
+    /// Messages of devices without a fault that were rejected, by code.
     pub rejected: BTreeMap<String, u64>,
     /// Failed attempts to connect and lost sessions of devices without a fault, by reason.
     pub failures: BTreeMap<String, u64>,
@@ -138,7 +142,7 @@ impl Summary {
 
     pub(super) fn new(
         (devices, sound): (u64, u64),
-        elapsed: Duration,
+        (elapsed, sending): (Duration, Duration),
         first_connection: Option<Duration>,
         counters: &Counters,
         outages: Vec<Outage>,
@@ -155,6 +159,7 @@ impl Summary {
         Self {
             devices,
             seconds: elapsed.as_secs_f64(),
+            sending_seconds: sending.as_secs_f64(),
             first_connection_seconds: first_connection.map(|time| time.as_secs_f64()),
             not_connected_at_end: sound.saturating_sub(read(&counters.connected_at_end)),
             handshakes: read(&counters.handshakes),
@@ -163,6 +168,7 @@ impl Summary {
             acknowledged: read(&counters.acknowledged),
             repeated: read(&counters.repeated),
             in_doubt: read(&counters.in_doubt),
+            rejected_with_fault: read(&counters.rejected_with_fault),
             rejected: named.rejected,
             failures: named.failures,
             transactions: transactions

@@ -357,6 +357,8 @@ fn a_pki_of_other_cas_and_too_few_open_files_are_refused_before_a_connection() {
     };
     let (exit, error) = run("-n 100", &["--devices", "200"]);
     assert!(exit == Some(1) && error.contains("LimitNOFILE=") && error.contains("264"), "{exit:?} {error}");
+    let (exit, error) = run("-c 0", &["--devices", "20", "--like", "ge", "--traffic", "values,documents"]);
+    assert!(exit == Some(64) && error.contains("none of these devices sends documents"), "{exit:?} {error}");
     std::fs::copy(pki.certificate(Authority::RootEcc), pki.certificate(Authority::ComponentCaRsa)).unwrap();
     let (exit, error) = run("-c 0", &[]);
     assert!(exit == Some(1) && error.contains("--i-know"), "{exit:?} {error}");

@@ -13,7 +13,7 @@ use crate::cli::config_file::ConfigFile;
 use crate::cli::time::parse_duration;
 use crate::cli::{Exit, Failure};
 use crate::simulate::traffic::{Schedule, Topic, Vendor};
-use crate::simulate::{Fault, OrderPolicy, Reconnect, Settings};
+use crate::simulate::{Fault, Fleet, OrderPolicy, Reconnect, Settings};
 use crate::tls::Staples;
 
 /// Options of `simulate`.
@@ -188,10 +188,19 @@ impl Arguments {
             let error = anyhow!("{faulty} devices have a fault: --devices has to be a larger number");
             return Err(Failure::new(Exit::Usage, error));
         }
+        let vendor = self.like.map(VendorName::vendor).unwrap_or_default();
+        let fleet = Fleet::new(self.devices, vendor, self.behind, &faults, self.seed);
+        if let Some(name) = self.traffic.iter().find(|name| !fleet.sends(name.topic())) {
+            let word = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+            let error = anyhow!(
+                "none of these devices sends {word}: leave it out of --traffic, or use more --devices or another --like"
+            );
+            return Err(Failure::new(Exit::Usage, error));
+        }
         Ok(Settings {
             devices: self.devices,
             behind: self.behind,
-            vendor: self.like.map(VendorName::vendor).unwrap_or_default(),
+            vendor,
             schedule: Schedule { interval: unsigned(self.interval), topics: self.topics() },
             faults,
             orders: match self.orders {

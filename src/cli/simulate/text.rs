@@ -7,7 +7,16 @@ use crate::simulate::{Fault, LatencySummary, Outage, Summary};
 
 pub(super) fn summary(summary: &Summary) -> String {
     let Summary {
-        devices, seconds, handshakes, lost_sessions, sent, acknowledged, repeated, in_doubt, ..
+        devices,
+        seconds,
+        sending_seconds,
+        handshakes,
+        lost_sessions,
+        sent,
+        acknowledged,
+        repeated,
+        in_doubt,
+        ..
     } = summary;
     let connected = summary
         .first_connection_seconds
@@ -18,9 +27,12 @@ pub(super) fn summary(summary: &Summary) -> String {
         ),
         format!(
             "{sent} messages sent, {acknowledged} acknowledged ({:.0}/s), {repeated} sent again, {in_doubt} in doubt",
-            *acknowledged as f64 / seconds.max(0.001)
+            *acknowledged as f64 / sending_seconds.max(0.001)
         ),
     ];
+    if summary.rejected_with_fault > 0 {
+        lines.push(format!("{} messages of devices with a fault rejected", summary.rejected_with_fault));
+    }
     if summary.not_connected_at_end > 0 {
         lines.push(format!("NOT connected at the end: {} devices", summary.not_connected_at_end));
     }

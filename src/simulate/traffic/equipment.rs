@@ -45,6 +45,20 @@ impl Equipment {
 
     /// The number of the patient.
     pub(super) fn patient(&self) -> String {
-        format!("SIM-{:06}", self.number)
+        format!("SIM-{:06}", self.bed())
+    }
+
+    /// The number of the bed. The numbers of equipment behind gateways are large; its beds come after those
+    /// of other devices.
+    pub(super) const fn bed(&self) -> u32 {
+        match self.number & !BEHIND_GATEWAY {
+            own if own == self.number => own,
+            behind => FIRST_BED_BEHIND + behind,
+        }
     }
 }
+
+/// This bit is set in the numbers of equipment behind gateways.
+pub(in crate::simulate) const BEHIND_GATEWAY: u32 = 1 << 31;
+/// More than a simulation has devices.
+const FIRST_BED_BEHIND: u32 = 100_000;

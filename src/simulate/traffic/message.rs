@@ -63,9 +63,9 @@ impl<'a> Draft<'a> {
         let patient = equipment.patient();
         draft.segment(format_args!(
             "PID|||{patient}^^^SIMULATED^PI||Simulated^Patient {}^^^^^L||19610101|U",
-            equipment.number
+            equipment.bed()
         ));
-        draft.segment(format_args!("PV1||I|SIMULATED^{}^1", equipment.number));
+        draft.segment(format_args!("PV1||I|SIMULATED^{}^1", equipment.bed()));
         draft
     }
 

@@ -19,6 +19,7 @@ mod vital_signs;
 mod waveform;
 
 pub use alarm::AlarmReport;
+pub(super) use equipment::BEHIND_GATEWAY;
 pub use equipment::{Equipment, Kind};
 pub use infusion::InfusionReport;
 pub use report::Report;

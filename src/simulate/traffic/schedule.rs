@@ -37,6 +37,19 @@ impl Topic {
         Self::Heartbeats,
         Self::Waveforms,
     ];
+
+    /// Whether equipment of this kind ever sends it. Heartbeats come from gateways.
+    #[must_use]
+    pub const fn is_sent_by(self, kind: Kind) -> bool {
+        match self {
+            Self::Values | Self::Alarms => matches!(kind, Kind::Monitor | Kind::Ventilator | Kind::Pump),
+            Self::Infusions => matches!(kind, Kind::Pump),
+            Self::Conditions => matches!(kind, Kind::Tracked),
+            Self::Documents => matches!(kind, Kind::Reporter),
+            Self::Waveforms => matches!(kind, Kind::Monitor),
+            Self::Heartbeats => false,
+        }
+    }
 }
 
 /// The reports of each turn. Equipment whose numbers follow each other does the same in turns that follow
