@@ -84,8 +84,15 @@ class Server:
 
     def __init__(self, words, folder, log):
         self.log = open(folder / log, "ab")
+        # Unpacked balancers find their libraries beside them.
+        libraries = ":".join(str(path) for path in BALANCERS.glob("usr/lib/*-linux-gnu"))
         self.process = subprocess.Popen(
-            [str(word) for word in words], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log
+            [str(word) for word in words],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env={**os.environ, "LD_LIBRARY_PATH": libraries} if libraries else None,
         )
 
     def resident(self):
