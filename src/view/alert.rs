@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::alarm_device::AlarmDevices;
 use super::sentence::{InWords, sentence};
 use crate::hl7::{Message, MessageTime};
-use crate::pcd::{Alert, AlertReport, Facet, Filler, KnownPatient, Patients, Standing, Transaction};
+use crate::pcd::{
+    Alert, AlertKey, AlertReport, Facet, Filler, KnownPatient, Patients, Standing, Transaction,
+};
 use crate::store::{Store, StoreError, StoredMessage};
 
 /// An alert: what identifies it, and a sentence about it that names no patient.
@@ -75,16 +77,11 @@ impl ReportedAlert {
         let known_patient = KnownPatient::of(&parsed, characters);
         let zone = parsed.header().zone().map_or_else(|| zone.clone(), Offset::to_time_zone);
         let instant = |time: &[u8]| MessageTime::parse(time).ok()?.instant(&zone);
-        // A field for a time may have any text.
-        let time = |time: &[u8]| match MessageTime::parse(time) {
-            Ok(_) => text(time),
-            Err(_) => known_patient.hide(text(time)),
-        };
+        let phase = |key: &AlertKey| known_patient.hide(text(&key.phase));
+        let time = |key: &AlertKey| sent_time(&key.time, text(&key.time), &known_patient);
         let mut alerts = Vec::new();
         let all = Alert::all_of(&parsed);
-        let devices = AlarmDevices::of(&all, characters, &known_patient);
-        let patients = Patients::of(&parsed);
-        let of_patient = |alert, sentence| with_patient(&patients, &parsed, alert, sentence);
+        let sentences = Sentences::of(&parsed, &all, &known_patient);
         let onsets = onsets(&all);
         for alert in all.iter().take(AlertReport::MAX_PER_MESSAGE) {
             let report = alert.report();
@@ -101,23 +98,14 @@ impl ReportedAlert {
             let is_first = origin.as_ref().is_some_and(|origin| origin.message == summary.id);
             let own = key.as_ref().map(|key| &key.filler);
             alerts.push(Self {
-                sentence: of_patient(
-                    alert,
-                    devices.sentence(alert, sentence(alert, &parsed.header(), &known_patient)),
-                ),
-                equipment: devices.name(alert),
+                sentence: sentences.sentence(alert),
+                equipment: sentences.devices.name(alert),
                 onset_missing: is_first && parent.is_some() && !begins_here,
                 continues: parent.as_ref().filter(|parent| Some(*parent) != own).map(number),
                 filler: own.map(number).unwrap_or_default(),
-                phase: key
-                    .as_ref()
-                    .filter(|_| has_phase(alert))
-                    .map(|key| known_patient.hide(text(&key.phase)))
-                    .unwrap_or_default(),
-                phase_shown: InWords::read(alert, Facet::Phase)
-                    .map(|phase| phase.named("phase"))
-                    .unwrap_or_default(),
-                time: key.as_ref().map(|key| time(&key.time)).unwrap_or_default(),
+                phase: key.as_ref().filter(|_| has_phase(alert)).map(phase).unwrap_or_default(),
+                phase_shown: phase_in_words(alert),
+                time: key.as_ref().map(time).unwrap_or_default(),
                 event_time: key.as_ref().and_then(|key| instant(&key.time)).map(|time| time.to_string()),
                 event_time_zone_assumed: key.as_ref().is_some_and(|key| is_assumed(&key.time)),
                 is_first,
@@ -127,6 +115,40 @@ impl ReportedAlert {
         }
         Ok(alerts)
     }
+}
+
+/// What the sentences of the alerts of one message need.
+struct Sentences<'m, 't> {
+    message: &'m Message<'t>,
+    devices: AlarmDevices<'m>,
+    patients: Patients,
+    known_patient: &'m KnownPatient,
+}
+
+impl<'m, 't> Sentences<'m, 't> {
+    fn of(message: &'m Message<'t>, alerts: &[Alert<'_>], known_patient: &'m KnownPatient) -> Self {
+        let devices = AlarmDevices::of(alerts, message.text_encoding(), known_patient);
+        Self { message, devices, patients: Patients::of(message), known_patient }
+    }
+
+    /// The sentence of an alert, with the number of its patient where the message has several.
+    fn sentence(&self, alert: &Alert<'_>) -> String {
+        let own = sentence(alert, &self.message.header(), self.known_patient);
+        let own = self.devices.sentence(alert, own);
+        match self.patients.number_of_request(self.message, alert.position) {
+            Some(number) => format!("patient {number} of {}: {own}", self.patients.count()),
+            None => own,
+        }
+    }
+}
+
+/// A time as it was sent. A field for a time may have any text.
+fn sent_time(bytes: &[u8], text: String, known_patient: &KnownPatient) -> String {
+    if MessageTime::parse(bytes).is_ok() { text } else { known_patient.hide(text) }
+}
+
+fn phase_in_words(alert: &Alert<'_>) -> String {
+    InWords::read(alert, Facet::Phase).map(|phase| phase.named("phase")).unwrap_or_default()
 }
 
 /// Whether the phase is a valid value.
@@ -149,23 +171,10 @@ pub(super) fn sentences(transaction: Option<&str>, raw: &[u8]) -> Vec<String> {
     let shown = alerts.iter().take(AlertReport::MAX_PER_MESSAGE);
     let characters = parsed.text_encoding();
     let known_patient = KnownPatient::of(&parsed, characters);
-    let devices = AlarmDevices::of(&alerts, characters, &known_patient);
-    let patients = Patients::of(&parsed);
-    let in_words = |alert| {
-        let sentence = devices.sentence(alert, sentence(alert, &parsed.header(), &known_patient));
-        with_patient(&patients, &parsed, alert, sentence)
-    };
-    let mut sentences: Vec<_> = shown.map(in_words).collect();
+    let all = Sentences::of(&parsed, &alerts, &known_patient);
+    let mut sentences: Vec<_> = shown.map(|alert| all.sentence(alert)).collect();
     sentences.extend(not_shown_in_words(count.saturating_sub(sentences.len())));
     sentences
-}
-
-/// The sentence of an alert, with the number of its patient where the message has several.
-fn with_patient(patients: &Patients, message: &Message<'_>, alert: &Alert<'_>, sentence: String) -> String {
-    match patients.number_of_request(message, alert.position) {
-        Some(number) => format!("patient {number} of {}: {sentence}", patients.count()),
-        None => sentence,
-    }
 }
 
 /// How many alerts a message has besides those that are shown, of which there are `shown`.
