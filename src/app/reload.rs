@@ -6,6 +6,7 @@ use super::{Platform, PlatformError, expiry};
 use crate::audit::{ConfigurationFault, Event, Installed, ReloadedBy};
 use crate::audit_forwarder;
 use crate::config::{Change, Config, ConfigError, Overrides, ReloadClass};
+use crate::gateway;
 use crate::http::{KeyEffect, Reloaded};
 use crate::model::explained;
 use crate::notify::Receiver;
@@ -111,6 +112,7 @@ impl Platform {
     ) -> Result<(revocation::Prepared, tls::Prepared, PreparedPeople, StoreAccess), PlatformError> {
         let revocation = Engine::prepare(&config.revocation)?;
         audit_forwarder::connector(config, &self.clock)?;
+        config.gateway.as_ref().map(|gateway| gateway::connector(gateway, &self.clock)).transpose()?;
         for settings in &config.notify {
             Receiver::build(settings, &self.clock)?;
         }

@@ -145,7 +145,6 @@ impl Platform {
         release_before: Timestamp,
         pace: &mut Pace,
     ) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
-        let cutoff = self.spare_waiting(table, cutoff).await?;
         let oldest = match table {
             Table::Messages => self.store.oldest_message_of(MessageKind::Accepted, cutoff).await?,
             Table::Rejected => self.store.oldest_message_of(MessageKind::Rejected, cutoff).await?,
@@ -154,8 +153,10 @@ impl Platform {
         };
         let backlog = self.metrics.housekeeping.retention_backlog_seconds.with_label_values(&[table.label()]);
         let behind = oldest.map_or(0, |oldest| cutoff.duration_since(oldest).as_secs());
+        // With what is spared: a gateway whose platform never comes back fills its disk.
         backlog.set(behind);
-        let Some(oldest) = oldest else { return Ok(None) };
+        let cutoff = self.spare_waiting(table, cutoff).await?;
+        let Some(oldest) = oldest.filter(|oldest| *oldest < cutoff) else { return Ok(None) };
         match pace.allow(cutoff, oldest, release_before, self.clock.instant()) {
             Allowance::Before(before) => Ok(Some((oldest, before))),
             Allowance::Day(before) => {

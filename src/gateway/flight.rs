@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::answer::as_application;
-use crate::hl7::{AcknowledgeAs, AcknowledgementCode, Condition, Message, Outcome};
+use crate::hl7::{AcknowledgeAs, AcknowledgementCode, AcknowledgementRequest, Condition, Message, Outcome};
 use crate::interface_b::Answer;
 use crate::model::MessageId;
 use crate::pcd::Transaction;
@@ -22,8 +22,25 @@ pub(super) struct Sent {
     is_awaited: bool,
     /// Whether CA has come.
     is_accepted: bool,
-    /// The refusal of a message that asks for no acknowledgement.
-    refusal: Option<ForwardOutcome>,
+    /// Whether the platform says nothing in some case: if it accepts the message, or if it does not.
+    is_silent: bool,
+    /// Whether another application acknowledgement may come after the one that settles it.
+    is_followed: bool,
+    /// What has come for a message that others followed without waiting.
+    answered: Option<ForwardOutcome>,
+    /// Whether the platform could not take it: it stays in the queue.
+    is_postponed: bool,
+}
+
+/// What is known of a message when nothing more is heard of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Known {
+    /// The platform has it, or has refused it.
+    Settled(MessageId, ForwardOutcome),
+    /// It stays in the queue.
+    Postponed,
+    /// It stays in the queue, though the platform has had it: an acknowledgement was to come, and did not.
+    Unanswered(MessageId),
 }
 
 /// What an acknowledgement means for a message.
@@ -61,25 +78,40 @@ impl Sent {
             application: false,
             is_awaited: false,
             is_accepted: false,
-            refusal: None,
+            is_silent: true,
+            is_followed: false,
+            answered: None,
+            is_postponed: false,
         };
         // What is in the queue was read before; a damaged row is sent, and its refusal is reported.
         let Ok(message) = Message::parse(raw) else { return silent };
         let (header, transaction) = (message.header(), Transaction::of(&message));
         let request = |acknowledge| Transaction::acknowledgement_request(transaction, &header, acknowledge);
-        let expected = request(AcknowledgeAs::AsAsked).answers(Outcome::Accepted);
+        let answers = |outcome| request(AcknowledgeAs::AsAsked).answers(outcome);
+        let expected = answers(Outcome::Accepted);
+        let is_answered = |outcome| answers(outcome).iter().next().is_some();
+        let as_written = AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked);
+        let may_have_result = as_written.answers(Outcome::Accepted).application.is_some();
         Self {
-            control_id: String::from_utf8_lossy(header.control_id().trimmed()).into_owned(),
+            control_id: String::from_utf8_lossy(&header.repeated_control_id()).into_owned(),
             accept: expected.accept.is_some(),
             application: expected.application.is_some(),
+            is_silent: ![Outcome::Accepted, Outcome::Error, Outcome::Rejected].into_iter().all(is_answered),
+            is_followed: may_have_result && expected.application.is_none(),
             is_awaited: request(acknowledge).application() != Condition::Never,
             ..silent
         }
     }
 
-    /// Whether the platform says nothing if it accepts the message.
+    /// Whether the platform says nothing in some case: no answer is no fault of the connection.
     pub(super) const fn is_silent(&self) -> bool {
-        !self.accept && !self.application
+        self.is_silent
+    }
+
+    /// Whether another application acknowledgement may come after the one that settles it. A platform that
+    /// does not know IHE PCD takes MSH-16 of an alarm for what HL7 makes of it.
+    pub(super) const fn is_followed(&self) -> bool {
+        self.is_followed
     }
 
     /// MSH-10.
@@ -89,7 +121,7 @@ impl Sent {
 
     /// Takes an acknowledgement.
     pub(super) fn hear(&mut self, answer: &Answer) -> Heard {
-        if answer.control_id.trim() != self.control_id {
+        if answer.control_id != self.control_id {
             return Heard::Other;
         }
         if answer.code == AcknowledgementCode::CA && self.accept && self.application {
@@ -108,24 +140,28 @@ impl Sent {
         })
     }
 
-    /// What is known where nothing more is heard: the message was accepted, unless it was refused before.
-    fn ended(self) -> (MessageId, ForwardOutcome) {
-        let code = if self.is_accepted { AcknowledgementCode::CA.as_str() } else { "" };
-        let accepted =
-            || ForwardOutcome { is_accepted: true, code: code.to_owned(), reason: None, answer: None };
-        (self.id, self.refusal.unwrap_or_else(accepted))
+    /// What is known of a message that has arrived, where nothing more is heard. Silence means that it was
+    /// accepted, if the platform speaks only of what it refuses; and that it was not, if the platform speaks
+    /// of what it accepts.
+    pub(super) fn known(self) -> Known {
+        let accepted = |code: &str| ForwardOutcome {
+            is_accepted: true,
+            code: code.to_owned(),
+            reason: None,
+            answer: None,
+        };
+        match self.answered {
+            Some(outcome) => Known::Settled(self.id, outcome),
+            None if self.is_postponed => Known::Postponed,
+            None if self.is_accepted => Known::Settled(self.id, accepted(AcknowledgementCode::CA.as_str())),
+            None if self.accept || self.application => Known::Unanswered(self.id),
+            None => Known::Settled(self.id, accepted("")),
+        }
     }
 
-    /// The outcomes of the messages of a flight; `last` is that of the last one, if it was acknowledged.
-    pub(super) fn outcomes(
-        sent: Vec<Self>,
-        last: Option<ForwardOutcome>,
-    ) -> Vec<(MessageId, ForwardOutcome)> {
-        let mut outcomes: Vec<_> = sent.into_iter().map(Self::ended).collect();
-        if let (Some(outcome), Some((_, of_last))) = (last, outcomes.last_mut()) {
-            *of_last = outcome;
-        }
-        outcomes
+    /// The message was acknowledged.
+    pub(super) fn settle(&mut self, outcome: ForwardOutcome) {
+        self.answered = Some(outcome);
     }
 }
 
@@ -135,27 +171,38 @@ impl<J> Flight<J> {
         self.sent.last().is_some_and(|last| !last.is_silent())
     }
 
+    /// The platform could not take the last message. An answer that it has given counts.
+    pub(super) fn postpone(&mut self) {
+        if let Some(last) = self.sent.last_mut() {
+            last.is_postponed = true;
+        }
+    }
+
+    /// The last message was acknowledged.
+    pub(super) fn settle(&mut self, outcome: ForwardOutcome) {
+        if let Some(last) = self.sent.last_mut() {
+            last.settle(outcome);
+        }
+    }
+
     /// Whether the application acknowledgement is all that is missing.
     pub(super) fn is_accepted(&self) -> bool {
         self.sent.last().is_some_and(|last| last.is_accepted)
     }
 
-    /// Takes an acknowledgement. A refusal of a message that asks for none is kept until the flight ends.
+    /// Takes an acknowledgement. That of a message which others followed is kept until the flight ends.
     pub(super) fn hear(&mut self, answer: &Answer) -> Heard {
         let Some((last, before)) = self.sent.split_last_mut() else { return Heard::Other };
         for silent in before {
-            if let Heard::Settled(outcome) = silent.hear(answer) {
-                silent.refusal = Some(outcome);
-                return Heard::More;
+            match silent.hear(answer) {
+                Heard::Other => continue,
+                Heard::Settled(outcome) => silent.settle(outcome),
+                Heard::Later => silent.is_postponed = true,
+                Heard::More => {}
             }
+            return Heard::More;
         }
-        match last.hear(answer) {
-            Heard::Settled(outcome) if last.is_silent() => {
-                last.refusal = Some(outcome);
-                Heard::More
-            }
-            heard => heard,
-        }
+        last.hear(answer)
     }
 }
 
@@ -219,5 +266,47 @@ mod tests {
         let original = sent("ORU^R01", "AL", "NE", AcknowledgeAs::Original);
         assert_eq!(heard(original, &one("CA")), ("+".to_owned(), true));
         assert!(of("NE", "NE").is_silent() && of("NE", "ER").is_silent() && !of("AL", "NE").is_silent());
+    }
+
+    fn flight(sent: Vec<Sent>) -> Flight<()> {
+        Flight { job: (), sent, number: 1, since: Clock::system().instant() }
+    }
+
+    fn numbered(control_id: &str, accept: &str) -> Sent {
+        let raw = format!("MSH|^~\\&|A||B||20260101||ORU^R01|{control_id}|P|2.6|||{accept}|NE\r");
+        let id = MessageId::at(Clock::system().now());
+        Sent::of(&WaitingForward { id, raw: Bytes::from(raw) }, AcknowledgeAs::AsAsked)
+    }
+
+    #[test]
+    fn a_message_that_the_platform_could_not_take_stays_whatever_follows_it() {
+        let mut flight = flight(["1", "2", "3"].map(|id| numbered(id, "ER")).into());
+        assert_eq!(flight.hear(&answer("CE", "2", "store-unavailable")), Heard::More);
+        let known: Vec<_> = flight.sent.into_iter().map(Sent::known).collect();
+        assert!(
+            matches!(&known[..], [Known::Settled(..), Known::Postponed, Known::Settled(..)]),
+            "{known:?}"
+        );
+    }
+
+    // HL7 table 0155: SU, acknowledged if it is accepted
+    #[test]
+    fn silence_means_refusal_where_the_platform_speaks_of_what_it_accepts() {
+        let silent = numbered("1", "SU");
+        assert!(silent.is_silent(), "it may say nothing");
+        assert!(matches!(silent.known(), Known::Unanswered(_)));
+        let mut accepted = flight(vec![numbered("1", "SU"), numbered("2", "AL")]);
+        assert_eq!(accepted.hear(&answer("CA", "1", "")), Heard::More);
+        assert!(matches!(accepted.sent.remove(0).known(), Known::Settled(_, outcome) if outcome.is_accepted));
+    }
+
+    #[test]
+    fn msa_2_is_compared_as_the_platform_repeats_it() {
+        for (sent, repeated) in [("\u{a0}7", "\u{a0}7"), (" 7 ", "7"), ("7\u{1c}1", "71"), ("\u{b}7", "7")] {
+            assert!(
+                matches!(numbered(sent, "AL").hear(&answer("CA", repeated, "")), Heard::Settled(_)),
+                "{sent:?}"
+            );
+        }
     }
 }

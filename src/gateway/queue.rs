@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::interface_a::Relay;
-use crate::model::explained;
+use crate::model::{MessageId, explained};
 use crate::store::{ForwardClass, ForwardLane, Store, WaitingForward};
 
 /// The lanes with messages that wait.
@@ -22,6 +22,8 @@ pub(super) struct Queue {
     pub(super) relay: Relay,
     lanes: Mutex<Lanes>,
     changed: Notify,
+    /// How often a message was left without the acknowledgement that it asks for.
+    unanswered: Mutex<HashMap<MessageId, u32>>,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +54,7 @@ pub(super) struct Claim {
 
 impl Queue {
     pub(super) fn new(store: Store, relay: Relay) -> Self {
-        Self { store, relay, lanes: Mutex::default(), changed: Notify::new() }
+        Self { store, relay, lanes: Mutex::default(), changed: Notify::new(), unanswered: Mutex::default() }
     }
 
     /// A lane has messages that wait.
@@ -60,7 +62,8 @@ impl Queue {
         let mut lanes = self.lanes();
         match lanes.state.get_mut(&lane) {
             Some(LaneState::Taken { again }) => *again = true,
-            Some(LaneState::Ready) => {}
+            // Who was notified may be busy: another connection takes it.
+            Some(LaneState::Ready) => self.changed.notify_one(),
             None => {
                 lanes.make_ready(lane);
                 drop(lanes);
@@ -82,6 +85,18 @@ impl Queue {
                 return taken;
             }
         }
+    }
+
+    /// The platform has had this message, and has not acknowledged it. Returns how often.
+    pub(super) fn unanswered(&self, message: MessageId) -> u32 {
+        let mut all = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MAX_UNANSWERED_KNOWN {
+            // Messages that were acknowledged in the end are still among them.
+            all.clear();
+        }
+        let times = all.entry(message).or_default();
+        *times += 1;
+        *times
     }
 
     /// Whether a lane of a more urgent class is ready.
@@ -150,5 +165,7 @@ impl Drop for Claim {
 const RUN: u32 = 32;
 /// Bytes of them. At most 64 connections work on 16 lanes each.
 const RUN_BYTES: usize = 256 << 10;
+/// Messages of which is known how often they were not acknowledged. There is one under way in a lane.
+const MAX_UNANSWERED_KNOWN: usize = 10_000;
 /// Delay before the queue is read again after an error.
 const RETRY: Duration = Duration::from_secs(1);

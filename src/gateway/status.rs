@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::interface_a::Relay;
 use crate::metrics::Metrics;
@@ -17,7 +17,8 @@ pub struct Status(Arc<Mutex<Known>>);
 struct Known {
     /// The open connections, by their number.
     open: BTreeMap<usize, Timestamp>,
-    /// Since when there is none, and why the last attempt failed.
+    /// Since when there is none of use, and why the last attempt failed. A connection is of use when a
+    /// message was acknowledged on it, or after a while: in TLS 1.3 a gateway is refused after the handshake.
     away: Option<Away>,
     backlog: ForwardBacklog,
 }
@@ -52,17 +53,22 @@ impl Status {
 
     pub(super) fn opened(&self, number: usize, now: Timestamp, relay: &Relay, metrics: &Metrics) {
         let mut known = self.known();
-        known.open.insert(number, now);
-        known.away = None;
+        known.open.entry(number).or_insert(now);
         relay.set_connected(true);
         metrics.gateway.connections.set(count(known.open.len()));
     }
 
+    /// The connection has ended, or was not made.
     pub(super) fn closed(&self, number: usize, relay: &Relay, metrics: &Metrics) {
         let mut known = self.known();
         known.open.remove(&number);
         relay.set_connected(!known.open.is_empty());
         metrics.gateway.connections.set(count(known.open.len()));
+    }
+
+    /// The platform has acknowledged a message.
+    pub(super) fn answered(&self) {
+        self.known().away = None;
     }
 
     /// An attempt has failed, or a connection was lost.
@@ -78,6 +84,9 @@ impl Status {
         let outage = {
             let mut known = self.known();
             known.backlog = backlog;
+            if known.open.values().any(|since| now.duration_since(*since) >= OF_USE) {
+                known.away = None;
+            }
             known.away.as_ref().map_or(0, |away| now.duration_since(away.since).as_secs())
         };
         metrics.gateway.outage_seconds.set(outage.max(0));
@@ -90,6 +99,9 @@ impl Status {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// When a connection on which nothing was refused counts as one of use.
+const OF_USE: SignedDuration = SignedDuration::from_secs(5);
 
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

@@ -14,7 +14,7 @@ use super::orders::Orders;
 use super::passed::Passed;
 use super::platform::{SetupError, connector};
 use super::queue::Queue;
-use super::window::{Effect, Late, Outcomes, Window};
+use super::window::{Done, Effect, Window};
 use crate::config::{self, HostAndPort};
 use crate::hl7::AcknowledgeAs;
 use crate::interface_b::{Backoff, Client, ClientError, Incoming};
@@ -48,6 +48,8 @@ enum Ended {
     Done,
     /// It was closed to prove that all messages have arrived.
     Proved,
+    /// An acknowledgement did not come in time.
+    Late,
 }
 
 impl Uplink {
@@ -55,12 +57,16 @@ impl Uplink {
     pub(super) async fn run(self, done: CancellationToken) {
         let clock = self.gateway.clock.clone();
         let (mut backoff, mut is_again) = (Backoff::default(), false);
+        let lasted = |began| clock.instant().duration_since(began);
         while !done.is_cancelled() {
             let began = clock.instant();
             let config = self.gateway.config.load_full();
             let wait = match &config.gateway {
                 // A reload has removed the section; messages stay in the queue.
-                None => NO_PLATFORM,
+                None => {
+                    self.close();
+                    NO_PLATFORM
+                }
                 Some(gateway) => {
                     let ended = tokio::select! {
                         () = done.cancelled() => return,
@@ -72,18 +78,18 @@ impl Uplink {
                     match ended {
                         Ok(Ended::Done) => return,
                         Ok(Ended::Proved) => {
-                            is_again = true;
+                            (is_again, backoff) = (true, Backoff::default());
                             continue;
                         }
-                        Err(error) => {
-                            let wait = backoff.next(clock.instant().duration_since(began));
-                            self.report(&gateway.platform, &error, wait);
-                            is_again = false;
-                            wait
+                        Ok(Ended::Late) => {
+                            let error = ClientError::Timeout(gateway.answer_timeout).into();
+                            self.fail(&gateway.platform, &error, backoff.next(lasted(began)))
                         }
+                        Err(error) => self.fail(&gateway.platform, &error, backoff.next(lasted(began))),
                     }
                 }
             };
+            is_again = false;
             tokio::select! {
                 () = done.cancelled() => {}
                 () = tokio::time::sleep(wait) => {}
@@ -91,10 +97,16 @@ impl Uplink {
         }
     }
 
+    fn close(&self) {
+        let Gateway { status, registry, metrics, .. } = &self.gateway;
+        status.closed(self.number, registry.relay(), metrics);
+    }
+
     async fn connect(&self, gateway: &config::Gateway) -> Result<Client, UplinkError> {
         let connector = connector(gateway, &self.gateway.clock)?;
         let HostAndPort { host, port } = &gateway.platform;
-        Ok(Client::connect(&connector, host, *port, CONNECT_TIMEOUT).await?)
+        let client = Client::connect(&connector, host, *port, CONNECT_TIMEOUT).await?;
+        Ok(client.with_max_frame(self.gateway.config.load().interface_a.max_frame))
     }
 
     async fn serve(
@@ -119,13 +131,17 @@ impl Uplink {
             passed: Passed::new(self.orders.returned()),
             answer_timeout: gateway.answer_timeout,
         };
-        let ended = session.run(done).await;
-        status.closed(self.number, registry.relay(), metrics);
-        Ok(ended?)
+        Ok(session.run(done).await?)
     }
 
-    /// Each failure is logged as an error (B17, B18).
-    fn report(&self, HostAndPort { host, port }: &HostAndPort, error: &UplinkError, wait: Duration) {
+    /// Each failure is logged as an error (B17, B18). Returns `wait`.
+    fn fail(
+        &self,
+        HostAndPort { host, port }: &HostAndPort,
+        error: &UplinkError,
+        wait: Duration,
+    ) -> Duration {
+        self.close();
         let (error, wait_ms) = (explained(error), wait.as_millis());
         let connection = self.number;
         tracing::error!(
@@ -138,6 +154,17 @@ impl Uplink {
         );
         self.gateway.metrics.gateway.failures_total.inc();
         self.gateway.status.failed(error, self.gateway.clock.now());
+        wait
+    }
+
+    /// Which of the messages that the platform has not acknowledged, though it had them, are given up: a
+    /// message that it never acknowledges must not hold up those behind it forever.
+    fn give_up(&self, unanswered: &[MessageId]) -> impl Iterator<Item = (MessageId, ForwardOutcome)> {
+        let is_over = |id: &&MessageId| self.queue.unanswered(**id) >= MAX_UNANSWERED;
+        unanswered.iter().filter(is_over).map(|id| {
+            let reason = Some(NO_ACKNOWLEDGEMENT.to_owned());
+            (*id, ForwardOutcome { is_accepted: false, code: String::new(), reason, answer: None })
+        })
     }
 
     /// Counts what the platform has answered, and logs what it refused.
@@ -166,6 +193,7 @@ impl Session<'_> {
             drop(job);
         }
         match ended {
+            // Also if an acknowledgement is late: a clean end shows that the platform has skipped it.
             Ok(ended) => self.finish().await.map(|()| ended),
             Err(error) => Err(error),
         }
@@ -175,7 +203,10 @@ impl Session<'_> {
         let queue = Arc::clone(&self.uplink.queue);
         let mut next = queue.next().boxed();
         loop {
-            let has_room = self.window.jobs() + self.settling.len() < WINDOW;
+            if self.window.is_over() {
+                return Ok(Ended::Proved);
+            }
+            let has_room = !self.window.is_spent() && self.window.jobs() + self.settling.len() < WINDOW;
             let deadline = self.window.deadline(self.answer_timeout, self.passed.oldest());
             tokio::select! {
                 biased;
@@ -197,7 +228,7 @@ impl Session<'_> {
                     self.send(Job::new(claim, messages)).await?;
                 }
                 () = until(deadline) => {
-                    if let Some(ended) = self.expire()? {
+                    if let Some(ended) = self.expire() {
                         return Ok(ended);
                     }
                 }
@@ -239,42 +270,47 @@ impl Session<'_> {
             Effect::Unexpected => self.uplink.gateway.metrics.gateway.unexpected_total.inc(),
             Effect::Nothing => {}
             Effect::Settled(settled, number) => {
-                settled.into_iter().for_each(|(job, outcomes)| self.record(job, outcomes));
+                self.uplink.gateway.status.answered();
+                settled.into_iter().for_each(|done| self.record(done));
                 let finished = self.passed.proved_by(number);
                 if !finished.is_empty() {
                     let orders = self.uplink.orders.clone();
                     self.settling.push(async move { orders.finish(finished).await }.map(|()| None).boxed());
                 }
             }
-            Effect::Postponed(job, outcomes) => self.settling.push(postpone(job, outcomes).boxed()),
         }
     }
 
-    fn record(&mut self, job: Job, outcomes: Outcomes) {
+    fn record(&mut self, Done { job, mut outcomes, unanswered, is_postponed }: Done<Job>) {
+        outcomes.extend(self.uplink.give_up(&unanswered));
         self.uplink.count(&outcomes);
         let settling = async move {
             job.record(outcomes).await;
+            if is_postponed {
+                tokio::time::sleep(POSTPONED).await;
+                return None;
+            }
             job.rest()
         };
         self.settling.push(settling.boxed());
     }
 
     /// An acknowledgement is late, or something that asks for none has no proof of its arrival.
-    fn expire(&mut self) -> Result<Option<Ended>, ClientError> {
+    fn expire(&mut self) -> Option<Ended> {
         let now = self.uplink.gateway.clock.instant();
         let limit = self.answer_timeout;
-        let settled = self.window.expire(now, limit).map_err(|Late| ClientError::Timeout(limit))?;
+        let Ok(settled) = self.window.expire(now, limit) else { return Some(Ended::Late) };
         // On a new connection a result that comes late is not taken for that of another message with the same
         // MSH-10.
         let is_given_up = !settled.is_empty();
         settled.into_iter().for_each(|effect| self.apply(effect));
         let needs_end = is_given_up || self.window.needs_proof(self.passed.oldest(), now);
-        Ok(needs_end.then_some(Ended::Proved))
+        needs_end.then_some(Ended::Proved)
     }
 
     /// Closes the connection. A platform that answers close_notify has taken everything that was sent.
     async fn finish(self) -> Result<(), ClientError> {
-        let Self { uplink, client, window, mut passed, .. } = self;
+        let Self { uplink, client, window, mut passed, answer_timeout, .. } = self;
         let finishing = tokio::time::timeout(FINISH_TIMEOUT, client.finish()).await;
         let last = finishing.unwrap_or(Err(ClientError::Timeout(FINISH_TIMEOUT)))?;
         uplink.orders.finish(passed.proved_by(u64::MAX)).await;
@@ -283,19 +319,15 @@ impl Session<'_> {
             // Its sender gets no answer, and sends it again.
             Incoming::Message(_) => None,
         });
-        for (job, settled) in window.finish(&answers.collect::<Vec<_>>()) {
-            uplink.count(&settled);
-            job.record(settled).await;
+        let now = uplink.gateway.clock.instant();
+        for done in window.finish(&answers.collect::<Vec<_>>(), now, answer_timeout) {
+            let Done { job, mut outcomes, unanswered, .. } = done;
+            outcomes.extend(uplink.give_up(&unanswered));
+            uplink.count(&outcomes);
+            job.record(outcomes).await;
         }
         Ok(())
     }
-}
-
-/// Gives a job back after a while: the platform could not take its next message. `settled` came before it.
-async fn postpone(job: Job, settled: Outcomes) -> Option<Job> {
-    job.record(settled).await;
-    tokio::time::sleep(POSTPONED).await;
-    None
 }
 
 async fn until(deadline: Option<Instant>) {
@@ -320,6 +352,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Lanes that one connection works on.
 const WINDOW: usize = 16;
+/// How often the platform may leave a message without the acknowledgement that it asks for.
+const MAX_UNANSWERED: u32 = 3;
+/// Why such a message is not sent again.
+const NO_ACKNOWLEDGEMENT: &str = "no-acknowledgement";
 /// When a message is sent again that the platform could not take.
 const POSTPONED: Duration = Duration::from_secs(2);
 /// How often a gateway without a platform looks whether it has one.

@@ -1,13 +1,13 @@
 //! What is under way on one connection, and what an acknowledgement means for it. Pure: nothing here waits,
 //! and the test joins it with the state machine of Interface A.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::flight::{Flight, Heard, Sent};
-use crate::hl7::AcknowledgeAs;
+use super::flight::{Flight, Heard, Known, Sent};
+use crate::hl7::{AcknowledgeAs, AcknowledgementCode};
 use crate::interface_b::Answer;
 use crate::model::MessageId;
 use crate::store::{ForwardOutcome, WaitingForward};
@@ -23,6 +23,32 @@ pub(super) trait Run {
 /// Outcomes of messages.
 pub(super) type Outcomes = Vec<(MessageId, ForwardOutcome)>;
 
+/// What is known of the messages of a job that were sent.
+#[derive(Debug)]
+pub(super) struct Done<J> {
+    pub(super) job: J,
+    pub(super) outcomes: Outcomes,
+    /// Messages that the platform has had and not acknowledged, though they ask for it.
+    pub(super) unanswered: Vec<MessageId>,
+    /// Whether one of them stays in the queue: the job is to go on a little later.
+    pub(super) is_postponed: bool,
+}
+
+impl<J> Done<J> {
+    fn new(job: J, sent: Vec<Sent>) -> Self {
+        let mut done = Self { job, outcomes: Vec::new(), unanswered: Vec::new(), is_postponed: false };
+        for message in sent {
+            match message.known() {
+                Known::Settled(id, outcome) => done.outcomes.push((id, outcome)),
+                Known::Postponed => done.is_postponed = true,
+                Known::Unanswered(id) => done.unanswered.push(id),
+            }
+        }
+        done.is_postponed |= !done.unanswered.is_empty();
+        done
+    }
+}
+
 /// What is under way on a connection.
 #[derive(Debug)]
 pub(super) struct Window<J> {
@@ -32,6 +58,12 @@ pub(super) struct Window<J> {
     held: VecDeque<J>,
     /// Messages that were sent on this connection.
     sent: u64,
+    /// The number of the last one that was acknowledged.
+    acknowledged: u64,
+    /// MSH-10 of messages that are settled, and of which another acknowledgement may come.
+    followed: HashSet<String>,
+    /// Whether a message waits for the end of the connection, because its MSH-10 is among them.
+    is_spent: bool,
 }
 
 /// What an acknowledgement means.
@@ -42,9 +74,7 @@ pub(super) enum Effect<J> {
     /// Another one follows, or nothing is known yet.
     Nothing,
     /// Messages are settled, and the jobs may go on. Everything that was sent before this number has arrived.
-    Settled(Vec<(J, Outcomes)>, u64),
-    /// The platform cannot take the next message of the job now. Those before it are settled.
-    Postponed(J, Outcomes),
+    Settled(Vec<Done<J>>, u64),
 }
 
 /// A message waited too long for its acknowledgement.
@@ -52,13 +82,30 @@ pub(super) enum Effect<J> {
 pub(super) struct Late;
 
 impl<J: Run> Window<J> {
-    pub(super) const fn new() -> Self {
-        Self { flights: Vec::new(), held: VecDeque::new(), sent: 0 }
+    pub(super) fn new() -> Self {
+        Self {
+            flights: Vec::new(),
+            held: VecDeque::new(),
+            sent: 0,
+            acknowledged: 0,
+            followed: HashSet::new(),
+            is_spent: false,
+        }
     }
 
     /// How many jobs it has.
     pub(super) fn jobs(&self) -> usize {
         self.flights.len() + self.held.len()
+    }
+
+    /// Whether the connection takes no further message: it is to be ended, as soon as nothing is awaited.
+    pub(super) const fn is_spent(&self) -> bool {
+        self.is_spent
+    }
+
+    /// Whether it is to be ended now.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_spent && !self.awaits()
     }
 
     /// How many messages were sent.
@@ -73,6 +120,11 @@ impl<J: Run> Window<J> {
         let (mut sent, mut bytes) = (Vec::new(), Vec::new());
         while let Some(head) = job.head() {
             let next = Sent::of(head, acknowledge);
+            // An acknowledgement that is still to come of a settled message must not be taken for this one's.
+            self.is_spent |= self.followed.contains(next.control_id()) || self.followed.len() >= MAX_FOLLOWED;
+            if self.is_spent {
+                break;
+            }
             let is_same = |one: &Sent| one.control_id() == next.control_id();
             if sent.iter().chain(self.flights.iter().flat_map(|flight| &flight.sent)).any(is_same) {
                 break;
@@ -108,9 +160,8 @@ impl<J: Run> Window<J> {
                 Heard::More => Effect::Nothing,
                 Heard::Settled(outcome) => self.settle(at, Some(outcome)),
                 Heard::Later => {
-                    let Flight { job, mut sent, .. } = self.flights.remove(at);
-                    sent.pop();
-                    Effect::Postponed(job, Sent::outcomes(sent, None))
+                    flight.postpone();
+                    self.settle(at, None)
                 }
             };
         }
@@ -120,12 +171,19 @@ impl<J: Run> Window<J> {
     /// A message was acknowledged, so every message that was sent before it has arrived: the platform answers
     /// in order. That settles what asks for no acknowledgement.
     fn settle(&mut self, at: usize, outcome: Option<ForwardOutcome>) -> Effect<J> {
-        let Flight { job, sent, number, .. } = self.flights.remove(at);
-        let mut settled = vec![(job, Sent::outcomes(sent, outcome))];
+        let mut flight = self.flights.remove(at);
+        let number = flight.number;
+        self.acknowledged = self.acknowledged.max(number);
+        if let (Some(outcome), Some(last)) = (outcome, flight.sent.last_mut()) {
+            if last.is_followed() && outcome.code == AcknowledgementCode::CA.as_str() {
+                self.followed.insert(last.control_id().to_owned());
+            }
+            last.settle(outcome);
+        }
+        let mut settled = vec![flight.done()];
         let is_proved = |other: &Flight<J>| !other.awaits() && other.number < number;
         while let Some(silent) = self.flights.iter().position(is_proved) {
-            let Flight { job, sent, .. } = self.flights.remove(silent);
-            settled.push((job, Sent::outcomes(sent, None)));
+            settled.push(self.flights.remove(silent).done());
         }
         Effect::Settled(settled, number)
     }
@@ -154,16 +212,18 @@ impl<J: Run> Window<J> {
         self.flights.iter().map(|flight| flight.since).chain(other)
     }
 
-    /// What is settled because its time is over: a message that was accepted (CA), and whose result does not
-    /// come. It has arrived; to send it again would repeat it.
+    /// What is known because its time is over. A message that was accepted (CA), and whose result does not
+    /// come, has arrived; to send it again would repeat it. A message that the platform has skipped, for it
+    /// has acknowledged a later one, is no fault of the connection.
     ///
     /// # Errors
-    /// When a message that is late has not been accepted: the connection is given up.
+    /// When nothing is known of a message that is late: the connection is given up.
     pub(super) fn expire(&mut self, now: Instant, limit: Duration) -> Result<Vec<Effect<J>>, Late> {
-        let is_late = |flight: &Flight<J>| flight.awaits() && flight.since + limit <= now;
         let mut settled = Vec::new();
-        while let Some(at) = self.flights.iter().position(is_late) {
-            if !self.flights.get(at).is_some_and(Flight::is_accepted) {
+        while let Some(at) = self.flights.iter().position(|flight| flight.is_late(now, limit)) {
+            let acknowledged = self.acknowledged;
+            let is_known = |flight: &Flight<J>| flight.is_accepted() || flight.number < acknowledged;
+            if !self.flights.get(at).is_some_and(is_known) {
                 return Err(Late);
             }
             settled.push(self.settle(at, None));
@@ -173,28 +233,41 @@ impl<J: Run> Window<J> {
 
     /// The connection has ended with close_notify, after these acknowledgements: everything that was sent has
     /// arrived. What asks for an acknowledgement and has none is sent again.
-    pub(super) fn finish(mut self, answers: &[Answer]) -> Vec<(J, Outcomes)> {
-        let mut outcomes: Vec<Option<ForwardOutcome>> = vec![None; self.flights.len()];
+    pub(super) fn finish(mut self, answers: &[Answer], now: Instant, limit: Duration) -> Vec<Done<J>> {
         for answer in answers {
-            for (flight, outcome) in self.flights.iter_mut().zip(&mut outcomes) {
+            for flight in &mut self.flights {
                 match flight.hear(answer) {
                     Heard::Other => continue,
-                    Heard::Settled(settled) => *outcome = Some(settled),
-                    Heard::More | Heard::Later => {}
+                    Heard::Settled(outcome) => flight.settle(outcome),
+                    Heard::Later => flight.postpone(),
+                    Heard::More => {}
                 }
                 break;
             }
         }
-        let settled =
-            self.flights.into_iter().zip(outcomes).map(|(Flight { job, mut sent, .. }, outcome)| {
-                if outcome.is_none() && sent.last().is_some_and(|last| !last.is_silent()) {
-                    sent.pop();
-                }
-                (job, Sent::outcomes(sent, outcome))
-            });
-        settled.collect()
+        let done = |mut flight: Flight<J>| {
+            // It had no time: the platform may not have come to it.
+            if flight.awaits() && !flight.is_late(now, limit) {
+                flight.postpone();
+            }
+            flight.done()
+        };
+        self.flights.into_iter().map(done).collect()
     }
 }
+
+impl<J> Flight<J> {
+    fn is_late(&self, now: Instant, limit: Duration) -> bool {
+        self.awaits() && self.since + limit <= now
+    }
+
+    fn done(self) -> Done<J> {
+        Done::new(self.job, self.sent)
+    }
+}
+
+/// MSH-10s that a connection remembers; then a new one takes its place.
+const MAX_FOLLOWED: usize = 1024;
 
 /// When a message that asks for no acknowledgement needs another proof that it has arrived.
 const PROOF_AFTER: Duration = Duration::from_secs(2);

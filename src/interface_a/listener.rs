@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::sockopt::set_tcp_user_timeout;
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -121,23 +120,6 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
 
-/// No delay, since acknowledgements are small and urgent. A connection whose peer does not answer the kernel
-/// for `dead_peer_timeout` ends: an idle one is probed (RFC 9293 3.8.4), and one with bytes under way is
-/// given up (RFC 5482; by itself the kernel tries for a quarter of an hour, and probes nothing meanwhile).
-pub(super) fn prepare(stream: &TcpStream, dead_peer_timeout: Duration) {
-    let probe = (dead_peer_timeout / 8).max(Duration::from_secs(1));
-    let quiet = dead_peer_timeout.saturating_sub(probe * PROBES).max(Duration::from_secs(1));
-    let keepalive = TcpKeepalive::new().with_time(quiet).with_interval(probe).with_retries(PROBES);
-    let milliseconds = u32::try_from(dead_peer_timeout.as_millis()).unwrap_or(u32::MAX);
-    let prepared = stream
-        .set_nodelay(true)
-        .and_then(|()| socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive))
-        .and_then(|()| Ok(set_tcp_user_timeout(stream, milliseconds)?));
-    if let Err(error) = prepared {
-        tracing::debug!(%error, "cannot set socket options");
-    }
-}
-
 /// The address of an IPv4 peer of a dual-stack socket as an IPv4 address.
 fn canonical(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
@@ -158,8 +140,6 @@ fn fault(error: &io::Error) -> AcceptFault {
 const BACKLOG: i32 = 4096;
 /// How long to wait when the process or the machine has run out of file descriptors or memory.
 const EXHAUSTED_DELAY: Duration = Duration::from_millis(250);
-/// Unanswered probes of an idle connection until it ends.
-const PROBES: u32 = 4;
 
 #[cfg(test)]
 mod tests {

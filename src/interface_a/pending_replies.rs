@@ -141,7 +141,12 @@ impl PendingReplies {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.pending_replies.lock().remove(&self.key);
+        // A message with this MSH-10 may have been sent again meanwhile: the wait for that one goes on.
+        self.answers.close();
+        let mut all = self.pending_replies.lock();
+        if all.get(&self.key).is_some_and(|waiting| waiting.answers.is_closed()) {
+            all.remove(&self.key);
+        }
     }
 }
 
@@ -195,6 +200,21 @@ mod tests {
         let answers = [(); 3].map(|()| exchange.answers.try_recv());
         assert_eq!(answers, [Ok(taken), Ok(taken), Ok(done)]);
         assert!(!pending_replies.expects(&device, b"1"));
+    }
+
+    #[test]
+    fn the_end_of_an_exchange_leaves_a_later_one_with_its_control_id() {
+        let (pending_replies, device) = (PendingReplies::default(), NAME.parse().unwrap());
+        let expect = || pending_replies.expect(&device, b"1", None, false, b"P".to_vec()).unwrap();
+        let settle = || {
+            pending_replies.settle(somewhere(), &device, b"1", answer(AcknowledgementCode::AA));
+        };
+        let answered = expect();
+        settle();
+        let mut later = expect();
+        drop(answered);
+        settle();
+        assert!(later.answers.try_recv().is_ok(), "the answer is not lost");
     }
 
     #[test]

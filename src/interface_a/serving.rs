@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::accept_check::{AcceptCheck, AcceptQueries};
-use super::listener::{Listener, prepare};
+use super::listener::Listener;
 use super::passed_sockets::ListenAt;
 use super::resources::{Accepting, connections_allowed, watch_memory};
 use super::server::InterfaceA;
 use crate::model::BindError;
+use crate::tls::prepare_tcp;
 
 /// Listeners that are bound, before they serve.
 #[derive(Debug)]
@@ -151,7 +152,7 @@ async fn next(
 ) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let (stream, peer, permit) = listener.accept(&interface.accepting).await?;
     interface.accepting.wait().await;
-    prepare(&stream, interface.config.load().interface_a.dead_peer_timeout);
+    prepare_tcp(&stream, interface.config.load().interface_a.dead_peer_timeout);
     Ok((stream, peer, permit))
 }
 

@@ -57,7 +57,7 @@ impl Awaited {
     pub(super) fn of(message: &[u8]) -> Result<Self, Unreadable> {
         let message = Message::parse(message)?;
         let header = message.header();
-        let control_id = String::from_utf8_lossy(header.control_id().trimmed()).into_owned();
+        let control_id = String::from_utf8_lossy(&header.repeated_control_id()).into_owned();
         if message.acknowledgement().is_some() {
             return Ok(Self { control_id, accept: false, application: false });
         }

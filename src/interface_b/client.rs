@@ -16,7 +16,7 @@ use super::receiver::{Receiver, RefuseAll, answers};
 use super::{Answer, ClientError};
 use crate::hl7::Message;
 use crate::mllp::{Codec, Received};
-use crate::tls::{Connector, SecuredStream};
+use crate::tls::{Connector, SecuredStream, prepare_tcp};
 
 /// A connection to a platform. It has no task of its own: it reads while [`send`](Self::send) waits for an
 /// acknowledgement, and in [`listen`](Self::listen).
@@ -49,8 +49,8 @@ impl Client {
         let connecting = async {
             let tcp = TcpStream::connect((host, port))
                 .await
-                .and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp))
                 .map_err(|source| ClientError::Tcp { to: format!("{host}:{port}"), source })?;
+            prepare_tcp(&tcp, DEAD_PEER_TIMEOUT);
             Ok::<_, ClientError>(connector.connect(host, tcp).await?)
         };
         let stream = timeout(limit, connecting).await.map_err(|_| ClientError::Timeout(limit))??;
@@ -62,11 +62,18 @@ impl Client {
     #[must_use]
     pub fn over(stream: SecuredStream, limit: Duration) -> Self {
         Self {
-            frames: Framed::new(stream, Codec::new(MAX_FRAME_BYTES)),
+            frames: Framed::new(stream, Codec::new(MAX_FRAME)),
             timeout: limit,
             receiver: Arc::new(RefuseAll),
             others: Vec::new(),
         }
+    }
+
+    /// This client, which takes frames of up to so many bytes from the platform; without it, 2 MiB.
+    #[must_use]
+    pub fn with_max_frame(mut self, bytes: usize) -> Self {
+        *self.frames.codec_mut() = Codec::new(bytes);
+        self
     }
 
     /// This client, which gives the messages of the platform to `receiver`. Without one it refuses them.
@@ -111,7 +118,7 @@ impl Client {
     }
 
     /// The next thing that comes from the platform: for callers that have several messages under way. An
-    /// acknowledgement with a code outside of HL7 table 0008 is left out.
+    /// acknowledgement with a code outside of HL7 table 0008 is left out; what cannot be read is a message.
     ///
     /// Cancel safe.
     ///
@@ -121,7 +128,7 @@ impl Client {
         loop {
             let received = self.frames.next().await.ok_or(ClientError::Closed)??;
             let Received::Frame(frame) = received else { return Err(ClientError::NoAcknowledgement) };
-            if Message::parse(&frame.payload)?.acknowledgement().is_none() {
+            if !Message::parse(&frame.payload).is_ok_and(|message| message.acknowledgement().is_some()) {
                 return Ok(Incoming::Message(frame.payload));
             }
             if let Some(answer) = Answer::read(frame.payload)? {
@@ -234,5 +241,8 @@ pub enum Incoming {
 /// Acknowledgements that are kept for [`Client::take_others`].
 pub const MAX_OTHERS: usize = 64;
 
-/// Longer frames are an error.
-const MAX_FRAME_BYTES: usize = 2 << 20;
+/// Bytes of a frame that the platform may send; longer ones are an error.
+const MAX_FRAME: usize = 2 << 20;
+/// When a connection ends whose other side no longer answers the kernel: a platform behind a firewall that
+/// has forgotten an idle connection could not send its orders.
+const DEAD_PEER_TIMEOUT: Duration = Duration::from_mins(2);

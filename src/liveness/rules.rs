@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::feed::FeedState;
 use super::heartbeat::Heartbeat;
@@ -172,6 +172,7 @@ impl DeviceLiveness {
     /// The change that is to be reported at `now`, if there is one. A silence ends without one where the rule
     /// allows it now.
     pub fn check(&mut self, now: Timestamp, rule: SilentAfter) -> Option<Change> {
+        self.correct(now);
         if let Some(gap) = self.ended_silence.take() {
             return Some(Change::Resumed { gap });
         }
@@ -179,6 +180,17 @@ impl DeviceLiveness {
         let threshold = self.silence_threshold(rule).filter(|_| self.is_overdue(now, rule))?;
         self.silent_since = Some((self.last_heard, threshold));
         Some(Change::Silent { last_heard: self.last_heard, threshold })
+    }
+
+    /// A time far in the future is one of a clock that was wrong and has been put back: what was heard then
+    /// was heard before now. Otherwise the silence of the device would go unnoticed until that time.
+    fn correct(&mut self, now: Timestamp) {
+        let latest = now.saturating_add(CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX);
+        for time in [&mut self.last_heard, &mut self.listening_since] {
+            if *time > latest {
+                *time = now;
+            }
+        }
     }
 
     /// Ends a reported silence that is none by the present rule, because an operator changed it: not because
@@ -228,6 +240,8 @@ fn between(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
 
+/// By how much a time may be ahead: the clocks of nodes differ, and a clock is set.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// Gaps from which the threshold is learned.
 const MAX_GAPS: usize = 16;
 /// Gaps below which nothing is learned.
@@ -257,6 +271,18 @@ mod tests {
         let fixed = SilentAfter::Fixed(Duration::from_secs(5));
         assert_eq!(every(30, 1).silence_threshold(fixed), Some(Duration::from_secs(5)));
         assert_eq!(every(30, 6).silence_threshold(SilentAfter::Never), None);
+    }
+
+    #[test]
+    fn the_silence_after_a_clock_was_put_back_is_noticed() {
+        let rule = SilentAfter::Fixed(Duration::from_secs(10));
+        let mut device = DeviceLiveness::first_heard(at(0));
+        device.hear(at(7200), None);
+        device.hear(at(1), None);
+        assert_eq!(device.check(at(2), rule), None);
+        assert_eq!(device.check(at(12), rule), None);
+        let silent = Change::Silent { last_heard: at(2), threshold: Duration::from_secs(10) };
+        assert_eq!(device.check(at(13), rule), Some(silent));
     }
 
     #[test]

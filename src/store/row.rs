@@ -20,7 +20,11 @@ pub(in crate::store) enum Row {
 
 impl Row {
     /// The value of a column.
-    pub(in crate::store) fn get<T>(&self, column: &str) -> Result<T, StoreError>
+    pub(in crate::store) fn get<T: Column>(&self, column: &str) -> Result<T, StoreError> {
+        T::read(self, column)
+    }
+
+    fn decoded<T>(&self, column: &str) -> Result<T, StoreError>
     where
         T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
     {
@@ -64,6 +68,43 @@ impl Row {
     /// A time, stored in microseconds since 1970.
     pub(in crate::store) fn time(&self, column: &str, place: &'static str) -> Result<Timestamp, StoreError> {
         Timestamp::from_microsecond(self.get(column)?).map_err(|_| StoreError::unreadable(place))
+    }
+}
+
+/// The value of a column.
+pub(in crate::store) trait Column: Sized {
+    /// Reads it.
+    fn read(row: &Row, column: &str) -> Result<Self, StoreError>;
+}
+
+macro_rules! decoded {
+    ($($kind:ty),*) => {$(
+        impl Column for $kind {
+            fn read(row: &Row, column: &str) -> Result<Self, StoreError> {
+                row.decoded(column)
+            }
+        }
+    )*};
+}
+decoded!(i32, i64, Option<i64>, Vec<u8>, Option<Vec<u8>>, bool, Option<bool>);
+
+/// A text whose bytes are no UTF-8 has U+FFFD in their place. SQLite keeps what it is given; one such row
+/// must not keep the others from being read, and its hash shows that it was changed.
+impl Column for Option<String> {
+    fn read(row: &Row, column: &str) -> Result<Self, StoreError> {
+        let Row::Sqlite(sqlite) = row else { return row.decoded(column) };
+        let bytes: Option<Vec<u8>> = sqlite.try_get_unchecked(column).map_err(sqlite::failure::read_error)?;
+        Ok(bytes.map(|bytes| {
+            String::from_utf8(bytes)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+        }))
+    }
+}
+
+impl Column for String {
+    fn read(row: &Row, column: &str) -> Result<Self, StoreError> {
+        let Row::Sqlite(_) = row else { return row.decoded(column) };
+        Option::read(row, column)?.ok_or(StoreError::unreadable("a text"))
     }
 }
 

@@ -33,6 +33,7 @@ mod signature_cache;
 pub mod stapling;
 pub mod status_request_v2;
 mod stream;
+mod tcp;
 mod time;
 mod trust;
 mod verifier;
@@ -62,6 +63,7 @@ pub use refusal::{HandshakeError, evidence};
 pub use server_stream::ServerStream;
 pub use status_request_v2::{NewConnection, hello_facts};
 pub use stream::SecuredStream;
+pub use tcp::prepare_tcp;
 pub use trust::{Trust, TrustError};
 #[cfg(fuzzing)]
 pub use verifier::fuzzing;

@@ -123,6 +123,7 @@ impl HandshakeError {
             revocation: revocation_words(&self.revocation),
             ..(*self.facts).clone()
         }
+        .bounded()
     }
 
     /// Whether the peer presented a certificate that chains to an installed root. Unless the handshake was

@@ -61,7 +61,8 @@ enum Fate {
 type Asks = (u8, &'static str, &'static str);
 
 fn asks() -> impl Strategy<Value = Asks> {
-    let modes = vec![("AL", "NE"), ("AL", "AL"), ("NE", "AL"), ("", ""), ("NE", "NE")];
+    let modes =
+        vec![("AL", "NE"), ("AL", "AL"), ("NE", "AL"), ("", ""), ("NE", "NE"), ("ER", "NE"), ("SU", "NE")];
     // Few control ids, so that many are the same.
     (0_u8..3, prop::sample::select(modes)).prop_map(|(id, (accept, application))| (id, accept, application))
 }
@@ -157,6 +158,8 @@ struct World {
     free: Rc<RefCell<HashSet<usize>>>,
     connections: Vec<Option<Connection>>,
     stored: Stored,
+    /// Messages that the platform could not store when they came.
+    failed: Vec<Bytes>,
     pending: PlatformOrders,
     orders: Vec<Order>,
     /// Orders that the device has got, and its two answers.
@@ -188,6 +191,7 @@ impl World {
             free: Rc::new(RefCell::new((0..lanes.len()).collect())),
             connections: (0..CONNECTIONS).map(|_| None).collect(),
             stored: Stored::default(),
+            failed: Vec::new(),
             pending: PlatformOrders::default(),
             orders: Vec::new(),
             executed: HashMap::new(),
@@ -260,9 +264,18 @@ impl World {
     fn store(&mut self, on: u8, fate: Fate) {
         let (at, connection) = self.on(on);
         let Some(record) = connection.platform.storing().into_iter().next() else { return };
-        // What asks for no acknowledgement, and is not stored, is lost: its sender accepts that.
+        // What asks for no acknowledgement, and is not stored, is lost: its sender accepts that. What asks
+        // for one of refusals is refused.
+        let has_mode = |mode: &str| record.raw.windows(4).any(|part| part == format!("|{mode}|").as_bytes());
         let is_silent = record.acknowledgement.is_empty();
-        let fate = if is_silent { Fate::Stored } else { fate };
+        let fate = match fate {
+            Fate::Failed if has_mode("ER") => Fate::Failed,
+            _ if is_silent => Fate::Stored,
+            fate => fate,
+        };
+        if fate == Fate::Failed {
+            self.failed.push(record.raw.clone());
+        }
         let outcome = match fate {
             Fate::Stored => Ok(self.stored.record(record)),
             Fate::Failed => Err(StoreError::Closed),
@@ -305,17 +318,18 @@ impl World {
         match connection.window.hear(&answer) {
             Effect::Unexpected | Effect::Nothing => {}
             Effect::Settled(settled, number) => self.settled(at, settled, number),
-            Effect::Postponed(_job, outcomes) => self.record(outcomes),
         }
         for job in self.on(on).1.window.take_held() {
             self.send(on, job);
         }
     }
 
-    fn settled(&mut self, at: usize, settled: Vec<(Job, Outcomes)>, number: u64) {
-        for (job, outcomes) in settled {
+    fn settled(&mut self, at: usize, settled: Vec<Done<Job>>, number: u64) {
+        for Done { job, outcomes, is_postponed, .. } in settled {
             self.record(outcomes);
-            self.send(u8::try_from(at).unwrap(), job);
+            if !is_postponed {
+                self.send(u8::try_from(at).unwrap(), job);
+            }
         }
         let connection = self.connections[at].as_mut().unwrap();
         self.finished.extend(connection.passed.proved_by(number));
@@ -376,7 +390,8 @@ impl World {
         let answers: Vec<_> = frames.into_iter().filter_map(|frame| Answer::read(frame).unwrap()).collect();
         let Connection { window, mut passed, platform, .. } = self.connections[at].take().unwrap();
         self.finished.extend(passed.proved_by(u64::MAX));
-        for (_job, outcomes) in window.finish(&answers) {
+        let now = self.clock.instant();
+        for Done { outcomes, .. } in window.finish(&answers, now, LIMIT) {
             self.record(outcomes);
         }
         platform.end();
@@ -518,14 +533,13 @@ fn run(lanes: &[Vec<Asks>], steps: &[Step]) {
         .map(|(record, _)| &record.raw)
         .collect();
     for lane in &world.sent {
-        let places: Vec<_> = lane
-            .iter()
-            .map(|message| {
-                let places: Vec<_> = (0..kept.len()).filter(|at| *kept[*at] == message.raw).collect();
-                assert_eq!(places.len(), 1, "stored once");
-                places[0]
-            })
-            .collect();
+        let place = |message: &WaitingForward| {
+            let places: Vec<_> = (0..kept.len()).filter(|at| *kept[*at] == message.raw).collect();
+            assert_eq!(places.len(), 1, "stored once");
+            // Messages that ask for no acknowledgement of success follow one another without waiting.
+            (!world.failed.contains(&message.raw)).then_some(places[0])
+        };
+        let places: Vec<_> = lane.iter().filter_map(place).collect();
         assert!(places.is_sorted(), "in the order of the lane");
     }
 }
@@ -541,5 +555,55 @@ proptest! {
         steps in prop::collection::vec(step(), 1..120),
     ) {
         run(&lanes, &steps);
+    }
+}
+
+fn one_job(number: usize, kind: &str, control_id: &str, modes: &str) -> Job {
+    let raw =
+        format!("MSH|^~\\&|LANE-{number}||||20260101120000+0000||{kind}|{control_id}|P|2.6|||{modes}\r");
+    let message = WaitingForward { id: MessageId::at(Clock::system().now()), raw: raw.into() };
+    Job { lane: number, messages: [message].into(), free: Rc::default() }
+}
+
+fn answer_to(control_id: &str, code: &str) -> Answer {
+    let raw = format!("MSH|^~\\&|B||A||20260101||ACK|1|P|2.6\rMSA|{code}|{control_id}\r");
+    Answer::read(raw.into()).unwrap().unwrap()
+}
+
+fn sent_by(window: &mut Window<Job>, job: Job) -> usize {
+    window.send(job, AcknowledgeAs::AsAsked, Clock::system().instant()).len()
+}
+
+// HL7 2.6 ch. 2, 2.9.3: a platform that does not know IHE PCD answers an alarm twice, if MSH-16 asks for it.
+#[test]
+fn a_second_answer_to_an_alarm_is_not_taken_for_that_of_another_message() {
+    let mut window = Window::new();
+    assert_eq!(sent_by(&mut window, one_job(1, "ORU^R40^ORU_R40", "7", "AL|AL")), 1);
+    assert!(matches!(window.hear(&answer_to("7", "CA")), Effect::Settled(..)));
+    assert_eq!(sent_by(&mut window, one_job(2, "ORU^R01^ORU_R01", "7", "AL|NE")), 0);
+    assert!(window.is_over(), "a new connection takes it");
+    assert!(matches!(window.hear(&answer_to("7", "AA")), Effect::Unexpected));
+}
+
+#[test]
+fn a_message_that_the_platform_skips_is_no_fault_of_the_connection() {
+    let mut window = Window::new();
+    sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|NE"));
+    sent_by(&mut window, one_job(2, "ORU^R01^ORU_R01", "2", "AL|NE"));
+    let later = || Clock::system().instant() + LIMIT;
+    assert_eq!(window.expire(later(), LIMIT).unwrap_err(), Late, "nothing is known");
+    assert!(matches!(window.hear(&answer_to("2", "CA")), Effect::Settled(..)));
+    let skipped = window.expire(later(), LIMIT).unwrap();
+    let [Effect::Settled(done, _)] = &skipped[..] else { panic!("{skipped:?}") };
+    assert!(done[0].unanswered.len() == 1 && done[0].outcomes.is_empty() && done[0].is_postponed);
+}
+
+#[test]
+fn a_clean_end_shows_that_a_late_message_was_skipped() {
+    for (after, unanswered) in [(LIMIT, 1), (Duration::ZERO, 0)] {
+        let mut window = Window::new();
+        sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|NE"));
+        let done = window.finish(&[], Clock::system().instant() + after, LIMIT);
+        assert_eq!((done[0].unanswered.len(), done[0].outcomes.len()), (unanswered, 0));
     }
 }

@@ -90,6 +90,21 @@ impl<'m> Echo<'_, 'm> {
     }
 }
 
+impl Header<'_> {
+    /// MSH-10 as an acknowledgement has it in MSA-2, without surrounding blanks: what breaks a frame is left
+    /// out, and so is a value of more than 1024 bytes ([`Acknowledgement::render`]).
+    #[must_use]
+    pub fn repeated_control_id(&self) -> Vec<u8> {
+        let repeated: Vec<u8> = repeated(bounded(self.control_id().raw())).collect();
+        repeated.trim_ascii().to_vec()
+    }
+}
+
+/// The bytes of a field of theirs that an acknowledgement has.
+fn repeated(raw: &[u8]) -> impl Iterator<Item = u8> {
+    raw.iter().copied().filter(|byte| !matches!(*byte, CR | LF | VT | FS))
+}
+
 /// A longer value is left out: a cut one would be another value.
 fn bounded(value: &[u8]) -> &[u8] {
     if value.len() > MAX_ECHOED_BYTES { &[] } else { value }
@@ -172,7 +187,7 @@ impl Output {
     }
 
     fn theirs(&mut self, raw: &[u8]) {
-        self.bytes.extend(raw.iter().filter(|byte| !matches!(**byte, CR | LF | VT | FS)));
+        self.bytes.extend(repeated(raw));
     }
 
     fn theirs_or(&mut self, raw: &[u8], otherwise: &str) {

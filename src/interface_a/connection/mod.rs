@@ -168,7 +168,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Event::StoreResult(StoreResult::Recorded(ticket, outcome, answer)) => {
                 self.session.recorded(ticket, &outcome, now);
                 let limit = self.session.platform_timeout();
-                self.relays.extend(answer.map(|answer| wait_for_platform(ticket, answer, limit)));
+                match answer {
+                    Some(answer) => self.relays.push(wait_for_platform(ticket, answer, limit)),
+                    // A message that waits for the platform must not hold up what is behind it forever.
+                    None => self.session.relayed(ticket, PlatformWord::Late, now),
+                }
             }
             Event::StoreResult(StoreResult::Audited | StoreResult::PassedOn) => {}
             Event::Relayed(ticket, word) => self.session.relayed(ticket, word, now),

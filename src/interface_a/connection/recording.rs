@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::services::{Services, StoreResult};
 use crate::contact::Activity;
+use crate::hl7::Message;
 use crate::interface_a::relay::PlatformAnswer;
 use crate::interface_a::session::{PlatformWord, Ticket};
 use crate::liveness::SignOfLife;
+use crate::mllp::{FS, VT};
 use crate::store::{ForwardLane, ForwardState, MessageRecord, RecordOutcome, StoreError};
 
 /// The waits of a session for what the platform of a gateway answers.
@@ -39,6 +42,7 @@ pub(super) fn record_message(
         let is_accepted = record.verdict.rejection().is_none();
         let accepted = is_accepted.then(|| (record.device.clone(), received_at));
         let lane = record.forward.map(|class| ForwardLane { class, device: record.device.clone() });
+        let raw = if is_relayed { record.raw.clone() } else { Bytes::new() };
         // Before the message can be forwarded: its answer must find who waits.
         let mut answer = if is_relayed { services.relay.await_answer(id) } else { None };
         let outcome = services.store.record_or_log(record).await;
@@ -55,7 +59,9 @@ pub(super) fn record_message(
             }
             Ok(RecordOutcome::Resend { original, .. }) if is_relayed => {
                 answer = services.relay.await_answer(*original);
-                services.answer_again(*original).await;
+                if !services.answer_again(*original, &raw).await {
+                    answer = None;
+                }
             }
             _ => answer = None,
         }
@@ -85,19 +91,53 @@ pub(super) fn wait_for_platform(
 }
 
 impl Services {
-    /// Answers a message that came again, if the platform has answered it.
-    async fn answer_again(&self, original: crate::model::MessageId) {
+    /// Answers a message that came again, if the platform has answered it. Whether an answer may come.
+    async fn answer_again(&self, original: crate::model::MessageId, message: &[u8]) -> bool {
         match self.store.forward_state(original).await {
-            Ok(ForwardState::Settled(answer)) => self.relay.answer(original, answer.as_ref()),
+            Ok(ForwardState::Settled(answer)) => {
+                self.relay.answer(original, answer.filter(|answer| is_answer_to(message, answer)).as_ref());
+            }
             Ok(ForwardState::Absent) => self.relay.answer(original, None),
             Ok(ForwardState::Waiting) => {}
             // The device sends it again.
-            Err(error) => log_unread(&error),
+            Err(error) => {
+                log_unread(&error);
+                return false;
+            }
         }
+        true
     }
+}
+
+/// Whether these bytes acknowledge the message. They come from the database, and who writes to the database
+/// could make an order of them.
+fn is_answer_to(message: &[u8], answer: &[u8]) -> bool {
+    let (Ok(message), Ok(read)) = (Message::parse(message), Message::parse(answer)) else { return false };
+    let breaks_the_frame = answer.iter().any(|byte| matches!(*byte, VT | FS));
+    let named = read.acknowledgement().map(|acknowledgement| acknowledgement.control_id);
+    !breaks_the_frame && named == Some(&*message.header().repeated_control_id())
 }
 
 fn log_unread(error: &StoreError) {
     let error = crate::model::explained(error);
     tracing::warn!(error, "the answer of the platform cannot be read; the device gets it when it asks again");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_acknowledgement_of_the_message_is_its_answer() {
+        let message = b"MSH|^~\\&|A||B||20260101||ORU^R01|7|P|2.6\r";
+        let answers = |kind: &str, msa: &str| {
+            let answer = format!("MSH|^~\\&|B||A||20260101||{kind}|9|P|2.6\r{msa}\r");
+            is_answer_to(message, answer.as_bytes())
+        };
+        assert!(answers("ACK", "MSA|AA|7") && answers("ACK^R01^ACK", "MSA|AE|7"));
+        assert!(!answers("ACK", "MSA|AA|8") && !answers("ACK", "OBX|1"));
+        assert!(!answers("RGV^O15^RGV_O15", "MSA|AA|7"), "an order");
+        assert!(!answers("ACK", "MSA|AA|7\r\x1C\r\x0BMSH|^~\\&|B"), "a second frame");
+        assert!(!is_answer_to(message, b""));
+    }
 }

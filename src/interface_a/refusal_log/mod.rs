@@ -47,8 +47,8 @@ impl RefusalLog {
         due.iter().for_each(log);
         if is_first {
             let device = name.map(limiter::truncate);
-            let (alert, extension) = (refused.peer_alert, refused.extension.as_deref());
             let facts = refused.facts();
+            let (alert, extension) = (refused.peer_alert, facts.extension.as_deref());
             let (cause, to_do) = (refused.refusal.cause(&facts), refused.refusal.next_step(&facts));
             tracing::warn!(
                 device, peer = %address, reason, cause, to_do, alert, extension, "connection refused"

@@ -132,6 +132,22 @@ impl FirstBytes {
 }
 
 impl RefusalFacts {
+    /// The same with texts as they are logged and stored: a peer chooses them.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        let text = |text: Option<String>| text.as_deref().map(bounded);
+        Self {
+            certificate: self.certificate.map(ShownCertificate::bounded),
+            name: text(self.name),
+            missing_ca: text(self.missing_ca),
+            ended: self.ended.map(|(name, at)| (bounded(&name), at)),
+            extension: text(self.extension),
+            proxy_header: text(self.proxy_header),
+            revocation: text(self.revocation),
+            ..self
+        }
+    }
+
     /// As JSON: only what is known.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -237,6 +253,26 @@ const MAX_TEXT: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_text_of_a_peer_is_longer_than_what_is_stored() {
+        let long = || Some("\u{1}".repeat(15_500));
+        let facts = RefusalFacts {
+            name: long(),
+            missing_ca: long(),
+            ended: Some((long().unwrap(), Timestamp::UNIX_EPOCH)),
+            extension: long(),
+            proxy_header: long(),
+            revocation: long(),
+            ..RefusalFacts::default()
+        };
+        let facts = facts.bounded();
+        let (ended, _) = facts.ended.as_ref().unwrap();
+        let texts =
+            [&facts.name, &facts.missing_ca, &facts.extension, &facts.proxy_header, &facts.revocation];
+        let lengths = texts.into_iter().flatten().chain([ended]).map(|text| text.chars().count());
+        assert!(lengths.clone().count() == 6 && lengths.max() <= Some(MAX_TEXT * 8));
+    }
 
     #[test]
     fn facts_are_read_as_they_were_written() {

@@ -2,13 +2,15 @@
 
 use super::facts::{FirstBytes, RefusalFacts};
 use super::refusal::Refusal;
+use crate::model::shell_word;
 
 impl Refusal {
     /// The next step of an operator, in one sentence without a full stop. Log, commands, API and page show
     /// the same one; the help page of the code has more.
     #[must_use]
     pub fn next_step(self, facts: &RefusalFacts) -> String {
-        let device = facts.name.as_deref().unwrap_or("CN");
+        // The name stands in commands to paste, and a CA may certify any.
+        let device = facts.name.as_deref().map_or_else(|| "CN".to_owned(), shell_word);
         match (self, facts.hello.first_bytes) {
             (Self::ProtocolViolation | Self::Disconnected | Self::HandshakeTimeout, first) => {
                 self.next_step_for(first).to_owned()

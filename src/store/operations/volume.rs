@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
-use crate::store::records::volume::{HOUR, HourVolume, beginning_of_hour};
+use crate::store::records::volume::{HOUR, HourVolume, MAX_HOURS, beginning_of_hour};
 use crate::store::write::entry::Write;
 
 /// What is known of the hours of a store.
@@ -28,7 +28,7 @@ impl Store {
     /// # Errors
     /// When it cannot be read.
     pub async fn volumes(&self, now: Timestamp) -> Result<Volumes, StoreError> {
-        let Some(first) = self.first_hour().await? else { return Ok(Volumes::default()) };
+        let Some(first) = self.first_hour(now).await? else { return Ok(Volumes::default()) };
         let hours = self.reader().volumes(first).await?;
         let unmeasured = missing(&hours, first, now).count();
         Ok(Volumes { hours, unmeasured })
@@ -40,7 +40,7 @@ impl Store {
     /// # Errors
     /// When they cannot be read, or the result is not written.
     pub async fn measure_volumes(&self, now: Timestamp, limit: usize) -> Result<(), StoreError> {
-        let Some(first) = self.first_hour().await? else { return Ok(()) };
+        let Some(first) = self.first_hour(now).await? else { return Ok(()) };
         let known = self.reader().volumes(first).await?;
         let missing: Vec<_> = missing(&known, first, now).take(limit).collect();
         if missing.is_empty() {
@@ -70,10 +70,16 @@ impl Store {
         Ok(volume)
     }
 
-    /// The hour of the oldest message.
-    async fn first_hour(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.reader().oldest_message().await?.map(beginning_of_hour))
+    /// The hour of the oldest message; not before the hours of which something is kept. The clock of a
+    /// machine may have been in 1970 when it stored its first message.
+    async fn first_hour(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.reader().oldest_message().await?.map(|oldest| beginning(oldest, now)))
     }
+}
+
+fn beginning(oldest: Timestamp, now: Timestamp) -> Timestamp {
+    let kept = SignedDuration::from_hours(i64::from(MAX_HOURS));
+    beginning_of_hour(oldest.max(now.saturating_sub(kept).unwrap_or(Timestamp::MIN)))
 }
 
 /// The hours from `first` on that have ended and are not known, the newest first. An hour is measured some
@@ -94,6 +100,13 @@ const PARTS: i32 = 6;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_of_1970_does_not_make_the_measuring_endless() {
+        let now: Timestamp = "2026-11-29T12:34:56Z".parse().unwrap();
+        let hours = missing(&[], beginning(Timestamp::UNIX_EPOCH, now), now).count();
+        assert_eq!(hours, MAX_HOURS as usize);
+    }
 
     #[test]
     fn each_hour_that_has_ended_is_measured_once() {

@@ -111,8 +111,10 @@ ORDER BY forward.message LIMIT $4";
 const SELECT_COUNT: &str =
     "SELECT CAST(count(*) AS BIGINT) AS number FROM forward WHERE node = $1 AND settled_at IS NULL";
 
-const SELECT_OLDEST: &str =
-    "SELECT message AS id FROM forward WHERE settled_at IS NULL ORDER BY message LIMIT 1";
+/// Without its message a row waits for nothing: it holds up no retention.
+const SELECT_OLDEST: &str = "
+SELECT forward.message AS id FROM forward JOIN message ON message.id = forward.message
+WHERE forward.settled_at IS NULL ORDER BY forward.message LIMIT 1";
 
 const SELECT_STATE: &str = "SELECT settled_at, answer FROM forward WHERE message = $1";
 

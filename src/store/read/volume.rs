@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::message::first_id;
-use crate::store::records::volume::HourVolume;
+use crate::store::records::volume::{HourVolume, MAX_HOURS};
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
 
@@ -13,7 +13,7 @@ impl Reader {
     /// The measured hours from `from` on, in their order; at most [`MAX_HOURS`] of the newest.
     pub(in crate::store) async fn volumes(&self, from: Timestamp) -> Result<Vec<HourVolume>, StoreError> {
         let mut statement = Statement::new(SELECT).bind(from);
-        statement.push(" ORDER BY hour DESC LIMIT ").push_bind(MAX_HOURS);
+        statement.push(" ORDER BY hour DESC LIMIT ").push_bind(u64::from(MAX_HOURS));
         let volume = |row: &Row| -> Result<HourVolume, StoreError> {
             Ok(HourVolume {
                 hour: row.time("hour", "message_volume.hour")?,
@@ -50,9 +50,6 @@ impl Reader {
         Ok([sum(&all, "accepted")?, sum(&all, "rejected")?, sum(&large, "bytes")?])
     }
 }
-
-/// Hours that are read: those of more than eleven years.
-const MAX_HOURS: u64 = 100_000;
 
 const SELECT: &str = "SELECT hour, accepted, rejected, large FROM message_volume WHERE hour >= $1";
 

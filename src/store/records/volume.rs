@@ -89,6 +89,8 @@ pub(in crate::store) fn beginning_of_hour(time: Timestamp) -> Timestamp {
 }
 
 pub(in crate::store) const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// Hours of which the volume is kept: those of more than eleven years.
+pub(in crate::store) const MAX_HOURS: u32 = 100_000;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// A limit that lasts longer is not reached.
 const FAR: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);

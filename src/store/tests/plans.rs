@@ -57,10 +57,13 @@ async fn listings_of_messages_read_an_index_in_its_order() {
 }
 
 #[tokio::test]
-async fn the_keys_of_removed_messages_are_found_by_an_index() {
+async fn what_belongs_to_removed_messages_is_found_by_an_index() {
     let place = TestStore::new();
     let store = place.open().await;
+    let forwards = "SELECT message FROM forward WHERE settled_at IS NOT NULL AND message IN (x'00', x'01')";
     for (sql, index) in [
+        ("SELECT message FROM envelope WHERE message IN (x'00', x'01')", "PRIMARY KEY (message=?)"),
+        (forwards, "PRIMARY KEY (message=?)"),
         ("SELECT hash FROM message_key WHERE message IN (x'00', x'01')", "message_key_message (message=?)"),
         ("SELECT message FROM message_key ORDER BY message LIMIT 1", "message_key_message"),
     ] {

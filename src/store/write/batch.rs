@@ -311,14 +311,14 @@ async fn apply_entry(
             let Permit { kind, before, .. } = permit.as_ref();
             let ids = retention::delete_messages(connection, *kind, *first, *before, *limit).await?;
             search_key::delete(connection, &ids).await?;
+            envelope::delete(connection, &ids).await?;
+            forward::delete(connection, &ids).await?;
             let removed: RemovedMessages = ids.into_iter().collect();
             let orders = match kind.has_orders() {
                 true => outbox::delete_settled(connection, *before, *limit).await?,
                 false => 0,
             };
             alert::delete_reports(connection, *before, *limit).await?;
-            envelope::delete(connection, *before, *limit).await?;
-            forward::delete(connection, *before, *limit).await?;
             reconsidered::delete(connection, *before, *limit).await?;
             let (rows, removed) = (removed.count + orders, Box::new(removed));
             if rows > 0 {

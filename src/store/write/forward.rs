@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::records::forward::ForwardOutcome;
-use crate::store::records::message::first_id;
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
 use crate::store::write::incoming::IncomingMessage;
+use crate::store::write::retention;
 
 /// What became of a forwarded message.
 #[derive(Debug)]
@@ -64,14 +64,12 @@ pub(in crate::store) async fn forget(
     connection.execute(Statement::new(FORGET).bind(message.as_bytes().as_slice())).await.map(drop)
 }
 
-/// Deletes settled rows of deleted messages that were received before `before`: at most `limit`.
+/// Deletes the settled rows of messages, in the transaction that deletes the messages.
 pub(in crate::store) async fn delete(
     connection: &mut impl Connection,
-    before: Timestamp,
-    limit: u32,
+    messages: &[MessageId],
 ) -> Result<(), StoreError> {
-    let delete = Statement::new(DELETE_SETTLED).bind(first_id(before).as_slice()).bind(limit);
-    connection.execute(delete).await.map(drop)
+    retention::delete_rows_of(connection, DELETE_SETTLED, messages).await
 }
 
 const INSERT: &str = "INSERT INTO forward (message, node, class, device) VALUES ($1, $2, $3, $4)";
@@ -86,10 +84,4 @@ UPDATE forward
 SET settled_at = $2, outcome = $3, code = $4, reason = nullif($5, ''), answer = nullif($6, $7)
 WHERE message = $1 AND settled_at IS NULL";
 
-const DELETE_SETTLED: &str = "
-DELETE FROM forward WHERE message IN (
-    SELECT message FROM forward
-    WHERE message < $1 AND settled_at IS NOT NULL
-        AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = forward.message)
-    ORDER BY message LIMIT $2
-)";
+const DELETE_SETTLED: &str = "DELETE FROM forward WHERE settled_at IS NOT NULL AND message IN (";

@@ -34,6 +34,25 @@ pub(in crate::store) async fn delete_messages(
     connection.identifiers(statement).await
 }
 
+/// Deletes what another table has of messages that were deleted. `delete` ends where the identifiers begin.
+/// The statement finds the rows by their identifiers: it must not read those that stay, in the transaction
+/// that holds up the senders.
+pub(in crate::store) async fn delete_rows_of(
+    connection: &mut impl Connection,
+    delete: &'static str,
+    messages: &[MessageId],
+) -> Result<(), StoreError> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let mut statement = Statement::new(delete);
+    for (place, id) in messages.iter().enumerate() {
+        statement.push(if place == 0 { "" } else { ", " }).push_bind(id.as_bytes().as_slice());
+    }
+    statement.push(")");
+    connection.execute(statement).await.map(drop)
+}
+
 /// Records the new beginning of the chain and deletes the rows up to it. Returns the number of deleted rows.
 pub(in crate::store) async fn delete_audit_rows(
     connection: &mut impl Connection,

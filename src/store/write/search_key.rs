@@ -2,9 +2,9 @@
 
 use crate::model::{MessageId, SearchKey};
 use crate::store::error::StoreError;
-use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
 use crate::store::write::incoming::IncomingMessage;
+use crate::store::write::retention;
 
 /// The keys of messages, in the order of the index.
 pub(in crate::store) fn keys_of<'m>(
@@ -31,13 +31,5 @@ pub(in crate::store) async fn delete(
     connection: &mut impl Connection,
     messages: &[MessageId],
 ) -> Result<(), StoreError> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    let mut statement = Statement::new("DELETE FROM message_key WHERE message IN (");
-    for (place, id) in messages.iter().enumerate() {
-        statement.push(if place == 0 { "" } else { ", " }).push_bind(id.as_bytes().as_slice());
-    }
-    statement.push(")");
-    connection.execute(statement).await.map(drop)
+    retention::delete_rows_of(connection, "DELETE FROM message_key WHERE message IN (", messages).await
 }
