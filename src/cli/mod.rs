@@ -65,6 +65,7 @@ use crate::http::CommandLine;
 use crate::interface_a::PassedSockets;
 use crate::model::Clock;
 use arguments::{Arguments, Command};
+use config_file::ConfigFile;
 use exit::shown_failure;
 pub use exit::{Exit, Failure, Outcome};
 pub use output::Output;
@@ -152,12 +153,7 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
             store.close().await;
             outcome
         }
-        Command::Fhir { config, command } => {
-            let store = config.open_store(&clock, output).await?;
-            let outcome = Box::pin(fhir::run(command, || config.load(), &store, output)).await;
-            store.close().await;
-            outcome
-        }
+        Command::Fhir { config, command } => Box::pin(show_fhir(config, command, output, clock)).await,
         Command::Order { config, command } => {
             let store = config.open_store(&clock, output).await?;
             let config = config.load()?;
@@ -184,6 +180,13 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
         Command::Client(command) => Box::pin(client::run(command, output, clock)).await,
         Command::Simulate(arguments) => Box::pin(simulate::run(arguments, at, output, clock)).await,
     }
+}
+
+async fn show_fhir(config: ConfigFile, command: fhir::Command, output: Output, clock: Clock) -> Outcome {
+    let store = config.open_store(&clock, output).await?;
+    let outcome = fhir::run(command, || config.load(), &store, output).await;
+    store.close().await;
+    outcome
 }
 
 /// Reports a fault of a command on stderr, without what it may quote of a message.

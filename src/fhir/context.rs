@@ -32,6 +32,14 @@ pub(super) struct Context<'m> {
     ordinals: HashMap<usize, usize>,
 }
 
+/// PV1, if it is clear to whom it belongs: of two patients, one bed is not that of the other's device.
+fn place<'m>(message: &'m Message<'m>) -> Option<Segment<'m>> {
+    let all = |name: &'static [u8]| message.segments().filter(move |segment| segment.is(name));
+    let mut visits = all(b"PV1");
+    let first = visits.next()?;
+    (visits.next().is_none() && all(b"PID").nth(1).is_none()).then_some(first)
+}
+
 impl<'m> Context<'m> {
     pub(super) fn new(
         message: &'m Message<'m>,
@@ -50,7 +58,7 @@ impl<'m> Context<'m> {
             characters,
             times: Times::new(header.zone(), &options.zone),
             patients: Patients::of(message, characters, source, options, &meta),
-            place: message.segment(b"PV1").and_then(|visit| text::joined(visit.field(3), characters)),
+            place: place(message).and_then(|visit| text::joined(visit.field(3), characters)),
             is_test,
             placement: Placement::of(message),
             notes: Notes::of(message),

@@ -13,10 +13,10 @@ pub(super) fn status(observation: &Observation<'_>) -> &'static str {
 
 /// Why an observation has no valid value; `None` when it may have one.
 pub(super) fn absent_reason(observation: &Observation<'_>) -> Option<CodeableConcept> {
-    if !Standing::of(observation).is_void() {
+    let of_flag = || observation.flag_words().find_map(|flag| find_word(&flag, ABSENT_BY_FLAG));
+    if !Standing::of(observation).is_void() && of_flag().is_none() {
         return None;
     }
-    let of_flag = || observation.flag_words().find_map(|flag| find_word(&flag, ABSENT_BY_FLAG));
     let of_status = || find_word(&observation.status_code(), ABSENT_BY_STATUS);
     // The flags say more than that a result cannot be obtained.
     let code = of_status().filter(|code| *code != "unknown").or_else(of_flag).or_else(of_status);

@@ -111,6 +111,9 @@ fn values_that_are_withdrawn_or_not_valid_are_left_out() {
         ("", "X", "cancelled", "unknown"),
         ("INV", "R", "preliminary", "error"),
         ("NAV", "X", "cancelled", "not-performed"),
+        ("OFF", "R", "preliminary", "not-performed"),
+        ("BUSY", "F", "final", "temp-unknown"),
+        ("NI", "F", "final", "unknown"),
         ("", "N", "cancelled", "not-asked"),
     ] {
         let obx = format!(

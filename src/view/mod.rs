@@ -53,4 +53,6 @@ pub use value::Term;
 #[cfg(test)]
 mod cost;
 #[cfg(test)]
-mod facet_agreement;
+mod tests {
+    mod facet_agreement;
+}

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::fhir::{CodeableConcept, Reason, Resource, Unmapped};
-use crate::pcd::nomenclature::{Coded, plain_term};
+use crate::pcd::nomenclature::{Coded, find_term, plain_term};
 
 /// One resource: what it is, and of what.
 #[derive(Debug, Serialize)]
@@ -11,7 +11,8 @@ use crate::pcd::nomenclature::{Coded, plain_term};
 pub(super) struct ResourceLine<'a> {
     /// `Observation/ID`.
     resource: String,
-    /// The number of its term in MDC; a sender may write a name for anything, so it has none here.
+    /// The number of its term in MDC, if it is known; a sender may write a name for anything, so it has none
+    /// here.
     code: Option<&'a str>,
     /// The status of an observation.
     status: Option<&'static str>,
@@ -73,7 +74,8 @@ impl UnmappedLine {
     }
 }
 
+/// The number of a term that is known: what stands in the place of another may be a number of the patient.
 fn mdc(concept: &CodeableConcept) -> Option<&str> {
     let mdc = concept.coding.iter().find(|coding| coding.system == Some("urn:iso:std:iso:11073:10101"))?;
-    mdc.code.as_deref()
+    mdc.code.as_deref().filter(|code| find_term(Coded { code, name: "", system: "MDC" }).is_some())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use crate::simulate::{Fault, LatencySummary, Outage, Summary};
+use crate::simulate::{Fault, FaultSummary, LatencySummary, Outage, Summary};
 
 pub(super) fn summary(summary: &Summary) -> String {
     let Summary {
@@ -48,24 +48,27 @@ pub(super) fn summary(summary: &Summary) -> String {
     if *acknowledged > 0 {
         latency(&mut lines, &summary.latency);
     }
-    for (fault, found) in &summary.faults {
-        let expected = if found.as_expected { "as it has to be" } else { "NOT as it has to be" };
-        let platform: Vec<_> =
-            found.platform.iter().map(|(outcome, count)| format!("{outcome} ({count})")).collect();
-        lines.push(format!(
-            "fault {fault}, {} devices: {}: {expected}",
-            found.devices,
-            if platform.is_empty() { "not seen".to_owned() } else { platform.join(", ") }
-        ));
-        if *fault == Fault::Revoked.name() && !found.as_expected {
-            lines.push(
-                "  a revocation counts once the platform knows it: run `pki respond`, or reload the platform"
-                    .to_owned(),
-            );
-        }
-    }
+    lines.extend(summary.faults.iter().flat_map(|(fault, found)| fault_lines(fault, found)));
     lines.extend(summary.outages.iter().map(outage));
     lines.join("\n")
+}
+
+fn fault_lines(fault: &str, found: &FaultSummary) -> Vec<String> {
+    let expected = if found.as_expected { "as it has to be" } else { "NOT as it has to be" };
+    let platform: Vec<_> =
+        found.platform.iter().map(|(outcome, count)| format!("{outcome} ({count})")).collect();
+    let mut lines = vec![format!(
+        "fault {fault}, {} devices: {}: {expected}",
+        found.devices,
+        if platform.is_empty() { "not seen".to_owned() } else { platform.join(", ") }
+    )];
+    if fault == Fault::Revoked.name() && !found.as_expected {
+        lines.push(
+            "  a revocation counts once the platform knows it: run `pki respond`, or reload the platform"
+                .to_owned(),
+        );
+    }
+    lines
 }
 
 fn outage(outage: &Outage) -> String {

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::{DeliverError, Outgoing};
+use super::outgoing::{DeliverError, Outgoing};
 use crate::model::Refusal;
 
 /// Shared by a session, which takes from it, and by the list of sessions. Only the task of the session waits.

@@ -1,6 +1,7 @@
 //! The open sessions.
 
 mod inbox;
+mod outgoing;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -12,6 +13,8 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use self::inbox::Inbox;
+pub use self::outgoing::DeliverError;
+pub(super) use self::outgoing::Outgoing;
 use super::order_habits::Habit;
 use super::pending_replies::{Exchange, PendingReplies};
 use super::relay::Relay;
@@ -46,20 +49,6 @@ pub struct SessionInfo {
     pub suite: &'static str,
 }
 
-/// Why a message cannot be delivered to a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DeliverError {
-    /// The device is not connected.
-    #[error("the device is not connected")]
-    NotConnected,
-    /// A message with the same MSH-10 waits for its acknowledgement.
-    #[error("a message with this control id already waits for its acknowledgement")]
-    AlreadyPending,
-    /// The delivery queue of the session is full.
-    #[error("too many messages already wait for this device")]
-    Busy,
-}
-
 /// A message for a device.
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -82,16 +71,6 @@ pub struct Recipient {
     device: DeviceId,
     session: SessionId,
     inbox: Arc<Inbox>,
-}
-
-/// A message for a device, on its way into the session.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    /// Its MSH-10.
-    pub(super) control_id: Vec<u8>,
-    /// From when it is no longer sent.
-    pub(super) deadline: Deadline,
-    pub(super) frame: Bytes,
 }
 
 /// What a session receives from the registry.

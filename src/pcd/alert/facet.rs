@@ -169,3 +169,9 @@ const TERMS: [Term; 7] = [
         names: &[b"MDC_ATTR_ALERT_TEXT", b"MDC_ATTR_ALARM_TEXT"],
     },
 ];
+
+/// The place in the device to which an alert belongs: OBX-4 up to its fourth number, where it has a facet.
+pub(super) fn place_of(observation: &Observation<'_>) -> Option<[u32; 4]> {
+    let path = observation.path().ok()?;
+    path.facet().map(|_| path.place())
+}

@@ -119,9 +119,3 @@ impl<'m> Alert<'m> {
     /// Alerts of one message that are read.
     pub const MAX: usize = 64;
 }
-
-/// The place in the device to which an alert belongs: OBX-4 up to its fourth number, where it has a facet.
-pub(super) fn place_of(observation: &Observation<'_>) -> Option<[u32; 4]> {
-    let path = observation.path().ok()?;
-    path.facet().map(|_| path.place())
-}

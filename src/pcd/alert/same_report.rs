@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::message_alerts::{Alert, place_of};
+use super::facet::place_of;
+use super::message_alerts::Alert;
 use super::report::{event_of, own_time, phase_of};
 use crate::hl7::{Field, Message};
 

@@ -1,8 +1,7 @@
 //! An observation with what is compared of it.
 
 use super::event::{self, Certainty, certainty, facet_number, names_part};
-use super::facet::{Facet, facet};
-use super::message_alerts::place_of;
+use super::facet::{Facet, facet, place_of};
 use super::terms::{is_correction, is_void};
 use crate::pcd::{Observation, ObservationPath};
 

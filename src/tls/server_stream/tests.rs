@@ -17,7 +17,7 @@ fn configs(version: &'static SupportedProtocolVersion) -> (Arc<ServerConfig>, Ar
     let mut roots = RootCertStore::empty();
     roots.add(certificate.der().clone()).unwrap();
     let provider = Arc::new(provider(Settings::default()));
-    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[version])
         .unwrap()
         .with_no_client_auth()
@@ -26,6 +26,8 @@ fn configs(version: &'static SupportedProtocolVersion) -> (Arc<ServerConfig>, Ar
             PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         )
         .unwrap();
+    // A small pipe has no room for tickets, which a client reads with the first message.
+    server.send_tls13_tickets = 0;
     let client = ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
         .with_protocol_versions(&[version])
         .unwrap()

@@ -3,10 +3,10 @@
 
 use proptest::prelude::*;
 
-use super::alert::sentences;
-use super::{Tree, TreeOptions};
 use crate::hl7::Message;
 use crate::pcd::AlertReport;
+use crate::view::alert::sentences;
+use crate::view::{Tree, TreeOptions};
 
 /// A facet: its term, its number, and its codes with their words in the sentence, the most dangerous first
 /// (IHE PCD TF vol. 2, tables B.8.5-2 to B.8.5-4).
