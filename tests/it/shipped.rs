@@ -102,8 +102,10 @@ fn message_codes() -> BTreeSet<String> {
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
             && text != "-"
     };
-    let areas =
-        ["alert-", "msh-", "obr-", "obx-", "orc-", "order-", "pid-", "rxg-", "rxr-", "segment-", "time-"];
+    let areas = [
+        "alert-", "msh-", "obr-", "obx-", "orc-", "order-", "patient-", "pid-", "rxg-", "rxr-", "segment-",
+        "time-",
+    ];
     let profile = std::fs::read_dir(source.join("pcd/profile")).unwrap().map(|entry| entry.unwrap().path());
     let rules = profile.filter(|file| !file.ends_with("tests.rs")).flat_map(|file| texts(&file));
     let rules = rules.filter(|text| areas.iter().any(|area| text.starts_with(area)));

@@ -51,13 +51,12 @@ pub(super) fn lines(tree: &Tree) -> Vec<Line> {
         (None, None) => {}
     }
     lines.segments(&tree.other_segments);
-    let mut shown = None;
+    let mut patients = 1..=tree.patients.unwrap_or_default();
     let are_several = tree.requests.len() > 1;
     for request in &tree.requests {
-        let next = request.patient.filter(|number| Some(*number) != shown);
-        if let (Some(number), Some(count)) = (next, tree.patients) {
-            lines.numbered_patient(number, count, tree);
-            shown = next;
+        while patients.start() <= &request.patient.unwrap_or_default() {
+            let Some(number) = patients.next() else { break };
+            lines.numbered_patient(number, tree);
         }
         lines.request(request);
         if are_several {
@@ -65,6 +64,8 @@ pub(super) fn lines(tree: &Tree) -> Vec<Line> {
             lines.row("hidden", &hidden_fields(request.other_fields()));
         }
     }
+    // Of these patients the message has no request.
+    patients.for_each(|number| lines.numbered_patient(number, tree));
     let loose = tree.loose_fields();
     let hidden = if are_several { hidden_fields(loose) } else { hidden_fields(tree.other_fields()) };
     lines.row("hidden", &hidden);
@@ -100,7 +101,8 @@ impl Lines {
     }
 
     /// One of several patients.
-    fn numbered_patient(&mut self, number: usize, count: usize, tree: &Tree) {
+    fn numbered_patient(&mut self, number: usize, tree: &Tree) {
+        let count = tree.patients.unwrap_or_default();
         let mark = format!("{number} of {count}: ");
         let mut all = tree.patient.iter().chain(&tree.further_patients);
         match all.nth(number.saturating_sub(1)) {
