@@ -43,8 +43,10 @@ fn a_silent_device_is_a_finding_for_status_api_metric_and_log_until_it_sends_aga
     let (exit, printed, _) = platform.cli().try_run(&["status", "--at", &at]);
     assert_eq!(exit.code(), Some(2), "{printed}");
     assert!(printed.contains(&format!("urgent    device {NAME}: it has sent nothing")), "{printed}");
-    let status = &platform.cli().json(&["status", "--at", &at])[0];
-    assert!(status["findings"][0]["facts"]["seconds"].is_u64(), "{status}");
+    let (_, printed, _) = platform.cli().try_run(&["--json", "status", "--at", &at]);
+    let status: Value = serde_json::from_str(printed.lines().next().unwrap()).unwrap();
+    let silent = status["findings"].as_array().unwrap().iter().find(|one| one["code"] == "device-silent");
+    assert!(silent.unwrap()["facts"]["seconds"].is_u64(), "{status}");
     let (exit, printed, _) = platform.cli().try_run(&["status", "--at", &at, "--format", "nagios"]);
     assert_eq!(exit.code(), Some(2), "{printed}");
     assert!(printed.starts_with("CRITICAL - device-silent"), "{printed}");
