@@ -76,6 +76,7 @@ mod operators;
 mod outages;
 mod page_details;
 mod page_forms;
+mod page_rows;
 mod pages;
 mod path_rules;
 mod patient_data;
