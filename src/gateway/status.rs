@@ -106,3 +106,31 @@ const OF_USE: SignedDuration = SignedDuration::from_secs(5);
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_that_refuses_after_the_handshake_is_away_since_the_first_refusal() {
+        let (status, relay, metrics) = (Status::default(), Relay::default(), Metrics::new().unwrap());
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let refuse = |second| {
+            status.opened(0, at(second), &relay, &metrics);
+            status.publish(ForwardBacklog::default(), at(second), &metrics);
+            status.closed(0, &relay, &metrics);
+            status.failed("revoked".to_owned(), at(second));
+        };
+        (1..=3).for_each(refuse);
+        assert_eq!(status.look().away.map(|away| away.since), Some(at(1)));
+        status.opened(0, at(4), &relay, &metrics);
+        assert!(status.look().away.is_some(), "nothing was acknowledged yet");
+        status.publish(ForwardBacklog::default(), at(9), &metrics);
+        assert_eq!(status.look().away, None, "it lasts");
+        status.closed(0, &relay, &metrics);
+        status.failed("cut".to_owned(), at(20));
+        status.opened(0, at(21), &relay, &metrics);
+        status.answered();
+        assert_eq!(status.look().away, None, "it acknowledges");
+    }
+}

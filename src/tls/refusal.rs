@@ -295,4 +295,20 @@ mod tests {
             assert_eq!(u8::from(AlertDescription::from(error)), alert, "{refusal}");
         }
     }
+
+    // Log, rows and pages have them from here, and a peer chooses their lengths.
+    #[test]
+    fn no_text_about_a_peer_is_longer_than_what_is_stored() {
+        let long = "\u{1}".repeat(15_500);
+        let shown = RefusalFacts { missing_ca: Some(long.clone()), ..RefusalFacts::default() };
+        let refused = HandshakeError {
+            facts: Box::new(shown),
+            extension: Some(long),
+            ..HandshakeError::new(Refusal::IncompleteChain)
+        };
+        let facts = refused.facts();
+        for text in [refused.refusal.cause(&facts), facts.extension.unwrap()] {
+            assert!(text.len() < 3000, "{}", text.len());
+        }
+    }
 }

@@ -150,3 +150,18 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_an_advised_command_is_one_word_of_a_shell() {
+        let of = |name: &str| {
+            let facts = RefusalFacts { name: Some(name.to_owned()), ..RefusalFacts::default() };
+            Refusal::UnknownDevice.next_step(&facts)
+        };
+        assert!(of("00A037FFFE000001").contains("device add 00A037FFFE000001`"));
+        assert!(of("PUMP$(reboot)").contains("device add 'PUMP$(reboot)'`"));
+    }
+}

@@ -61,6 +61,29 @@ async fn a_row_about_a_removal_that_cannot_be_read_hides_nothing(place: TestStor
     }
 }
 
+/// SQLite takes any bytes for a text. One such row does not keep the others from being read.
+#[tokio::test]
+async fn a_text_that_is_no_utf_8_is_a_fault_of_its_row_and_hides_no_other() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    for control_id in ["1", "2", "3"] {
+        store.record(record(&place, control_id)).await.unwrap();
+    }
+    for sql in [
+        "DROP TRIGGER audit_no_update",
+        "UPDATE audit SET details = CAST(x'7b2261223a22ff227d' AS TEXT) WHERE number = 2",
+        "UPDATE message SET device = CAST(x'ff' AS TEXT) WHERE control_id = '3'",
+    ] {
+        place.execute(sql).await.unwrap();
+    }
+    assert_eq!(faults(&store).await, [(2, Fault::Altered)]);
+    assert_eq!(store.audit_rows(&TRAIL).await.unwrap().len(), 3);
+    let messages = store.messages(&ANY).await.unwrap();
+    assert_eq!((messages.len(), messages[0].device.as_str()), (3, "\u{fffd}"));
+    let contents = store.check_contents(&Repeating).await.unwrap();
+    assert!(!contents.are_whole(), "{contents:?}");
+}
+
 async fn a_row_with_a_time_that_is_none_is_listed_and_hides_nothing(place: TestStore) {
     let store = place.open().await;
     let message = record(&place, "1");

@@ -8,6 +8,7 @@ use crate::store::{ForwardClass, ForwardLane, ForwardOutcome, ForwardState};
 
 battery! {
     a_message_is_queued_by_the_transaction_that_stores_it,
+    a_message_that_an_operator_has_removed_holds_up_no_retention,
     a_lane_has_the_order_of_arrival_and_each_node_its_own,
     an_answer_stays_as_long_as_its_message,
 }
@@ -48,6 +49,17 @@ async fn a_message_is_queued_by_the_transaction_that_stores_it(place: TestStore)
     assert!(!store.settle_forward(record.id, accepted(None)).await.unwrap(), "it was known");
     assert_eq!(store.forward_state(record.id).await.unwrap(), ForwardState::Absent);
     assert_eq!(store.forward_backlog().await.unwrap().messages, 0);
+}
+
+async fn a_message_that_an_operator_has_removed_holds_up_no_retention(place: TestStore) {
+    let store = place.open().await;
+    let [removed, waits] = ["1", "2"].map(|id| queued(&place, id, ForwardClass::Data));
+    for record in [&removed, &waits] {
+        store.record(record.clone()).await.unwrap();
+    }
+    assert_eq!(store.oldest_forward().await.unwrap(), Some(removed.id));
+    place.execute("DELETE FROM message WHERE control_id = '1'").await.unwrap();
+    assert_eq!(store.oldest_forward().await.unwrap(), Some(waits.id));
 }
 
 async fn a_lane_has_the_order_of_arrival_and_each_node_its_own(place: TestStore) {

@@ -6,6 +6,7 @@ use crate::store::read::audit::select_audit_rows;
 use crate::store::read::message::{select_floor, select_messages};
 use crate::store::records::audit::WITHOUT_MESSAGES;
 use crate::store::statement::Statement;
+use crate::store::write::{envelope, forward, retention, search_key};
 
 async fn plan(store: &Store, statement: Statement) -> String {
     let rows = store.reader().fetch(statement.prefixed("EXPLAIN QUERY PLAN ")).await.unwrap();
@@ -60,16 +61,18 @@ async fn listings_of_messages_read_an_index_in_its_order() {
 async fn what_belongs_to_removed_messages_is_found_by_an_index() {
     let place = TestStore::new();
     let store = place.open().await;
-    let forwards = "SELECT message FROM forward WHERE settled_at IS NOT NULL AND message IN (x'00', x'01')";
-    for (sql, index) in [
-        ("SELECT message FROM envelope WHERE message IN (x'00', x'01')", "PRIMARY KEY (message=?)"),
-        (forwards, "PRIMARY KEY (message=?)"),
-        ("SELECT hash FROM message_key WHERE message IN (x'00', x'01')", "message_key_message (message=?)"),
-        ("SELECT message FROM message_key ORDER BY message LIMIT 1", "message_key_message"),
+    for (delete, index) in [
+        (envelope::DELETE, "PRIMARY KEY (message=?)"),
+        (forward::DELETE_SETTLED, "PRIMARY KEY (message=?)"),
+        (search_key::DELETE, "message_key_message (message=?)"),
     ] {
-        let plan = plan(&store, Statement::new(sql)).await;
-        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        let removed = [place.record("1", b"").id, place.record("2", b"").id];
+        let plan = plan(&store, retention::rows_of(delete, &removed)).await;
+        assert!(plan.contains(index) && !plan.contains("SCAN"), "{delete}: {plan}");
     }
+    let oldest =
+        plan(&store, Statement::new("SELECT message FROM message_key ORDER BY message LIMIT 1")).await;
+    assert!(oldest.contains("message_key_message") && !oldest.contains("TEMP B-TREE"), "{oldest}");
 }
 
 #[tokio::test]

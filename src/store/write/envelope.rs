@@ -24,7 +24,9 @@ pub(in crate::store) async fn delete(
     connection: &mut impl Connection,
     messages: &[MessageId],
 ) -> Result<(), StoreError> {
-    retention::delete_rows_of(connection, "DELETE FROM envelope WHERE message IN (", messages).await
+    retention::delete_rows_of(connection, DELETE, messages).await
 }
 
 const INSERT: &str = "INSERT INTO envelope (message, lines) VALUES ($1, $2)";
+
+pub(in crate::store) const DELETE: &str = "DELETE FROM envelope WHERE message IN (";

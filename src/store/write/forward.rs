@@ -84,4 +84,5 @@ UPDATE forward
 SET settled_at = $2, outcome = $3, code = $4, reason = nullif($5, ''), answer = nullif($6, $7)
 WHERE message = $1 AND settled_at IS NULL";
 
-const DELETE_SETTLED: &str = "DELETE FROM forward WHERE settled_at IS NOT NULL AND message IN (";
+pub(in crate::store) const DELETE_SETTLED: &str =
+    "DELETE FROM forward WHERE settled_at IS NOT NULL AND message IN (";

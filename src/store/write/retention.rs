@@ -45,12 +45,16 @@ pub(in crate::store) async fn delete_rows_of(
     if messages.is_empty() {
         return Ok(());
     }
+    connection.execute(rows_of(delete, messages)).await.map(drop)
+}
+
+pub(in crate::store) fn rows_of(delete: &'static str, messages: &[MessageId]) -> Statement {
     let mut statement = Statement::new(delete);
     for (place, id) in messages.iter().enumerate() {
         statement.push(if place == 0 { "" } else { ", " }).push_bind(id.as_bytes().as_slice());
     }
     statement.push(")");
-    connection.execute(statement).await.map(drop)
+    statement
 }
 
 /// Records the new beginning of the chain and deletes the rows up to it. Returns the number of deleted rows.

@@ -31,5 +31,7 @@ pub(in crate::store) async fn delete(
     connection: &mut impl Connection,
     messages: &[MessageId],
 ) -> Result<(), StoreError> {
-    retention::delete_rows_of(connection, "DELETE FROM message_key WHERE message IN (", messages).await
+    retention::delete_rows_of(connection, DELETE, messages).await
 }
+
+pub(in crate::store) const DELETE: &str = "DELETE FROM message_key WHERE message IN (";

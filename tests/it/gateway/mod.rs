@@ -2,6 +2,7 @@
 //! end, and orders in the other direction.
 
 mod answers;
+mod foreign;
 mod long_run;
 mod orders;
 mod outages;
@@ -39,14 +40,7 @@ impl Scene {
     fn with(key: KeyType, settings: impl FnOnce(Site) -> Site) -> Self {
         let address = fixed_address();
         let upper = Site::new().with("interface-a", &format!("listen = [\"{address}\"]"));
-        let lower = Site::new();
-        let own = lower.issue(&CertificateOrder::new(GATEWAY, Role::Gateway, key));
-        let (chain, key) = (own.chain.display(), own.key.display());
-        let lower = lower
-            .with("gateway", &format!("platform = \"{address}\""))
-            .with("gateway", &format!("certificate = {{ chain = \"{chain}\", key = \"{key}\" }}"))
-            // No responder of the tests' PKI answers: nothing can be stapled.
-            .with("gateway", "staples = \"accept\"");
+        let lower = gateway_of(Site::new(), &address.to_string(), key);
         let mut scene = Self { upper, address, platform: None, lower: settings(lower), gateway: None };
         scene.start_platform();
         scene.platform().admit(GATEWAY, &["--kind", "gateway", "--speaks-for", "00A037FFFE*"]);
@@ -129,6 +123,16 @@ impl Scene {
     }
 }
 
+/// The site of a gateway to the platform at this address.
+fn gateway_of(site: Site, platform: &str, key: KeyType) -> Site {
+    let own = site.issue(&CertificateOrder::new(GATEWAY, Role::Gateway, key));
+    let (chain, key) = (own.chain.display(), own.key.display());
+    site.with("gateway", &format!("platform = \"{platform}\""))
+        .with("gateway", &format!("certificate = {{ chain = \"{chain}\", key = \"{key}\" }}"))
+        // No responder of the tests' PKI answers: nothing can be stapled.
+        .with("gateway", "staples = \"accept\"")
+}
+
 /// A message with other MSH-15 and MSH-16.
 fn asking(device: &str, control_id: &str, accept: &str, application: &str) -> Bytes {
     let text = String::from_utf8(message(device, control_id).to_vec()).unwrap();
@@ -183,6 +187,22 @@ fn a_refusal_of_the_platform_is_kept_is_a_finding_and_blocks_nothing() {
     });
     let refused = "pcd_gateway_forwarded_total{outcome=\"refused\"}";
     assert_eq!(scene.gateway().metric(refused), 1.0);
+}
+
+#[test]
+fn a_reload_with_a_certificate_of_the_gateway_that_cannot_be_used_changes_nothing() {
+    let mut broken = None;
+    let scene = Scene::with(KeyType::Ecc, |site| {
+        let own = site.issue(&CertificateOrder::new("GW-SPARE", Role::Gateway, KeyType::Ecc));
+        let (chain, key) = (own.chain.display(), own.key.display());
+        let line = format!("certificate = {{ chain = \"{chain}\", key = \"{key}\" }}");
+        broken = Some(own.chain.clone());
+        site.with("gateway", &line)
+    });
+    scene.platform().admit("GW-SPARE", &["--kind", "gateway", "--speaks-for", "00A037FFFE*"]);
+    std::fs::write(broken.unwrap(), "broken").unwrap();
+    scene.gateway().signal(Signal::HUP);
+    eventually("the log says so", || scene.gateway().log().contains("the current one stays"));
 }
 
 #[test]

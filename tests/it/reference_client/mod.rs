@@ -148,14 +148,14 @@ fn build(
 }
 
 /// A server that ends with its handle.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Running {
     /// Starts it, and reads lines until `address` finds where it listens.
-    fn start(mut server: Command, address: impl Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn start(mut server: Command, address: impl Fn(&str) -> Option<String>) -> Self {
         let mut child =
             server.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
