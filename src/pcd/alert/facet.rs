@@ -1,6 +1,6 @@
 //! Which facet of an alert an observation is (IHE PCD TF vol. 2, table B.8.5-1).
 
-use super::terms::{INACTIVATIONS, KINDS, PHASES, PRIORITIES, STATES};
+use super::terms::{INACTIVATIONS, KINDS, PHASES, PRIORITIES, STATES, positions_in};
 use crate::pcd::Observation;
 
 /// What an alert says of its event.
@@ -113,16 +113,43 @@ struct Term {
     names: &'static [&'static [u8]],
 }
 
-/// The facet, by number or name: older devices use other numbers or write the name first.
-pub(super) fn facet(observation: &Observation<'_>) -> Option<Facet> {
+impl Term {
+    /// Whether a component of OBX-3 names it.
+    fn is_at(&self, place: &[u8]) -> bool {
+        place == self.number || self.names.contains(&place)
+    }
+}
+
+/// The facet that an observation states, by number or name: older devices use other numbers or write the name
+/// first. And whether its term names two facets.
+///
+/// Of two facets it is the one whose table has the value (`68482^MDC_ATTR_EVENT_PHASE` with `start` is a phase);
+/// where that does not decide, the one of the reference id.
+pub(super) fn facet(observation: &Observation<'_>) -> Option<(Facet, bool)> {
     let places = [observation.code().trimmed(), observation.name().trimmed()];
-    let named = TERMS.iter().find(|term| places.iter().any(|place| term.names.contains(place)));
-    let numbered = || TERMS.iter().find(|term| places.contains(&term.number));
-    let former = || {
+    let [first, second] = places.map(|place| TERMS.iter().find(|term| term.is_at(place)));
+    let (Some(first), Some(second)) = (first, second) else {
         let [code, name] = places;
-        TERMS.iter().find(|term| !term.former.is_empty() && term.former == code && name.is_empty())
+        let former = || TERMS.iter().find(|term| term.former == code && !code.is_empty() && name.is_empty());
+        return first.or(second).or_else(former).map(|term| (term.facet, false));
     };
-    named.or_else(numbered).or_else(former).map(|term| term.facet)
+    if first.facet == second.facet {
+        return Some((first.facet, false));
+    }
+    let of_name = if first.names.contains(&places[0]) { first } else { second };
+    let has_word = |term: &&Term| value_words(observation, term.facet).next().is_some();
+    let chosen = match [first, second].map(|term| has_word(&term)) {
+        [true, false] => first,
+        [false, true] => second,
+        [true, true] | [false, false] => of_name,
+    };
+    Some((chosen.facet, true))
+}
+
+/// The positions of the words of a value in the table of a facet.
+fn value_words(observation: &Observation<'_>, facet: Facet) -> impl Iterator<Item = usize> {
+    let value = observation.value();
+    value.repetitions().flat_map(move |value| positions_in(facet.codes(), value))
 }
 
 const TERMS: [Term; 7] = [

@@ -3,7 +3,7 @@
 use super::facet::Facet;
 use super::filler::Filler;
 use super::message_alerts::Alert;
-use super::terms::{ONSETS, PHASES, position_in};
+use super::terms::{ONSETS, PHASES, positions_in};
 use crate::hl7::Field;
 use crate::pcd::Observation;
 
@@ -80,7 +80,7 @@ pub(super) fn phase_of(alert: &Alert<'_>) -> Vec<u8> {
     let Some(observation) = stated.observation() else { return Vec::new() };
     let value = observation.value();
     // Also of one that does not count: it is not that of a report without a phase.
-    let of_void = || value.repetitions().filter_map(|value| position_in(PHASES, value)).min();
+    let of_void = || value.repetitions().flat_map(|value| positions_in(PHASES, value)).min();
     let known = stated.codes().first().or_else(|| PHASES.get(of_void()?));
     match known.copied() {
         Some("de-escalate") => b"deescalate".to_vec(),

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::facet::Facet;
 use super::statement::Statement;
-use super::terms::{position_in, position_of};
+use super::terms::{position_of, positions_in};
 use crate::pcd::Observation;
 
 /// What an alert states of one of its facets.
@@ -130,11 +130,12 @@ impl<'m> Statements<'m> {
             self.first.get_or_insert(statement);
             return;
         }
-        let words = Words::read(facet, &statement);
+        let (words, are_split) = Words::read(facet, &statement);
         let known = self.words;
         self.words = known.and(words);
         // The state of the signals may have several words.
         self.contradict |= facet.is_word() && facet != Facet::Inactivation && statement.has_words;
+        self.contradict |= are_split || statement.names_two_facets;
         let Some(first) = first else {
             self.first = Some(statement);
             return;
@@ -191,18 +192,19 @@ impl<'m> Statements<'m> {
 }
 
 impl Words {
-    fn read(facet: Facet, statement: &Statement<'_>) -> Self {
-        let mut words = Self::default();
+    /// The words of a value, and whether one repetition has several.
+    fn read(facet: Facet, statement: &Statement<'_>) -> (Self, bool) {
+        let (mut words, mut are_split) = (Self::default(), false);
         if !facet.is_word() {
-            return words;
+            return (words, are_split);
         }
         for value in statement.observation.value().repetitions().filter(|value| !value.is_empty()) {
-            match position_in(facet.codes(), value) {
-                Some(at) => words.known |= 1 << at,
-                None => words.has_unknown = true,
-            }
+            let known = positions_in(facet.codes(), value).fold(0, |known, at| known | 1 << at);
+            words.known |= known;
+            words.has_unknown |= known == 0;
+            are_split |= known.count_ones() > 1;
         }
-        words
+        (words, are_split)
     }
 
     const fn and(self, other: Self) -> Self {

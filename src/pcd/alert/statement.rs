@@ -11,6 +11,8 @@ use crate::pcd::{Observation, ObservationPath};
 pub(super) struct Statement<'m> {
     pub(super) observation: Observation<'m>,
     pub(super) facet: Option<Facet>,
+    /// Its term is that of two facets.
+    pub(super) names_two_facets: bool,
     pub(super) certainty: Option<Certainty>,
     /// OBX-4.
     pub(super) path: Option<ObservationPath>,
@@ -42,10 +44,12 @@ impl<'m> Statement<'m> {
         let term = event::event_term(&observation);
         let (path, place) = (observation.path().ok(), place_of(&observation));
         let certainty = certainty(&observation);
+        let facet = facet(&observation);
         let whole = path.filter(|_| certainty >= Some(Certainty::EventTerm)).map(|path| path.numbers());
         Self {
             observation,
-            facet: facet(&observation),
+            facet: facet.map(|(facet, _)| facet),
+            names_two_facets: facet.is_some_and(|(_, is_other_too)| is_other_too),
             certainty,
             path,
             place,

@@ -47,12 +47,16 @@ pub(super) fn is_correction(observation: &Observation<'_>) -> bool {
     observation.status_code().eq_ignore_ascii_case(b"C")
 }
 
-/// Where a table has a value, alone or as a code with its text, whatever its case and escape sequences.
-pub(super) fn position_in(table: &[&str], value: Repetition<'_>) -> Option<usize> {
-    [1, 2].into_iter().find_map(|n| position_of(table, &value.component(n).shown_text()))
+/// Where a table has the words of a value: alone, or as a code with its text, whatever its case and escape
+/// sequences. Senders that write two words (`end^start`) say two things.
+pub(super) fn positions_in<'m>(
+    table: &'static [&'static str],
+    value: Repetition<'m>,
+) -> impl Iterator<Item = usize> + use<'m> {
+    value.components().filter_map(|word| position_of(table, &word.shown_text()))
 }
 
-/// The same for a code alone.
+/// Where a table has a code.
 pub(super) fn position_of(table: &[&str], code: &[u8]) -> Option<usize> {
     table.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(code))
 }

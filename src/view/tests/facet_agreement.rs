@@ -59,11 +59,33 @@ const FACETS: [Known; 5] = [
     },
 ];
 
-/// One statement: which facet, which word of it, at which place, and whether the sender withdrew it.
-type Statement = (usize, usize, usize, bool);
+/// One statement: which facet, which word of it, at which place, whether the sender withdrew it, and how it is
+/// written.
+type Statement = (usize, usize, usize, bool, Form);
+
+/// How a facet is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Form {
+    Plain,
+    /// Behind the calmest word, in one repetition: `end^start`.
+    BehindTheCalmest,
+    /// Before it.
+    BeforeTheCalmest,
+    /// With the number of another facet.
+    OtherNumber,
+    /// With the reference id of another facet.
+    OtherName,
+}
 
 fn statements() -> impl Strategy<Value = Vec<Statement>> {
-    let one = (0..FACETS.len(), 0..8_usize, 0..4_usize, prop::bool::weighted(0.15));
+    let form = prop_oneof![
+        6 => Just(Form::Plain),
+        1 => Just(Form::BehindTheCalmest),
+        1 => Just(Form::BeforeTheCalmest),
+        1 => Just(Form::OtherNumber),
+        1 => Just(Form::OtherName),
+    ];
+    let one = (0..FACETS.len(), 0..8_usize, 0..4_usize, prop::bool::weighted(0.15), form);
     prop::collection::vec(one, 1..12)
 }
 
@@ -72,9 +94,21 @@ const fn is_elsewhere(place: usize) -> bool {
     place == 3
 }
 
-fn line((facet, word, place, is_withdrawn): Statement) -> String {
+fn line((facet, word, place, is_withdrawn, form): Statement) -> String {
     let Known { term, number, words, .. } = &FACETS[facet];
-    let (code, _) = words[word % words.len()];
+    let ((code, _), (calmest, _)) = (words[word % words.len()], words[words.len() - 1]);
+    let split = |facet: usize| FACETS[facet].term.split_once('^').unwrap();
+    let (own, other) = (split(facet), split((facet + 1) % FACETS.len()));
+    let term = match form {
+        Form::OtherNumber => format!("{}^{}", other.0, own.1),
+        Form::OtherName => format!("{}^{}", own.0, other.1),
+        _ => (*term).to_owned(),
+    };
+    let code = match form {
+        Form::BehindTheCalmest => format!("{calmest}^{code}"),
+        Form::BeforeTheCalmest => format!("{code}^{calmest}"),
+        _ => code.to_owned(),
+    };
     let path =
         [format!("1.1.1.1.{number}"), "1.1.1.1".to_owned(), String::new(), format!("1.9.9.9.{number}")];
     let status = if is_withdrawn { "W" } else { "F" };
@@ -97,9 +131,9 @@ fn message(statements: &[Statement], event_at: usize) -> String {
 /// nothing at all is stated there.
 fn expected(statements: &[Statement], facet: usize) -> Option<usize> {
     let own = || statements.iter().filter(move |(of, ..)| *of == facet);
-    let is_here = own().any(|(_, _, place, _)| !is_elsewhere(*place));
+    let is_here = own().any(|(_, _, place, ..)| !is_elsewhere(*place));
     let counted =
-        own().filter(|(_, _, place, is_withdrawn)| is_elsewhere(*place) != is_here && !is_withdrawn);
+        own().filter(|(_, _, place, is_withdrawn, _)| is_elsewhere(*place) != is_here && !is_withdrawn);
     counted.map(|(_, word, ..)| word % FACETS[facet].words.len()).min()
 }
 
@@ -162,7 +196,7 @@ proptest! {
 
 #[test]
 fn a_start_at_the_place_of_the_event_counts_before_an_end_elsewhere() {
-    let (start, end) = ((0, 1, 0, false), (0, 7, 3, false));
+    let (start, end) = ((0, 1, 0, false, Form::Plain), (0, 7, 3, false, Form::Plain));
     for both in [[start, end], [end, start]] {
         for event_at in 0..3 {
             assert_agreement(&both, event_at);
@@ -177,4 +211,25 @@ fn a_start_at_the_place_of_the_event_counts_before_an_end_elsewhere() {
     let text = message(&[end], 0);
     let sentence = sentences(Some("PCD-04"), text.as_bytes()).remove(0);
     assert!(sentence.contains(", end (stated at another place), "), "{sentence}");
+}
+
+#[test]
+fn two_words_in_one_value_and_a_term_of_two_facets_are_said_to_contradict() {
+    let start = |form| vec![(0, 1, 0, false, form)];
+    let first = |form| {
+        let text = message(&start(form), 0);
+        let parsed = Message::parse(text.as_bytes()).unwrap();
+        let report = crate::pcd::Alert::all_of(&parsed).remove(0).contradicts_itself;
+        (sentences(Some("PCD-04"), text.as_bytes()).remove(0), report)
+    };
+    let (plain, contradicts) = first(Form::Plain);
+    assert!(!contradicts && plain.contains(", start, "), "{plain}");
+    for form in [Form::BehindTheCalmest, Form::BeforeTheCalmest] {
+        let (sentence, contradicts) = first(form);
+        assert!(contradicts && sentence.contains(", start (also stated: end), "), "{form:?}: {sentence}");
+    }
+    for form in [Form::OtherNumber, Form::OtherName] {
+        let (sentence, contradicts) = first(form);
+        assert!(contradicts && sentence.contains(", start, "), "{form:?}: {sentence}");
+    }
 }
