@@ -120,11 +120,11 @@ impl Term {
     }
 }
 
-/// The facet that an observation states, by number or name: older devices use other numbers or write the name
-/// first. And whether its term names two facets.
+/// The facet that an observation states, by number or name, and whether its term names two. Older devices use
+/// other numbers, or write the name first.
 ///
-/// Of two facets it is the one whose table has the value (`68482^MDC_ATTR_EVENT_PHASE` with `start` is a phase);
-/// where that does not decide, the one of the reference id.
+/// Of two facets it is the one whose table has the value: `68482^MDC_ATTR_EVENT_PHASE`, `start` is a phase.
+/// Where that does not decide, it is the one of the reference id.
 pub(super) fn facet(observation: &Observation<'_>) -> Option<(Facet, bool)> {
     let places = [observation.code().trimmed(), observation.name().trimmed()];
     let [first, second] = places.map(|place| TERMS.iter().find(|term| term.is_at(place)));

@@ -59,8 +59,7 @@ const FACETS: [Known; 5] = [
     },
 ];
 
-/// One statement: which facet, which word of it, at which place, whether the sender withdrew it, and how it is
-/// written.
+/// One statement: which facet, which word, at which place, whether the sender withdrew it, and its form.
 type Statement = (usize, usize, usize, bool, Form);
 
 /// How a facet is written.
@@ -214,7 +213,7 @@ fn a_start_at_the_place_of_the_event_counts_before_an_end_elsewhere() {
 }
 
 #[test]
-fn two_words_in_one_value_and_a_term_of_two_facets_are_said_to_contradict() {
+fn two_words_in_one_value_and_a_term_of_two_facets_contradict_themselves() {
     let start = |form| vec![(0, 1, 0, false, form)];
     let first = |form| {
         let text = message(&start(form), 0);

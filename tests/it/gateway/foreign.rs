@@ -1,5 +1,5 @@
-//! A gateway on a platform of another maker (`tests/peers/partial_platform.py`), which acknowledges only a part
-//! of what it gets.
+//! A gateway on a platform of another maker, which acknowledges only a part of what it gets
+//! (`tests/peers/partial_platform.py`).
 
 use std::path::{Path, PathBuf};
 
