@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::AdminState;
 use super::admit::NotAdmitted;
-use super::api_turns::{self, ApiTurns};
+use super::api_turns::{self, ApiTurns, Turn};
 use super::person::Person;
 use super::problem::Problem;
 use crate::model::Right;
@@ -24,7 +24,7 @@ pub struct Route {
     method: Method,
     path: &'static str,
     right: Option<Right>,
-    takes_turn: bool,
+    turn: Option<Turn>,
     takes_parameters: bool,
     handler: MethodRouter<AdminState>,
 }
@@ -65,7 +65,8 @@ impl Route {
         right: Option<Right>,
         handler: MethodRouter<AdminState>,
     ) -> Self {
-        Self { method, path, right, takes_turn: right.is_some(), takes_parameters: right.is_none(), handler }
+        let turn = right.map(|_| Turn::Lists);
+        Self { method, path, right, turn, takes_parameters: right.is_none(), handler }
     }
 
     /// The same route, whose handler reads the query string. Any other refuses one: a parameter that nothing
@@ -78,7 +79,13 @@ impl Route {
     /// The same route, which is answered whatever other requests are being answered.
     #[must_use]
     pub fn at_once(self) -> Self {
-        Self { takes_turn: false, ..self }
+        Self { turn: None, ..self }
+    }
+
+    /// The same route, which reads what is in messages: what a sender made large delays no other request.
+    #[must_use]
+    pub fn of_content(self) -> Self {
+        Self { turn: Some(Turn::Content), ..self }
     }
 
     /// The method.
@@ -107,8 +114,8 @@ impl Route {
         turns: &ApiTurns,
     ) -> Router<AdminState> {
         let mut handler = self.handler;
-        if self.takes_turn {
-            handler = handler.route_layer(from_fn_with_state(turns.clone(), api_turns::wait));
+        if let Some(turn) = self.turn {
+            handler = handler.route_layer(from_fn_with_state(turns.of(turn), api_turns::wait));
         }
         // Outermost: a client without the right waits for nothing, and holds up no other.
         let entrance = Entrance {

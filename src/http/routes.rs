@@ -21,8 +21,10 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/api/devices/{cn}/remove", Right::Operate, acts::remove).with_parameters(),
         Route::post("/api/devices/{cn}/resume", Right::Operate, acts::resume).with_parameters(),
         Route::post("/api/devices/{cn}/suspend", Right::Operate, acts::suspend).with_parameters(),
-        Route::post("/api/messages/{id}/reconsider", Right::Operate, acts::reconsider).with_parameters(),
-        Route::post("/api/messages/search", Right::Content, api::search),
+        Route::post("/api/messages/{id}/reconsider", Right::Operate, acts::reconsider)
+            .with_parameters()
+            .of_content(),
+        Route::post("/api/messages/search", Right::Content, api::search).of_content(),
         Route::post("/api/orders", Right::Operate, acts::send).with_parameters(),
         Route::post("/api/orders/{id}/withdraw", Right::Operate, acts::withdraw).with_parameters(),
         Route::post("/api/store/backup", Right::Administer, acts::backup).with_parameters().at_once(),

@@ -60,6 +60,8 @@ pub(super) struct Content {
     pub(super) trees: Vec<tree::Part>,
     /// The fields of other segments.
     pub(super) others: Table,
+    /// How much of it is shown, where that is not all.
+    pub(super) excerpt: Option<String>,
     /// Why there is no tree.
     pub(super) unreadable: Option<String>,
     /// The segments, byte for byte, with their separators.
@@ -74,7 +76,10 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     let frame = Frame::new(&state, visitor, "/messages", "Message");
     let message = find(&state, &frame, &id).await?;
+    // Between two steps a browser that has gone is noticed: the rest is not computed.
+    tokio::task::yield_now().await;
     let content = content(&message, &state, &frame, None);
+    tokio::task::yield_now().await;
     show_with(&state, frame, &message, content).await
 }
 
@@ -104,7 +109,9 @@ pub(super) async fn show_content(
     let message = find(&state, &frame, &id).await?;
     let (id, device) = (message.summary.id, &message.summary.device);
     state.record_view(&person, id, device, viewed_as, Some(reason)).await?;
+    tokio::task::yield_now().await;
     let content = content(&message, &state, &frame, Some(viewed_as));
+    tokio::task::yield_now().await;
     Ok(show_with(&state, frame, &message, content).await?)
 }
 
@@ -185,6 +192,7 @@ fn content(
                 is_open: viewed_as.is_some(),
                 trees: Vec::new(),
                 others: Table::default(),
+                excerpt: None,
                 unreadable: Some(unreadable.to_string()),
                 raw: tree::raw(&message.raw, viewed_as),
             };
@@ -201,7 +209,8 @@ fn content(
     let trees = if is_open { tree::open(&known) } else { tree::covered(&known) };
     let others = if is_open { tree::others(&known) } else { Table::default() };
     let raw = tree::raw(&message.raw, viewed_as);
-    Content { is_open: viewed_as.is_some(), trees, others, unreadable: None, raw }
+    let excerpt = known.excerpt.map(|excerpt| excerpt.in_words());
+    Content { is_open: viewed_as.is_some(), trees, others, excerpt, unreadable: None, raw }
 }
 
 /// The reason of a rejection: its code, and what that means.

@@ -56,6 +56,7 @@ impl Known {
 
 impl Looks {
     pub(super) fn of(text: &[char], is_taken: impl Fn(char) -> bool) -> Self {
+        count(text.len());
         let looks =
             text.iter().enumerate().flat_map(|(at, character)| looks(*character).map(move |it| (it, at)));
         Self(looks.filter(|(look, _)| is_taken(*look)).collect())

@@ -7,6 +7,7 @@
 
 use super::code::code_number;
 use crate::hl7::{EscapeReading, Field, Segment};
+use crate::model::work::count;
 
 /// The reference id of the patient term in a coded element (OBX-3), if any of its codes, texts and
 /// alternatives is one; `MDC_ATTR_PT` for one that the table does not have, and for several.
@@ -16,7 +17,9 @@ pub fn patient_term(field: Field<'_>) -> Option<&'static str> {
         .repetitions()
         .flat_map(|repetition| repetition.components())
         .flat_map(|component| component.subcomponents());
-    let terms = parts.filter_map(|part| {
+    // No escape sequence stands for more bytes than it has.
+    let terms = parts.filter(|part| part.raw().len() >= MIN_BYTES).filter_map(|part| {
+        count(part.raw().len());
         let others = if part.has_escape() { &EscapeReading::OTHERS[..] } else { &[] };
         let readings = std::iter::once(EscapeReading::Decoded).chain(others.iter().copied());
         readings.filter_map(|how| term(&part.read(how))).max_by_key(|name| *name != OTHER)
@@ -92,6 +95,9 @@ const TERMS: [(u32, &str); 31] = [
     (188_795, "MDC_ATTR_PT_WEIGHT_LAST_MEAN"),
 ];
 
+/// Bytes of the shortest text that stands for patient data: a number of the table. A sender decides how many
+/// shorter parts a field has.
+const MIN_BYTES: usize = 5;
 /// A patient term that the table does not have.
 const OTHER: &str = "MDC_ATTR_PT";
 /// The letters that all reference ids of patient data have in common, also those of vendors

@@ -44,7 +44,7 @@ pub use session::{BehindView, FeedView, SessionView};
 pub use status::{GlanceView, StatusView, StoreRoomView};
 pub use store_error::code_of;
 pub use tree::{
-    AlertFacets, AlsoStated, DoubtedFacet, Node, OtherField, OtherSegment, Patient, Request, Tree,
+    AlertFacets, AlsoStated, DoubtedFacet, Excerpt, Node, OtherField, OtherSegment, Patient, Request, Tree,
     TreeOptions,
 };
 pub use trend::{Minute, Trend};

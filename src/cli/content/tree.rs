@@ -26,6 +26,9 @@ pub(super) fn lines(tree: &Tree) -> Vec<Line> {
     let mut lines = Lines::default();
     let transaction = tree.transaction.map_or("not IHE PCD".to_owned(), str::to_uppercase);
     lines.plain(&format!("{transaction}  {}  {}", tree.message_type, tree.control_id));
+    if let Some(excerpt) = &tree.excerpt {
+        lines.plain(&format!("NOT COMPLETE: {}", excerpt.in_words()));
+    }
     if tree.not_clinical {
         lines.plain("NOT CLINICAL: a test or a demonstration (OBX-8)");
     }

@@ -1,5 +1,7 @@
 //! A message as a view of its bytes.
 
+mod beginning;
+
 use std::fmt;
 use std::ops::Range;
 

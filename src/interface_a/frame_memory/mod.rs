@@ -32,9 +32,18 @@ pub(super) struct FrameMemory {
     accepting: Accepting,
     metrics: Metrics,
     frames: Mutex<Frames>,
-    /// MiB of large messages that are read at once: what is known of a message while it is checked may take
-    /// several times its bytes.
-    readings: Arc<Semaphore>,
+    readings: Readings,
+}
+
+/// How much of large messages is read at once: what is known of a message while it is checked may take
+/// several times its bytes.
+#[derive(Debug)]
+struct Readings {
+    /// MiB of those up to [`MAX_SHARED_READING`].
+    shared: Arc<Semaphore>,
+    /// The turn of the larger ones, one after the other: a sender may make of one of them what takes seconds
+    /// to check, and reports of other devices do not wait for it.
+    largest: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -93,7 +102,8 @@ impl FrameMemory {
         let quarter =
             memory_limit().map_or(usize::MAX, |limit| usize::try_from(limit / 4).unwrap_or(usize::MAX));
         let automatic = quarter.min(MAX_AUTOMATIC);
-        let readings = Arc::new(Semaphore::new(READ_AT_ONCE as usize));
+        let shared = Arc::new(Semaphore::new(READ_AT_ONCE as usize));
+        let readings = Readings { shared, largest: Arc::new(Semaphore::new(1)) };
         let memory = Self { config, automatic, accepting, metrics, frames: Mutex::default(), readings };
         memory.publish_limit();
         memory
@@ -224,11 +234,15 @@ impl FrameShare {
         (frame.bytes, frame.last_byte, frame.is_waiting) = (bytes, self.last_byte, false);
     }
 
-    /// The turn to read and check a message of so many bytes. The largest ones are read alone.
+    /// The turn to read and check a message of so many bytes.
     pub(super) async fn reading_turn(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let megabytes = u32::try_from(bytes >> 20).unwrap_or(u32::MAX).saturating_add(1).min(READ_AT_ONCE);
-        // The semaphore is never closed.
-        Arc::clone(&self.memory.readings).acquire_many_owned(megabytes).await.ok()
+        let Readings { shared, largest } = &self.memory.readings;
+        // The semaphores are never closed.
+        if bytes > MAX_SHARED_READING {
+            return Arc::clone(largest).acquire_owned().await.ok();
+        }
+        let megabytes = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(1);
+        Arc::clone(shared).acquire_many_owned(megabytes).await.ok()
     }
 
     /// Returns when the frame of the session is refused.
@@ -328,8 +342,10 @@ impl Frames {
 pub(super) const SMALL_FRAME: usize = 64 * 1024;
 /// The largest limit that is chosen automatically: four of the largest frames.
 const MAX_AUTOMATIC: usize = 64 << 20;
-/// MiB of large messages that are read at once.
+/// MiB of large messages that are read at once, besides one of the largest.
 const READ_AT_ONCE: u32 = 16;
+/// Bytes of a message that is read together with others: a quarter of what is read at once.
+const MAX_SHARED_READING: usize = (READ_AT_ONCE as usize / 4) << 20;
 /// A frame without a byte for this time may be refused.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
 /// The same of a frame that waits for memory which a frame of its device, the favoured one, or one that is

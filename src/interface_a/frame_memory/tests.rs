@@ -197,3 +197,20 @@ fn a_frame_that_waits_for_another_one_of_its_device_has_not_stalled() {
     assert!(!bench.resize(&mut waits, 600 << 10));
     assert!(is_refused(&waits) || is_refused(&goes_on), "but not forever");
 }
+
+#[tokio::test]
+async fn reports_do_not_wait_for_the_largest_messages() {
+    use futures_util::FutureExt as _;
+    let bench = Bench::with(16 << 20, config::FrameMemory::Automatic);
+    let share = bench.share("A");
+    let turn = |bytes| share.reading_turn(bytes).now_or_never().flatten();
+    let largest = turn(16 << 20);
+    assert!(largest.is_some() && turn(MAX_SHARED_READING + 1).is_none(), "one of them after the other");
+    let mut reports: Vec<_> = (0..4).map(|_| turn(MAX_SHARED_READING)).collect();
+    assert!(reports.iter().all(Option::is_some));
+    assert!(turn(SMALL_FRAME).is_none(), "so much of them is read at once");
+    drop(reports.pop());
+    assert!(turn(SMALL_FRAME).is_some());
+    drop(largest);
+    assert!(turn(MAX_SHARED_READING + 1).is_some());
+}

@@ -13,21 +13,21 @@ pub(super) struct Costs {
     segments: usize,
     /// As how many messages its bytes count once more: other readers may see other fields in them.
     other_readings: usize,
+    /// Fields, repetitions, components and subcomponents, empty or not: each is looked at several times.
+    parts: usize,
     /// Steps in which the texts about the patient are looked for in what is stored for lists.
     hiding: usize,
 }
 
 impl Costs {
     pub(super) fn of(reading: &Reading<'_>, part: &Part, uncompared: usize) -> Self {
-        let identities = reading.claims.identities.iter().map(|claim| claim.identity.to_string().len());
-        let texts: usize =
-            reading.message.header().sending_application().raw().len() + identities.sum::<usize>();
         Self {
             uncompared,
             names: reading.claims.names.len(),
             segments: part.segments(),
             other_readings: if reading.message.has_other_readings() { count_of(part.len(), 0) } else { 0 },
-            hiding: reading.patient.steps(texts),
+            hiding: reading.hiding_steps(),
+            parts: reading.parts(),
         }
     }
 
@@ -41,6 +41,7 @@ impl Costs {
         self.uncompared / COMPARED_BYTES_PER_MESSAGE
             + self.names / NAMES_PER_MESSAGE
             + self.segments / SEGMENTS_PER_MESSAGE
+            + self.parts / PARTS_PER_MESSAGE
             + self.other_readings
             + self.hiding / HIDING_STEPS_PER_MESSAGE
     }
@@ -55,6 +56,8 @@ const COMPARED_BYTES_PER_MESSAGE: usize = 4;
 const NAMES_PER_MESSAGE: usize = 16;
 /// Segments whose reading takes as long as a message, besides that of their bytes.
 const SEGMENTS_PER_MESSAGE: usize = 128;
+/// Parts of fields whose reading takes as long as a message.
+const PARTS_PER_MESSAGE: usize = 1024;
 /// Steps that are taken while other sessions wait: as long as a message of 64 KiB takes.
 const MAX_QUICKLY_HIDDEN: usize = 1 << 20;
 /// Steps that take as long as a message.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::bounded::bounded;
+use super::bounded::{MAX_SEARCHED, beginning, bounded};
 use crate::hl7::batch::{self, Batch, Envelope};
 use crate::hl7::{Message, Unreadable};
 use crate::mllp::{CR, Frame};
@@ -134,11 +134,23 @@ impl<'m> Reading<'m> {
         identities
     }
 
-    /// One such identity.
+    /// One such identity. Of a longer text only the beginning is shown, and searched for the patient.
     pub(super) fn identity(&self, claim: &Claim) -> String {
-        bounded(
-            self.patient.without_patient(claim.identity.to_string(), |text| self.patient_key.digits(text)),
-        )
+        let text = beginning(&claim.identity);
+        bounded(self.patient.without_patient(text, |text| self.patient_key.digits(text)))
+    }
+
+    /// How many fields, repetitions, components and subcomponents it has, about.
+    pub(super) fn parts(&self) -> usize {
+        self.message.segments().map(|segment| segment.separator_count()).sum()
+    }
+
+    /// Steps in which the texts about the patient are looked for in what is stored for lists.
+    pub(super) fn hiding_steps(&self) -> usize {
+        let identities = self.claims.identities.iter();
+        let identities: usize = identities.map(|claim| beginning(&claim.identity).len()).sum();
+        let application = self.message.header().sending_application().raw().len();
+        self.patient.steps(application.min(MAX_SEARCHED) + identities)
     }
 
     /// The keys under which a search by patient or order finds the message.

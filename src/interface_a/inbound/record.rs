@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
-use super::bounded::bounded;
+use super::bounded::{bounded, searched};
 use super::reading::Reading;
 use crate::authz::Device;
 use crate::hl7::{Message, MessageTime};
@@ -55,7 +55,7 @@ impl Origin {
             message_type: bounded(text(&header.message_type_field().usual_notation())),
             control_id: bounded(text(header.control_id().raw())),
             sending_application: bounded(
-                reading.patient.hide(text(&header.sending_application().usual_notation())),
+                reading.patient.hide(searched(&text(&header.sending_application().usual_notation()))),
             ),
             identities: reading.distinct(&reading.claims.identities),
             alerts: alerts(reading),

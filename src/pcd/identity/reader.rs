@@ -6,7 +6,7 @@ use super::claim::{Claim, Place};
 use super::device_identity::{DeviceIdentity, is_eui64_type};
 use super::distinct::{Distinct, Findings};
 use super::encoded_text::encoded_text;
-use super::terms::{is_network_type, is_oid, is_system_id, is_udi};
+use super::terms::{SYSTEM_ID_BYTES, is_network_type, is_oid, is_system_id, is_udi};
 use super::visible::{before_escape, visible};
 use crate::hl7::{CharacterSet, Component, EscapeReading, Field, Location, Message, Repetition, Segment};
 use crate::pcd::Transaction;
@@ -135,7 +135,9 @@ impl<'m> Reader<'m> {
     /// the original text.
     fn is_system_id(&self, term: Repetition<'m>) -> bool {
         let terms = term.components().enumerate().filter(|(at, _)| matches!(at, 0 | 1 | 3 | 4 | 8..=10));
-        terms.flat_map(|(_, term)| term.subcomponents()).any(|part| {
+        let parts = terms.flat_map(|(_, term)| term.subcomponents());
+        // A sender decides how many parts there are. No escape sequence stands for more bytes than it has.
+        parts.filter(|part| part.raw().len() >= SYSTEM_ID_BYTES).any(|part| {
             let text = part.read(self.escapes);
             is_system_id(&visible(&self.characters.decode(&text), self.escape))
         })

@@ -46,6 +46,8 @@ fn is_decimal(text: &str) -> bool {
     text.as_bytes().windows(3).any(|part| matches!(part, [b'0'..=b'9', b'.', b'0'..=b'9']))
 }
 
+/// Bytes of the shortest text of OBX-3 that stands for it: its number.
+pub(super) const SYSTEM_ID_BYTES: usize = 5;
 /// MDC_ATTR_SYS_ID in OBX-3.
 const SYSTEM_ID: u32 = 67972;
 const SYSTEM_ID_DIGITS: &str = "67972";

@@ -32,7 +32,7 @@ impl Reader<'_> {
                 texts.push(text);
             }
         };
-        for one in coded.repetitions() {
+        for one in coded.repetitions().filter(|one| !one.raw().is_empty()) {
             ALTERNATES.iter().for_each(|first| add(term(one, *first).text()));
             let others = one.components().zip(1..).filter(|(_, n)| *n == ORIGINAL_TEXT || *n > LAST_VERSION);
             others.for_each(|(part, _)| add(self.cover(value::component(part, self.characters))));

@@ -1,6 +1,7 @@
 //! The content of a message: the device tree with its values, and the facets of an alert.
 
 mod alert;
+mod excerpt;
 mod fields;
 mod further;
 mod model;
@@ -14,6 +15,7 @@ mod result_status;
 mod structure;
 mod time;
 
+pub use excerpt::Excerpt;
 pub use model::{
     AlertFacets, AlsoStated, DoubtedFacet, Node, OtherField, OtherSegment, Patient, Request, Tree,
 };
@@ -30,16 +32,25 @@ impl Tree {
     /// The content of `message`.
     #[must_use]
     pub fn new(message: &Message<'_>, options: &TreeOptions) -> Self {
-        let header = message.header();
         let characters = message.text_encoding();
+        // The patient may stand behind what is shown.
         let known_patient = if options.with_patient {
             KnownPatient::default()
         } else {
             KnownPatient::of(message, characters)
         };
+        let names_patient = names_patient(message);
+        let excerpt = Excerpt::of(message);
+        let beginning = excerpt.map(|excerpt| excerpt.message(message));
+        let message = beginning.as_ref().unwrap_or(message);
+        let header = message.header();
         let times = Times { sender: header.zone(), options };
         let reader = Reader { characters, options, times, known_patient };
-        let structure = Structure::of(message);
+        let mut structure = Structure::of(message);
+        if excerpt.is_some() {
+            // What is not shown may say something else of an alarm.
+            structure.alerts.clear();
+        }
         let requests = reader.requests(message, &structure);
         let mut patients = reader.patients(message, &structure).into_iter();
         let nodes = || requests.iter().flat_map(|request| &request.observations);
@@ -56,7 +67,8 @@ impl Tree {
             patient: patients.next(),
             further_patients: patients.collect(),
             patients: Some(structure.patients.count()).filter(|count| *count > 1),
-            names_patient: names_patient(message),
+            names_patient,
+            excerpt,
             processing_id: reader.whole(header.processing_id()),
             not_production: not_production(&header),
             not_current: not_current(&header),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::excerpt::Excerpt;
 use crate::view::value::Term;
 
 /// The content of a message.
@@ -21,7 +22,10 @@ pub struct Tree {
     pub sent_shown: String,
     /// MSH-3.
     pub from: String,
-    /// The names of all segments in order; `?` for what is no name of a segment.
+    /// How much of the message is shown, where that is not all of it: it has too many parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<Excerpt>,
+    /// The names of the segments in order; `?` for what is no name of a segment.
     pub segments: Vec<String>,
     /// The names of those segments whose content is not shown, each once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
