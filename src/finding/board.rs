@@ -1,6 +1,7 @@
 //! The present findings of a running platform.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -25,13 +26,13 @@ pub struct Changes {
 
 impl Board {
     /// Replaces the findings by what an examination at `now` found. One that was there before keeps the time
-    /// at which it began.
+    /// at which it began. Of several with one code about one subject the most severe counts: a device may be
+    /// silent by itself and behind a gateway.
     pub fn replace(&self, found: Vec<Finding>, now: Timestamp) -> Changes {
         let mut board = self.lock();
         let mut former = std::mem::take(&mut *board);
         let mut changes = Changes::default();
-        for mut finding in found {
-            let key = (finding.code(), finding.subject.clone());
+        for (key, mut finding) in distinct(found) {
             let known = former.remove(&key);
             finding.since = finding.since.or(known.as_ref().and_then(|known| known.since)).or(Some(now));
             if known.is_none_or(|known| known.severity < finding.severity) {
@@ -70,6 +71,24 @@ impl Board {
     }
 }
 
+/// One finding of each code about each subject: the most severe, else the first.
+fn distinct(found: Vec<Finding>) -> BTreeMap<Key, Finding> {
+    let mut distinct = BTreeMap::<Key, Finding>::new();
+    for finding in found {
+        let key = (finding.code(), finding.subject.clone());
+        match distinct.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(finding);
+            }
+            Entry::Occupied(mut known) if known.get().severity < finding.severity => {
+                known.insert(finding);
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+    distinct
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +115,23 @@ mod tests {
         board.replace(Vec::new(), at(3));
         board.replace(vec![silent("B")], at(4));
         assert_eq!(board.findings()[0].since, Some(at(4)));
+    }
+
+    // A gateway that is silent, and so is what it says of itself in OBX-18.
+    #[test]
+    fn two_findings_of_one_code_and_subject_are_one() {
+        let board = Board::default();
+        let behind = |severity| {
+            let facts = DeviceSilent { through: Some("A".to_owned()), last: at(0).into(), seconds: 120 };
+            Finding::new(Subject::Device("A".to_owned()), facts).with_severity(severity)
+        };
+        let found = || vec![silent("A"), behind(Severity::Urgent)];
+        assert_eq!(board.replace(found(), at(1)).begun, [Finding { since: Some(at(1)), ..silent("A") }]);
+        assert_eq!(board.replace(found(), at(2)), Changes::default(), "nothing is reported again");
+        assert_eq!(board.findings().len(), 1);
+        // The more severe one counts, wherever it is.
+        let lighter = || vec![behind(Severity::Info), silent("A")];
+        assert_eq!(board.replace(lighter(), at(3)), Changes::default());
     }
 
     #[test]

@@ -216,6 +216,9 @@ impl fmt::Display for ForwardRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { message, answer, reason } = self;
         let reason = reason.as_deref().unwrap_or("no reason given");
+        if answer.is_empty() {
+            return write!(f, "the platform did not acknowledge its message {message} ({reason})");
+        }
         write!(f, "the platform answered {answer} to its message {message} ({reason})")
     }
 }
