@@ -7,8 +7,8 @@ mod site;
 use pcd_platform::pki::{CertificateOrder, KeyType, Role};
 
 use self::peer::acknowledged;
-use self::site::{PIN, module, site, uri};
-use crate::harness::{Cli, Site};
+use self::site::{PIN, Token, module, site, uri};
+use crate::harness::{Cli, Device, Site, eventually, message};
 
 #[test]
 fn a11_a_token_signs_handshakes_in_every_scheme() {
@@ -43,6 +43,37 @@ fn a11_a_token_signs_handshakes_in_every_scheme() {
         acknowledged(&site, &platform, &own, &["-tls1_3"]);
         let log = platform.stop().log;
         assert!(!log.contains(PIN), "the PIN is in the log");
+    }
+}
+
+// A gateway is a client of its platform: the key that it shows there may be in a token, as B19 has it.
+#[test]
+fn b19_a_gateway_signs_with_a_key_in_a_token() {
+    const DEVICE: &str = "00A037FFFE000001";
+    for kind in [KeyType::Ecc, KeyType::Rsa] {
+        let upper = Site::new();
+        let platform = upper.start();
+        platform.admit("GW-TOKEN", &["--kind", "gateway", "--speaks-for", "00A037FFFE*"]);
+        let lower = Site::new();
+        let token = Token::new(&lower);
+        let own = lower.issue(&CertificateOrder::new("GW-TOKEN", Role::Gateway, kind));
+        token.import(&own.key, "gateway", "0c");
+        let key = uri("object=gateway", module(), "pin");
+        let certificate = format!("certificate = {{ chain = \"{}\", key = \"{key}\" }}", own.chain.display());
+        let lower = lower
+            .with("gateway", &format!("platform = \"{}\"", platform.address))
+            .with("gateway", &certificate)
+            .with("gateway", "staples = \"accept\"")
+            .with_environment("SOFTHSM2_CONF", token.configuration);
+        let gateway = lower.start();
+        gateway.admit(DEVICE, &[]);
+        let own = lower.certificate(DEVICE, KeyType::Ecc);
+        let mut device = Device::connect(&lower, gateway.address, &own).unwrap();
+        assert_eq!(device.code(message(DEVICE, "1")), "CA");
+        eventually("the platform has the message", || {
+            platform.cli().json(&["message", "list"]).iter().any(|one| one["device"] == "GW-TOKEN")
+        });
+        assert!(!gateway.stop().log.contains(PIN), "the PIN is in the log");
     }
 }
 
