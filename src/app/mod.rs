@@ -122,6 +122,8 @@ impl Platform {
         let people = people.map(Arc::new).map_err(PlatformError::People)?;
         audit_forwarder::connector(&config, &clock)?;
         config.gateway.as_ref().map(|gateway| gateway::connector(gateway, &clock)).transpose()?;
+        let gateway = gateway::Status::default();
+        let _ = gateway.note_certificate(config.gateway.as_ref());
         store_wait::await_server(&config, &clock).await?;
         let when_behind = match config.store.when_behind {
             config::WhenBehind::Refuse => WhenBehind::Refuse,
@@ -157,7 +159,7 @@ impl Platform {
             sizes: size_watch::SizeWatch::default(),
             last_reload: last_reload::LastReload::default(),
             notifications: notify::Status::default(),
-            gateway: gateway::Status::default(),
+            gateway,
         };
         if platform.config.load().messages.zone.is_unknown() {
             tracing::warn!("this machine does not say its time zone; times without zone are read as UTC");

@@ -32,6 +32,8 @@ struct Outcome {
     changes: Vec<Change>,
     /// The certificates that were installed before.
     certificates: Vec<Installed>,
+    /// Whether the gateway shows another certificate to its platform.
+    is_other_gateway: bool,
 }
 
 impl Outcome {
@@ -100,9 +102,10 @@ impl Platform {
         self.acceptor.publish(acceptor, config.stapling.wait).await;
         let changed = current.values.changed(&config.values);
         let changes = current.values.changes(&config.values, &self.started);
+        let is_other_gateway = self.gateway.note_certificate(config.gateway.as_ref());
         self.config.store(Arc::new(config));
         expiry::publish(&self.acceptor, &self.people, &self.metrics);
-        Ok(Outcome { changed, changes, certificates })
+        Ok(Outcome { changed, changes, certificates, is_other_gateway })
     }
 
     /// Reads every file that the configuration names, and changes nothing.
@@ -126,8 +129,8 @@ impl Platform {
         let new_sessions = outcome.keys(ReloadClass::NewSessions);
         let restart = outcome.keys(ReloadClass::Restart);
         let applied = outcome.keys(ReloadClass::Applied);
-        let Outcome { changed, changes, certificates } = outcome;
-        let are_same = certificates == self.acceptor.installed_certificates();
+        let Outcome { changed, changes, certificates, is_other_gateway } = outcome;
+        let are_same = !is_other_gateway && certificates == self.acceptor.installed_certificates();
         let certificates_code = if are_same { "unchanged" } else { "changed" };
         let named = |keys: &[String]| (!keys.is_empty()).then(|| tracing::field::debug(keys.to_vec()));
         tracing::info!(

@@ -32,6 +32,10 @@ pub struct Gateway {
     /// Messages that may wait for the platform. A device that sends another one is refused, and keeps it.
     #[serde(default = "max_waiting")]
     pub max_waiting: usize,
+    /// Messages of one connection that may wait for the platform's application acknowledgement. A device that
+    /// sends another one is refused, and keeps it.
+    #[serde(default = "awaited_per_connection")]
+    pub awaited_per_connection: usize,
     /// How long the platform may take to acknowledge a message before the connection counts as lost.
     #[serde(default = "answer_timeout", with = "quantity::duration")]
     pub answer_timeout: Duration,
@@ -72,6 +76,10 @@ const fn max_waiting() -> usize {
     1_000_000
 }
 
+const fn awaited_per_connection() -> usize {
+    1000
+}
+
 const fn answer_timeout() -> Duration {
     Duration::from_secs(30)
 }
@@ -86,6 +94,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("gateway.staples", ReloadClass::NewSessions),
     Key::new("gateway.connections", ReloadClass::Restart).count(1..=64),
     Key::new("gateway.max-waiting", ReloadClass::Applied).count(1..=100_000_000),
+    Key::new("gateway.awaited-per-connection", ReloadClass::Applied).count(1..=10_000),
     Key::new("gateway.answer-timeout", ReloadClass::Applied).timeout(),
     Key::new("gateway.during-outage", ReloadClass::Applied),
 ];

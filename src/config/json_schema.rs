@@ -69,5 +69,5 @@ fn type_of(key: &str, default: Option<&Value>) -> &'static str {
 }
 
 const ARRAYS: [&str; 2] = ["audit.repository.trust-anchors", "gateway.trust-anchors"];
-const INTEGERS: [&str; 2] = ["gateway.connections", "gateway.max-waiting"];
+const INTEGERS: [&str; 3] = ["gateway.awaited-per-connection", "gateway.connections", "gateway.max-waiting"];
 const BOOLEANS: [&str; 1] = ["audit.repository.messages"];

@@ -205,6 +205,9 @@ codes! {
     /// Nearly as many messages wait for the platform of a gateway as may.
     ForwardQueueFull, "forward-queue-full", Urgent,
         "end the outage, or raise `gateway.max-waiting`; beyond it devices are refused, and keep their messages";
+    /// The platform of a gateway leaves out application acknowledgements.
+    ResultMissing, "result-missing", Attention,
+        "set MSH-16 of the devices to `NE` if they need no answer of the platform, or have the platform send it";
     /// The platform of a gateway refused a message of a device.
     ForwardRefused, "forward-refused", Attention,
         "correct what the reason names, mostly the entry of this gateway at the platform; `pcd-platform message show ID` has the message";

@@ -108,6 +108,23 @@ impl Sent {
         self.is_silent
     }
 
+    /// What an application acknowledgement says that comes when the message is settled. `None`: it is none of
+    /// this message.
+    pub(super) fn hear_late(&self, answer: &Answer) -> Option<(MessageId, ForwardOutcome)> {
+        use AcknowledgementCode::{AA, AE, AR};
+        let is_result = answer.control_id == self.control_id && matches!(answer.code, AA | AE | AR);
+        is_result.then(|| (self.id, self.outcome(answer)))
+    }
+
+    fn outcome(&self, answer: &Answer) -> ForwardOutcome {
+        ForwardOutcome {
+            is_accepted: answer.code.is_positive(),
+            code: answer.code.as_str().to_owned(),
+            reason: answer.reason.clone().filter(|reason| !reason.is_empty()),
+            answer: self.is_awaited.then(|| as_application(&answer.raw)),
+        }
+    }
+
     /// Whether another application acknowledgement may come after the one that settles it. A platform that
     /// does not know IHE PCD takes MSH-16 of an alarm for what HL7 makes of it.
     pub(super) const fn is_followed(&self) -> bool {
@@ -132,12 +149,7 @@ impl Sent {
         if !answer.code.is_positive() && is_temporary() {
             return Heard::Later;
         }
-        Heard::Settled(ForwardOutcome {
-            is_accepted: answer.code.is_positive(),
-            code: answer.code.as_str().to_owned(),
-            reason: answer.reason.clone().filter(|reason| !reason.is_empty()),
-            answer: self.is_awaited.then(|| as_application(&answer.raw)),
-        })
+        Heard::Settled(self.outcome(answer))
     }
 
     /// What is known of a message that has arrived, where nothing more is heard. Silence means that it was
@@ -207,8 +219,13 @@ impl<J> Flight<J> {
 }
 
 /// Reasons (ERR-5.1) for which a platform refuses a message that it may take a little later.
-const TEMPORARY: [&str; 4] =
-    ["store-unavailable", "forward-queue-full", "platform-unreachable", "frame-memory-limit"];
+const TEMPORARY: [&str; 5] = [
+    "store-unavailable",
+    "forward-queue-full",
+    "answer-queue-full",
+    "platform-unreachable",
+    "frame-memory-limit",
+];
 
 #[cfg(test)]
 mod tests {

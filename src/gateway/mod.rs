@@ -30,7 +30,7 @@ pub use self::desk::Gateway;
 use self::orders::Orders;
 pub use self::platform::{SetupError, connector};
 use self::queue::Queue;
-pub use self::status::{Status, Uplinks};
+pub use self::status::{Away, MissingResults, Status, Uplinks};
 use self::uplink::Uplink;
 use crate::model::explained;
 use crate::store::StoreError;
@@ -97,7 +97,9 @@ impl Gateway {
         }
         let backlog = self.store.forward_backlog().await?;
         self.registry.relay().set_queued(usize::try_from(backlog.messages).unwrap_or(usize::MAX));
-        self.status.publish(backlog, self.clock.now(), &self.metrics);
+        let awaited = self.registry.relay().awaited();
+        self.metrics.gateway.awaited.set(i64::try_from(awaited).unwrap_or(i64::MAX));
+        self.status.publish(backlog, &self.clock, &self.metrics);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Gateway;
@@ -132,7 +133,7 @@ impl Orders {
     async fn carry(&self, bytes: Bytes) {
         let Ok(message) = Message::parse(&bytes) else {
             tracing::warn!(bytes = bytes.len(), "the platform sent a message that cannot be read");
-            return;
+            return self.count("unsendable");
         };
         let directory = self.0.gateway.directory.load_full();
         let Some(device) = order_device(&directory, &message) else {
@@ -145,20 +146,19 @@ impl Orders {
                 self.count("unsendable");
                 let error = explained(&unsendable);
                 tracing::warn!(error, "the platform sent a message that cannot be passed on");
-                if let Some(rejection) = reason(&unsendable) {
-                    self.refuse(&message, rejection).await;
-                }
-                return;
+                return self.refuse(&message, reason(&unsendable, &message)).await;
             }
         };
-        match self.queue(&device, sendable).await {
+        match self.queue_in_turn(&device, &sendable).await {
             Ok(Queued::Waits) => self.count("sent"),
-            Ok(Queued::AnsweredBefore | Queued::Full) | Err(StoreError::AlreadyWaiting(_)) => {
-                self.count("pending");
-            }
+            Ok(Queued::AnsweredBefore | Queued::Repeated | Queued::Full) => self.count("pending"),
             Ok(Queued::DeviceAway) => {
                 self.count("device-away");
                 self.refuse(&message, Rejection::OrderDeviceAway).await;
+            }
+            Ok(Queued::Reused) => {
+                self.count("control-id-reused");
+                self.refuse(&message, Rejection::OrderIdReused).await;
             }
             // Without an answer the platform sends it again.
             Err(error) => {
@@ -167,9 +167,21 @@ impl Orders {
         }
     }
 
+    /// Queues an order. Another one with the same MSH-10 that the device has not answered goes first: the
+    /// device's answer names MSH-10 alone. The platform waits for its answer so long, and no longer.
+    async fn queue_in_turn(&self, device: &Device, sendable: &Sendable) -> Result<Queued, StoreError> {
+        let limit = Instant::now() + REUSED_TIMEOUT;
+        loop {
+            match self.queue(device, sendable).await? {
+                Queued::Reused if Instant::now() < limit => tokio::time::sleep(REUSED_INTERVAL).await,
+                queued => return Ok(queued),
+            }
+        }
+    }
+
     /// Puts an order of the platform into the outbox. One that the device has answered before is answered
     /// from the store: the platform did not get the answer.
-    async fn queue(&self, device: &Device, sendable: Sendable) -> Result<Queued, StoreError> {
+    async fn queue(&self, device: &Device, sendable: &Sendable) -> Result<Queued, StoreError> {
         let Gateway { store, registry, config, .. } = &self.0.gateway;
         if let Some((entry, raw)) = store.latest_sent(&device.id, &sendable.control_id).await?
             && raw == sendable.bytes
@@ -185,6 +197,9 @@ impl Orders {
         if self.open().len() >= MAX_OPEN {
             return Ok(Queued::Full);
         }
+        if let Some(open) = store.unsettled_order(&device.id, &sendable.control_id).await? {
+            return Ok(if open == sendable.bytes { Queued::Repeated } else { Queued::Reused });
+        }
         let now = store.now();
         let id = MessageId::at(now);
         let config = config.load();
@@ -193,11 +208,11 @@ impl Orders {
         let message = QueuedMessage {
             id,
             device: device.id.clone(),
-            message_type: sendable.message_type,
-            control_id: sendable.control_id,
+            message_type: sendable.message_type.clone(),
+            control_id: sendable.control_id.clone(),
             expires_at: now.saturating_add(ANSWER_TIMEOUT).unwrap_or(now),
             actor,
-            raw: sendable.bytes,
+            raw: sendable.bytes.clone(),
             is_relayed: true,
         };
         // Before it can be answered.
@@ -206,7 +221,12 @@ impl Orders {
         if queued.is_err() {
             self.open().remove(&id);
         }
-        queued.map(|()| Queued::Waits)
+        match queued {
+            Ok(()) => Ok(Queued::Waits),
+            // Another one with this MSH-10 came at the same moment.
+            Err(StoreError::AlreadyWaiting(_)) => Ok(Queued::Reused),
+            Err(error) => Err(error),
+        }
     }
 
     /// Passes on an answer of a device. Whether the store could be read.
@@ -271,6 +291,10 @@ impl Orders {
 enum Queued {
     Waits,
     AnsweredBefore,
+    /// The same message is open: its answers come.
+    Repeated,
+    /// Another message with the same MSH-10 is open.
+    Reused,
     DeviceAway,
     Full,
 }
@@ -280,16 +304,15 @@ fn is_last(entry: &OutboxEntry) -> bool {
     entry.settled.is_some()
 }
 
-/// What the platform is answered; `None` where it expects nothing, or could not read it.
-const fn reason(unsendable: &Unsendable) -> Option<Rejection> {
+/// What the platform is answered, where it asks for an answer to an error.
+fn reason(unsendable: &Unsendable, message: &Message<'_>) -> Rejection {
     match unsendable {
-        Unsendable::NoType => Some(Rejection::NoMessageType),
-        Unsendable::ControlId => Some(Rejection::NoControlId),
-        Unsendable::Unreadable(_)
-        | Unsendable::Several
-        | Unsendable::Frame
-        | Unsendable::Ambiguous
-        | Unsendable::NoAcknowledgement => None,
+        Unsendable::NoType => Rejection::NoMessageType,
+        Unsendable::ControlId if message.header().control_id().is_empty() => Rejection::NoControlId,
+        Unsendable::ControlId => Rejection::OrderControlId,
+        Unsendable::Unreadable(why) => Rejection::Unreadable(*why),
+        Unsendable::Several | Unsendable::Frame | Unsendable::Ambiguous => Rejection::AmbiguousStructure,
+        Unsendable::NoAcknowledgement => Rejection::OrderUnconfirmable,
     }
 }
 
@@ -299,6 +322,10 @@ const MAX_ORDERS: usize = 256;
 const MAX_ANSWERS: usize = 1024;
 /// How long a device may take for its first answer: as long as a platform waits for it.
 const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
+/// How long an order waits for another one with its MSH-10: less than a platform waits for the first answer.
+const REUSED_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often it is looked whether that one has its answer.
+const REUSED_INTERVAL: Duration = Duration::from_millis(250);
 /// When the answer of a device is no longer awaited.
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(24);
 /// Orders whose last answer has not arrived at the platform.

@@ -1,12 +1,17 @@
 //! What operators see of a gateway: whether the platform is reached, and what waits for it.
+//!
+//! Lengths are by the monotonic clock: one that is set back must not hide an outage.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use crate::config;
 use crate::interface_a::Relay;
 use crate::metrics::Metrics;
+use crate::model::{Clock, Fingerprint, MessageId};
 use crate::store::ForwardBacklog;
 
 /// The state of the connections to the platform. Clones share it.
@@ -16,11 +21,41 @@ pub struct Status(Arc<Mutex<Known>>);
 #[derive(Debug, Default)]
 struct Known {
     /// The open connections, by their number.
-    open: BTreeMap<usize, Timestamp>,
+    open: BTreeMap<usize, Instant>,
     /// Since when there is none of use, and why the last attempt failed. A connection is of use when a
     /// message was acknowledged on it, or after a while: in TLS 1.3 a gateway is refused after the handshake.
-    away: Option<Away>,
+    outage: Option<Outage>,
+    /// Whether this process has had a connection of use.
+    was_reached: bool,
     backlog: ForwardBacklog,
+    oldest: Option<Oldest>,
+    missing: Option<Missing>,
+    /// Of the certificate that the gateway shows: the bytes of its file.
+    certificate: Option<Fingerprint>,
+}
+
+#[derive(Debug)]
+struct Outage {
+    since: Timestamp,
+    began: Instant,
+    /// How long it had lasted then: an earlier process was in it.
+    before: Duration,
+    why: String,
+}
+
+/// The oldest message that waits.
+#[derive(Debug, Clone, Copy)]
+struct Oldest {
+    id: MessageId,
+    seen: Instant,
+    /// Its age then.
+    age: Duration,
+}
+
+#[derive(Debug)]
+struct Missing {
+    results: MissingResults,
+    at: Instant,
 }
 
 /// That the platform cannot be reached.
@@ -28,8 +63,22 @@ struct Known {
 pub struct Away {
     /// Since when no connection is open.
     pub since: Timestamp,
+    /// How long that is, whatever was done to the clock.
+    pub lasted: Duration,
     /// Why the last attempt failed.
     pub why: String,
+}
+
+/// Messages that the platform has accepted (CA), and of which it has not sent the application acknowledgement
+/// in time, since it last sent one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingResults {
+    /// When the first of them was given up.
+    pub since: Timestamp,
+    /// How many there are.
+    pub messages: u64,
+    /// The last one.
+    pub last: MessageId,
 }
 
 /// What is known of the connections to the platform, and of the queue.
@@ -41,19 +90,35 @@ pub struct Uplinks {
     pub away: Option<Away>,
     /// What waits for the platform.
     pub backlog: ForwardBacklog,
+    /// Application acknowledgements that the platform has left out within the last day.
+    pub missing: Option<MissingResults>,
 }
 
 impl Status {
     /// The state now.
     #[must_use]
-    pub fn look(&self) -> Uplinks {
-        let known = self.known();
-        Uplinks { open: known.open.len(), away: known.away.clone(), backlog: known.backlog }
+    pub fn look(&self, clock: &Clock) -> Uplinks {
+        let (known, now) = (self.known(), clock.instant());
+        let away = known.outage.as_ref().map(|outage| outage.away(clock));
+        let is_recent = |missing: &&Missing| now.saturating_duration_since(missing.at) < MISSING_SHOWN;
+        let missing = known.missing.as_ref().filter(is_recent).map(|missing| missing.results.clone());
+        Uplinks { open: known.open.len(), away, backlog: known.backlog, missing }
     }
 
-    pub(super) fn opened(&self, number: usize, now: Timestamp, relay: &Relay, metrics: &Metrics) {
+    /// Notes which certificate the gateway shows, at the start and at each reload. Whether it is another one
+    /// than before.
+    #[must_use]
+    pub fn note_certificate(&self, gateway: Option<&config::Gateway>) -> bool {
+        // A file that cannot be read is refused elsewhere.
+        let read = |gateway: &config::Gateway| std::fs::read(&gateway.certificate.chain).ok();
+        let certificate = gateway.and_then(read).map(|chain| Fingerprint::sha256(&chain));
         let mut known = self.known();
-        known.open.entry(number).or_insert(now);
+        std::mem::replace(&mut known.certificate, certificate) != certificate
+    }
+
+    pub(super) fn opened(&self, number: usize, clock: &Clock, relay: &Relay, metrics: &Metrics) {
+        let mut known = self.known();
+        known.open.entry(number).or_insert_with(|| clock.instant());
         relay.set_connected(true);
         metrics.gateway.connections.set(count(known.open.len()));
     }
@@ -68,31 +133,62 @@ impl Status {
 
     /// The platform has acknowledged a message.
     pub(super) fn answered(&self) {
-        self.known().away = None;
+        self.known().reach();
     }
 
     /// An attempt has failed, or a connection was lost.
-    pub(super) fn failed(&self, why: String, now: Timestamp) {
+    pub(super) fn failed(&self, why: String, clock: &Clock) {
         let mut known = self.known();
-        if known.open.is_empty() {
-            let since = known.away.as_ref().map_or(now, |away| away.since);
-            known.away = Some(Away { since, why });
+        if !known.open.is_empty() {
+            return;
+        }
+        match &mut known.outage {
+            Some(outage) => outage.why = why,
+            None => {
+                let (since, began) = (clock.now(), clock.instant());
+                known.outage = Some(Outage { since, began, before: Duration::ZERO, why });
+            }
         }
     }
 
-    pub(super) fn publish(&self, backlog: ForwardBacklog, now: Timestamp, metrics: &Metrics) {
-        let outage = {
-            let mut known = self.known();
-            known.backlog = backlog;
-            if known.open.values().any(|since| now.duration_since(*since) >= OF_USE) {
-                known.away = None;
-            }
-            known.away.as_ref().map_or(0, |away| now.duration_since(away.since).as_secs())
-        };
-        metrics.gateway.outage_seconds.set(outage.max(0));
+    /// How long the application acknowledgement after CA may take. A platform that sends none costs each
+    /// device a short wait only.
+    pub(super) fn result_timeout(&self, answer_timeout: Duration) -> Duration {
+        let missing = self.known().missing.as_ref().map_or(0, |missing| missing.results.messages);
+        if missing < MAX_MISSING { answer_timeout } else { answer_timeout.min(SHORT_WAIT) }
+    }
+
+    /// The application acknowledgement of this message has not come in time.
+    pub(super) fn result_missing(&self, message: MessageId, clock: &Clock) {
+        let (mut known, at) = (self.known(), clock.instant());
+        let missing = known.missing.get_or_insert_with(|| {
+            let results = MissingResults { since: clock.now(), messages: 0, last: message };
+            Missing { results, at }
+        });
+        missing.at = at;
+        missing.results.messages = missing.results.messages.saturating_add(1);
+        missing.results.last = message;
+    }
+
+    /// One has come in time.
+    pub(super) fn result_came(&self) {
+        self.known().missing = None;
+    }
+
+    pub(super) fn publish(&self, backlog: ForwardBacklog, clock: &Clock, metrics: &Metrics) {
+        let mut known = self.known();
+        known.backlog = backlog;
+        let now = clock.instant();
+        if known.open.values().any(|since| now.saturating_duration_since(*since) >= OF_USE) {
+            known.reach();
+        }
+        known.extend_outage();
+        let outage = known.outage.as_ref().map_or(Duration::ZERO, |outage| outage.lasted(now));
+        let oldest = known.oldest_age(clock);
+        drop(known);
+        metrics.gateway.outage_seconds.set(seconds(outage));
         metrics.gateway.waiting.set(i64::try_from(backlog.messages).unwrap_or(i64::MAX));
-        let age = backlog.oldest.map_or(0, |oldest| now.duration_since(oldest.time()).as_secs());
-        metrics.gateway.oldest_seconds.set(age.max(0));
+        metrics.gateway.oldest_seconds.set(seconds(oldest));
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -100,37 +196,162 @@ impl Status {
     }
 }
 
+impl Known {
+    /// The platform is reached.
+    fn reach(&mut self) {
+        self.outage = None;
+        self.was_reached = true;
+    }
+
+    /// A process that starts during an outage continues it: what waits has waited since then.
+    fn extend_outage(&mut self) {
+        let (false, Some(outage), Some(oldest)) = (self.was_reached, &mut self.outage, self.backlog.oldest)
+        else {
+            return;
+        };
+        let earlier = outage.since.duration_since(oldest.time());
+        if earlier.is_positive() {
+            outage.before += earlier.unsigned_abs();
+            outage.since = oldest.time();
+        }
+    }
+
+    fn oldest_age(&mut self, clock: &Clock) -> Duration {
+        let Some(id) = self.backlog.oldest else { return Duration::ZERO };
+        let now = clock.instant();
+        let age = Duration::try_from(clock.now().duration_since(id.time())).unwrap_or_default();
+        let known = self.oldest.filter(|oldest| oldest.id == id).unwrap_or(Oldest { id, seen: now, age });
+        self.oldest = Some(known);
+        age.max(known.age + now.saturating_duration_since(known.seen))
+    }
+}
+
+impl Outage {
+    fn lasted(&self, now: Instant) -> Duration {
+        self.before + now.saturating_duration_since(self.began)
+    }
+
+    fn away(&self, clock: &Clock) -> Away {
+        let (lasted, now) = (self.lasted(clock.instant()), clock.now());
+        // By the clock of now, which may have been set back.
+        let since = if self.since > now { now.saturating_sub(lasted).unwrap_or(now) } else { self.since };
+        Away { since, lasted, why: self.why.clone() }
+    }
+}
+
 /// When a connection on which nothing was refused counts as one of use.
-const OF_USE: SignedDuration = SignedDuration::from_secs(5);
+const OF_USE: Duration = Duration::from_secs(5);
+/// After so many application acknowledgements that did not come the others are awaited for [`SHORT_WAIT`].
+const MAX_MISSING: u64 = 3;
+/// How long an application acknowledgement is awaited from a platform that sends none.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+/// How long a missing application acknowledgement is shown.
+const MISSING_SHOWN: Duration = Duration::from_hours(24);
 
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(text: &str) -> Clock {
+        Clock::manual(text.parse().unwrap())
+    }
+
+    fn metrics() -> Metrics {
+        Metrics::new().unwrap()
+    }
+
+    /// A clock that was set back by five hours when `clock` had run for so long.
+    fn set_back(clock: &Clock) -> Clock {
+        clock.with_wall(clock.now() - jiff::SignedDuration::from_hours(5))
+    }
+
     #[test]
     fn a_platform_that_refuses_after_the_handshake_is_away_since_the_first_refusal() {
-        let (status, relay, metrics) = (Status::default(), Relay::default(), Metrics::new().unwrap());
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let refuse = |second| {
-            status.opened(0, at(second), &relay, &metrics);
-            status.publish(ForwardBacklog::default(), at(second), &metrics);
+        let (status, clock, metrics) = (Status::default(), at("2026-01-01T12:00:00Z"), metrics());
+        let (relay, began) = (Relay::default(), clock.now());
+        let second = || clock.advance(Duration::from_secs(1));
+        for _ in 0..3 {
+            status.opened(0, &clock, &relay, &metrics);
+            status.publish(ForwardBacklog::default(), &clock, &metrics);
             status.closed(0, &relay, &metrics);
-            status.failed("revoked".to_owned(), at(second));
-        };
-        (1..=3).for_each(refuse);
-        assert_eq!(status.look().away.map(|away| away.since), Some(at(1)));
-        status.opened(0, at(4), &relay, &metrics);
-        assert!(status.look().away.is_some(), "nothing was acknowledged yet");
-        status.publish(ForwardBacklog::default(), at(9), &metrics);
-        assert_eq!(status.look().away, None, "it lasts");
+            status.failed("revoked".to_owned(), &clock);
+            second();
+        }
+        assert_eq!(status.look(&clock).away.map(|away| away.since), Some(began));
+        status.opened(0, &clock, &relay, &metrics);
+        assert!(status.look(&clock).away.is_some(), "nothing was acknowledged yet");
+        clock.advance(OF_USE);
+        status.publish(ForwardBacklog::default(), &clock, &metrics);
+        assert_eq!(status.look(&clock).away, None, "it lasts");
         status.closed(0, &relay, &metrics);
-        status.failed("cut".to_owned(), at(20));
-        status.opened(0, at(21), &relay, &metrics);
+        status.failed("cut".to_owned(), &clock);
+        second();
+        status.opened(0, &clock, &relay, &metrics);
         status.answered();
-        assert_eq!(status.look().away, None, "it acknowledges");
+        assert_eq!(status.look(&clock).away, None, "it acknowledges");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_hides_no_outage() {
+        let (status, clock, metrics) = (Status::default(), at("2026-01-01T12:00:00Z"), metrics());
+        status.failed("refused".to_owned(), &clock);
+        let oldest = Some(MessageId::at(clock.now()));
+        let backlog = ForwardBacklog { messages: 7, oldest };
+        status.publish(backlog, &clock, &metrics);
+        clock.advance(Duration::from_mins(10));
+        let back = set_back(&clock);
+        status.publish(backlog, &back, &metrics);
+        let away = status.look(&back).away.unwrap();
+        assert_eq!(away.lasted, Duration::from_mins(10));
+        assert_eq!(back.now().duration_since(away.since).as_mins(), 10);
+        assert_eq!(
+            (metrics.gateway.outage_seconds.get(), metrics.gateway.oldest_seconds.get() >= 600),
+            (600, true)
+        );
+    }
+
+    #[test]
+    fn a_process_that_starts_during_an_outage_continues_it() {
+        let (status, clock, metrics) = (Status::default(), at("2026-01-01T12:00:00Z"), metrics());
+        let before = clock.now();
+        let milliseconds = u128::try_from(before.as_millisecond()).unwrap();
+        let oldest = MessageId::from_bytes((milliseconds << 80).to_be_bytes());
+        let backlog = ForwardBacklog { messages: 1, oldest: Some(oldest) };
+        clock.advance(Duration::from_hours(2));
+        status.failed("refused".to_owned(), &clock);
+        status.publish(backlog, &clock, &metrics);
+        let away = status.look(&clock).away.unwrap();
+        assert_eq!((away.since, away.lasted), (before, Duration::from_hours(2)));
+        status.publish(backlog, &clock, &metrics);
+        assert_eq!(status.look(&clock).away.unwrap().lasted, Duration::from_hours(2));
+        // A later outage of the process begins when it begins.
+        status.answered();
+        status.failed("refused".to_owned(), &clock);
+        status.publish(backlog, &clock, &metrics);
+        assert_eq!(status.look(&clock).away.unwrap().lasted, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_platform_that_sends_no_results_is_awaited_for_a_short_time() {
+        let (status, clock) = (Status::default(), at("2026-01-01T12:00:00Z"));
+        let limit = Duration::from_secs(30);
+        for messages in 1..=3 {
+            assert_eq!(status.result_timeout(limit), limit);
+            status.result_missing(MessageId::at(clock.now()), &clock);
+            assert_eq!(status.look(&clock).missing.unwrap().messages, messages);
+        }
+        assert_eq!(status.result_timeout(limit), SHORT_WAIT);
+        clock.advance(MISSING_SHOWN);
+        assert_eq!(status.look(&clock).missing, None);
+        status.result_came();
+        assert_eq!(status.result_timeout(limit), limit);
     }
 }

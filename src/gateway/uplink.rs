@@ -14,7 +14,7 @@ use super::orders::Orders;
 use super::passed::Passed;
 use super::platform::{SetupError, connector};
 use super::queue::Queue;
-use super::window::{Done, Effect, Window};
+use super::window::{Done, Effect, Expired, Limits, Window};
 use crate::config::{self, HostAndPort};
 use crate::hl7::AcknowledgeAs;
 use crate::interface_b::{Backoff, Client, ClientError, Incoming};
@@ -117,7 +117,7 @@ impl Uplink {
         done: &CancellationToken,
     ) -> Result<Ended, UplinkError> {
         let Gateway { status, registry, metrics, clock, .. } = &self.gateway;
-        status.opened(self.number, clock.now(), registry.relay(), metrics);
+        status.opened(self.number, clock, registry.relay(), metrics);
         let HostAndPort { host, port } = &gateway.platform;
         // A connection that was closed as a proof is opened again at once, which is no news.
         if !is_again {
@@ -153,7 +153,7 @@ impl Uplink {
             "no connection to the platform; connecting again"
         );
         self.gateway.metrics.gateway.failures_total.inc();
-        self.gateway.status.failed(error, self.gateway.clock.now());
+        self.gateway.status.failed(error, &self.gateway.clock);
         wait
     }
 
@@ -165,6 +165,30 @@ impl Uplink {
             let reason = Some(NO_ACKNOWLEDGEMENT.to_owned());
             (*id, ForwardOutcome { is_accepted: false, code: String::new(), reason, answer: None })
         })
+    }
+
+    /// Records the application acknowledgement of a message that was settled before. A device that waits gets
+    /// it, and one that sends the message again.
+    fn correct(&self, id: MessageId, outcome: ForwardOutcome) -> BoxFuture<'static, Option<Job>> {
+        if !outcome.is_accepted {
+            let (code, reason) = (&outcome.code, outcome.reason.as_deref().unwrap_or_default());
+            tracing::warn!(message = %id, code, reason, "the platform refused a message after CA; it is kept");
+        }
+        self.gateway.metrics.gateway.late(outcome.is_accepted);
+        let (store, relay) = (self.queue.store.clone(), self.queue.relay.clone());
+        async move {
+            let answer = outcome.answer.clone();
+            // What is accepted, and awaited by no device, changes nothing.
+            if (!outcome.is_accepted || answer.is_some())
+                && let Err(error) = store.correct_forward(id, outcome).await
+            {
+                let error = explained(&error);
+                tracing::error!(message = %id, error, "a late answer of the platform is not recorded");
+            }
+            relay.answer(id, answer.as_ref());
+            None
+        }
+        .boxed()
     }
 
     /// Counts what the platform has answered, and logs what it refused.
@@ -207,7 +231,7 @@ impl Session<'_> {
                 return Ok(Ended::Proved);
             }
             let has_room = !self.window.is_spent() && self.window.jobs() + self.settling.len() < WINDOW;
-            let deadline = self.window.deadline(self.answer_timeout, self.passed.oldest());
+            let deadline = self.window.deadline(self.limits(), self.passed.oldest());
             tokio::select! {
                 biased;
                 () = done.cancelled() => return Ok(Ended::Done),
@@ -254,6 +278,12 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// How long acknowledgements may take.
+    fn limits(&self) -> Limits {
+        let answer = self.answer_timeout;
+        Limits { answer, result: self.uplink.gateway.status.result_timeout(answer) }
+    }
+
     fn take(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Answer(answer) => {
@@ -269,6 +299,7 @@ impl Session<'_> {
             // Repeated, or of a message that was sent on another connection: the store knows its outcome.
             Effect::Unexpected => self.uplink.gateway.metrics.gateway.unexpected_total.inc(),
             Effect::Nothing => {}
+            Effect::Result(id, outcome) => self.settling.push(self.uplink.correct(id, outcome)),
             Effect::Settled(settled, number) => {
                 self.uplink.gateway.status.answered();
                 settled.into_iter().for_each(|done| self.record(done));
@@ -281,7 +312,10 @@ impl Session<'_> {
         }
     }
 
-    fn record(&mut self, Done { job, mut outcomes, unanswered, is_postponed }: Done<Job>) {
+    fn record(&mut self, Done { job, mut outcomes, unanswered, is_postponed, has_result }: Done<Job>) {
+        if has_result {
+            self.uplink.gateway.status.result_came();
+        }
         outcomes.extend(self.uplink.give_up(&unanswered));
         self.uplink.count(&outcomes);
         let settling = async move {
@@ -298,19 +332,21 @@ impl Session<'_> {
     /// An acknowledgement is late, or something that asks for none has no proof of its arrival.
     fn expire(&mut self) -> Option<Ended> {
         let now = self.uplink.gateway.clock.instant();
-        let limit = self.answer_timeout;
-        let Ok(settled) = self.window.expire(now, limit) else { return Some(Ended::Late) };
-        // On a new connection a result that comes late is not taken for that of another message with the same
-        // MSH-10.
-        let is_given_up = !settled.is_empty();
-        settled.into_iter().for_each(|effect| self.apply(effect));
-        let needs_end = is_given_up || self.window.needs_proof(self.passed.oldest(), now);
+        let Ok(expired) = self.window.expire(now, self.limits()) else { return Some(Ended::Late) };
+        let Expired { effects, missing, is_skipped } = expired;
+        for id in missing {
+            self.uplink.gateway.status.result_missing(id, &self.uplink.gateway.clock);
+            self.uplink.gateway.metrics.gateway.missing_results_total.inc();
+        }
+        effects.into_iter().for_each(|effect| self.apply(effect));
+        let needs_end = is_skipped || self.window.needs_proof(self.passed.oldest(), now);
         needs_end.then_some(Ended::Proved)
     }
 
     /// Closes the connection. A platform that answers close_notify has taken everything that was sent.
     async fn finish(self) -> Result<(), ClientError> {
-        let Self { uplink, client, window, mut passed, answer_timeout, .. } = self;
+        let limits = self.limits();
+        let Self { uplink, client, window, mut passed, .. } = self;
         let finishing = tokio::time::timeout(FINISH_TIMEOUT, client.finish()).await;
         let last = finishing.unwrap_or(Err(ClientError::Timeout(FINISH_TIMEOUT)))?;
         uplink.orders.finish(passed.proved_by(u64::MAX)).await;
@@ -320,7 +356,7 @@ impl Session<'_> {
             Incoming::Message(_) => None,
         });
         let now = uplink.gateway.clock.instant();
-        for done in window.finish(&answers.collect::<Vec<_>>(), now, answer_timeout) {
+        for done in window.finish(&answers.collect::<Vec<_>>(), now, limits) {
             let Done { job, mut outcomes, unanswered, .. } = done;
             outcomes.extend(uplink.give_up(&unanswered));
             uplink.count(&outcomes);

@@ -1,7 +1,7 @@
 //! What is under way on one connection, and what an acknowledgement means for it. Pure: nothing here waits,
 //! and the test joins it with the state machine of Interface A.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -32,11 +32,14 @@ pub(super) struct Done<J> {
     pub(super) unanswered: Vec<MessageId>,
     /// Whether one of them stays in the queue: the job is to go on a little later.
     pub(super) is_postponed: bool,
+    /// Whether CA came, and then the application acknowledgement that was to follow.
+    pub(super) has_result: bool,
 }
 
 impl<J> Done<J> {
     fn new(job: J, sent: Vec<Sent>) -> Self {
-        let mut done = Self { job, outcomes: Vec::new(), unanswered: Vec::new(), is_postponed: false };
+        let (outcomes, unanswered) = (Vec::new(), Vec::new());
+        let mut done = Self { job, outcomes, unanswered, is_postponed: false, has_result: false };
         for message in sent {
             match message.known() {
                 Known::Settled(id, outcome) => done.outcomes.push((id, outcome)),
@@ -60,8 +63,8 @@ pub(super) struct Window<J> {
     sent: u64,
     /// The number of the last one that was acknowledged.
     acknowledged: u64,
-    /// MSH-10 of messages that are settled, and of which another acknowledgement may come.
-    followed: HashSet<String>,
+    /// Messages that are settled, and of which another acknowledgement may come, by MSH-10; `None`: it has.
+    followed: HashMap<String, Option<Sent>>,
     /// Whether a message waits for the end of the connection, because its MSH-10 is among them.
     is_spent: bool,
 }
@@ -75,6 +78,28 @@ pub(super) enum Effect<J> {
     Nothing,
     /// Messages are settled, and the jobs may go on. Everything that was sent before this number has arrived.
     Settled(Vec<Done<J>>, u64),
+    /// The application acknowledgement of a message that was settled before.
+    Result(MessageId, ForwardOutcome),
+}
+
+/// How long acknowledgements may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// The first one.
+    pub(super) answer: Duration,
+    /// The application acknowledgement that follows CA, from when the message was sent.
+    pub(super) result: Duration,
+}
+
+/// What is known because its time is over.
+#[derive(Debug)]
+pub(super) struct Expired<J> {
+    pub(super) effects: Vec<Effect<J>>,
+    /// Messages that were accepted (CA), and whose application acknowledgement has not come.
+    pub(super) missing: Vec<MessageId>,
+    /// Whether the platform has skipped a message. It is sent again on a new connection, on which a late
+    /// answer is not taken for that of another message with the same MSH-10.
+    pub(super) is_skipped: bool,
 }
 
 /// A message waited too long for its acknowledgement.
@@ -88,7 +113,7 @@ impl<J: Run> Window<J> {
             held: VecDeque::new(),
             sent: 0,
             acknowledged: 0,
-            followed: HashSet::new(),
+            followed: HashMap::new(),
             is_spent: false,
         }
     }
@@ -121,7 +146,8 @@ impl<J: Run> Window<J> {
         while let Some(head) = job.head() {
             let next = Sent::of(head, acknowledge);
             // An acknowledgement that is still to come of a settled message must not be taken for this one's.
-            self.is_spent |= self.followed.contains(next.control_id()) || self.followed.len() >= MAX_FOLLOWED;
+            self.is_spent |=
+                self.followed.contains_key(next.control_id()) || self.followed.len() >= MAX_FOLLOWED;
             if self.is_spent {
                 break;
             }
@@ -165,7 +191,18 @@ impl<J: Run> Window<J> {
                 }
             };
         }
-        Effect::Unexpected
+        self.hear_late(answer)
+    }
+
+    /// Takes an acknowledgement of a message that is settled.
+    fn hear_late(&mut self, answer: &Answer) -> Effect<J> {
+        let followed = self.followed.get_mut(&answer.control_id);
+        let result = |sent: &mut Option<Sent>| {
+            let result = sent.as_ref()?.hear_late(answer)?;
+            *sent = None;
+            Some(result)
+        };
+        followed.and_then(result).map_or(Effect::Unexpected, |(id, outcome)| Effect::Result(id, outcome))
     }
 
     /// A message was acknowledged, so every message that was sent before it has arrived: the platform answers
@@ -174,13 +211,14 @@ impl<J: Run> Window<J> {
         let mut flight = self.flights.remove(at);
         let number = flight.number;
         self.acknowledged = self.acknowledged.max(number);
+        let has_result = outcome.is_some() && flight.is_accepted();
         if let (Some(outcome), Some(last)) = (outcome, flight.sent.last_mut()) {
             if last.is_followed() && outcome.code == AcknowledgementCode::CA.as_str() {
-                self.followed.insert(last.control_id().to_owned());
+                self.followed.insert(last.control_id().to_owned(), Some(last.clone()));
             }
             last.settle(outcome);
         }
-        let mut settled = vec![flight.done()];
+        let mut settled = vec![Done { has_result, ..flight.done() }];
         let is_proved = |other: &Flight<J>| !other.awaits() && other.number < number;
         while let Some(silent) = self.flights.iter().position(is_proved) {
             settled.push(self.flights.remove(silent).done());
@@ -194,12 +232,10 @@ impl<J: Run> Window<J> {
     }
 
     /// When something is late. `other` is since when something else waits for a proof that it has arrived.
-    pub(super) fn deadline(&self, limit: Duration, other: Option<Instant>) -> Option<Instant> {
-        let awaited = self.flights.iter().filter(|flight| flight.awaits()).map(|flight| flight.since).min();
-        awaited.map_or_else(
-            || self.unproved(other).min().map(|since| since + PROOF_AFTER),
-            |since| Some(since + limit),
-        )
+    pub(super) fn deadline(&self, limits: Limits, other: Option<Instant>) -> Option<Instant> {
+        let awaited = self.flights.iter().filter(|flight| flight.awaits());
+        let awaited = awaited.map(|flight| flight.since + flight.limit(limits)).min();
+        awaited.or_else(|| self.unproved(other).min().map(|since| since + PROOF_AFTER))
     }
 
     /// Whether only a clean end of the connection proves that what was sent has arrived: nothing waits for an
@@ -213,27 +249,32 @@ impl<J: Run> Window<J> {
     }
 
     /// What is known because its time is over. A message that was accepted (CA), and whose result does not
-    /// come, has arrived; to send it again would repeat it. A message that the platform has skipped, for it
-    /// has acknowledged a later one, is no fault of the connection.
+    /// come, has arrived; to send it again would repeat it. Its result counts when it comes later on this
+    /// connection. A message that the platform has skipped, for it has acknowledged a later one, is no fault
+    /// of the connection.
     ///
     /// # Errors
     /// When nothing is known of a message that is late: the connection is given up.
-    pub(super) fn expire(&mut self, now: Instant, limit: Duration) -> Result<Vec<Effect<J>>, Late> {
-        let mut settled = Vec::new();
-        while let Some(at) = self.flights.iter().position(|flight| flight.is_late(now, limit)) {
-            let acknowledged = self.acknowledged;
-            let is_known = |flight: &Flight<J>| flight.is_accepted() || flight.number < acknowledged;
-            if !self.flights.get(at).is_some_and(is_known) {
-                return Err(Late);
+    pub(super) fn expire(&mut self, now: Instant, limits: Limits) -> Result<Expired<J>, Late> {
+        let mut expired = Expired { effects: Vec::new(), missing: Vec::new(), is_skipped: false };
+        while let Some(at) = self.flights.iter().position(|flight| flight.is_late(now, limits)) {
+            let Some(flight) = self.flights.get(at) else { break };
+            match flight.sent.last().filter(|_| flight.is_accepted()) {
+                Some(accepted) => {
+                    expired.missing.push(accepted.id);
+                    self.followed.insert(accepted.control_id().to_owned(), Some(accepted.clone()));
+                }
+                None if flight.number < self.acknowledged => expired.is_skipped = true,
+                None => return Err(Late),
             }
-            settled.push(self.settle(at, None));
+            expired.effects.push(self.settle(at, None));
         }
-        Ok(settled)
+        Ok(expired)
     }
 
     /// The connection has ended with close_notify, after these acknowledgements: everything that was sent has
     /// arrived. What asks for an acknowledgement and has none is sent again.
-    pub(super) fn finish(mut self, answers: &[Answer], now: Instant, limit: Duration) -> Vec<Done<J>> {
+    pub(super) fn finish(mut self, answers: &[Answer], now: Instant, limits: Limits) -> Vec<Done<J>> {
         for answer in answers {
             for flight in &mut self.flights {
                 match flight.hear(answer) {
@@ -247,7 +288,7 @@ impl<J: Run> Window<J> {
         }
         let done = |mut flight: Flight<J>| {
             // It had no time: the platform may not have come to it.
-            if flight.awaits() && !flight.is_late(now, limit) {
+            if flight.awaits() && !flight.is_late(now, limits) {
                 flight.postpone();
             }
             flight.done()
@@ -257,8 +298,12 @@ impl<J: Run> Window<J> {
 }
 
 impl<J> Flight<J> {
-    fn is_late(&self, now: Instant, limit: Duration) -> bool {
-        self.awaits() && self.since + limit <= now
+    fn is_late(&self, now: Instant, limits: Limits) -> bool {
+        self.awaits() && self.since + self.limit(limits) <= now
+    }
+
+    fn limit(&self, limits: Limits) -> Duration {
+        if self.is_accepted() { limits.result } else { limits.answer }
     }
 
     fn done(self) -> Done<J> {

@@ -9,7 +9,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use jiff::Timestamp;
 use tokio_util::codec::Decoder as _;
 
-use super::inbound::{Decision, Inbound, Origin, Outcome, Part};
+use super::inbound::{Decision, Inbound, Origin, Outcome, Part, Room};
 use super::settings::Settings;
 use crate::authz::{Device, Directory, DirectoryHandle};
 use crate::config::Config;
@@ -99,7 +99,7 @@ impl Evaluator {
     }
 
     fn decided(&self, inbound: &Inbound, part: &Part, now: Timestamp) -> Judgement {
-        Judgement::of(inbound.read(part, &self.settings, now).decide(|_| None))
+        Judgement::of(inbound.read(part, &self.settings, now).decide(|_| None, |_, _| Room::Free))
     }
 
     fn inbound(&self, sender: &AssumedSender) -> Inbound {

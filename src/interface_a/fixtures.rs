@@ -61,6 +61,13 @@ pub(super) fn config() -> Config {
     Config::parse(text, Path::new("platform.toml"), &Overrides::default()).unwrap()
 }
 
+/// The configuration of a gateway.
+pub(super) fn gateway_config() -> Config {
+    let text = "[tls]\nclient-trust-anchors = [\"root.pem\"]\necc = { chain = \"c.pem\", key = \"k.pem\" }\n\
+                [gateway]\nplatform = \"platform.example:2575\"\n";
+    Config::parse(text, Path::new("platform.toml"), &Overrides::default()).unwrap()
+}
+
 pub(super) fn handle(config: Config) -> ConfigHandle {
     Arc::new(ArcSwap::from_pointee(config))
 }

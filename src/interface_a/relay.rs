@@ -48,10 +48,46 @@ pub struct OrderAnswer {
     pub is_last: bool,
 }
 
-type Waiting = HashMap<MessageId, Vec<oneshot::Sender<Option<Bytes>>>>;
+/// Sessions that wait, and what their places hold.
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: HashMap<MessageId, Vec<oneshot::Sender<Option<Bytes>>>>,
+    /// How many places there are, and their bytes.
+    places: usize,
+    bytes: usize,
+}
 
-/// What the platform answers to a message, when it has: its application acknowledgement, if it sent one.
-pub(super) type PlatformAnswer = oneshot::Receiver<Option<Bytes>>;
+/// The place of a session that waits for what the platform answers to a message. Dropped, it is free again.
+#[derive(Debug)]
+pub(super) struct PlatformAnswer {
+    answer: oneshot::Receiver<Option<Bytes>>,
+    message: MessageId,
+    bytes: usize,
+    relay: Relay,
+}
+
+impl PlatformAnswer {
+    /// What the platform has answered: its application acknowledgement, if it sent one.
+    pub(super) async fn wait(mut self) -> Option<Bytes> {
+        // A sender that is dropped has no answer.
+        (&mut self.answer).await.unwrap_or(None)
+    }
+}
+
+impl Drop for PlatformAnswer {
+    fn drop(&mut self) {
+        self.answer.close();
+        let mut waiting = locked(&self.relay.0.waiting);
+        waiting.places -= 1;
+        waiting.bytes -= self.bytes;
+        if let Some(sessions) = waiting.messages.get_mut(&self.message) {
+            sessions.retain(|session| !session.is_closed());
+            if sessions.is_empty() {
+                waiting.messages.remove(&self.message);
+            }
+        }
+    }
+}
 
 impl Relay {
     /// A message is stored, and waits to be forwarded.
@@ -72,22 +108,31 @@ impl Relay {
         }
     }
 
-    /// Waits for what the platform answers to a message. `None`: too many sessions wait already, and the
-    /// device gets the answer when it sends the message again.
-    pub(super) fn await_answer(&self, message: MessageId) -> Option<PlatformAnswer> {
-        let mut waiting = locked(&self.0.waiting);
-        if waiting.len() >= MAX_AWAITED {
-            waiting.retain(|_, sessions| sessions.iter().any(|session| !session.is_closed()));
+    /// Whether one more session may wait for an answer of the platform.
+    pub(super) fn has_room(&self) -> bool {
+        let waiting = locked(&self.0.waiting);
+        waiting.places < MAX_AWAITED && waiting.bytes < MAX_AWAITED_BYTES
+    }
+
+    /// How many messages wait on open sessions for what the platform answers.
+    #[must_use]
+    pub fn awaited(&self) -> usize {
+        locked(&self.0.waiting).places
+    }
+
+    /// Waits for what the platform answers to a message; the place holds so many bytes. `None`: too many
+    /// sessions wait already, and the device gets the answer when it sends the message again.
+    pub(super) fn await_answer(&self, message: MessageId, bytes: usize) -> Option<PlatformAnswer> {
+        if !self.has_room() {
+            return None;
         }
-        let may_wait = waiting.len() < MAX_AWAITED || waiting.contains_key(&message);
-        may_wait.then(|| {
-            let (answer, answered) = oneshot::channel();
-            let sessions = waiting.entry(message).or_default();
-            // A device that repeats its message waits once for each copy on an open session.
-            sessions.retain(|session| !session.is_closed());
-            sessions.push(answer);
-            answered
-        })
+        let (sender, answer) = oneshot::channel();
+        let mut waiting = locked(&self.0.waiting);
+        waiting.messages.entry(message).or_default().push(sender);
+        waiting.places += 1;
+        waiting.bytes += bytes;
+        drop(waiting);
+        Some(PlatformAnswer { answer, message, bytes, relay: self.clone() })
     }
 
     /// The platform has acknowledged a message, or refused it; that is durable. Sessions that wait for it get
@@ -98,8 +143,9 @@ impl Relay {
     }
 
     /// The same for a message that was settled before.
-    pub(super) fn answer(&self, message: MessageId, answer: Option<&Bytes>) {
-        for session in locked(&self.0.waiting).remove(&message).into_iter().flatten() {
+    pub fn answer(&self, message: MessageId, answer: Option<&Bytes>) {
+        let sessions = locked(&self.0.waiting).messages.remove(&message);
+        for session in sessions.into_iter().flatten() {
             // The session may have ended.
             let _ = session.send(answer.cloned());
         }
@@ -162,8 +208,10 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Messages whose devices wait for the platform's answer.
+/// Messages whose devices wait for the platform's answer, on all connections.
 const MAX_AWAITED: usize = 100_000;
+/// Bytes of their headers.
+const MAX_AWAITED_BYTES: usize = 64 << 20;
 /// Answers to orders that wait for the forwarder. Without a gateway nothing takes them.
 const MAX_ORDER_ANSWERS: usize = 256;
 
@@ -176,16 +224,29 @@ mod tests {
     #[tokio::test]
     async fn an_answer_reaches_every_session_that_waits_for_it() {
         let (relay, message) = (Relay::default(), MessageId::at(clock().now()));
-        let [first, again] = [(); 2].map(|()| relay.await_answer(message).unwrap());
+        let [first, again, gone] = [(); 3].map(|()| relay.await_answer(message, 100).unwrap());
+        assert_eq!(relay.awaited(), 3);
+        drop(gone);
         relay.arrive(ForwardLane { class: ForwardClass::Alarm, device: "PUMP-1".parse().unwrap() });
         assert_eq!((relay.queued(), relay.arrivals().await.len()), (1, 1));
         relay.settle(message, Some(&Bytes::from_static(b"AA")));
         assert_eq!(relay.queued(), 0);
         for waiting in [first, again] {
-            assert_eq!(waiting.await.unwrap().unwrap(), "AA");
+            assert_eq!(waiting.wait().await.unwrap(), "AA");
         }
+        assert_eq!(relay.awaited(), 0);
         relay.settle(message, None);
         assert_eq!(relay.queued(), 0, "never below nothing");
+    }
+
+    #[test]
+    fn the_headers_of_messages_that_wait_are_bounded() {
+        let relay = Relay::default();
+        let message = || MessageId::at(clock().now());
+        let large = relay.await_answer(message(), MAX_AWAITED_BYTES).unwrap();
+        assert!(!relay.has_room() && relay.await_answer(message(), 1).is_none());
+        drop(large);
+        assert!(relay.has_room() && locked(&relay.0.waiting).messages.is_empty());
     }
 
     #[tokio::test]

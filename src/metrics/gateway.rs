@@ -18,17 +18,24 @@ pub struct Gateway {
     pub waiting: IntGauge,
     /// How long the oldest of them has been waiting; 0 without one.
     pub oldest_seconds: IntGauge,
+    /// Messages on open connections whose devices wait for what the platform answers.
+    pub awaited: IntGauge,
     /// Messages that the platform has answered, by `outcome`: `accepted`, `refused`.
     forwarded_total: CounterVec,
     /// Acknowledgements that no message waited for.
     pub unexpected_total: IntCounter,
+    /// Messages that were accepted (CA), and whose application acknowledgement did not come in time.
+    pub missing_results_total: IntCounter,
+    /// Application acknowledgements that came after their time, by `outcome`: `accepted`, `refused`.
+    late_results_total: CounterVec,
     /// Messages of the platform for devices, by `outcome`.
     pub orders_total: CounterVec,
 }
 
 impl Gateway {
     /// What becomes of a message of the platform.
-    const ORDERS: [&str; 5] = ["sent", "device-unknown", "device-away", "pending", "unsendable"];
+    const ORDERS: [&str; 6] =
+        ["sent", "device-unknown", "device-away", "pending", "control-id-reused", "unsendable"];
 
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
@@ -37,8 +44,11 @@ impl Gateway {
             failures_total: r.counter("gateway_connection_failures_total", FAILURES)?,
             waiting: r.gauge("gateway_waiting_messages", WAITING)?,
             oldest_seconds: r.gauge("gateway_oldest_message_seconds", OLDEST)?,
+            awaited: r.gauge("gateway_awaited_answers", AWAITED)?,
             forwarded_total: r.counters("gateway_forwarded_total", FORWARDED, &["outcome"])?,
             unexpected_total: r.counter("gateway_unexpected_acknowledgements_total", UNEXPECTED)?,
+            missing_results_total: r.counter("gateway_missing_results_total", MISSING)?,
+            late_results_total: r.counters("gateway_late_results_total", LATE, &["outcome"])?,
             orders_total: r.counters("gateway_orders_total", ORDERS, &["outcome"])?,
         })
     }
@@ -46,6 +56,7 @@ impl Gateway {
     pub(super) fn start_at_zero(&self) {
         for outcome in ["accepted", "refused"] {
             self.forwarded_total.with_label_values(&[outcome]);
+            self.late_results_total.with_label_values(&[outcome]);
         }
         for outcome in Self::ORDERS {
             self.orders_total.with_label_values(&[outcome]);
@@ -54,15 +65,28 @@ impl Gateway {
 
     /// Counts a message that the platform has answered.
     pub fn settled(&self, is_accepted: bool) {
-        let outcome = if is_accepted { "accepted" } else { "refused" };
-        self.forwarded_total.with_label_values(&[outcome]).inc();
+        self.forwarded_total.with_label_values(&[outcome(is_accepted)]).inc();
+    }
+
+    /// Counts an application acknowledgement that came after its time.
+    pub fn late(&self, is_accepted: bool) {
+        self.late_results_total.with_label_values(&[outcome(is_accepted)]).inc();
     }
 }
 
+const fn outcome(is_accepted: bool) -> &'static str {
+    if is_accepted { "accepted" } else { "refused" }
+}
+
+const MISSING: &str =
+    "Messages that the platform of a gateway accepted, without the application acknowledgement in time";
+const LATE: &str = "Application acknowledgements of the platform of a gateway that came after their time";
 const OUTAGE: &str = "How long no connection to the platform of a gateway has been open; 0 while one is";
 const FAILURES: &str = "Connections to the platform of a gateway that could not be made, or were lost";
 const WAITING: &str = "Messages that wait for the platform of a gateway";
 const OLDEST: &str = "How long the oldest message has been waiting for the platform of a gateway";
+const AWAITED: &str =
+    "Messages on open connections whose devices wait for what the platform of a gateway answers";
 const FORWARDED: &str = "Messages that the platform of a gateway has answered";
 const UNEXPECTED: &str = "Acknowledgements of the platform of a gateway that no message waited for";
 const ORDERS: &str = "Messages of the platform of a gateway for devices";

@@ -54,6 +54,15 @@ impl Clock {
         }
     }
 
+    /// A manual clock whose wall clock was set to `wall`; the monotonic time is the same.
+    #[cfg(test)]
+    pub(crate) fn with_wall(&self, wall: Timestamp) -> Self {
+        let Source::Manual(manual) = &self.0 else { return self.clone() };
+        let elapsed = manual.elapsed();
+        let start = (wall - elapsed, manual.start.1);
+        Self(Source::Manual(Arc::new(Manual { start, elapsed: Mutex::new(elapsed) })))
+    }
+
     /// Whether this is a manual clock.
     #[must_use]
     pub const fn is_manual(&self) -> bool {

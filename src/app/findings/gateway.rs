@@ -1,41 +1,46 @@
 //! Findings about the platform of a gateway.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::Platform;
-use crate::finding::facts::{ForwardQueueFull, ForwardRefused, PlatformUnreachable};
+use crate::finding::facts::{ForwardQueueFull, ForwardRefused, PlatformUnreachable, ResultMissing};
 use crate::finding::{Finding, Severity, Subject};
-use crate::gateway::Uplinks;
+use crate::gateway::{Away, MissingResults, Uplinks};
 use crate::store::Store;
 
 /// Whether the platform is reached, and whether there is room for what waits.
 pub(super) fn look(platform: &Platform) -> Vec<Finding> {
     let config = platform.config.load();
     let Some(gateway) = &config.gateway else { return Vec::new() };
-    let (now, uplinks) = (platform.clock.now(), platform.gateway.look());
+    let uplinks = platform.gateway.look(&platform.clock);
     let full = uplinks.backlog.messages >= gateway.max_waiting as u64 / 10 * 8;
     let full = full.then(|| {
         let (waiting, allowed) = (uplinks.backlog.messages, gateway.max_waiting as u64);
         Finding::new(Subject::Platform, ForwardQueueFull { waiting, allowed })
     });
-    away(&uplinks, now).into_iter().chain(full).collect()
+    let missing = uplinks.missing.as_ref().map(missing);
+    away(&uplinks).into_iter().chain(full).chain(missing).collect()
 }
 
 /// An outage, with its length and what waits for its end.
-fn away(Uplinks { away, backlog, .. }: &Uplinks, now: Timestamp) -> Option<Finding> {
-    let away = away.as_ref()?;
-    let lasted = now.duration_since(away.since);
-    let severity = match lasted {
+fn away(Uplinks { away, backlog, .. }: &Uplinks) -> Option<Finding> {
+    let Away { since, lasted, why } = away.as_ref()?;
+    let severity = match *lasted {
         short if short < RESTART => Severity::Info,
         long if long < LONG => Severity::Attention,
         _ => Severity::Urgent,
     };
-    let facts = PlatformUnreachable {
-        seconds: u64::try_from(lasted.as_secs()).unwrap_or_default(),
-        waiting: backlog.messages,
-        error: away.why.to_string(),
-    };
-    Some(Finding::new(Subject::Platform, facts).with_severity(severity).since(away.since))
+    let facts =
+        PlatformUnreachable { seconds: lasted.as_secs(), waiting: backlog.messages, error: why.clone() };
+    Some(Finding::new(Subject::Platform, facts).with_severity(severity).since(*since))
+}
+
+/// Application acknowledgements that the platform leaves out.
+fn missing(MissingResults { since, messages, last }: &MissingResults) -> Finding {
+    let facts = ResultMissing { messages: *messages, last: last.to_string() };
+    Finding::new(Subject::Platform, facts).since(*since)
 }
 
 /// What the platform has refused in the last day.
@@ -56,8 +61,8 @@ pub(super) async fn refused(store: &Store, now: Timestamp) -> Vec<Finding> {
 }
 
 /// Shorter outages are those of a restart: nothing has to be done.
-const RESTART: SignedDuration = SignedDuration::from_secs(10);
+const RESTART: Duration = Duration::from_secs(10);
 /// An outage that needs a person now.
-const LONG: SignedDuration = SignedDuration::from_mins(5);
+const LONG: Duration = Duration::from_mins(5);
 /// Refused messages that are looked at.
 const MAX_SHOWN: u32 = 200;

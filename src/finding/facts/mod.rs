@@ -16,7 +16,7 @@ pub use device::{
 pub use platform::{
     ClockDifference, ClockUnconfirmed, FailingReceiver, ForwardQueueFull, LimitNear, NotAccepting,
     NotificationFailing, PlatformUnreachable, ReceiverOfUnknownWards, ReloadRefused, RestartPending,
-    ShuttingDown, TaskFailed, UsedLimit,
+    ResultMissing, ShuttingDown, TaskFailed, UsedLimit,
 };
 pub use store::{
     AuditChainBroken, AuditEndUnread, BackupOld, BrokenRow, CopyReplaced, DiskFilling, DiskRate,

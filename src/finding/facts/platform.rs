@@ -217,6 +217,28 @@ impl fmt::Display for PlatformUnreachable {
     }
 }
 
+/// Facts of `result-missing`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ResultMissing {
+    /// Messages without one, since the platform last sent one
+    pub messages: u64,
+    /// The last of them
+    pub last: String,
+}
+
+impl fmt::Display for ResultMissing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { messages, last } = self;
+        let messages = counted(*messages, "message");
+        write!(
+            f,
+            "the platform accepted {messages} and did not send the application acknowledgement in time, "
+        )?;
+        write!(f, "for {last} the last time")
+    }
+}
+
 /// Facts of `forward-queue-full`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -28,6 +28,7 @@ const LANES: usize = 3;
 const CONNECTIONS: usize = 2;
 const NAME: &str = "00A037FFFE000001";
 const LIMIT: Duration = Duration::from_secs(30);
+const LIMITS: Limits = Limits { answer: LIMIT, result: LIMIT };
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -155,6 +156,8 @@ struct World {
     /// Every message of a lane.
     sent: Vec<Vec<WaitingForward>>,
     settled: HashMap<MessageId, ForwardOutcome>,
+    /// Messages whose application acknowledgement came when they were settled.
+    late: HashSet<MessageId>,
     free: Rc<RefCell<HashSet<usize>>>,
     connections: Vec<Option<Connection>>,
     stored: Stored,
@@ -188,6 +191,7 @@ impl World {
         Self {
             sent: lanes.iter().enumerate().map(lane).collect(),
             settled: HashMap::new(),
+            late: HashSet::new(),
             free: Rc::new(RefCell::new((0..lanes.len()).collect())),
             connections: (0..CONNECTIONS).map(|_| None).collect(),
             stored: Stored::default(),
@@ -318,6 +322,13 @@ impl World {
         match connection.window.hear(&answer) {
             Effect::Unexpected | Effect::Nothing => {}
             Effect::Settled(settled, number) => self.settled(at, settled, number),
+            Effect::Result(id, outcome) => {
+                assert!(
+                    self.settled.contains_key(&id) && self.late.insert(id),
+                    "a result of a settled message"
+                );
+                self.check(id, &outcome);
+            }
         }
         for job in self.on(on).1.window.take_held() {
             self.send(on, job);
@@ -338,24 +349,22 @@ impl World {
     /// What the gateway believes of its messages has to be true.
     fn record(&mut self, outcomes: Outcomes) {
         for (id, outcome) in outcomes {
-            let (lane, message) = self
-                .sent
-                .iter()
-                .enumerate()
-                .find_map(|(lane, all)| Some((lane, all.iter().find(|message| message.id == id)?)))
-                .unwrap();
-            assert!(self.stored.has(&message.raw), "settled, and the platform does not have it");
-            assert!(outcome.is_accepted, "{}", outcome.code);
-            if let Some(answer) = &outcome.answer {
-                let answer = Message::parse(answer).unwrap();
-                let receiver = answer.header().receiving_application();
-                assert_eq!(
-                    receiver.component(1).raw(),
-                    format!("LANE-{lane}").as_bytes(),
-                    "another's answer"
-                );
-            }
+            self.check(id, &outcome);
             assert!(self.settled.insert(id, outcome).is_none(), "settled once");
+        }
+    }
+
+    fn check(&self, id: MessageId, outcome: &ForwardOutcome) {
+        let of = |(lane, all): (usize, &Vec<WaitingForward>)| {
+            Some((lane, all.iter().find(|message| message.id == id)?.raw.clone()))
+        };
+        let (lane, raw) = self.sent.iter().enumerate().find_map(of).unwrap();
+        assert!(self.stored.has(&raw), "settled, and the platform does not have it");
+        assert!(outcome.is_accepted, "{}", outcome.code);
+        if let Some(answer) = &outcome.answer {
+            let answer = Message::parse(answer).unwrap();
+            let receiver = answer.header().receiving_application();
+            assert_eq!(receiver.component(1).raw(), format!("LANE-{lane}").as_bytes(), "another's answer");
         }
     }
 
@@ -391,27 +400,28 @@ impl World {
         let Connection { window, mut passed, platform, .. } = self.connections[at].take().unwrap();
         self.finished.extend(passed.proved_by(u64::MAX));
         let now = self.clock.instant();
-        for Done { outcomes, .. } in window.finish(&answers, now, LIMIT) {
+        for Done { outcomes, .. } in window.finish(&answers, now, LIMITS) {
             self.record(outcomes);
         }
         platform.end();
     }
 
-    /// As an uplink does it: what was accepted is settled, and the connection is closed, so that a late
-    /// answer is not taken for that of a later message. Otherwise the connection is given up.
+    /// As an uplink does it: what was accepted is settled, and its answer may still come. Where the platform
+    /// has skipped a message the connection is closed, and otherwise it is given up.
     fn late(&mut self, on: u8) {
         self.clock.advance(LIMIT);
         let now = self.clock.instant();
         let (at, connection) = self.on(on);
-        match connection.window.expire(now, LIMIT) {
+        match connection.window.expire(now, LIMITS) {
             Err(Late) => self.cut(on, 0),
-            Ok(effects) if effects.is_empty() => {}
-            Ok(effects) => {
+            Ok(Expired { effects, is_skipped, .. }) => {
                 for effect in effects {
                     let Effect::Settled(settled, number) = effect else { panic!("{effect:?}") };
                     self.settled(at, settled, number);
                 }
-                self.close(on);
+                if is_skipped {
+                    self.close(on);
+                }
             }
         }
     }
@@ -582,7 +592,34 @@ fn a_second_answer_to_an_alarm_is_not_taken_for_that_of_another_message() {
     assert!(matches!(window.hear(&answer_to("7", "CA")), Effect::Settled(..)));
     assert_eq!(sent_by(&mut window, one_job(2, "ORU^R01^ORU_R01", "7", "AL|NE")), 0);
     assert!(window.is_over(), "a new connection takes it");
-    assert!(matches!(window.hear(&answer_to("7", "AA")), Effect::Unexpected));
+    assert!(matches!(window.hear(&answer_to("7", "AA")), Effect::Result(_, outcome) if outcome.is_accepted));
+    assert!(matches!(window.hear(&answer_to("7", "AA")), Effect::Unexpected), "it has come");
+}
+
+// An application acknowledgement that comes after its time is of the message that it names, and counts.
+#[test]
+fn a_result_that_is_late_counts_and_costs_no_connection() {
+    let mut window = Window::new();
+    let limits = Limits { answer: LIMIT, result: Duration::from_secs(1) };
+    sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|AL"));
+    let after = |seconds| Clock::system().instant() + Duration::from_secs(seconds);
+    assert!(window.expire(after(2), limits).unwrap().effects.is_empty(), "it has the time of an answer");
+    assert!(matches!(window.hear(&answer_to("1", "CA")), Effect::Nothing));
+    assert!(window.deadline(limits, None).unwrap() <= after(1));
+    let Expired { effects, missing, is_skipped } = window.expire(after(2), limits).unwrap();
+    let [Effect::Settled(done, _)] = &effects[..] else { panic!("{effects:?}") };
+    assert!(done[0].outcomes[0].1.is_accepted && !done[0].has_result && missing.len() == 1 && !is_skipped);
+    // Others go on meanwhile, and the same MSH-10 on another connection.
+    assert_eq!(sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "2", "AL|AL")), 1);
+    window.hear(&answer_to("2", "CA"));
+    let Effect::Result(id, outcome) = window.hear(&answer_to("1", "AE")) else { panic!() };
+    assert_eq!((id, &*outcome.code, outcome.is_accepted), (missing[0], "AE", false));
+    assert!(outcome.answer.is_some(), "its device asked for it");
+    assert!(matches!(window.hear(&answer_to("1", "AE")), Effect::Unexpected));
+    let Effect::Settled(done, _) = window.hear(&answer_to("2", "AA")) else { panic!() };
+    assert!(done[0].has_result);
+    assert_eq!(sent_by(&mut window, one_job(2, "ORU^R01^ORU_R01", "1", "AL|NE")), 0);
+    assert!(window.is_spent());
 }
 
 #[test]
@@ -591,10 +628,11 @@ fn a_message_that_the_platform_skips_is_no_fault_of_the_connection() {
     sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|NE"));
     sent_by(&mut window, one_job(2, "ORU^R01^ORU_R01", "2", "AL|NE"));
     let later = || Clock::system().instant() + LIMIT;
-    assert_eq!(window.expire(later(), LIMIT).unwrap_err(), Late, "nothing is known");
+    assert_eq!(window.expire(later(), LIMITS).unwrap_err(), Late, "nothing is known");
     assert!(matches!(window.hear(&answer_to("2", "CA")), Effect::Settled(..)));
-    let skipped = window.expire(later(), LIMIT).unwrap();
-    let [Effect::Settled(done, _)] = &skipped[..] else { panic!("{skipped:?}") };
+    let Expired { effects, is_skipped, .. } = window.expire(later(), LIMITS).unwrap();
+    let [Effect::Settled(done, _)] = &effects[..] else { panic!("{effects:?}") };
+    assert!(is_skipped);
     assert!(done[0].unanswered.len() == 1 && done[0].outcomes.is_empty() && done[0].is_postponed);
 }
 
@@ -603,7 +641,7 @@ fn a_clean_end_shows_that_a_late_message_was_skipped() {
     for (after, unanswered) in [(LIMIT, 1), (Duration::ZERO, 0)] {
         let mut window = Window::new();
         sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|NE"));
-        let done = window.finish(&[], Clock::system().instant() + after, LIMIT);
+        let done = window.finish(&[], Clock::system().instant() + after, LIMITS);
         assert_eq!((done[0].unanswered.len(), done[0].outcomes.len()), (unanswered, 0));
     }
 }

@@ -55,10 +55,18 @@ pub enum Rejection {
     PlatformUnreachable,
     /// In a gateway: as many messages wait for the platform as may.
     ForwardQueueFull,
+    /// In a gateway: as many messages of the connection wait for the platform's answer as may.
+    AnswerQueueFull,
     /// In a gateway: the message of the platform names no device of its directory, or several.
     OrderDeviceUnknown,
     /// In a gateway: the device that the message of the platform names is not connected.
     OrderDeviceAway,
+    /// In a gateway: the message of the platform asks for no positive acknowledgement.
+    OrderUnconfirmable,
+    /// In a gateway: the device could not return MSH-10 of the message of the platform unchanged.
+    OrderControlId,
+    /// In a gateway: another message of the platform with this MSH-10 is open at the device.
+    OrderIdReused,
 }
 
 /// The content errors of HL7 table 0357.
@@ -132,8 +140,12 @@ impl Rejection {
             Self::StoreUnavailable => "store-unavailable",
             Self::PlatformUnreachable => "platform-unreachable",
             Self::ForwardQueueFull => "forward-queue-full",
+            Self::AnswerQueueFull => "answer-queue-full",
             Self::OrderDeviceUnknown => "order-device-unknown",
             Self::OrderDeviceAway => "order-device-away",
+            Self::OrderUnconfirmable => "order-unconfirmable",
+            Self::OrderControlId => "order-control-id",
+            Self::OrderIdReused => "order-id-reused",
         }
     }
 
@@ -163,8 +175,12 @@ impl Rejection {
             Self::StoreUnavailable,
             Self::PlatformUnreachable,
             Self::ForwardQueueFull,
+            Self::AnswerQueueFull,
             Self::OrderDeviceUnknown,
             Self::OrderDeviceAway,
+            Self::OrderUnconfirmable,
+            Self::OrderControlId,
+            Self::OrderIdReused,
         ];
         let all = frames.chain(unreadable.into_iter().map(Self::Unreadable)).chain(others);
         all.map(|rejection| rejection.code())
@@ -208,8 +224,14 @@ impl Rejection {
             Self::StoreUnavailable => "the message could not be stored, send it again",
             Self::PlatformUnreachable => "the gateway cannot reach its platform, send it again",
             Self::ForwardQueueFull => "too many messages wait for the platform, send it again",
+            Self::AnswerQueueFull => "too many messages wait for the platform's answer, send it again",
             Self::OrderDeviceUnknown => "the message names no single device of the gateway",
             Self::OrderDeviceAway => "the device is not connected to the gateway",
+            Self::OrderUnconfirmable => {
+                "a gateway passes on messages that ask for a positive acknowledgement"
+            }
+            Self::OrderControlId => "MSH-10 is not 1 to 199 printable ASCII characters without outer blanks",
+            Self::OrderIdReused => "the device has not answered another message with this MSH-10",
         }
     }
 
@@ -222,6 +244,7 @@ impl Rejection {
             | Self::StoreUnavailable
             | Self::PlatformUnreachable
             | Self::ForwardQueueFull
+            | Self::AnswerQueueFull
             | Self::Frame(BrokenReason::MemoryLimit) => Outcome::Error,
             _ => Outcome::Rejected,
         }
@@ -234,7 +257,9 @@ impl Rejection {
             Self::Unreadable(Unreadable::Empty | Unreadable::NoHeader) => {
                 ContentError::SegmentSequence.entry()
             }
-            Self::Unreadable(Unreadable::Separators) | Self::LongControlId => ContentError::DataType.entry(),
+            Self::Unreadable(Unreadable::Separators) | Self::LongControlId | Self::OrderControlId => {
+                ContentError::DataType.entry()
+            }
             Self::NoControlId | Self::NoMessageType | Self::NoProcessingId => {
                 ContentError::RequiredField.entry()
             }
@@ -251,8 +276,11 @@ impl Rejection {
             | Self::StoreUnavailable
             | Self::PlatformUnreachable
             | Self::ForwardQueueFull
+            | Self::AnswerQueueFull
             | Self::OrderDeviceUnknown
-            | Self::OrderDeviceAway => ("207", "Application internal error"),
+            | Self::OrderDeviceAway
+            | Self::OrderUnconfirmable
+            | Self::OrderIdReused => ("207", "Application internal error"),
         }
     }
 
@@ -260,13 +288,16 @@ impl Rejection {
     #[must_use]
     pub const fn location(&self) -> Option<Location> {
         match self {
-            Self::NoControlId | Self::LongControlId => Some(Location::field(*b"MSH", 1, 10)),
+            Self::NoControlId | Self::LongControlId | Self::OrderControlId | Self::OrderIdReused => {
+                Some(Location::field(*b"MSH", 1, 10))
+            }
             Self::NoMessageType => Some(Location::field(*b"MSH", 1, 9)),
             Self::UnsupportedType => Some(Location::component(*b"MSH", 1, 9, 1)),
             Self::UnsupportedEvent => Some(Location::component(*b"MSH", 1, 9, 2)),
             Self::NoProcessingId | Self::UnsupportedProcessingId => Some(Location::field(*b"MSH", 1, 11)),
             Self::UnsupportedVersion => Some(Location::field(*b"MSH", 1, 12)),
             Self::Unreadable(Unreadable::Separators) => Some(Location::field(*b"MSH", 1, 2)),
+            Self::OrderUnconfirmable => Some(Location::field(*b"MSH", 1, 15)),
             Self::IdentityMismatch(location) => *location,
             Self::Content { location, .. } => Some(*location),
             _ => None,

@@ -168,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Event::StoreResult(StoreResult::Recorded(ticket, outcome, answer)) => {
                 self.session.recorded(ticket, &outcome, now);
                 let limit = self.session.platform_timeout();
-                match answer {
+                match answer.filter(|_| self.session.awaits(ticket)) {
                     Some(answer) => self.relays.push(wait_for_platform(ticket, answer, limit)),
                     // A message that waits for the platform must not hold up what is behind it forever.
                     None => self.session.relayed(ticket, PlatformWord::Late, now),

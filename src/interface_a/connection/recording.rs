@@ -14,7 +14,7 @@ use crate::hl7::Message;
 use crate::interface_a::relay::PlatformAnswer;
 use crate::interface_a::session::{PlatformWord, Ticket};
 use crate::liveness::SignOfLife;
-use crate::mllp::{FS, VT};
+use crate::mllp::{CR, FS, VT};
 use crate::store::{ForwardLane, ForwardState, MessageRecord, RecordOutcome, StoreError};
 
 /// The waits of a session for what the platform of a gateway answers.
@@ -44,7 +44,8 @@ pub(super) fn record_message(
         let lane = record.forward.map(|class| ForwardLane { class, device: record.device.clone() });
         let raw = if is_relayed { record.raw.clone() } else { Bytes::new() };
         // Before the message can be forwarded: its answer must find who waits.
-        let mut answer = if is_relayed { services.relay.await_answer(id) } else { None };
+        let header = record.raw.iter().position(|byte| *byte == CR).unwrap_or(record.raw.len());
+        let mut answer = if is_relayed { services.relay.await_answer(id, header) } else { None };
         let outcome = services.store.record_or_log(record).await;
         match &outcome {
             // A message that was stored before says nothing new: a device that only repeats it is silent.
@@ -58,7 +59,9 @@ pub(super) fn record_message(
                 }
             }
             Ok(RecordOutcome::Resend { original, .. }) if is_relayed => {
-                answer = services.relay.await_answer(*original);
+                // The place of the copy is free again.
+                drop(answer.take());
+                answer = services.relay.await_answer(*original, header);
                 if !services.answer_again(*original, &raw).await {
                     answer = None;
                 }
@@ -79,8 +82,7 @@ pub(super) fn wait_for_platform(
     limit: Option<Duration>,
 ) -> BoxFuture<'static, (Ticket, PlatformWord)> {
     async move {
-        // A sender that is dropped has no answer.
-        let answered = async { PlatformWord::Answered(answer.await.unwrap_or(None)) };
+        let answered = async { PlatformWord::Answered(answer.wait().await) };
         let word = match limit {
             Some(limit) => tokio::time::timeout(limit, answered).await.unwrap_or(PlatformWord::Late),
             None => answered.await,

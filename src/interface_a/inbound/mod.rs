@@ -26,8 +26,8 @@ use self::outcome::{NO_ANSWER, RELAYED};
 pub(super) use self::reading::{Part, is_large};
 use self::reading::{Reading, framing_warnings};
 pub(super) use self::record::Origin;
-pub(super) use self::relayed::Relayed;
-use self::relayed::{Shares, class, refusal};
+pub(super) use self::relayed::{Relayed, Room};
+use self::relayed::{Shares, class, is_in_turn, refusal};
 use super::device_limits::{DeviceShare, Storage};
 use super::relay::Relay;
 use super::settings::Settings;
@@ -105,6 +105,11 @@ impl Inbound {
     /// The same for a session, whose messages a gateway forwards.
     pub(super) fn with_relay(self, relay: Relay) -> Self {
         Self { relay: Some(relay), ..self }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn relay(&self) -> Option<&Relay> {
+        self.relay.as_ref()
     }
 
     /// The device that sends.
@@ -185,8 +190,12 @@ impl Unevaluated<'_> {
     }
 
     /// Decides about it. `expected` has the MSH-11.1 of the message of ours with this MSH-10, if one waits
-    /// for its acknowledgement.
-    pub(super) fn decide(self, expected: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Decision {
+    /// for its acknowledgement. `room` says whether a message of a gateway may wait for the platform.
+    pub(super) fn decide(
+        self,
+        expected: impl Fn(&[u8]) -> Option<Vec<u8>>,
+        room: impl FnOnce(&[u8], &Gateway) -> Room,
+    ) -> Decision {
         let Self { evaluation, part, reading, directory, costs } = self;
         let (Part::Message { frame, .. } | Part::Stray(frame)) = part;
         let mut decision = match reading {
@@ -194,7 +203,7 @@ impl Unevaluated<'_> {
                 evaluation.compared().compare(&directory, &mut reading.claims);
                 let decision = match reading.message.acknowledgement() {
                     Some(reply) => evaluation.reply(&reading, &reply, frame, &directory, expected),
-                    None => evaluation.message(reading, frame, &directory),
+                    None => evaluation.message(reading, frame, &directory, room),
                 };
                 Decision { effort: costs.effort(), ..decision }
             }
@@ -244,7 +253,13 @@ impl Evaluation<'_> {
         decision
     }
 
-    fn message(self, mut reading: Reading<'_>, frame: &Frame, directory: &Directory) -> Decision {
+    fn message(
+        self,
+        mut reading: Reading<'_>,
+        frame: &Frame,
+        directory: &Directory,
+        room: impl FnOnce(&[u8], &Gateway) -> Room,
+    ) -> Decision {
         let device = self.device();
         let header = reading.message.header();
         let request = Transaction::acknowledgement_request(reading.transaction, &header, device.acknowledge);
@@ -263,10 +278,13 @@ impl Evaluation<'_> {
         };
         let violation = self.violation(&record, foreign_identity);
         let decision = match result {
-            CheckResult::Passed => match refusal(self.gateway(), self.relay, request) {
-                Some(rejection) => self.reject(record, Some(&reading), &rejection, request),
-                None => self.accept(record, &reading, request),
-            },
+            CheckResult::Passed => {
+                let room = |gateway: &Gateway| room(&frame.payload, gateway);
+                match refusal(self.gateway(), self.relay, request, room) {
+                    Some(rejection) => self.reject(record, Some(&reading), &rejection, request),
+                    None => self.accept(record, &reading, request),
+                }
+            }
             CheckResult::Failed(rejection) => self.reject(record, Some(&reading), &rejection, request),
             CheckResult::Violation(rejection) => {
                 let rejected = self.reject(record, Some(&reading), &rejection, request);
@@ -315,6 +333,7 @@ impl Evaluation<'_> {
             },
             violation: None,
             effort: 0,
+            is_in_turn: is_held,
         }
     }
 
@@ -341,6 +360,7 @@ impl Evaluation<'_> {
             outcome: Outcome::Rejected,
             violation: None,
             effort: 0,
+            is_in_turn: reading.is_some() && is_in_turn(self.gateway(), request, rejection),
         };
         let is_nameless = matches!(rejection, Rejection::Unreadable(_) | Rejection::NoControlId);
         if is_nameless && self.settings.config().messages.unreadable == UnreadableMessage::Close {
@@ -395,6 +415,7 @@ impl Evaluation<'_> {
             label: Label { transaction: "acknowledgement", acknowledgement: NO_ANSWER },
             outcome,
             effort: 0,
+            is_in_turn: false,
         }
     }
 

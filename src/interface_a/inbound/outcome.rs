@@ -24,6 +24,8 @@ pub(crate) struct Decision {
     pub(crate) violation: Option<audit::Event>,
     /// As how many further messages it counts, because it took longer to evaluate.
     pub(crate) effort: usize,
+    /// Whether the answer leaves in its turn among the application acknowledgements of a gateway's platform.
+    pub(crate) is_in_turn: bool,
 }
 
 /// What a message means for its session.
@@ -82,6 +84,7 @@ impl Decision {
         if let Outcome::Accepted { on_store_failure, .. } = &mut self.outcome {
             *on_store_failure = None;
         }
+        self.is_in_turn = false;
     }
 }
 

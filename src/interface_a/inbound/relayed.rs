@@ -17,6 +17,17 @@ pub(crate) struct Relayed {
     pub(crate) holds_place: bool,
 }
 
+/// Whether a message may wait for what the platform answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Its connection has a place for it.
+    Free,
+    /// An earlier copy of it waits: it takes the place of that copy.
+    Repetition,
+    /// As many messages of its connection wait as may.
+    Full,
+}
+
 /// What a device gets for an accepted message, and from whom.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shares {
@@ -45,19 +56,43 @@ impl Shares {
     }
 }
 
-/// Why a gateway does not take a message that could be taken otherwise. Its device keeps it.
+/// Why a gateway does not take a message that could be taken otherwise. Its device keeps it. `room` is asked
+/// only about a message that waits for the platform's answer.
 pub(super) fn refusal(
     gateway: Option<&Gateway>,
     relay: Option<&Relay>,
     request: AcknowledgementRequest,
+    room: impl FnOnce(&Gateway) -> Room,
 ) -> Option<Rejection> {
     let (gateway, relay) = (gateway?, relay?);
+    let platform = Shares::of(request, Some(gateway)).platform;
+    let room = platform.map(|_| room(gateway));
+    // It is in the queue.
+    if room == Some(Room::Repetition) {
+        return None;
+    }
     if relay.queued() >= gateway.max_waiting {
         return Some(Rejection::ForwardQueueFull);
     }
-    let is_held = Shares::of(request, Some(gateway)).platform.is_some_and(|relayed| relayed.holds_place);
-    let is_refused = is_held && gateway.during_outage == DuringOutage::Refuse && !relay.is_connected();
-    is_refused.then_some(Rejection::PlatformUnreachable)
+    let is_held = platform.is_some_and(|relayed| relayed.holds_place);
+    if is_held && gateway.during_outage == DuringOutage::Refuse && !relay.is_connected() {
+        return Some(Rejection::PlatformUnreachable);
+    }
+    let is_full = room == Some(Room::Full) || platform.is_some() && !relay.has_room();
+    is_full.then_some(Rejection::AnswerQueueFull)
+}
+
+/// Whether the answer to a message is an application acknowledgement alone, which leaves in its turn among
+/// those of the platform.
+pub(super) fn is_in_turn(
+    gateway: Option<&Gateway>,
+    request: AcknowledgementRequest,
+    why: &Rejection,
+) -> bool {
+    // Its place would be beyond the limit.
+    let is_beyond = *why == Rejection::AnswerQueueFull;
+    let answers = request.answers(why.outcome());
+    gateway.is_some() && !is_beyond && answers.accept.is_none() && answers.application.is_some()
 }
 
 /// What a message is forwarded as.

@@ -23,7 +23,7 @@ fn settings(config: Config) -> Settings {
 }
 
 fn evaluate_with(config: Config, devices: Vec<Device>, frame: Frame) -> Decision {
-    inbound(devices).read(&only(frame), &settings(config), clock().now()).decide(|_| None)
+    inbound(devices).read(&only(frame), &settings(config), clock().now()).decide(|_| None, |_, _| Room::Free)
 }
 
 fn evaluate(frame: Frame) -> Decision {
@@ -201,7 +201,9 @@ fn identity_rules_use_the_current_directory() {
 fn an_awaited_acknowledgement_is_accepted_and_never_answered() {
     let part = only(whole(&super::super::fixtures::acknowledgement("OURS")));
     let expects = |control_id: &[u8]| (control_id == b"OURS").then(|| b"P".to_vec());
-    let decision = inbound(vec![device()]).read(&part, &settings(config()), clock().now()).decide(expects);
+    let decision = inbound(vec![device()])
+        .read(&part, &settings(config()), clock().now())
+        .decide(expects, |_, _| Room::Free);
     let Outcome::Reply(reply) = &decision.outcome else { panic!("{decision:?}") };
     let expected =
         Reply { control_id: b"OURS".to_vec(), code: Some(AcknowledgementCode::CA), mode: b"P".to_vec() };

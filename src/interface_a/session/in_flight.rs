@@ -11,17 +11,7 @@ use crate::interface_a::inbound::{Label, Relayed, Reply, StoreFailure};
 /// A message that is not answered yet, in the order of arrival.
 #[derive(Debug)]
 pub(super) enum InFlight {
-    Storing {
-        ticket: Ticket,
-        pending: Box<PendingAnswer>,
-        since: Instant,
-    },
-    /// It is durable, and its place is kept for what the platform of a gateway answers.
-    Relaying {
-        ticket: Ticket,
-        failure: Option<StoreFailure>,
-        label: Label,
-    },
+    Storing { ticket: Ticket, pending: Box<PendingAnswer>, since: Instant },
     Answered(Bytes),
 }
 
@@ -34,6 +24,8 @@ pub(super) struct PendingAnswer {
     pub(super) on_store_failure: Option<StoreFailure>,
     /// What the platform of a gateway answers.
     pub(super) relayed: Option<Relayed>,
+    /// Whether the answer leaves in its turn among the application acknowledgements.
+    pub(super) is_in_turn: bool,
     /// The answer to an order that the message carries. The order is settled when the answer is durable.
     pub(super) settles: Option<Reply>,
 }
@@ -49,6 +41,6 @@ pub(super) fn take_pending(
     let message = in_flight.iter_mut().find(is_storing)?;
     match std::mem::replace(message, InFlight::Answered(Bytes::new())) {
         InFlight::Storing { pending, since, .. } => Some((message, *pending, since)),
-        InFlight::Relaying { .. } | InFlight::Answered(_) => None,
+        InFlight::Answered(_) => None,
     }
 }

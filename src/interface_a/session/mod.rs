@@ -5,8 +5,10 @@
 //!
 //! Acknowledgements leave in the order in which the messages came, each once its message is durable (B.1: a
 //! positive acknowledgement means that it is safe). Up to `[interface-a] in-flight` messages are stored at
-//! once.
+//! once. In a gateway the application acknowledgements of the platform have an order of their own: see
+//! `awaited`.
 
+mod awaited;
 mod buffer;
 mod effect;
 mod ending;
@@ -21,9 +23,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio_util::codec::Decoder as _;
 
+use self::awaited::Awaited;
 pub(super) use self::buffer::READ_SIZE;
 use self::buffer::{Buffer, HeldFrames};
 pub(super) use self::effect::{Context, Effect, Now, PlatformWord, Ticket};
@@ -38,7 +41,7 @@ use super::registry::Outgoing;
 use super::settings::Settings;
 use super::unawaited::UnawaitedAnswer;
 use crate::audit::SessionEnd;
-use crate::config::Config;
+use crate::config::{Config, Gateway};
 use crate::hl7::Rejection;
 use crate::liveness::SignOfLife;
 use crate::mllp::{BrokenReason, Codec, Interruption, Received};
@@ -58,6 +61,7 @@ pub(super) struct Session {
     /// Parts of a frame that wait until fewer messages are in flight: a batch may hold more than the limit.
     backlog: VecDeque<Part>,
     in_flight: VecDeque<InFlight>,
+    awaited: Awaited,
     /// Whether the next message may be large.
     has_large_turn: bool,
     /// Whether the first message of the backlog was read, and takes long to decide about.
@@ -95,6 +99,7 @@ impl Session {
             held: HeldFrames::default(),
             backlog: VecDeque::new(),
             in_flight: VecDeque::new(),
+            awaited: Awaited::default(),
             has_large_turn: false,
             takes_long: false,
             has_more: false,
@@ -151,12 +156,13 @@ impl Session {
     pub(super) fn release_memory(&mut self) {
         if self.in_flight.is_empty() && self.backlog.is_empty() && self.effects.is_empty() {
             (self.in_flight, self.backlog, self.effects) = Default::default();
+            self.awaited.release_memory();
         }
     }
 
     /// Since when nothing has come and nothing is in flight.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        let is_idle = self.in_flight.is_empty() && self.backlog.is_empty() && !self.codec.in_frame();
+        let is_idle = self.owes_nothing() && self.backlog.is_empty() && !self.codec.in_frame();
         (is_idle && self.phase == Phase::Open).then_some(self.timing.last_activity)
     }
 
@@ -212,23 +218,23 @@ impl Session {
     /// The store has answered.
     pub(super) fn recorded(&mut self, ticket: Ticket, outcome: &Result<RecordOutcome, StoreError>, now: Now) {
         let Some((message, pending, since)) = take_pending(&mut self.in_flight, ticket) else { return };
-        let PendingAnswer { frames, label, on_store_failure, settles, relayed } = pending;
-        if outcome.is_ok() && relayed.is_some_and(|relayed| relayed.holds_place) {
-            *message = InFlight::Relaying { ticket, failure: on_store_failure, label };
-            self.effects.push_back(Effect::Count(label, since));
-            return self.read_frames(now);
-        }
+        let PendingAnswer { frames, label, on_store_failure, settles, relayed, is_in_turn } = pending;
+        let is_held = outcome.is_ok() && relayed.is_some_and(|relayed| relayed.holds_place);
         // An answer that was not stored leaves its order in doubt: the device gets it again.
         if let (Ok(recorded), Some(Reply { control_id, code, mode })) = (outcome, settles) {
-            let (RecordOutcome::Stored(message) | RecordOutcome::Resend { original: message, .. }) = recorded;
-            let acknowledgement = Acknowledgement { code, message: *message };
+            let acknowledgement = Acknowledgement { code, message: recorded.message() };
             let device = self.inbound.device();
             if !self.pending_replies.settle(self.id, device, &control_id, acknowledgement) {
                 let unawaited = UnawaitedAnswer::new(device, control_id, acknowledgement, mode);
                 self.effects.extend(unawaited.map(Effect::PassOn));
             }
         }
+        let mut late = None;
         let (frames, label) = match (outcome, on_store_failure) {
+            (Ok(_), failure) if is_held => {
+                late = failure.map(|failure| (failure, label));
+                (Bytes::new(), label)
+            }
             (Ok(RecordOutcome::Stored(_)), _) | (Err(_), None) => (frames, label),
             (Ok(RecordOutcome::Resend { acknowledgement, .. }), failure) => {
                 let label = if failure.is_some() { label.resend() } else { label };
@@ -240,7 +246,11 @@ impl Session {
                 self.inbound.answer_failure(&failure, &unavailable, label, &self.settings, now.wall)
             }
         };
-        *message = InFlight::Answered(frames);
+        let is_answered = is_in_turn && !is_held;
+        *message = InFlight::Answered(if is_answered { self.awaited.answer(ticket, frames) } else { frames });
+        if relayed.is_some() {
+            self.await_platform(ticket, outcome, late);
+        }
         self.effects.push_back(Effect::Count(label, since));
         self.timing.last_activity = now.instant;
         self.send_answers();
@@ -274,7 +284,7 @@ impl Session {
         let limits = &self.config().interface_a;
         match self.timing.frame_began {
             Some(began) => Some(began + limits.frame_timeout),
-            None if self.in_flight.is_empty() => Some(self.timing.last_activity + limits.idle_timeout),
+            None if self.owes_nothing() => Some(self.timing.last_activity + limits.idle_timeout),
             None => None,
         }
     }
@@ -328,7 +338,9 @@ impl Session {
                 }
                 let expected =
                     |control_id: &[u8]| self.pending_replies.mode_of(self.inbound.device(), control_id);
-                let decision = unevaluated.decide(expected);
+                let room =
+                    |raw: &[u8], gateway: &Gateway| self.awaited.room(raw, gateway.awaited_per_connection);
+                let decision = unevaluated.decide(expected, room);
                 self.apply(decision, now);
                 continue;
             }
@@ -387,7 +399,7 @@ impl Session {
 
     /// Hands a message to the store and keeps its answer until the store has it.
     fn apply(&mut self, decision: Decision, now: Now) {
-        let Decision { record, label, storage, outcome, violation, effort } = decision;
+        let Decision { record, label, storage, outcome, violation, effort, is_in_turn } = decision;
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.count_rate(count_of(record.raw.len(), record.identities.len()).saturating_add(effort), now);
@@ -410,8 +422,10 @@ impl Session {
             Outcome::Reply(reply) => settles = Some(reply),
         }
         let (frames, since) = (record.acknowledgement.clone(), now.instant);
+        let is_in_turn = self.keep_place(ticket, &record.raw, relayed, is_in_turn);
         if storage == Storage::Stored {
-            let pending = Box::new(PendingAnswer { frames, label, on_store_failure, settles, relayed });
+            let pending =
+                Box::new(PendingAnswer { frames, label, on_store_failure, settles, relayed, is_in_turn });
             self.in_flight.push_back(InFlight::Storing { ticket, pending, since });
             let (record, is_relayed) = (Box::new(record), relayed.is_some());
             self.effects.push_back(Effect::Record { ticket, record, sign, is_relayed });
@@ -420,6 +434,7 @@ impl Session {
                 let event = self.inbound.rejection_not_stored(record.raw.len(), now.wall);
                 self.effects.push_back(Effect::Audit(event));
             }
+            let frames = if is_in_turn { self.awaited.answer(ticket, frames) } else { frames };
             self.in_flight.push_back(InFlight::Answered(frames));
             self.effects.extend([Effect::NotStored, Effect::Count(label, since)]);
             self.send_answers();
@@ -438,14 +453,22 @@ impl Session {
                 self.effects.push_back(Effect::Send(frames));
             }
         }
+        while let Some(frames) = self.awaited.next_answer() {
+            self.effects.extend((!frames.is_empty()).then_some(Effect::Send(frames)));
+        }
         if let Phase::Draining(reason) = self.phase
-            && self.in_flight.is_empty()
+            && self.owes_nothing()
             && self.backlog.is_empty()
         {
             self.phase = Phase::Ended;
             self.audit_stray_bytes();
             self.effects.push_back(Effect::End(reason));
         }
+    }
+
+    /// Whether each message has its answer, but for application acknowledgements that follow another one.
+    fn owes_nothing(&self) -> bool {
+        self.in_flight.is_empty() && !self.awaited.holds_places()
     }
 
     fn has_capacity(&self) -> bool {

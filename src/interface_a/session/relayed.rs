@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::Session;
+use super::awaited::Released;
 use super::effect::{Effect, Now, PlatformWord, Ticket};
-use super::in_flight::InFlight;
 use super::phase::Phase;
+use crate::audit::SessionEnd;
 use crate::config::{DuringOutage, Gateway};
 use crate::hl7::Rejection;
+use crate::interface_a::inbound::{Label, Relayed, Room, StoreFailure};
 use crate::mllp::{CR, FS, VT};
+use crate::store::{RecordOutcome, StoreError};
 
 impl Session {
     /// How long a device waits for the platform; `None`: as long as it takes.
@@ -23,44 +26,81 @@ impl Session {
         }
     }
 
+    /// Keeps a place for what the platform answers to a message that is to be stored, or for an application
+    /// acknowledgement of this gateway: those leave in one order. Returns whether the answer has a place.
+    pub(super) fn keep_place(
+        &mut self,
+        ticket: Ticket,
+        raw: &[u8],
+        relayed: Option<Relayed>,
+        is_in_turn: bool,
+    ) -> bool {
+        let Some(gateway) = &self.settings.config().gateway else { return false };
+        // A refusal for which there is no place leaves at once.
+        let has_place = relayed.is_some()
+            || is_in_turn && self.awaited.room(raw, gateway.awaited_per_connection) == Room::Free;
+        if has_place {
+            self.awaited.reserve(ticket, raw, is_in_turn);
+        }
+        has_place && is_in_turn
+    }
+
+    /// The store has answered for a message that the platform answers.
+    pub(super) fn await_platform(
+        &mut self,
+        ticket: Ticket,
+        outcome: &Result<RecordOutcome, StoreError>,
+        late: Option<(StoreFailure, Label)>,
+    ) {
+        let waits = matches!(self.phase, Phase::Open | Phase::Draining(SessionEnd::PeerClosed));
+        match outcome {
+            Ok(recorded) if waits => self.awaited.stored(ticket, recorded.message(), late),
+            Ok(_) => self.awaited.remove(ticket),
+            // A message that holds a place has its answer from here.
+            Err(_) => self.awaited.forget_following(ticket),
+        }
+    }
+
+    /// Whether this message waits for the platform.
+    pub(in crate::interface_a) fn awaits(&self, ticket: Ticket) -> bool {
+        self.awaited.awaits(ticket)
+    }
+
     /// The platform has answered the message with this ticket, or is late.
     pub(in crate::interface_a) fn relayed(&mut self, ticket: Ticket, word: PlatformWord, now: Now) {
-        let is_place = |message: &&mut InFlight| matches!(message, InFlight::Relaying { ticket: own, .. } if *own == ticket);
-        let Some(place) = self.in_flight.iter_mut().find(is_place) else {
+        let Some(released) = self.awaited.release(ticket) else { return };
+        let late = match released {
             // The device has its accept acknowledgement; this one comes when it comes.
-            if let (PlatformWord::Answered(Some(answer)), Phase::Open) = (word, self.phase) {
-                self.effects.push_back(Effect::Send(frame(&answer)));
+            Released::AtOnce => {
+                if let (PlatformWord::Answered(Some(answer)), Phase::Open) = (word, self.phase) {
+                    self.effects.push_back(Effect::Send(frame(&answer)));
+                }
+                return;
             }
-            return;
+            Released::InTurn(late) => late,
         };
-        let held = std::mem::replace(place, InFlight::Answered(Bytes::new()));
-        let frames = match (word, held) {
+        let frames = match (word, late) {
             (PlatformWord::Answered(answer), _) => answer.as_ref().map(frame).unwrap_or_default(),
-            (PlatformWord::Late, InFlight::Relaying { failure: Some(failure), label, .. }) => {
+            (PlatformWord::Late, Some((failure, label))) => {
                 let late = Rejection::PlatformUnreachable;
                 self.inbound.answer_failure(&failure, &late, label, &self.settings, now.wall).0
             }
-            (PlatformWord::Late, _) => Bytes::new(),
+            (PlatformWord::Late, None) => Bytes::new(),
         };
-        *place = InFlight::Answered(frames);
+        self.awaited.answer(ticket, frames);
         self.timing.last_activity = now.instant;
         self.send_answers();
-        self.read_frames(now);
     }
 
     /// The session ends, and its device waits no longer for the platform. The messages stay in the queue.
     pub(super) fn abandon_relayed(&mut self) {
-        for message in &mut self.in_flight {
-            if matches!(message, InFlight::Relaying { .. }) {
-                *message = InFlight::Answered(Bytes::new());
-            }
-        }
+        self.awaited.abandon();
     }
 
     /// Until when a peer that has closed its side gets what the platform answers.
     pub(super) fn relay_deadline(&self) -> Option<Instant> {
-        let waits = self.in_flight.iter().any(|message| matches!(message, InFlight::Relaying { .. }));
-        (waits && matches!(self.phase, Phase::Draining(_))).then(|| self.timing.last_activity + MAX_LINGER)
+        let waits = self.awaited.holds_places() && matches!(self.phase, Phase::Draining(_));
+        waits.then(|| self.timing.last_activity + MAX_LINGER)
     }
 }
 

@@ -78,7 +78,18 @@ impl Store {
     /// # Errors
     /// When it is not durable: the message is forwarded again.
     pub async fn settle_forward(&self, id: MessageId, outcome: ForwardOutcome) -> Result<bool, StoreError> {
-        let written = self.write(Write::Forwarded(Box::new(Forwarded { id, outcome }))).await?;
+        let forwarded = Forwarded { id, outcome, is_late: false };
+        let written = self.write(Write::Forwarded(Box::new(forwarded))).await?;
         Ok(matches!(written, WriteOutcome::Rows(1..)))
+    }
+
+    /// Records the application acknowledgement of a message that was settled before: the platform had
+    /// accepted it, and says later what came of it.
+    ///
+    /// # Errors
+    /// When it is not durable.
+    pub async fn correct_forward(&self, id: MessageId, outcome: ForwardOutcome) -> Result<(), StoreError> {
+        let forwarded = Forwarded { id, outcome, is_late: true };
+        self.write(Write::Forwarded(Box::new(forwarded))).await.map(drop)
     }
 }

@@ -32,6 +32,19 @@ impl Store {
         self.change_outbox(OutboxChange::Queue(Box::new(message))).await.map(drop)
     }
 
+    /// The bytes of the message with this control id that has no outcome.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn unsettled_order(
+        &self,
+        device: &DeviceId,
+        control_id: &str,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let Some(waiting) = self.reader().unsettled(device, control_id).await? else { return Ok(None) };
+        Ok(self.outbox_entry(waiting.id).await?.map(|(_, raw)| raw))
+    }
+
     /// Claims it for this process until `until`, before it is sent. Whether that was possible: not when it is
     /// settled, expired, taken by the device, or claimed by another process.
     ///

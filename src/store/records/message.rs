@@ -128,6 +128,16 @@ pub enum RecordOutcome {
     },
 }
 
+impl RecordOutcome {
+    /// The message that the store has.
+    #[must_use]
+    pub const fn message(&self) -> MessageId {
+        match self {
+            Self::Stored(message) | Self::Resend { original: message, .. } => *message,
+        }
+    }
+}
+
 /// A message as listings show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageSummary {

@@ -11,6 +11,7 @@ battery! {
     a_message_that_an_operator_has_removed_holds_up_no_retention,
     a_lane_has_the_order_of_arrival_and_each_node_its_own,
     an_answer_stays_as_long_as_its_message,
+    a_late_result_replaces_an_outcome,
 }
 
 fn queued(place: &TestStore, control_id: &str, class: ForwardClass) -> MessageRecord {
@@ -100,4 +101,29 @@ async fn an_answer_stays_as_long_as_its_message(place: TestStore) {
     assert_eq!(store.prune_messages(later, &Repeating).await.unwrap(), 2);
     let mut direct = place.connect_directly().await;
     assert_eq!(direct.texts("SELECT CAST(count(*) AS TEXT) FROM forward").await, ["0"]);
+}
+
+async fn a_late_result_replaces_an_outcome(place: TestStore) {
+    let store = place.open().await;
+    let records = ["1", "2", "3"].map(|id| queued(&place, id, ForwardClass::Alarm));
+    for record in &records {
+        store.record(record.clone()).await.unwrap();
+    }
+    let [kept, gone, waits] = records.map(|record| record.id);
+    store.settle_forward(kept, accepted(Some(b"MSA|AA|1"))).await.unwrap();
+    store.settle_forward(gone, accepted(None)).await.unwrap();
+    let reason = Some("no-bed".to_owned());
+    let answer = Some(Bytes::from_static(b"MSA|AE|1"));
+    let no = ForwardOutcome { is_accepted: false, code: "AE".to_owned(), reason, answer };
+    // The outcome of the third comes before what it corrects: nothing waits afterwards.
+    for id in [kept, gone, waits] {
+        store.correct_forward(id, no.clone()).await.unwrap();
+        assert_eq!(store.forward_state(id).await.unwrap(), ForwardState::Settled(no.answer.clone()));
+    }
+    assert!(!store.settle_forward(waits, accepted(None)).await.unwrap());
+    let refused = store.refused_forwards(Timestamp::UNIX_EPOCH, 10).await.unwrap();
+    assert!(refused.len() == 3 && refused.iter().all(|one| one.device.as_str() == "PUMP-1"));
+    let unknown = place.record("", b"").id;
+    store.correct_forward(unknown, no).await.unwrap();
+    assert_eq!(store.forward_state(unknown).await.unwrap(), ForwardState::Absent, "it has no message");
 }

@@ -349,7 +349,7 @@ async fn apply_entry(
             return Ok(WriteOutcome::Rows(rows));
         }
         Write::Forwarded(forwarded) => {
-            return forward::settle(connection, *at, forwarded).await.map(WriteOutcome::Rows);
+            return forward::settle(connection, node, *at, forwarded).await.map(WriteOutcome::Rows);
         }
         Write::Probe => {
             connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;

@@ -19,6 +19,8 @@ use crate::store::write::retention;
 pub(in crate::store) struct Forwarded {
     pub(in crate::store) id: MessageId,
     pub(in crate::store) outcome: ForwardOutcome,
+    /// Whether the message was settled before, and this is its late result.
+    pub(in crate::store) is_late: bool,
 }
 
 /// Queues a message, in the transaction that stores it.
@@ -39,14 +41,24 @@ pub(in crate::store) async fn record(
 /// Records what the platform answered. Returns the number of rows that changed: 0 when that was known.
 pub(in crate::store) async fn settle(
     connection: &mut impl Connection,
+    node: &NodeName,
     at: Timestamp,
-    Forwarded { id, outcome }: &Forwarded,
+    Forwarded { id, outcome, is_late }: &Forwarded,
 ) -> Result<u64, StoreError> {
     let ForwardOutcome { is_accepted, code, reason, answer } = outcome;
     let id = id.as_bytes().as_slice();
+    if *is_late {
+        // What was accepted and is awaited by no device has no row any more.
+        let insert = Statement::new(INSERT_SETTLED).bind(id).bind(node.as_str()).bind(at);
+        connection.execute(insert).await?;
+    }
     let (true, None) = (is_accepted, answer) else {
         let word = if *is_accepted { "accepted" } else { "refused" };
-        let update = Statement::new(SETTLE).bind(id).bind(at).bind(word).bind(code.as_str());
+        let update = Statement::new(if *is_late { CORRECT } else { SETTLE })
+            .bind(id)
+            .bind(at)
+            .bind(word)
+            .bind(code.as_str());
         let reason = reason.as_deref().unwrap_or_default();
         let answer = answer.as_deref().unwrap_or_default();
         // The last one is what `nullif` compares with: no bytes.
@@ -83,6 +95,17 @@ const SETTLE: &str = "
 UPDATE forward
 SET settled_at = $2, outcome = $3, code = $4, reason = nullif($5, ''), answer = nullif($6, $7)
 WHERE message = $1 AND settled_at IS NULL";
+
+const CORRECT: &str = "
+UPDATE forward
+SET settled_at = $2, outcome = $3, code = $4, reason = nullif($5, ''), answer = nullif($6, $7)
+WHERE message = $1";
+
+/// The class says when a message is forwarded, and this one was.
+const INSERT_SETTLED: &str = "
+INSERT INTO forward (message, node, class, device, settled_at, outcome)
+SELECT id, CAST($2 AS TEXT), 0, device, CAST($3 AS BIGINT), 'accepted' FROM message WHERE id = $1
+ON CONFLICT (message) DO NOTHING";
 
 pub(in crate::store) const DELETE_SETTLED: &str =
     "DELETE FROM forward WHERE settled_at IS NOT NULL AND message IN (";

@@ -27,6 +27,63 @@ fn a_device_in_original_mode_is_acknowledged_by_the_platform_and_waits_during_an
     assert_eq!(scene.all_arrived(2), ["1", "2"]);
 }
 
+// B.1: an accept acknowledgement says that the message is safe, which does not depend on the platform.
+#[test]
+fn during_an_outage_a_device_that_waits_for_the_platform_goes_on_over_the_same_connection() {
+    let mut scene = Scene::with(KeyType::Ecc, |site| site.with("interface-a", "in-flight = 4"));
+    scene.stop_platform();
+    let mut wire = scene.wire(ONE);
+    for number in 0..10 {
+        wire.write(&framed(&asking(ONE, &format!("O{number}"), "", "")));
+    }
+    // The first one again, as a device does after its timeout.
+    wire.write(&framed(&asking(ONE, "O0", "", "")));
+    wire.write(&framed(&asking(ONE, "ALARM", "AL", "NE")));
+    assert_eq!(wire.verdict(), ("CA".to_owned(), "ALARM".to_owned()));
+    eventually("all wait", || scene.gateway().metric("pcd_gateway_waiting_messages") == 11.0);
+    // An order of the gateway's operator: the device's answer is read.
+    let file = scene.lower.path().join("order.hl7");
+    let order = format!(
+        "MSH|^~\\&|P||X^{ONE}^EUI-64||20260101120000+0000||RGV^O15^RGV_O15|ORDER|P|2.6|||AL|NE\rPID|1||X\r"
+    );
+    std::fs::write(&file, &order).unwrap();
+    let cli = scene.gateway().cli().clone();
+    let sending =
+        std::thread::spawn(move || cli.try_run(&["--json", "order", "send", ONE, file.to_str().unwrap()]));
+    assert_eq!(wire.answer().unwrap(), order);
+    let accepted = format!("MSH|^~\\&|X^{ONE}^EUI-64||P||20260101120000+0000||ACK|A-1|P|2.6\rMSA|CA|ORDER\r");
+    wire.write(&framed(accepted.as_bytes()));
+    let (status, printed, stderr) = sending.join().unwrap();
+    assert!(status.success() && printed.contains("\"acknowledged\""), "{printed} {stderr}");
+    scene.start_platform();
+    for number in 0..10 {
+        assert_eq!(wire.verdict(), ("AA".to_owned(), format!("O{number}")), "one answer, in order");
+    }
+    assert!(wire.is_quiet(std::time::Duration::from_millis(300)), "the repetition has no further one");
+    assert_eq!(scene.all_arrived(11).len(), 11);
+}
+
+#[test]
+fn beyond_the_limit_messages_that_wait_for_the_platform_are_refused() {
+    let limit = |site: crate::harness::Site| site.with("gateway", "awaited-per-connection = 2");
+    let mut scene = Scene::with(KeyType::Ecc, limit);
+    scene.stop_platform();
+    let mut wire = scene.wire(ONE);
+    for id in ["1", "2", "3"] {
+        wire.write(&framed(&asking(ONE, id, "", "")));
+    }
+    let refused = wire.answer().unwrap();
+    assert_eq!((field(&refused, "MSA", 1), field(&refused, "MSA", 2)), ("AE", "3"));
+    assert!(refused.contains("answer-queue-full"), "{refused}");
+    eventually("two wait", || scene.gateway().metric("pcd_gateway_awaited_answers") == 2.0);
+    scene.start_platform();
+    for id in ["1", "2"] {
+        assert_eq!(wire.verdict(), ("AA".to_owned(), id.to_owned()));
+    }
+    wire.write(&framed(&asking(ONE, "3", "", "")));
+    assert_eq!(wire.verdict(), ("AA".to_owned(), "3".to_owned()));
+}
+
 #[test]
 fn both_acknowledgements_come_the_first_from_the_gateway_and_the_second_from_the_platform() {
     let mut scene = Scene::new();

@@ -6,6 +6,7 @@ mod foreign;
 mod long_run;
 mod orders;
 mod outages;
+mod scripted;
 mod strict;
 mod tunnels;
 

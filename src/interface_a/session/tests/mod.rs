@@ -19,6 +19,7 @@ use crate::model::{Clock, Deadline, MessageId, SessionId};
 use crate::store::MessageRecord;
 
 mod answers;
+mod awaited;
 mod costly;
 pub(crate) mod counterpart;
 mod hostile;

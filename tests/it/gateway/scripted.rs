@@ -1,0 +1,288 @@
+//! A gateway before a platform that does what no platform of ours does: orders that cannot be passed on, and
+//! acknowledgements that are late or left out.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pcd_platform::pki::{CertificateOrder, KeyType, Role};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+
+use super::{ONE, asking, gateway_of};
+use crate::harness::{Platform, Site, Wire, eventually, field, framed};
+
+/// What the platform answers to a message.
+type Script = fn(&str) -> Vec<String>;
+
+/// A platform that answers as a script says. It takes one connection after the other.
+struct Scripted {
+    address: SocketAddr,
+    /// What is to be sent besides the answers.
+    orders: Sender<String>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    connections: usize,
+    frames: Vec<String>,
+}
+
+impl Scripted {
+    fn start(site: &Site, script: Script) -> Self {
+        let own = site.issue(&CertificateOrder::new("scripted", Role::Platform, KeyType::Ecc));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        for root in site.trust_anchors() {
+            roots.add(CertificateDer::from_pem_file(root).unwrap()).unwrap();
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(&own.chain).unwrap().collect();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(chain.unwrap(), PrivateKeyDer::from_pem_file(&own.key).unwrap())
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (seen, (orders, to_send)) = (Arc::<Mutex<Seen>>::default(), channel());
+        let known = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                known.lock().unwrap().connections += 1;
+                let connection = ServerConnection::new(Arc::new(config.clone())).unwrap();
+                serve(StreamOwned::new(connection, stream.unwrap()), script, &to_send, &known);
+            }
+        });
+        Self { address, orders, seen }
+    }
+
+    fn send(&self, message: &str) {
+        self.orders.send(message.to_owned()).unwrap();
+    }
+
+    fn connections(&self) -> usize {
+        self.seen.lock().unwrap().connections
+    }
+
+    /// MSA-1, and ERR-5 or nothing, of the gateway's answers to this MSH-10.
+    fn answers_to(&self, control_id: &str) -> Vec<(String, String)> {
+        let seen = self.seen.lock().unwrap();
+        let about = |frame: &&String| frame.contains("\rMSA|") && field(frame, "MSA", 2) == control_id;
+        let words = |frame: &String| {
+            let reason = if frame.contains("\rERR|") { field(frame, "ERR", 5) } else { "" };
+            let reason = reason.split('^').next().unwrap_or_default();
+            (field(frame, "MSA", 1).to_owned(), reason.to_owned())
+        };
+        seen.frames.iter().filter(about).map(words).collect()
+    }
+
+    /// MSH-10 of the messages that have come.
+    fn messages(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        let messages = seen.frames.iter().filter(|frame| !frame.contains("\rMSA|"));
+        messages.map(|frame| field(frame, "MSH", 10).to_owned()).collect()
+    }
+}
+
+/// Serves one connection until the gateway ends it.
+fn serve(
+    mut tls: StreamOwned<ServerConnection, TcpStream>,
+    script: Script,
+    orders: &Receiver<String>,
+    seen: &Mutex<Seen>,
+) {
+    tls.sock.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let (mut unread, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        match tls.read(&mut buffer) {
+            Ok(0) => {
+                tls.conn.send_close_notify();
+                let _ = tls.flush();
+                return;
+            }
+            Ok(count) => unread.extend_from_slice(&buffer[..count]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => return,
+        }
+        while let Some(end) = unread.windows(2).position(|window| window == b"\x1C\r") {
+            let frame: Vec<u8> = unread.drain(..end + 2).collect();
+            let text = String::from_utf8_lossy(&frame[1..end]).into_owned();
+            let answers = if text.contains("\rMSA|") { Vec::new() } else { script(&text) };
+            seen.lock().unwrap().frames.push(text);
+            for answer in answers {
+                tls.write_all(&framed(answer.as_bytes())).unwrap();
+            }
+        }
+        if !tls.conn.is_handshaking() {
+            for order in orders.try_iter() {
+                tls.write_all(&framed(order.as_bytes())).unwrap();
+            }
+        }
+    }
+}
+
+fn acknowledgement(code: &str, control_id: &str) -> String {
+    let error = if code == "AE" { "ERR|||207^x^HL70357|E|no-bed\r" } else { "" };
+    format!("MSH|^~\\&|P||A||20260101120000+0000||ACK|P-{code}|P|2.6\rMSA|{code}|{control_id}\r{error}")
+}
+
+fn accept(message: &str) -> Vec<String> {
+    vec![acknowledgement("CA", field(message, "MSH", 10))]
+}
+
+/// The platform, the gateway, and its folder, which has to outlive it. The gateway has one connection.
+fn scene(script: Script) -> (Scripted, Platform, Site) {
+    let site = Site::new();
+    let scripted = Scripted::start(&site, script);
+    let site = gateway_of(site, &scripted.address.to_string(), KeyType::Ecc)
+        .with("gateway", "connections = 1")
+        .with("gateway", "answer-timeout = \"1s\"");
+    let gateway = site.start();
+    gateway.admit(ONE, &[]);
+    eventually("the gateway is connected", || gateway.metric("pcd_gateway_connections") == 1.0);
+    (scripted, gateway, site)
+}
+
+fn wire(site: &Site, gateway: &Platform) -> Wire {
+    Wire::connect(site, gateway.address, &site.certificate(ONE, KeyType::Ecc))
+}
+
+fn order(control_id: &str, modes: &str, text: &str) -> String {
+    format!(
+        "MSH|^~\\&|PLATFORM||P^{ONE}^EUI-64||20260101120000+0000||RGV^O15^RGV_O15|{control_id}|P|2.6|||{modes}\r\
+         NTE|1||{text}\r"
+    )
+}
+
+// HL7 table 0155: ER asks for an answer to an error.
+#[test]
+fn a_platform_learns_why_its_order_is_not_passed_on() {
+    let (platform, gateway, _site) = scene(accept);
+    let long = "7".repeat(200);
+    for (control_id, modes, expected) in [
+        ("ER-1", "ER|ER", ("CR", "order-unconfirmable")),
+        ("ER-2", "NE|ER", ("AR", "order-unconfirmable")),
+        (&long, "AL|AL", ("CR", "order-control-id")),
+        ("\u{e9}1", "AL|AL", ("CR", "order-control-id")),
+        ("", "AL|AL", ("CR", "no-control-id")),
+        ("", "|", ("AR", "no-control-id")),
+    ] {
+        let before = platform.answers_to(control_id).len();
+        platform.send(&order(control_id, modes, "1"));
+        eventually("the platform gets an answer", || platform.answers_to(control_id).len() > before);
+        let answers = platform.answers_to(control_id);
+        let (code, reason) = answers.last().unwrap();
+        assert_eq!((code.as_str(), reason.as_str()), expected, "{control_id} {modes}");
+    }
+    platform.send(&order("NE-1", "NE|NE", "1"));
+    let unsendable = "pcd_gateway_orders_total{outcome=\"unsendable\"}";
+    eventually("it is counted", || gateway.metric(unsendable) == 7.0);
+    assert!(platform.answers_to("NE-1").is_empty(), "it asks for no answer");
+}
+
+#[test]
+fn another_order_with_the_same_msh_10_is_delivered_after_the_first_or_refused() {
+    let (platform, gateway, site) = scene(accept);
+    let mut device = wire(&site, &gateway);
+    let answer = |kind: &str, code: &str, own: &str| {
+        let text = format!(
+            "MSH|^~\\&|P^{ONE}^EUI-64||PLATFORM||20260101120000+0000||{kind}|{own}|P|2.6\rMSA|{code}|SAME\r"
+        );
+        framed(text.as_bytes())
+    };
+    platform.send(&order("SAME", "AL|AL", "first"));
+    assert!(device.answer().unwrap().contains("first"));
+    platform.send(&order("SAME", "AL|AL", "second"));
+    // A repetition of the first one is none of the second.
+    platform.send(&order("SAME", "AL|AL", "first"));
+    device.write(&answer("ACK^O15^ACK", "CA", "A-1"));
+    let accepted = ("CA".to_owned(), String::new());
+    eventually("the platform knows that it was accepted", || platform.answers_to("SAME").contains(&accepted));
+    device.write(&answer("RRG^O16^RRG_O16", "AA", "A-2"));
+    assert!(device.answer().unwrap().contains("second"), "the device has answered the first one");
+    // The second one gets no answer.
+    platform.send(&order("SAME", "AL|AL", "third"));
+    let refused = ("CR".to_owned(), "order-id-reused".to_owned());
+    eventually("the third one is refused", || platform.answers_to("SAME").contains(&refused));
+    let reused = "pcd_gateway_orders_total{outcome=\"control-id-reused\"}";
+    assert_eq!(gateway.metric(reused), 1.0);
+}
+
+#[test]
+fn a_platform_that_sends_no_application_acknowledgements_is_a_finding_and_holds_up_little() {
+    let (platform, gateway, site) = scene(accept);
+    let mut device = wire(&site, &gateway);
+    let ids: Vec<_> = (0..6).map(|number| format!("R-{number}")).collect();
+    for id in &ids {
+        device.write(&framed(&asking(ONE, id, "AL", "AL")));
+        assert_eq!(device.verdict(), ("CA".to_owned(), id.clone()));
+    }
+    eventually("all are given up", || gateway.metric("pcd_gateway_missing_results_total") == 6.0);
+    assert_eq!(platform.messages(), ids, "each was sent once, in order");
+    assert_eq!(platform.connections(), 1, "that costs no connection");
+    let status = || gateway.cli().try_run(&["--json", "status"]).1;
+    eventually("it is a finding", || status().contains("result-missing"));
+    assert!(!status().contains("forward-refused"));
+
+    // The results of two come later: one of them is a refusal.
+    platform.send(&acknowledgement("AA", "R-0"));
+    platform.send(&acknowledgement("AE", "R-1"));
+    let late = "pcd_gateway_late_results_total{outcome=\"refused\"}";
+    eventually("it counts", || gateway.metric(late) == 1.0 && status().contains("forward-refused"));
+    assert!(status().contains("no-bed"));
+    assert_eq!(gateway.metric("pcd_gateway_unexpected_acknowledgements_total"), 0.0);
+    device.write(&framed(&asking(ONE, "R-1", "AL", "AL")));
+    let mut answers = [device.verdict(), device.verdict()];
+    answers.sort();
+    let expected = ["AE", "CA"].map(|code| (code.to_owned(), "R-1".to_owned()));
+    assert_eq!(answers, expected, "a device that asks again gets it");
+    assert_eq!(platform.messages().len(), 6, "nothing is sent again");
+}
+
+// A platform that does not know IHE PCD answers an alarm twice, if MSH-16 asks for it.
+#[test]
+fn a_second_answer_that_refuses_an_alarm_is_a_finding() {
+    let script = |message: &str| {
+        let control_id = field(message, "MSH", 10);
+        vec![acknowledgement("CA", control_id), acknowledgement("AE", control_id)]
+    };
+    let (platform, gateway, site) = scene(script);
+    let mut device = wire(&site, &gateway);
+    let alarm = pcd_platform::interface_b::Alarm {
+        device: ONE,
+        control_id: "ALARM",
+        number: "1",
+        at: pcd_platform::model::Clock::system().now(),
+        phase: pcd_platform::interface_b::Phase::Start,
+        pulse: 165,
+    };
+    let text = String::from_utf8(alarm.to_message().to_vec()).unwrap();
+    device.write(&framed(text.replacen("|AL|NE|", "|AL|AL|", 1).as_bytes()));
+    assert_eq!(device.verdict(), ("CA".to_owned(), "ALARM".to_owned()));
+    eventually("the refusal is a finding", || {
+        gateway.cli().try_run(&["--json", "status"]).1.contains("forward-refused")
+    });
+    assert_eq!((platform.connections(), platform.messages().len()), (1, 1));
+}
+
+#[test]
+fn a_reload_says_that_the_certificate_of_the_gateway_is_another_one() {
+    let (_platform, gateway, site) = scene(accept);
+    let request = "POST /reload HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let reload = || gateway.ask(request);
+    assert!(reload().contains("\"certificates\":\"unchanged\""));
+    let other = site.issue(&CertificateOrder::new("GW-OTHER", Role::Gateway, KeyType::Ecc));
+    let own = site.issue(&CertificateOrder::new(super::GATEWAY, Role::Gateway, KeyType::Ecc));
+    std::fs::copy(other.chain, own.chain).unwrap();
+    std::fs::copy(other.key, own.key).unwrap();
+    let answer = reload();
+    assert!(answer.contains("\"certificates\":\"changed\""), "{answer}");
+    assert!(reload().contains("\"certificates\":\"unchanged\""));
+}
