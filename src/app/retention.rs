@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::Platform;
+use super::clock::RetentionTime;
 use super::retention_pace::{Allowance, Pace};
 use super::retention_size::KINDS;
 use super::size_watch::LimitedKind;
@@ -102,13 +103,15 @@ impl Platform {
         if let Err(error) = self.measure_sizes(time.now).await {
             warn("sizes", &error);
         }
+        if let Err(error) = self.take_release(time, ages, paces).await {
+            warn("release", &error);
+        }
         for ((table, retain), pace) in TABLES.into_iter().zip(ages).zip(paces) {
             let (by_age, limited) = (cutoff(time.now, retain), self.limited(table));
             let by_size = limited.as_ref().and_then(LimitedKind::cutoff);
             let Some(cutoff) = by_age.max(by_size) else { continue };
             let pass = async {
-                let Some((oldest, before)) = self.before(table, cutoff, time.release_before, pace).await?
-                else {
+                let Some((oldest, before)) = self.before(table, cutoff, pace).await? else {
                     return Ok(());
                 };
                 // What has reached its age anyway is no removal by size.
@@ -123,6 +126,27 @@ impl Platform {
                 warn(table.label(), &error);
             }
         }
+    }
+
+    /// Takes what an operator released since the last pass, as far as it has reached its age by the present
+    /// configuration. First it is taken out of the store: a process that starts later with another
+    /// configuration would take it for more.
+    async fn take_release(
+        &self,
+        time: RetentionTime,
+        ages: [Retain; TABLES.len()],
+        paces: &mut [Pace; TABLES.len()],
+    ) -> Result<(), StoreError> {
+        if time.release_before <= Timestamp::UNIX_EPOCH {
+            return Ok(());
+        }
+        self.store.take_release(time.release_before).await?;
+        for (retain, pace) in ages.into_iter().zip(paces) {
+            if let Some(cutoff) = cutoff(time.now, retain) {
+                pace.release(time.release_before, cutoff, self.clock.instant());
+            }
+        }
+        Ok(())
     }
 
     /// What is known of the limit of the table by size.
@@ -142,7 +166,6 @@ impl Platform {
         &self,
         table: Table,
         cutoff: Timestamp,
-        release_before: Timestamp,
         pace: &mut Pace,
     ) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
         let oldest = match table {
@@ -157,7 +180,7 @@ impl Platform {
         backlog.set(behind);
         let cutoff = self.spare_waiting(table, cutoff).await?;
         let Some(oldest) = oldest.filter(|oldest| *oldest < cutoff) else { return Ok(None) };
-        match pace.allow(cutoff, oldest, release_before, self.clock.instant()) {
+        match pace.allow(cutoff, oldest, self.clock.instant()) {
             Allowance::Before(before) => Ok(Some((oldest, before))),
             Allowance::Day(before) => {
                 tracing::warn!(

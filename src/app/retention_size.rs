@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::Platform;
 use super::size_watch::LimitedKind;
 use crate::audit::{Event, MessageKind, SizeLimit};
-use crate::store::{StoreError, Volume};
+use crate::store::{HourVolume, StoreError, Volume, Volumes};
 
 impl Platform {
     /// Measures hours that have ended, and compares each kind with its limit.
@@ -20,15 +20,12 @@ impl Platform {
             self.sizes.note(Vec::new());
             return Ok(());
         }
-        self.store.measure_volumes(now, MAX_HOURS_IN_PASS).await?;
+        self.sizes.note_measured(self.store.measure_volumes(now, MAX_HOURS_IN_PASS).await?);
         let volumes = self.store.volumes(now).await?;
-        let mut known = Vec::with_capacity(limits.len());
-        for (kind, limit) in KINDS.into_iter().zip(limits) {
-            let Some(limit) = limit else { continue };
-            let oldest = self.store.oldest_message_of(kind, now).await?;
-            let volume = Volume::new(&volumes.hours, kind, oldest, limit, now);
-            let removed_at = self.sizes.of(kind).and_then(|known| known.removed_at);
-            known.push(LimitedKind { kind, limit, volume, unmeasured: volumes.unmeasured, removed_at });
+        let mut known = self.compare_sizes(&volumes, limits, now).await?;
+        if known.iter().any(|known| known.cutoff().is_some()) {
+            let measured = self.measured_here(volumes).await?;
+            known = self.compare_sizes(&measured, limits, now).await?;
         }
         for LimitedKind { kind, limit, volume, .. } in &known {
             let metrics = &self.metrics.housekeeping;
@@ -38,6 +35,48 @@ impl Platform {
         }
         self.sizes.note(known);
         Ok(())
+    }
+
+    /// Each kind with a limit, and what the limit removes.
+    async fn compare_sizes(
+        &self,
+        volumes: &Volumes,
+        limits: [Option<u64>; KINDS.len()],
+        now: Timestamp,
+    ) -> Result<Vec<LimitedKind>, StoreError> {
+        let mut known = Vec::with_capacity(limits.len());
+        let oldest_large = self.store.oldest_message_of(MessageKind::Large, now).await?;
+        for (kind, limit) in KINDS.into_iter().zip(limits) {
+            let Some(limit) = limit else { continue };
+            let oldest = self.store.oldest_message_of(kind, now).await?;
+            let volume = Volume::new(&volumes.hours, kind, [oldest, oldest_large], limit, now);
+            let removed_at = self.sizes.of(kind).and_then(|known| known.removed_at);
+            known.push(LimitedKind { kind, limit, volume, unmeasured: volumes.unmeasured, removed_at });
+        }
+        Ok(known)
+    }
+
+    /// The same hours as this process has measured them: nothing is removed for a size that only the table of
+    /// the store states. Some hours are measured in each pass, and nothing goes before all of them are.
+    async fn measured_here(&self, stated: Volumes) -> Result<Volumes, StoreError> {
+        let Some(first) = stated.hours.first().map(|volume| volume.hour) else { return Ok(stated) };
+        let (_, missing) = self.sizes.measured_of(&stated.hours);
+        let newest: Vec<_> = missing.into_iter().rev().take(MAX_HOURS_IN_PASS).collect();
+        self.sizes.note_measured(self.store.measure_hours(&newest, first).await?);
+        let (hours, missing) = self.sizes.measured_of(&stated.hours);
+        let is_stated = |volume: &HourVolume| {
+            let at = stated.hours.binary_search_by_key(&volume.hour, |stated| stated.hour);
+            at.ok().and_then(|at| stated.hours.get(at)) == Some(volume)
+        };
+        let differ = hours.iter().filter(|volume| !is_stated(volume)).count();
+        if differ > 0 {
+            // Retention removes the messages of an hour in parts, so this is usual for the oldest hours.
+            tracing::info!(
+                hours = differ,
+                "stored sizes of hours are not those of their messages; measured again"
+            );
+        }
+        Ok(Volumes { hours, unmeasured: stated.unmeasured + missing.len() })
     }
 
     /// Records in the trail that messages received before `before` go by size.

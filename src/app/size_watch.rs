@@ -1,16 +1,22 @@
 //! What is known of limits by size, from one retention pass to the next.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::audit::MessageKind;
-use crate::store::Volume;
+use crate::store::{HourVolume, Volume};
 
-/// What the last retention pass found, for findings.
+/// What the last retention pass found, for findings, and what this process has measured.
 #[derive(Debug, Default)]
-pub(super) struct SizeWatch(ArcSwap<Vec<LimitedKind>>);
+pub(super) struct SizeWatch {
+    known: ArcSwap<Vec<LimitedKind>>,
+    /// The hours that this process has measured. Any program that writes to the database can change the table
+    /// of the store, and a size that is too large would remove messages.
+    measured: Mutex<BTreeMap<Timestamp, HourVolume>>,
+}
 
 /// A kind of messages with a limit.
 #[derive(Debug, Clone)]
@@ -34,7 +40,7 @@ impl LimitedKind {
 
 impl SizeWatch {
     pub(super) fn known(&self) -> Arc<Vec<LimitedKind>> {
-        self.0.load_full()
+        self.known.load_full()
     }
 
     /// The limit of this kind.
@@ -44,7 +50,7 @@ impl SizeWatch {
 
     /// Takes what a pass found.
     pub(super) fn note(&self, known: Vec<LimitedKind>) {
-        self.0.store(Arc::new(known));
+        self.known.store(Arc::new(known));
     }
 
     /// Messages of this kind were removed by size.
@@ -52,5 +58,31 @@ impl SizeWatch {
         let mut known = Vec::clone(&self.known());
         known.iter_mut().filter(|known| known.kind == kind).for_each(|known| known.removed_at = Some(at));
         self.note(known);
+    }
+
+    /// This process has measured these hours.
+    pub(super) fn note_measured(&self, hours: Vec<HourVolume>) {
+        self.own().extend(hours.into_iter().map(|volume| (volume.hour, volume)));
+    }
+
+    /// What this process has measured of these hours, in their order, and those that it has not measured.
+    /// What it knows of hours before the first of them is forgotten.
+    pub(super) fn measured_of(&self, hours: &[HourVolume]) -> (Vec<HourVolume>, Vec<Timestamp>) {
+        let mut own = self.own();
+        if let Some(first) = hours.first() {
+            *own = own.split_off(&first.hour);
+        }
+        let (mut measured, mut missing) = (Vec::with_capacity(hours.len()), Vec::new());
+        for HourVolume { hour, .. } in hours {
+            match own.get(hour) {
+                Some(volume) => measured.push(*volume),
+                None => missing.push(*hour),
+            }
+        }
+        (measured, missing)
+    }
+
+    fn own(&self) -> MutexGuard<'_, BTreeMap<Timestamp, HourVolume>> {
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

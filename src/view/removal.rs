@@ -68,7 +68,8 @@ impl RemovalView {
     ) -> Result<Self, StoreError> {
         let volumes = store.volumes(now).await?;
         let oldest = store.oldest_message_of(kind, now).await?;
-        let volume = Volume::new(&volumes.hours, kind, oldest, limit, now);
+        let oldest_large = store.oldest_message_of(MessageKind::Large, now).await?;
+        let volume = Volume::new(&volumes.hours, kind, [oldest, oldest_large], limit, now);
         let at = if volume.cutoff.is_some() { Some(now) } else { volume.reached_at };
         let by_size_at = at.map(|at| at.to_string());
         Ok(Self { max_bytes: Some(limit), bytes: Some(volume.bytes), by_size_at, ..self })

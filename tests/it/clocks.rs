@@ -118,6 +118,42 @@ fn more_than_a_days_worth_is_not_removed_in_one_go_unasked() {
     }
 }
 
+/// A command that reads another configuration opens the same store: it releases what is a second old.
+#[test]
+fn an_age_of_another_configuration_releases_nothing() {
+    // A pass every six seconds.
+    let site = Site::new().with("store", "retain-messages = \"30d\"\nretain-rejected = \"1m\"");
+    let site = with_clock(site);
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    let mut wire = connect(&site, &platform);
+    send(&mut wire, "1");
+    drop(wire);
+    set(&site, "+60h");
+    let outside = rusqlite::Connection::open(site.path().join("platform.db")).unwrap();
+    outside.execute("UPDATE confirmed_clock SET release_before = ?1", [4_000_000_000_000_000_i64]).unwrap();
+    let released = || {
+        let select = "SELECT release_before FROM confirmed_clock";
+        outside.query_row(select, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    eventually("the platform has taken it", || released() == 0);
+    // An age that is shortened later.
+    let file = site.path().join("platform.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("retain-messages = \"30d\"", "retain-messages = \"1m\"")).unwrap();
+    let reload = format!(
+        "POST /reload HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        platform.admin
+    );
+    let answer = platform.ask(&reload);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    eventually("the backlog is noticed", || platform.metric(BACKLOG) > 2.0 * 86_400.0);
+    let before = platform.metric(BACKLOG);
+    eventually("a whole pass has ended", || platform.metric(BACKLOG) > before);
+    assert_eq!((listed(&platform).len(), platform.metric(PRUNED)), (1, 0.0));
+    platform.stop();
+}
+
 #[test]
 fn messages_are_listed_in_order_of_arrival_across_steps_of_the_clock_and_restarts() {
     for site in Site::on_each_store() {

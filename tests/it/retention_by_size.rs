@@ -74,6 +74,34 @@ fn beyond_a_limit_the_oldest_messages_go_before_their_age_and_the_last_day_stays
     platform.stop();
 }
 
+/// Who writes to the database can say that an hour has gigabytes: the platform believes its own measuring.
+#[test]
+fn a_size_that_only_the_database_states_removes_no_message() {
+    let site = with_clock(Site::new().with("store", "retain-messages-size = \"1 GiB\""));
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    let mut wire = Wire::connect(&site, platform.address, &site.certificate(NAME, KeyType::Ecc));
+    for id in ["1", "2"] {
+        send(&mut wire, &message(NAME, id));
+    }
+    drop(wire);
+    set(&site, "+60h");
+    platform.stop();
+    let outside = rusqlite::Connection::open(site.path().join("platform.db")).unwrap();
+    let hour = jiff::Timestamp::now().as_second() / 3600 * 3600 * 1_000_000;
+    let stated = "INSERT INTO message_volume (hour, accepted, rejected, large) VALUES (?1, 5000000000, 0, 0)
+        ON CONFLICT (hour) DO UPDATE SET accepted = excluded.accepted";
+    // The hour of the messages, and one that stays.
+    for hour in [hour - 3_600_000_000, hour, hour + 3_600_000_000, hour + 50 * 3_600_000_000] {
+        outside.execute(stated, [hour]).unwrap();
+    }
+    drop(outside);
+    let platform = site.start();
+    eventually("the hours are measured again", || (1.0..1e6).contains(&platform.metric(BYTES)));
+    assert_eq!((listed(&platform), platform.metric(BY_SIZE)), (2, 0.0));
+    platform.stop();
+}
+
 #[test]
 fn a_limit_is_announced_with_its_date_before_anything_goes() {
     let site = with_clock(Site::new().with("store", "retain-messages-size = \"500 GiB\""));

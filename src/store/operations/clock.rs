@@ -45,6 +45,15 @@ impl Store {
             .map(drop)
     }
 
+    /// Records that a process of the platform has taken what an operator released. Whatever is configured
+    /// later, nothing is released any more.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn take_release(&self, release_before: Timestamp) -> Result<(), StoreError> {
+        self.write(Write::ReleaseTaken { release_before }).await.map(drop)
+    }
+
     /// Makes the identifiers of this process follow those in the store. The result is the newest one in the
     /// store if its time is more than `max_ahead` after `now`: the mistake of a clock, which identifiers do
     /// not continue.

@@ -35,22 +35,36 @@ impl Store {
     }
 
     /// Measures at most `limit` hours that have ended and are not measured yet, the newest first. The pause
-    /// after each part of an hour is as long as it took.
+    /// after each part of an hour is as long as it took. Returns what was measured.
     ///
     /// # Errors
     /// When they cannot be read, or the result is not written.
-    pub async fn measure_volumes(&self, now: Timestamp, limit: usize) -> Result<(), StoreError> {
-        let Some(first) = self.first_hour(now).await? else { return Ok(()) };
+    pub async fn measure_volumes(&self, now: Timestamp, limit: usize) -> Result<Vec<HourVolume>, StoreError> {
+        let Some(first) = self.first_hour(now).await? else { return Ok(Vec::new()) };
         let known = self.reader().volumes(first).await?;
         let missing: Vec<_> = missing(&known, first, now).take(limit).collect();
-        if missing.is_empty() {
-            return Ok(());
+        self.measure_hours(&missing, first).await
+    }
+
+    /// Measures these hours, whatever is known of them, and records that. What is known of hours before
+    /// `first` is forgotten.
+    ///
+    /// # Errors
+    /// When they cannot be read, or the result is not written.
+    pub async fn measure_hours(
+        &self,
+        hours: &[Timestamp],
+        first: Timestamp,
+    ) -> Result<Vec<HourVolume>, StoreError> {
+        if hours.is_empty() {
+            return Ok(Vec::new());
         }
-        let mut measured = Vec::with_capacity(missing.len());
-        for hour in missing {
-            measured.push(self.measure_hour(hour).await?);
+        let mut measured = Vec::with_capacity(hours.len());
+        for hour in hours {
+            measured.push(self.measure_hour(*hour).await?);
         }
-        self.write(Write::Volumes { measured, forget: first }).await.map(drop)
+        self.write(Write::Volumes { measured: measured.clone(), forget: first }).await?;
+        Ok(measured)
     }
 
     async fn measure_hour(&self, hour: Timestamp) -> Result<HourVolume, StoreError> {

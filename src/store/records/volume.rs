@@ -33,8 +33,11 @@ pub struct Volume {
 }
 
 impl HourVolume {
-    const fn of(&self, kind: MessageKind) -> u64 {
+    /// The bytes of a kind. `large_from`: the hour of the oldest large message that is still there. Large
+    /// ones may go before the others of their hour.
+    fn of(&self, kind: MessageKind, large_from: Timestamp) -> u64 {
         match kind {
+            MessageKind::Accepted if self.hour < large_from => self.accepted.saturating_sub(self.large),
             MessageKind::Accepted => self.accepted,
             MessageKind::Rejected => self.rejected,
             MessageKind::Large => self.large,
@@ -47,27 +50,29 @@ impl Volume {
     /// What is younger never goes by size.
     pub const LEAST_AGE: SignedDuration = SignedDuration::from_hours(24);
 
-    /// Of the messages of this kind, the oldest of which was received at `oldest`. `hours` ascend.
+    /// Of the messages of this kind, the oldest of which was received at `oldest`. `hours` ascend. Large
+    /// messages from before `oldest_large` are gone.
     #[must_use]
     pub fn new(
         hours: &[HourVolume],
         kind: MessageKind,
-        oldest: Option<Timestamp>,
+        [oldest, oldest_large]: [Option<Timestamp>; 2],
         limit: u64,
         now: Timestamp,
     ) -> Self {
         let first = oldest.map_or(now, beginning_of_hour);
+        let large_from = oldest_large.map_or(Timestamp::MAX, beginning_of_hour);
         let present: Vec<_> = hours.iter().filter(|volume| volume.hour >= first).collect();
         let a_day_ago = now.saturating_sub(DAY).unwrap_or(Timestamp::MIN);
         let youngest = now.saturating_sub(Self::LEAST_AGE).unwrap_or(Timestamp::MIN);
         let sum = |from: Timestamp| {
             let since = present.iter().filter(|volume| volume.hour >= from);
-            since.fold(0_u64, |sum, volume| sum.saturating_add(volume.of(kind)))
+            since.fold(0_u64, |sum, volume| sum.saturating_add(volume.of(kind, large_from)))
         };
         let (bytes, bytes_per_day) = (sum(Timestamp::MIN), sum(beginning_of_hour(a_day_ago)));
         let mut kept = 0_u64;
         let beyond = present.iter().rev().find(|volume| {
-            kept = kept.saturating_add(volume.of(kind));
+            kept = kept.saturating_add(volume.of(kind, large_from));
             kept > limit
         });
         let cutoff = beyond.and_then(|volume| volume.hour.checked_add(HOUR).ok());
@@ -109,7 +114,7 @@ mod tests {
     }
 
     fn volume(limit: u64) -> Volume {
-        Volume::new(&hours(0..100), MessageKind::Accepted, Some(hour(0)), limit, hour(100))
+        Volume::new(&hours(0..100), MessageKind::Accepted, [Some(hour(0)); 2], limit, hour(100))
     }
 
     #[test]
@@ -121,16 +126,29 @@ mod tests {
         assert_eq!(volume(5_000).cutoff, Some(hour(50)));
         assert_eq!(volume(2_400).cutoff, Some(hour(76)));
         assert_eq!(volume(0).cutoff, Some(hour(76)), "never younger than a day");
-        let large = Volume::new(&hours(0..100), MessageKind::Large, Some(hour(0)), 2_000, hour(100));
+        let large = Volume::new(&hours(0..100), MessageKind::Large, [Some(hour(0)); 2], 2_000, hour(100));
         assert_eq!((large.bytes, large.cutoff), (4_000, Some(hour(50))));
     }
 
     #[test]
     fn what_was_removed_does_not_count() {
-        let rest = Volume::new(&hours(0..100), MessageKind::Accepted, Some(hour(50)), 5_000, hour(100));
+        let rest = Volume::new(&hours(0..100), MessageKind::Accepted, [Some(hour(50)); 2], 5_000, hour(100));
         assert_eq!((rest.bytes, rest.cutoff), (5_000, None));
-        let none = Volume::new(&hours(0..100), MessageKind::Accepted, None, 5_000, hour(100));
+        let none = Volume::new(&hours(0..100), MessageKind::Accepted, [None; 2], 5_000, hour(100));
         assert_eq!((none.bytes, none.cutoff, none.reached_at), (0, None, None));
+    }
+
+    // Large messages with an age of their own are gone from all hours but the last ten.
+    #[test]
+    fn large_messages_that_are_gone_take_no_room_from_the_others() {
+        let of = |oldest_large, limit| {
+            let oldest = [Some(hour(0)), oldest_large];
+            Volume::new(&hours(0..100), MessageKind::Accepted, oldest, limit, hour(100))
+        };
+        let rest = of(Some(hour(90)), 6_400);
+        assert_eq!((rest.bytes, rest.cutoff), (90 * 60 + 10 * 100, None));
+        assert_eq!(of(Some(hour(90)), 6_399).cutoff, Some(hour(1)));
+        assert_eq!(of(None, 6_000).bytes, 6_000, "there is none any more");
     }
 
     #[test]

@@ -445,7 +445,7 @@ async fn the_bytes_of_each_hour_are_measured_once_and_forgotten_with_its_message
 
     // What is measured is not read again: a message that comes later into such an hour does not count.
     let oldest = store.oldest_message_of(MessageKind::Rejected, now).await.unwrap();
-    let volume = |limit| Volume::new(&known.hours, MessageKind::Accepted, oldest, limit, now);
+    let volume = |limit| Volume::new(&known.hours, MessageKind::Accepted, [oldest; 2], limit, now);
     let all: u64 = found.iter().map(|[accepted, ..]| accepted).sum();
     assert_eq!((volume(all).bytes, volume(all).cutoff), (all, None));
     let cutoff = volume(all - 1).cutoff.unwrap();

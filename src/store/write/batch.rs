@@ -335,6 +335,7 @@ async fn apply_entry(
             clock::confirm(connection, *clock, *release_before).await?;
             trail.extend(event.clone().map(|event| (*at, event)));
         }
+        Write::ReleaseTaken { release_before } => clock::take_release(connection, *release_before).await?,
         Write::Milestone { reached, event } => {
             milestone::reach(connection, reached).await?;
             trail.extend(event.iter().map(|event| (*at, event.as_ref().clone())));

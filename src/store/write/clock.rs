@@ -20,6 +20,16 @@ pub(in crate::store) async fn confirm(
     connection.execute(statement).await.map(drop)
 }
 
+/// Nothing is released any more, unless an operator has released something else meanwhile.
+pub(in crate::store) async fn take_release(
+    connection: &mut impl Connection,
+    release_before: Timestamp,
+) -> Result<(), StoreError> {
+    connection.execute(Statement::new(TAKE_RELEASE).bind(release_before)).await.map(drop)
+}
+
+const TAKE_RELEASE: &str = "UPDATE confirmed_clock SET release_before = 0 WHERE release_before = $1";
+
 const UPSERT_TIME: &str = "
 INSERT INTO confirmed_clock (one, at, release_before) VALUES (1, $1, 0)
 ON CONFLICT (one) DO UPDATE SET at = excluded.at";

@@ -43,6 +43,8 @@ pub(in crate::store) enum Write {
     PruneAudit { beginning: Box<Beginning>, before: Timestamp },
     /// The clock was believed at `at`.
     Clock { at: Timestamp, release_before: Option<Timestamp>, event: Option<audit::Event> },
+    /// The platform has taken what an operator released: it counts no more for any other configuration.
+    ReleaseTaken { release_before: Timestamp },
     /// Something was done that an alert asks for.
     Milestone { reached: Reached, event: Option<Box<audit::Event>> },
     /// How many bytes the messages of some hours take; hours before `forget` have none any more.
@@ -104,7 +106,10 @@ impl Entry {
         match &self.write {
             Write::Message { record, .. } => Lane::Device(record.device.clone()),
             Write::Audit(event) => event.device_of_session().cloned().map_or(Lane::Platform, Lane::Device),
-            Write::PruneMessages { .. } | Write::PruneAudit { .. } | Write::Volumes { .. } => Lane::Retention,
+            Write::PruneMessages { .. }
+            | Write::PruneAudit { .. }
+            | Write::ReleaseTaken { .. }
+            | Write::Volumes { .. } => Lane::Retention,
             _ => Lane::Platform,
         }
     }
