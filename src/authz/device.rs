@@ -128,6 +128,8 @@ pub enum DeviceStatus {
     Active,
     /// It may not connect until an operator resumes it.
     Suspended,
+    /// It may not connect: its row in the store cannot be read. No row has this status.
+    Damaged,
 }
 
 impl DeviceKind {
@@ -148,6 +150,7 @@ impl DeviceStatus {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Damaged => "damaged",
         }
     }
 }

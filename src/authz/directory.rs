@@ -58,12 +58,13 @@ impl Directory {
     /// another way.
     ///
     /// # Errors
-    /// When the directory has no such entry, or an operator has suspended it.
+    /// When the directory has no such entry, an operator has suspended it, or it cannot be read.
     pub fn active(&self, id: &DeviceId) -> Result<Arc<Device>, Refusal> {
         let device = self.find(id).ok_or(Refusal::UnknownDevice)?;
         match device.status {
             DeviceStatus::Active => Ok(Arc::clone(device)),
             DeviceStatus::Suspended => Err(Refusal::SuspendedDevice),
+            DeviceStatus::Damaged => Err(Refusal::DamagedEntry),
         }
     }
 

@@ -109,6 +109,7 @@ const PAGES: &[HelpPage] = pages![
     "crl-ending",
     "crl-unreachable",
     "cut",
+    "damaged-entry",
     "data-sync-retry-on",
     "device-certificate-ending",
     "device-certificate-unfit",

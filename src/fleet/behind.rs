@@ -32,6 +32,7 @@ pub fn state_behind(
     let is_late = now.duration_since(behind.last_heard) > SENT_LATELY;
     match gateway.status {
         DeviceStatus::Suspended => DeviceState::Suspended,
+        DeviceStatus::Damaged => DeviceState::Disconnected,
         DeviceStatus::Active if !may_name(gateway, behind.identity) => DeviceState::Disconnected,
         DeviceStatus::Active if behind.is_silent => DeviceState::Silent,
         DeviceStatus::Active if behind.has_left => DeviceState::Left,

@@ -19,6 +19,7 @@ pub(super) fn holds(refusal: Refusal, device: &Device) -> bool {
     match refusal {
         Refusal::UnknownDevice => false,
         Refusal::SuspendedDevice => device.status == DeviceStatus::Suspended,
+        Refusal::DamagedEntry => device.status == DeviceStatus::Damaged,
         Refusal::OtherIssuer => !device.issuers.is_empty(),
         _ => true,
     }

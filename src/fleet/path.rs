@@ -92,7 +92,10 @@ impl Stage {
             | Refusal::NoCommonName => Self::Chain,
             Refusal::Expired | Refusal::NotYetValid => Self::Dates,
             Refusal::Revoked | Refusal::RevocationUndetermined => Self::Revocation,
-            Refusal::UnknownDevice | Refusal::SuspendedDevice | Refusal::OtherIssuer => Self::Directory,
+            Refusal::UnknownDevice
+            | Refusal::SuspendedDevice
+            | Refusal::DamagedEntry
+            | Refusal::OtherIssuer => Self::Directory,
             Refusal::TooManySessions | Refusal::TooManyNewSessions => Self::Messages,
         }
     }

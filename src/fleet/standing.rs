@@ -253,6 +253,7 @@ fn state(
     let was_never_seen = contact.is_none() && last_message.is_none();
     match device.status {
         DeviceStatus::Suspended => DeviceState::Suspended,
+        DeviceStatus::Damaged => DeviceState::Refused,
         DeviceStatus::Active if is_locked_out => DeviceState::Refused,
         // It is not silent: what it sends is rejected.
         DeviceStatus::Active if within(rejected, SENT_LATELY) => DeviceState::Rejected,

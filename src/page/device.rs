@@ -214,6 +214,8 @@ fn act(device: &Device, frame: &Frame) -> Html {
     let (what, text) = match device.status {
         DeviceStatus::Active => ("suspend", "Suspend …"),
         DeviceStatus::Suspended => ("resume", "Resume …"),
+        // Only a command can remove it.
+        DeviceStatus::Damaged => return Html::default(),
     };
     Html::button(&format!("{}/{what}", device_address(device.id.as_str())), text)
 }

@@ -86,7 +86,9 @@ impl ReceivedAlert {
                 "oversized-chain",
             ],
             AlertDescription::UnknownCA => &["untrusted-issuer", "incomplete-chain"],
-            AlertDescription::AccessDenied => &["unknown-device", "suspended-device", "other-issuer"],
+            AlertDescription::AccessDenied => {
+                &["unknown-device", "suspended-device", "damaged-entry", "other-issuer"]
+            }
             AlertDescription::DecryptError => &["bad-signature"],
             AlertDescription::ProtocolVersion => &["protocol-version"],
             AlertDescription::CertificateRequired => &["no-certificate"],

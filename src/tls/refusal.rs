@@ -251,7 +251,7 @@ pub(super) fn certificate_error(refusal: Refusal) -> Error {
         Refusal::Expired => CertificateError::Expired,
         Refusal::NotYetValid => CertificateError::NotValidYet,
         Refusal::WrongPurpose | Refusal::UnsupportedExtension => CertificateError::InvalidPurpose,
-        Refusal::UnknownDevice | Refusal::SuspendedDevice | Refusal::OtherIssuer => {
+        Refusal::UnknownDevice | Refusal::SuspendedDevice | Refusal::DamagedEntry | Refusal::OtherIssuer => {
             CertificateError::ApplicationVerificationFailure
         }
         Refusal::Revoked => CertificateError::Revoked,
@@ -287,6 +287,7 @@ mod tests {
             (Refusal::IncompleteChain, 48),
             (Refusal::UnknownDevice, 49),
             (Refusal::SuspendedDevice, 49),
+            (Refusal::DamagedEntry, 49),
             (Refusal::OtherIssuer, 49),
             (Refusal::BadSignature, 51),
         ];

@@ -14,7 +14,7 @@ use crate::finding::{Finding, Severity, Subject};
 use crate::fleet::{DeviceState, Fleet, Standing};
 use crate::liveness::{DeviceLiveness, Liveness};
 use crate::metrics::Metrics;
-use crate::model::Refusal;
+use crate::model::{Refusal, RefusalFacts};
 use crate::store::{RefusedRoom, RefusedRow};
 
 /// Devices of the directory, and devices behind them, that sent regularly and have stopped.
@@ -66,6 +66,12 @@ pub(super) fn refused_and_ending(
     let mut found = Vec::new();
     for (device, standing) in standings {
         let name = || Subject::Device(device.id.to_string());
+        if device.status == DeviceStatus::Damaged {
+            let row = standing.locked_out.as_ref().filter(|row| row.refusal == Refusal::DamagedEntry);
+            let finding = row.map_or_else(|| damaged(device, now), |row| locked_out(name(), row, false));
+            found.push(finding);
+            continue;
+        }
         // Who is suspended is refused as an operator wants it.
         if device.status != DeviceStatus::Active {
             continue;
@@ -88,6 +94,21 @@ pub(super) fn refused_and_ending(
         Finding::new(Subject::Peer(row.who.clone()), facts).since(row.first)
     }));
     found
+}
+
+/// A device whose entry cannot be read, before it has tried to connect.
+fn damaged(device: &Device, now: Timestamp) -> Finding {
+    let facts = DeviceLockedOut {
+        refusal: Refusal::DamagedEntry,
+        shown: Box::default(),
+        session_ended: false,
+        times: 0,
+        last: now.into(),
+        peer: String::new(),
+    };
+    let shown = RefusalFacts { name: Some(device.id.to_string()), ..RefusalFacts::default() };
+    let advice = Refusal::DamagedEntry.next_step(&shown);
+    Finding::new(Subject::Device(device.id.to_string()), facts).advise(advice)
 }
 
 fn locked_out(subject: Subject, row: &RefusedRow, is_withdrawn: bool) -> Finding {

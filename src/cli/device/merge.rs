@@ -46,6 +46,13 @@ pub(super) async fn run(
     if eui64(&kept.id).is_none() || eui64(&kept.id) != eui64(&other.id) {
         return Err(anyhow!("{} and {} are not two spellings of one EUI-64", kept.id, other.id).into());
     }
+    if let Some(damaged) = [&kept, &other].into_iter().find(|device| device.status == DeviceStatus::Damaged) {
+        return Err(anyhow!(
+            "the entry of {} cannot be read: `store check` names the column; remove the entry and add it again",
+            damaged.id
+        )
+        .into());
+    }
     let suspends = kept.status == DeviceStatus::Active && other.status == DeviceStatus::Suspended;
     let united = united(kept, &other);
     let waiting = OutboxFilter {

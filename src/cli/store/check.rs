@@ -50,6 +50,8 @@ struct Checked {
     rejected: u64,
     audit_rows: u64,
     devices: u64,
+    /// Entries of the directory that cannot be read, and why.
+    damaged_devices: Vec<String>,
     #[serde(skip)]
     not_asked: bool,
 }
@@ -78,9 +80,11 @@ pub(super) async fn run(
     let reading = async {
         let inspection = store.inspect().await?;
         let contents = store.check_contents(verifier).await?;
-        Ok((inspection, contents, store.verify_audit_with(verifier, Some(rule)).await?))
+        let damaged = store.damaged_devices().await?;
+        Ok((inspection, contents, damaged, store.verify_audit_with(verifier, Some(rule)).await?))
     };
-    let (inspection, contents, reports) = progress::shown(store.work(), reading).await?.map_err(failed)?;
+    let (inspection, contents, damaged, reports) =
+        progress::shown(store.work(), reading).await?.map_err(failed)?;
     let mut broken: Vec<_> = reports.iter().flat_map(ChainReport::faults).map(ToString::to_string).collect();
     broken.extend(reports.iter().filter_map(unnamed_faults));
     broken.extend(missing_heads(verifier, file, store, output).await?.iter().map(|head| {
@@ -89,7 +93,9 @@ pub(super) async fn run(
              (docs/howto/incidents.md, \"When the store went back\")"
         )
     }));
-    let checked = Checked::new(inspection, &contents, broken, &store.unaccepted_risks());
+    let mut checked = Checked::new(inspection, &contents, broken, &store.unaccepted_risks());
+    checked.whole &= damaged.is_empty();
+    checked.damaged_devices = damaged.into_iter().map(|(id, why)| format!("{id}: {why}")).collect();
     output.print(&checked, |checked| checked.lines(output))?;
     Ok(if checked.whole { Exit::Done } else { Exit::Failed })
 }
@@ -120,6 +126,7 @@ impl Checked {
             rejected,
             audit_rows,
             devices,
+            damaged_devices: Vec::new(),
             not_asked,
         }
     }
@@ -131,6 +138,7 @@ impl Checked {
             (false, []) => lines.push("ok      database: its structure is not damaged".to_owned()),
             (false, damage) => lines.extend(damage.iter().map(|line| format!("damaged database: {line}"))),
         }
+        lines.extend(self.damaged_devices.iter().map(|entry| format!("damaged device {entry}")));
         match self.broken.as_slice() {
             [] => lines.push("ok      audit trail: as it was written".to_owned()),
             broken => lines.extend(broken.iter().map(|line| format!("broken  audit trail: {line}"))),

@@ -38,6 +38,9 @@ impl fmt::Display for DeviceLockedOut {
         let cause = refusal.cause(shown);
         if self.session_ended {
             write!(f, "the platform ended its session at {last}: {cause}")
+        } else if *times == 0 {
+            // It has not tried yet.
+            write!(f, "it is refused: {cause}")
         } else {
             write!(f, "it is refused: {cause}; {}, last at {last} from {peer}", counted_times(*times))
         }

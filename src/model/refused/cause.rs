@@ -87,6 +87,9 @@ impl Refusal {
             Self::NoCommonName => "its certificate has no Common Name that can name a device, or several",
             Self::UnknownDevice => "its certificate is good, and it is not in the directory",
             Self::SuspendedDevice => "an operator has suspended it",
+            Self::DamagedEntry => {
+                "its entry in the directory cannot be read: the row in the store is damaged"
+            }
             Self::OtherIssuer => "the directory binds it to another CA",
             Self::Revoked => "a certificate of its chain is revoked",
             Self::RevocationUndetermined => "no fresh source says whether its certificate is revoked",

@@ -24,6 +24,12 @@ impl Refusal {
             (Self::SuspendedDevice, _) => {
                 format!("`pcd-platform device resume {device}`, if the reason of the suspension is gone")
             }
+            (Self::DamagedEntry, _) => {
+                format!(
+                    "`pcd-platform store check` names the column; `pcd-platform device remove {device}`, then add it \
+                         again, and find out who wrote to the database"
+                )
+            }
             (Self::OtherIssuer, _) => {
                 format!("if the new CA is right: `pcd-platform device change {device} --issuer CA.pem`")
             }
@@ -100,6 +106,7 @@ impl Refusal {
         match self {
             Self::UnknownDevice => "add the device to the directory, if it is yours",
             Self::SuspendedDevice => "resume the device, if the reason of the suspension is gone",
+            Self::DamagedEntry => "remove the damaged entry of the device, and add it again",
             Self::OtherIssuer => "compare its CA with the one that the directory names",
             Self::Revoked => "ask the CA for the reason, and give the device a new key and certificate",
             Self::RevocationUndetermined => {

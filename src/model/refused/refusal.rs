@@ -43,6 +43,8 @@ pub enum Refusal {
     UnknownDevice,
     /// The device identifier is in the directory, but suspended (A8).
     SuspendedDevice,
+    /// The entry of the device in the directory cannot be read (A8).
+    DamagedEntry,
     /// The directory binds the device to CAs of which none is in the path of the certificate (A8).
     OtherIssuer,
     /// A certificate of the chain has been revoked (A9.4).
@@ -79,7 +81,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::NoCertificate,
         Self::MalformedCertificate,
         Self::UnsupportedExtension,
@@ -97,6 +99,7 @@ impl Refusal {
         Self::NoCommonName,
         Self::UnknownDevice,
         Self::SuspendedDevice,
+        Self::DamagedEntry,
         Self::OtherIssuer,
         Self::Revoked,
         Self::RevocationUndetermined,
@@ -142,6 +145,7 @@ impl Refusal {
             Self::NoCommonName => "no-common-name",
             Self::UnknownDevice => "unknown-device",
             Self::SuspendedDevice => "suspended-device",
+            Self::DamagedEntry => "damaged-entry",
             Self::OtherIssuer => "other-issuer",
             Self::Revoked => "revoked",
             Self::RevocationUndetermined => "revocation-undetermined",

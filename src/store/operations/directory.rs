@@ -127,7 +127,16 @@ impl Store {
         self.change(change, actor).await.map(drop)
     }
 
-    /// All devices, sorted by Common Name.
+    /// The entries that cannot be read, by what stands for their names, and what is wrong with each.
+    ///
+    /// # Errors
+    /// When they cannot be read at all.
+    pub async fn damaged_devices(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.reader().damaged_devices().await
+    }
+
+    /// All devices, sorted by Common Name. One whose row cannot be read is
+    /// [damaged](crate::authz::DeviceStatus::Damaged).
     ///
     /// # Errors
     /// When it cannot be read.

@@ -1,7 +1,7 @@
 //! Queries of the device directory.
 
-use crate::authz::{About, Device};
-use crate::model::DeviceId;
+use crate::authz::{About, Device, DeviceStatus};
+use crate::model::{DeviceId, explained};
 use crate::pcd::IdentityPattern;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
@@ -13,7 +13,18 @@ impl Reader {
     pub(in crate::store) async fn devices(&self) -> Result<Vec<Device>, StoreError> {
         let mut statement = Statement::new(SELECT_DEVICE);
         statement.push(" ORDER BY id");
-        self.fetch(statement).await?.iter().map(device).collect()
+        Ok(self.fetch(statement).await?.iter().filter_map(entry).collect())
+    }
+
+    /// The names of the entries that cannot be read, and which column of each.
+    pub(in crate::store) async fn damaged_devices(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let mut statement = Statement::new(SELECT_DEVICE);
+        statement.push(" ORDER BY id");
+        let damaged = |row: &Row| {
+            let error = device(row).err()?;
+            Some((row.get("id").unwrap_or_default(), explained(&error)))
+        };
+        Ok(self.fetch(statement).await?.iter().filter_map(damaged).collect())
     }
 
     pub(in crate::store) async fn device(&self, id: &DeviceId) -> Result<Option<Device>, StoreError> {
@@ -47,6 +58,15 @@ impl Reader {
         let row = rows.first().ok_or(StoreError::unreadable("device_revision"))?;
         row.count("value", "device_revision.value")
     }
+}
+
+/// One row that cannot be read must not keep all other devices from connecting: its device may not connect.
+/// `None` where not even its name can be read, which no device has.
+fn entry(row: &Row) -> Option<Device> {
+    device(row).ok().or_else(|| {
+        let id: DeviceId = row.parsed("id", "device.id").ok()?;
+        Some(Device { status: DeviceStatus::Damaged, ..Device::new(id) })
+    })
 }
 
 fn device(row: &Row) -> Result<Device, StoreError> {

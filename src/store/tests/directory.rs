@@ -3,6 +3,7 @@
 use super::*;
 use crate::audit::fixtures::certificate;
 use crate::audit::{Certificate, UnfitUses, UsageField};
+use crate::authz::Directory;
 use crate::model::{Refusal, SessionId, SilentAfter};
 
 battery! {
@@ -12,6 +13,7 @@ battery! {
     a_change_of_the_directory_is_visible_in_every_process,
     a_waiting_process_learns_of_a_change_of_the_directory,
     devices_with_unfit_certificates_are_known_until_they_have_others,
+    an_entry_that_cannot_be_read_keeps_no_other_device_out,
     unauthorized_identities_are_recorded_and_counted_once_per_message,
 }
 
@@ -37,6 +39,23 @@ fn connection(admitted: bool, unfit: Option<UnfitUses>) -> Event {
         extension: None,
         revocation: Vec::new(),
     }
+}
+
+async fn an_entry_that_cannot_be_read_keeps_no_other_device_out(place: TestStore) {
+    let store = with_pumps(&place, place.open().await).await;
+    assert!(store.damaged_devices().await.unwrap().is_empty());
+    place.execute("UPDATE device SET speaks_for = '[1,{}]' WHERE id = 'PUMP-1'").await.unwrap();
+    let directory = Directory::from(store.devices().await.unwrap());
+    let active = |id: &str| directory.active(&id.parse().unwrap()).map(|device| device.id.to_string());
+    assert_eq!(active("PUMP-1"), Err(Refusal::DamagedEntry));
+    assert_eq!(active("PUMP-2"), Ok("PUMP-2".to_owned()));
+    let damaged = store.damaged_devices().await.unwrap();
+    let [(id, why)] = damaged.as_slice() else { panic!("{damaged:?}") };
+    assert!(id == "PUMP-1" && why.contains("device.speaks_for"), "{why}");
+    // No change may make a usual entry of it, without what it was bound to.
+    assert!(store.device(&"PUMP-1".parse().unwrap()).await.is_err());
+    store.remove_device(&"PUMP-1".parse().unwrap(), "alice").await.unwrap();
+    assert!(store.damaged_devices().await.unwrap().is_empty());
 }
 
 // RFC 5280 4.2.1.3

@@ -47,7 +47,8 @@ impl DirectoryChange {
             Self::SetStatus(device, DeviceStatus::Active) => {
                 vec![Event::DeviceResumed { device: device.clone(), actor }]
             }
-            Self::SetStatus(device, DeviceStatus::Suspended) => {
+            // Nothing sets that an entry is damaged.
+            Self::SetStatus(device, DeviceStatus::Suspended | DeviceStatus::Damaged) => {
                 vec![Event::DeviceSuspended { device: device.clone(), actor }]
             }
             Self::Remove(device) => vec![Event::DeviceRemoved { device: device.clone(), actor }],
