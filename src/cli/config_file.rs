@@ -36,6 +36,12 @@ impl ConfigFile {
         Config::load(self.path(), &Overrides::from_environment())
     }
 
+    /// The same for a process that serves. Its paths are absolute: it outlives the folder in which it was
+    /// started.
+    pub(super) fn read_to_serve(&self) -> Result<Config, ConfigError> {
+        Config::load(&absolute(self.path()), &Overrides::from_environment())
+    }
+
     /// The configuration for a command, which most often reads no secret. Outside of a service there are no
     /// credentials, and what the configuration says of them is no fault.
     pub(super) fn load(&self) -> Result<Config, Failure> {
@@ -116,6 +122,20 @@ impl ConfigFile {
     }
 }
 
+/// The file by a path that is independent of the working directory, without `..`: those would be looked up in
+/// a folder that may be gone.
+fn absolute(file: &Path) -> PathBuf {
+    if file.is_absolute() {
+        return file.to_owned();
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (folder.canonicalize(), file.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        // Reading it fails, with the path as it was written.
+        _ => file.to_owned(),
+    }
+}
+
 /// Where a package installs the configuration.
 const INSTALLED: &str = "/etc/pcd-platform/platform.toml";
 /// Where `init --system` has the socket for people.
@@ -124,3 +144,19 @@ pub(super) const INSTALLED_SOCKET: &str = "/run/pcd-platform/admin.sock";
 const IN_REPOSITORY: &str = "config/platform.toml";
 /// Where systemd has the credentials of the running platform, for root and the platform's user.
 const CREDENTIALS: &str = "/run/credentials/pcd-platform.service";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_of_a_service_stays_where_it_is_when_its_working_directory_goes() {
+        for relative in ["Cargo.toml", "src/../Cargo.toml", "./src/./../Cargo.toml"] {
+            let file = absolute(Path::new(relative));
+            assert!(file.is_absolute() && file.is_file(), "{relative}: {file:?}");
+            assert!(!file.components().any(|part| part == std::path::Component::ParentDir), "{file:?}");
+        }
+        assert_eq!(absolute(Path::new("/nowhere/../x.toml")), Path::new("/nowhere/../x.toml"));
+        assert_eq!(absolute(Path::new("nowhere/x.toml")), Path::new("nowhere/x.toml"));
+    }
+}

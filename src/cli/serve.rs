@@ -48,7 +48,7 @@ pub(super) async fn run(
     commands: Arc<dyn CommandLine>,
     passed: PassedSockets,
 ) -> Outcome {
-    let config = arguments.config.read().map_err(|error| Failure::new(Exit::Config, error))?;
+    let config = arguments.config.read_to_serve().map_err(|error| Failure::new(Exit::Config, error))?;
     telemetry::start(&config.log).map_err(|error| Failure::new(Exit::Config, error))?;
     let limits =
         MigrationLimits { rows: config.store.max_migration_rows, time: config.store.max_migration_time };
