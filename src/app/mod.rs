@@ -165,7 +165,8 @@ impl Platform {
             tracing::warn!("this machine does not say its time zone; times without zone are read as UTC");
         }
         platform.begin_with_clock().await;
-        expiry::publish(&platform.acceptor, &platform.people, &platform.metrics);
+        let config = platform.config.load_full();
+        expiry::publish(&platform.acceptor, &platform.people, config.gateway.as_ref(), &platform.metrics);
         Ok(platform)
     }
 

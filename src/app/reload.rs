@@ -103,8 +103,9 @@ impl Platform {
         let changed = current.values.changed(&config.values);
         let changes = current.values.changes(&config.values, &self.started);
         let is_other_gateway = self.gateway.note_certificate(config.gateway.as_ref());
-        self.config.store(Arc::new(config));
-        expiry::publish(&self.acceptor, &self.people, &self.metrics);
+        let config = Arc::new(config);
+        self.config.store(Arc::clone(&config));
+        expiry::publish(&self.acceptor, &self.people, config.gateway.as_ref(), &self.metrics);
         Ok(Outcome { changed, changes, certificates, is_other_gateway })
     }
 

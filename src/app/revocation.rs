@@ -34,7 +34,7 @@ pub(super) async fn watch(watched: Watched, done: CancellationToken) {
             changed = changes.changed() => if changed.is_err() { return },
         }
         // CAs of devices that have connected meanwhile.
-        expiry::publish(&acceptor, &people, &metrics);
+        expiry::publish(&acceptor, &people, config.load().gateway.as_ref(), &metrics);
         let (registry, acceptor) = (registry.clone(), Arc::clone(&acceptor));
         // Thousands of sessions take longer than a task may hold its thread.
         let check = move || registry.recheck_certificates(|path| acceptor.lost_admission(path));

@@ -9,14 +9,14 @@ use super::check_store::{contents, directory, server, store};
 use super::config_file::ConfigFile;
 use super::{Exit, Failure, Outcome, Output};
 use crate::app::findings::{
-    admin_certificate, authority, installed_crl, platform_certificate, staple, unfit_anchor,
-    unfit_people_anchor,
+    admin_certificate, authority, gateway_certificate, installed_crl, platform_certificate, staple,
+    unfit_anchor, unfit_people_anchor,
 };
 use crate::app::{Examination, PlatformError, examine};
 use crate::config::{AdminSocket, Config, ConfigError, Undetermined};
 use crate::finding::SetupCode;
 use crate::model::{Clock, explained};
-use crate::tls::UnusableIdentity;
+use crate::tls::{UnusableIdentity, leaf};
 
 pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Outcome {
     let config = match config.read() {
@@ -45,6 +45,9 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> (Vec<Finding>, Exami
     findings.extend(found.certificates.iter().map(certificate));
     let admin = found.admin_certificate.iter().map(|facts| admin_certificate(facts, &config.admin, now));
     findings.extend(admin.map(|looked| Finding::of("people", looked)));
+    let gateway = config.gateway.as_ref().and_then(|gateway| leaf(&gateway.certificate));
+    let gateway = gateway.iter().map(|facts| gateway_certificate(facts, now));
+    findings.extend(gateway.map(|looked| Finding::of("gateway", looked)));
     findings.extend(found.unusable.iter().map(unusable_identity));
     let authorities = found.authorities.iter().filter_map(|known| authority(known, now));
     findings.extend(authorities.map(|(what, looked)| Finding::of(what, looked)));

@@ -110,7 +110,7 @@ impl PlatformCredentials {
             match load(credential, trust, provider, now) {
                 Ok(loaded) => Ok(Some(loaded)),
                 Err(reason) if reason.is_of_time() => {
-                    untimely.push((key, facts(credential), reason));
+                    untimely.push((key, leaf(credential), reason));
                     Ok(None)
                 }
                 Err(fault) => Err(fault),
@@ -139,8 +139,9 @@ impl CredentialError {
     }
 }
 
-/// The first certificate of the chain.
-fn facts(credential: &Credential) -> Option<CertificateFacts> {
+/// The first certificate of the chain, as its file is now; `None` where it cannot be read.
+#[must_use]
+pub fn leaf(credential: &Credential) -> Option<CertificateFacts> {
     CertificateFacts::read(file::certificates(&credential.chain).ok()?.first()?).ok()
 }
 

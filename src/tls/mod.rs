@@ -45,7 +45,7 @@ pub use audit_signature::{AuditSignatureVerifier, AuditSigner};
 pub use certificate_selection::PlatformCertificates;
 pub use chain_examination::examine_chain;
 pub use connector::{ClientKey, ConnectError, Connector, ConnectorSettings, ConnectorTemplate};
-pub use credential::{CredentialError, PlatformCredentials, UnusableIdentity};
+pub use credential::{CredentialError, PlatformCredentials, UnusableIdentity, leaf};
 pub use faults::faults;
 pub use file::FileError;
 pub use identity::{ChainStaples, IdentityError, PlatformIdentity, ServedChain};

@@ -5,10 +5,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::Platform;
+use super::trust::platform_certificate;
+use crate::config;
 use crate::finding::facts::{ForwardQueueFull, ForwardRefused, PlatformUnreachable, ResultMissing};
-use crate::finding::{Finding, Severity, Subject};
+use crate::finding::{Finding, Looked, Severity, Subject};
 use crate::gateway::{Away, MissingResults, Uplinks};
 use crate::store::Store;
+use crate::x509::CertificateFacts;
 
 /// Whether the platform is reached, and whether there is room for what waits.
 pub(super) fn look(platform: &Platform) -> Vec<Finding> {
@@ -43,6 +46,38 @@ fn missing(MissingResults { since, messages, last }: &MissingResults) -> Finding
     Finding::new(Subject::Platform, facts).since(*since)
 }
 
+/// What waits for a platform that the configuration does not name any more: nothing forwards it, and
+/// retention removes nothing from the oldest of it on.
+pub(super) async fn left_behind(
+    store: &Store,
+    gateway: Option<&config::Gateway>,
+    now: Timestamp,
+) -> Option<Finding> {
+    if gateway.is_some() {
+        return None;
+    }
+    // What is wrong with the store is a finding of its own.
+    let backlog = store.forward_backlog().await.ok()?;
+    let since = backlog.oldest.filter(|_| backlog.messages > 0)?.time();
+    let facts = PlatformUnreachable {
+        seconds: u64::try_from(now.duration_since(since).as_secs()).unwrap_or_default(),
+        waiting: backlog.messages,
+        error: "the configuration has no [gateway], so nothing forwards them and retention keeps them"
+            .to_owned(),
+    };
+    Some(Finding::new(Subject::Platform, facts).with_severity(Severity::Urgent).since(since))
+}
+
+/// The end of the certificate that the gateway shows its platform.
+pub fn gateway_certificate(facts: &CertificateFacts, now: Timestamp) -> Looked {
+    let found = platform_certificate(facts, now).map(|detail| format!("gateway: {detail}"));
+    found.map_err(|found| {
+        // The platform's own certificate may have the same name.
+        let subject = format!("{} ({}), of the gateway", facts.subject, facts.key.family());
+        Finding { subject: Subject::Certificate(subject), ..found }
+    })
+}
+
 /// What the platform has refused in the last day.
 pub(super) async fn refused(store: &Store, now: Timestamp) -> Vec<Finding> {
     let since = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
@@ -66,3 +101,24 @@ const RESTART: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_mins(5);
 /// Refused messages that are looked at.
 const MAX_SHOWN: u32 = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Code;
+    use crate::store::fixtures::TestStore;
+    use crate::store::{ForwardClass, MessageRecord};
+
+    #[tokio::test]
+    async fn what_waits_for_a_platform_that_is_not_configured_any_more_is_a_finding() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let now = place.clock.now();
+        assert_eq!(left_behind(&store, None, now).await, None);
+        let record = place.record("1", b"MSH|^~\\&|A\r");
+        store.record(MessageRecord { forward: Some(ForwardClass::Alarm), ..record }).await.unwrap();
+        let found = left_behind(&store, None, now).await.unwrap();
+        assert_eq!((found.code(), found.severity), (Code::PlatformUnreachable, Severity::Urgent));
+        assert!(found.what().contains("no [gateway]"), "{}", found.what());
+    }
+}

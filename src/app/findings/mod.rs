@@ -32,8 +32,10 @@ use crate::finding::{Changes, Code, Facts, Finding, Severity, Subject};
 use crate::fleet::Fleet;
 use crate::http::Live as _;
 use crate::model::explained;
+use crate::tls::leaf;
 
 pub use admin::{admin_certificate, unfit_people_anchor};
+pub use gateway::gateway_certificate;
 pub use notifications::unknown_wards;
 pub use store::of_error;
 pub use trust::{authority, installed_crl, platform_certificate, staple, unfit_anchor};
@@ -116,6 +118,7 @@ impl Examiner {
         found.extend(orders::failed(store).await);
         found.extend(sizes::near(&self.platform.sizes.known(), clock.now()));
         found.extend(gateway::refused(store, clock.now()).await);
+        found.extend(gateway::left_behind(store, config.load().gateway.as_ref(), clock.now()).await);
         found.extend(store::store(store, removals).await);
         let is_broken = found.iter().any(|finding| finding.code() == Code::AuditChainBroken);
         let upkeep = state.upkeep.look(&self.platform, &self.live).await;
@@ -182,6 +185,8 @@ impl Examiner {
         let own = own.iter().filter_map(|facts| platform_certificate(facts, now).err());
         let admin = people.certificate();
         let admin = admin.iter().filter_map(|facts| admin_certificate(facts, &config.admin, now).err());
+        let gateway = config.gateway.as_ref().and_then(|gateway| leaf(&gateway.certificate));
+        let gateway = gateway.iter().filter_map(|facts| gateway_certificate(facts, now).err());
         let authorities = [acceptor.authorities(), people.authorities()].concat();
         let authorities = authorities.iter().filter_map(|known| authority(known, now)?.1.err());
         let anchors = acceptor.unfit_anchors();
@@ -193,7 +198,7 @@ impl Examiner {
         let crls = crls.iter().filter_map(|crl| installed_crl(crl, undetermined, now));
         let staples = staples.iter().filter_map(|known| staple(known).err());
         let anchors = anchors.iter().map(unfit_anchor).chain(of_people);
-        own.chain(admin).chain(authorities).chain(anchors).chain(staples).chain(crls).collect()
+        own.chain(admin).chain(gateway).chain(authorities).chain(anchors).chain(staples).chain(crls).collect()
     }
 }
 
