@@ -6,7 +6,7 @@
 use super::coding::{self, Concept, MDC};
 use super::context::Context;
 use super::datatypes::{Annotation, CodeableConcept, Coding, Period, Reference};
-use super::devices::{Devices, NewMetric, Part, Parts, Place};
+use super::devices::{Devices, NewMetric, Part, Parts, Place, term_key};
 use super::identity::{Equipment, id_of};
 use super::observation::{subject, transaction_category};
 use super::resource::{Component, Observation, Value};
@@ -22,6 +22,13 @@ pub(super) struct MappedAlert {
     pub(super) observation: Observation,
     /// Facets that have no counterpart.
     pub(super) unmapped: Vec<Unmapped>,
+}
+
+/// What the facets of an alert become.
+struct Components {
+    component: Vec<Component>,
+    unmapped: Vec<Unmapped>,
+    notes: Vec<Annotation>,
 }
 
 /// A facet whose value is a word: number, reference id, and other words for its codes.
@@ -51,13 +58,13 @@ impl<'m> AlertMapper<'_, 'm> {
         let effective = context.effective(&event, self.request);
         let phase = alert.codes(Facet::Phase).first().copied();
         let (at, period) = period(&effective, phase);
-        let (component, unmapped) = self.components(alert);
+        let Components { component, unmapped, notes } = self.components(alert);
         let is_test = alert.observations().any(|observation| observation.is_not_clinical());
         let mut code = concept.concept.clone();
-        code.text = code.text.or_else(|| self.words(alert, &event, term));
+        code.text = self.text(alert, &event, term, code.text);
         let observation = Observation {
             resource_type: "Observation",
-            id: self.id(alert, &place, position),
+            id: self.id(alert, &concept, &place, position),
             meta: context.meta_of(is_test),
             status: status_of(&event, phase, alert.codes(Facet::State).first().copied()),
             category: transaction_category(Transaction::Pcd04).into_iter().collect(),
@@ -69,8 +76,8 @@ impl<'m> AlertMapper<'_, 'm> {
             value: None,
             data_absent_reason: None,
             interpretation: status::interpretation(&event, context.characters),
-            note: self.notes(alert, &concept, &effective, position),
-            body_site: coding::concept(event.site(), context.characters).map(|site| site.concept),
+            note: self.notes(alert, &concept, &effective, position).into_iter().chain(notes).collect(),
+            body_site: coding::several(event.site(), context.characters),
             method: None,
             device: self.device(alert, &place, devices),
             reference_range: Vec::new(),
@@ -112,23 +119,42 @@ impl<'m> AlertMapper<'_, 'm> {
         }
     }
 
-    /// The same for every report of an alert: its device and the number of its first report (OBR-29, else
-    /// OBR-3).
-    fn id(&self, alert: &Alert<'m>, place: &Place, position: usize) -> String {
+    /// The same for every report of an alert: its device, the number of its first report (OBR-29, else
+    /// OBR-3), its event and the place of that. Some senders have several alerts under one number: the end of
+    /// one of them must not replace another one.
+    fn id(&self, alert: &Alert<'m>, concept: &Concept, place: &Place, position: usize) -> String {
         let Some(report) = alert.report() else {
             return format!("{}.{}", self.context.source.message, self.context.ordinal(position));
         };
         let Filler { number, namespace, assigner } = report.continues.as_ref().unwrap_or(&report.key.filler);
         let [number, namespace, assigner] =
             [number, namespace, assigner].map(|part| String::from_utf8_lossy(part));
-        id_of(&["alert", &place.system.id, &number, &namespace, &assigner])
+        let event = term_key(Some(concept));
+        let at = alert.event.and_then(|event| event.path().ok()).map(|path| {
+            let [mds, vmd, channel, metric, ..] = path.numbers();
+            format!("{mds}.{vmd}.{channel}.{metric}")
+        });
+        id_of(&["alert", &place.system.id, &number, &namespace, &assigner, &event, &at.unwrap_or_default()])
     }
 
-    /// The words of the device for the event.
-    fn words(&self, alert: &Alert<'m>, event: &Obx<'m>, term: Field<'m>) -> Option<String> {
+    /// The words of the device for the event: those of its term, and OBX-5 where that has no term. Else the
+    /// text of the alert.
+    fn text(
+        &self,
+        alert: &Alert<'m>,
+        event: &Obx<'m>,
+        term: Field<'m>,
+        named: Option<String>,
+    ) -> Option<String> {
         let characters = self.context.characters;
-        let own = (term == event.identifier()).then(|| text::joined(event.value(), characters)).flatten();
-        own.or_else(|| text::joined(valid(alert.facet(Facet::Text).observation())?.value(), characters))
+        let is_value_text = term == event.identifier() && valid(Some(*event)).is_some();
+        let own = is_value_text.then(|| text::all(event.value(), characters)).flatten();
+        match (named, own) {
+            (Some(named), Some(own)) if named != own => Some(format!("{named}: {own}")),
+            (named, own) => named
+                .or(own)
+                .or_else(|| text::all(valid(alert.facet(Facet::Text).observation())?.value(), characters)),
+        }
     }
 
     fn word(&self, facet: Obx<'m>) -> Option<String> {
@@ -138,8 +164,8 @@ impl<'m> AlertMapper<'_, 'm> {
         word.map(|word| word.to_lowercase())
     }
 
-    fn components(&self, alert: &Alert<'m>) -> (Vec<Component>, Vec<Unmapped>) {
-        let (mut components, mut unmapped) = (Vec::new(), Vec::new());
+    fn components(&self, alert: &Alert<'m>) -> Components {
+        let (mut components, mut unmapped, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         for known in [PHASE, STATE, INACTIVATION, PRIORITY, TYPE] {
             components.extend(self.facet(alert, &known));
         }
@@ -147,11 +173,14 @@ impl<'m> AlertMapper<'_, 'm> {
         for observation in others.into_iter().flat_map(|facet| alert.facet(facet).observations()) {
             let Some(term) = self.context.term(&observation) else { continue };
             match self.context.reader().content(&observation, term, None) {
-                Ok(content) => components.extend(content.components()),
+                Ok(content) => {
+                    notes.extend(content.notes.iter().map(|note| Annotation { text: (*note).to_owned() }));
+                    components.extend(content.components());
+                }
                 Err(reason) => unmapped.extend(self.unmapped(&observation, reason)),
             }
         }
-        (components, unmapped)
+        Components { component: components, unmapped, notes }
     }
 
     fn unmapped(&self, observation: &Obx<'m>, reason: Reason) -> Option<Unmapped> {
@@ -163,14 +192,20 @@ impl<'m> AlertMapper<'_, 'm> {
     /// of the event.
     fn facet(&self, alert: &Alert<'m>, known: &WordFacet) -> Vec<Component> {
         let code: CodeableConcept = Coding::new(MDC, known.mdc.to_string(), known.name).into();
+        let stated = alert.facet(known.facet);
+        let flags =
+            stated.observations().flat_map(|one| status::interpretation(&one, self.context.characters));
+        let mut interpretation: Vec<CodeableConcept> = Vec::new();
+        for flag in flags {
+            interpretation.extend((!interpretation.contains(&flag)).then_some(flag));
+        }
         let component = |value: Option<String>, data_absent_reason| Component {
             code: code.clone(),
             value: value.map(|value| Value::CodeableConcept(CodeableConcept::text(value))),
             data_absent_reason,
-            interpretation: Vec::new(),
+            interpretation: interpretation.clone(),
             reference_range: Vec::new(),
         };
-        let stated = alert.facet(known.facet);
         let word = |code: &'static str| find_word(code.as_bytes(), known.words).unwrap_or(code).to_owned();
         let mut words: Vec<String> = alert.codes(known.facet).into_iter().map(word).collect();
         if words.is_empty() {
@@ -197,6 +232,7 @@ impl<'m> AlertMapper<'_, 'm> {
     ) -> Vec<Annotation> {
         let found = [
             (term.is_contradictory, CONTRADICTORY_EVENT),
+            (term.is_named_otherwise, OTHER_NAME),
             (alert.contradicts_itself, CONTRADICTORY_FACET),
             (alert.has_facets_elsewhere(), FACET_ELSEWHERE),
             (alert.has_further_events, FURTHER_EVENT),
@@ -204,14 +240,34 @@ impl<'m> AlertMapper<'_, 'm> {
         ];
         let own =
             found.into_iter().filter(|(is_found, _)| *is_found).map(|(_, note)| note).chain(effective.note);
-        own.map(|note| Annotation { text: note.to_owned() }).chain(self.context.notes(position)).collect()
+        let own = own.map(|note| Annotation { text: note.to_owned() });
+        own.chain(self.further_events(alert)).chain(self.context.notes(position)).collect()
+    }
+
+    /// Each further term in the field that names the event.
+    fn further_events(&self, alert: &Alert<'m>) -> impl Iterator<Item = Annotation> {
+        let characters = self.context.characters;
+        let others = alert.event_term().filter(|term| self.names_terms(*term)).into_iter();
+        others.flat_map(|term| term.repetitions().skip(1).collect::<Vec<_>>()).filter_map(move |other| {
+            let parts = other.components().filter_map(|part| text::component(part, characters));
+            let words = parts.collect::<Vec<_>>().join(" ");
+            (!words.is_empty())
+                .then(|| Annotation { text: format!("The sender names a further event: {words}") })
+        })
+    }
+
+    /// Whether a field with the event has terms; that of a sender without terms is a text.
+    fn names_terms(&self, term: Field<'m>) -> bool {
+        coding::concept(term, self.context.characters)
+            .is_some_and(|concept| !concept.concept.coding.is_empty())
     }
 
     /// The metric that the alert is about, else the device.
     fn device(&self, alert: &Alert<'m>, place: &Place, devices: &mut Devices) -> Reference {
         let measured = alert.measured_term().and_then(|term| coding::concept(term, self.context.characters));
         let Some(kind) = measured else { return Reference::to("Device", &place.parent.id) };
-        let metric = NewMetric { kind, unit: None, category: "unspecified", limits: None, is_numeric: true };
+        let (category, is_numeric) = ("unspecified", true);
+        let metric = NewMetric { kind, unit: None, category, limits: None, equipment: None, is_numeric };
         devices.add_metric(metric, place, self.context).reference
     }
 }
@@ -292,6 +348,7 @@ const TYPE: WordFacet = WordFacet {
 
 const FACET_ELSEWHERE: &str = "A facet is stated only at a place of the device where the event is not.";
 const CONTRADICTORY_EVENT: &str = "The event has the number of one term and the name of another one.";
+const OTHER_NAME: &str = "The event has the number of one term and a text that is not its name.";
 const CONTRADICTORY_FACET: &str = "A facet is stated twice, with different values.";
 const FURTHER_EVENT: &str = "The message has a further event or phase that belongs to no alert.";
 const REPORTED_TWICE: &str = "The message has this report twice, with different contents.";

@@ -127,7 +127,7 @@ fn pressure(base: u32) -> Concept {
     let code = base.to_string();
     let name = find_term(Coded { code: &code, name: "", system: "MDC" }).map(Term::reference_id);
     let coding = Coding::new(MDC, code, &name.unwrap_or_default());
-    Concept { concept: coding.into(), mdc: Some(base), is_contradictory: false }
+    Concept { concept: coding.into(), mdc: Some(base), is_contradictory: false, is_named_otherwise: false }
 }
 
 /// Blood pressures from MDC_PRESS_BLD on, and MDC_PRESS_CUFF.

@@ -48,7 +48,7 @@ impl ContentReader<'_> {
         sample_period: Option<&Decimal>,
     ) -> Result<Content, Reason> {
         let characters = self.characters;
-        let Concept { concept: mut code, mdc, is_contradictory } = term;
+        let Concept { concept: mut code, mdc, is_contradictory, is_named_otherwise } = term;
         let units = Units::of(observation.units(), observation.identifier(), characters);
         let mut interpretation = status::interpretation(observation, characters);
         let mut notes = Vec::new();
@@ -74,9 +74,11 @@ impl ContentReader<'_> {
                 absent = Some(status::absent("error"));
             } else if values.is_empty() {
                 absent = Some(status::missing_reason(observation));
-            } else if units.is_unusual && has_number {
-                notes.push(UNUSUAL_UNIT);
-                interpretation.push(status::questionable());
+            } else {
+                let doubts =
+                    [(units.is_unusual && has_number, UNUSUAL_UNIT), (is_named_otherwise, OTHER_NAME)];
+                notes.extend(doubts.into_iter().filter(|(is_found, _)| *is_found).map(|(_, note)| note));
+                interpretation.extend((!notes.is_empty()).then(status::questionable));
             }
             at_the_end_of_the_scale(observation, &mut values);
         } else if is_withdrawn {
@@ -84,7 +86,7 @@ impl ContentReader<'_> {
         } else if !matches!(observation.value().trimmed(), b"" | b"\"\"") {
             notes.push(NOT_VALID);
         }
-        let is_sound = !is_contradictory && (values.is_empty() || !units.is_unusual);
+        let is_sound = !is_contradictory && !is_named_otherwise && (values.is_empty() || !units.is_unusual);
         let vital_sign = mdc.filter(|_| is_sound).and_then(vital_signs::find);
         // The vital signs profiles of R4 have LOINC first.
         let loinc: Vec<_> = vital_sign.into_iter().flat_map(VitalSign::codings).collect();
@@ -125,11 +127,13 @@ fn at_the_end_of_the_scale(observation: &Observation<'_>, values: &mut [Value]) 
     }
 }
 
-const CONTRADICTORY_TERM: &str = "OBX-3 has the number of one term and the name of another one, so it is not known what was \
-     measured: the value is left out.";
+const CONTRADICTORY_TERM: &str =
+    "OBX-3 names two terms, so it is not known what was measured: the value is left out.";
 const CONTRADICTORY_UNIT: &str = "OBX-6 names two units: the value is left out.";
 const CONTRADICTORY_VALUE: &str =
     "OBX-5 has the number of one term and the name of another one: the value is left out.";
+const OTHER_NAME: &str =
+    "OBX-3 has the number of one term and a text that is not its name: it is not sure what was measured.";
 const UNUSUAL_UNIT: &str = "The term is not measured in this unit.";
 const WITHDRAWN: &str = "The sender declared the result wrong or deleted: the value is left out.";
 const NOT_VALID: &str = "The message has a value that is not valid by OBX-8 or OBX-11: it is left out.";

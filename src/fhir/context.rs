@@ -83,7 +83,7 @@ impl<'m> Context<'m> {
 
     /// The term of an observation; `None` when OBX-3 names nothing.
     pub(super) fn term(&self, observation: &Observation<'_>) -> Option<Concept> {
-        coding::concept(observation.identifier(), self.characters)
+        coding::only(observation.identifier(), self.characters)
     }
 
     pub(super) fn reader(&self) -> ContentReader<'_> {

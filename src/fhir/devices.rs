@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::coding::Concept;
+use super::coding::{Concept, MEASUREMENTS};
 use super::context::Context;
 use super::datatypes::{Coding, Extension, Reference};
 use super::identity::{Equipment, id_of};
@@ -57,6 +57,8 @@ pub(super) struct NewMetric {
     pub(super) unit: Option<super::datatypes::CodeableConcept>,
     pub(super) category: &'static str,
     pub(super) limits: Option<Extension>,
+    /// What the observation itself names (OBX-18): a module or a sensor.
+    pub(super) equipment: Option<Equipment>,
     /// Whether its values are numbers; otherwise codes and texts.
     pub(super) is_numeric: bool,
 }
@@ -187,8 +189,12 @@ impl Devices {
         place: &Place,
         context: &Context<'_>,
     ) -> MetricReference {
-        let NewMetric { kind, unit, category, limits, is_numeric } = new;
-        let id = id_of(&["metric", &place.system.id, &place.key, &term_key(Some(&kind))]);
+        let NewMetric { kind, unit, category, limits, equipment, is_numeric } = new;
+        let own = equipment.filter(|equipment| !self.is_of_part(place, equipment));
+        let term = term_key(Some(&kind));
+        let mut id = vec!["metric", &*place.system.id, &*place.key, &*term];
+        id.extend(own.as_ref().map(|equipment| &*equipment.key));
+        let (id, identifier) = (id_of(&id), own.as_ref().map(|equipment| equipment.identifier.clone()));
         let is_placed = place.parent.is_profiled && place.parent.level == Level::Channel;
         let own = if is_numeric { profile::NUMERIC_METRIC } else { profile::ENUMERATION_METRIC };
         let mut meta = context.meta();
@@ -207,6 +213,7 @@ impl Devices {
             resource_type: "DeviceMetric",
             id,
             meta,
+            identifier: identifier.into_iter().collect(),
             extension: limits.into_iter().collect(),
             kind: kind.concept,
             unit,
@@ -217,7 +224,13 @@ impl Devices {
         MetricReference { reference, is_profiled }
     }
 
-    /// Sets an attribute of a device; false when the term is none.
+    /// Whether the device or the part that contains a metric has this identifier.
+    fn is_of_part(&self, place: &Place, equipment: &Equipment) -> bool {
+        let parts = [&place.system, &place.parent].map(|part| self.device(&part.id));
+        parts.into_iter().flatten().any(|device| device.identifier.contains(&equipment.identifier))
+    }
+
+    /// Sets an attribute of a device; false when the term is none, or when the device has another value.
     pub(super) fn set_attribute(
         &mut self,
         id: &str,
@@ -229,17 +242,22 @@ impl Devices {
             return false;
         };
         let characters = context.characters;
-        let whole = text::joined(observation.value(), characters);
+        let whole = text::all(observation.value(), characters);
         match mdc {
             MODEL => {
                 // Manufacturer and model, as 10201 has them in one attribute.
-                device.manufacturer = text::first(observation.value(), characters);
-                device.model_number = text::component(observation.value().component(2), characters);
+                let manufacturer = text::first(observation.value(), characters);
+                let model = text::component(observation.value().component(2), characters);
+                let may_set =
+                    may_set(&device.manufacturer, &manufacturer) && may_set(&device.model_number, &model);
+                return may_set
+                    && set(&mut device.manufacturer, manufacturer)
+                    && set(&mut device.model_number, model);
             }
-            MODEL_NUMBER => device.model_number = whole,
-            MANUFACTURER => device.manufacturer = whole,
-            SERIAL => device.serial_number = whole,
-            PART => device.part_number = whole,
+            MODEL_NUMBER => return set(&mut device.model_number, whole),
+            MANUFACTURER => return set(&mut device.manufacturer, whole),
+            SERIAL => return set(&mut device.serial_number, whole),
+            PART => return set(&mut device.part_number, whole),
             UDI => {
                 device.udi_carrier = whole.map(|carrier_hrf| UdiCarrier { carrier_hrf }).into_iter().collect()
             }
@@ -357,8 +375,20 @@ fn shared_terms(nodes: &[Node<'_>], context: &Context<'_>) -> BTreeSet<(Vec<u32>
     shared
 }
 
+/// Whether an attribute may have this value: it has no other one.
+fn may_set(attribute: &Option<String>, value: &Option<String>) -> bool {
+    attribute.is_none() || value.is_none() || attribute == value
+}
+
+/// Sets an attribute; false when it has another value.
+fn set(attribute: &mut Option<String>, value: Option<String>) -> bool {
+    let may_set = may_set(attribute, &value);
+    *attribute = attribute.take().or(value);
+    may_set
+}
+
 /// A term in an id: its number in MDC, or else what was sent.
-fn term_key(term: Option<&Concept>) -> String {
+pub(super) fn term_key(term: Option<&Concept>) -> String {
     let Some(term) = term else { return String::new() };
     if let Some(mdc) = term.mdc {
         return mdc.to_string();
@@ -366,9 +396,6 @@ fn term_key(term: Option<&Concept>) -> String {
     let code = term.concept.coding.first().and_then(|coding| coding.code.as_deref());
     code.or(term.concept.text.as_deref()).unwrap_or_default().to_uppercase()
 }
-
-/// Partition 2 of ISO/IEEE 11073-10101.
-const MEASUREMENTS: std::ops::Range<u32> = 2 << 16..3 << 16;
 
 const MODEL: u32 = 67_880;
 const UDI: u32 = 67_916;

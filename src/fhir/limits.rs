@@ -20,9 +20,8 @@ impl Limits {
     /// Only `50-120`, with the lower number first, has two limits. In HL7 `>140` is a normal range without an
     /// upper limit; devices also send it for the limit that an alarm exceeded. It stays a text.
     pub(super) fn of(field: Field<'_>, characters: CharacterSet) -> Option<Self> {
-        let text = text::first(field, characters)?;
+        let text = text::as_sent(field, characters)?;
         let range = two_numbers(&text).filter(|(low, high)| low.approximate() <= high.approximate());
-        let range = range.filter(|_| field.repetitions().nth(1).is_none());
         Some(Self { text, range })
     }
 
@@ -73,7 +72,7 @@ mod tests {
         let message = Message::parse(text.as_bytes()).unwrap();
         let obx = message.segments().nth(1).unwrap();
         let limits = Limits::of(obx.field(7), message.text_encoding()).unwrap();
-        assert_eq!(limits.text, written.split('~').next().unwrap());
+        assert_eq!(limits.text, written);
         limits.range.map(|(low, high)| format!("{low:?} {high:?}"))
     }
 
@@ -90,6 +89,7 @@ mod tests {
             ("-5", None),
             ("high", None),
             ("90-160~1-2", None),
+            ("90^160", None),
         ] {
             assert_eq!(range(written).as_deref(), expected, "{written}");
         }

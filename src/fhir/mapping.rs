@@ -17,7 +17,9 @@ use super::unmapped::{Reason, Unmapped};
 use super::value::number;
 use crate::hl7::{Message, Segment};
 use crate::pcd::nomenclature::{Coded, Unit, find_unit};
-use crate::pcd::{Alert, Containment, Level, Node, Observation as Obx, Standing, Transaction, is_heartbeat};
+use crate::pcd::{
+    Alert, Containment, Facet, Level, Node, Observation as Obx, Standing, Transaction, is_heartbeat,
+};
 
 /// What one message becomes.
 #[derive(Debug, Clone, Default)]
@@ -170,6 +172,9 @@ impl<'a, 'm> Mapping<'a, 'm> {
                 Some(Reason::NoTerm)
             } else if demographics(&obx) {
                 Some(Reason::Demographics)
+            } else if self.context.transaction == Transaction::Pcd04 && Facet::of(&obx).is_some() {
+                // What an alert has is done. The phase or the state of no alert says nothing by itself.
+                Some(Reason::AlertFacet)
             } else {
                 if self.attribute(position, &obx, node, tree) {
                     tree.done.insert(position);

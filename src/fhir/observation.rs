@@ -203,8 +203,9 @@ fn draft(
     let (device, is_metric_profiled) = if *has_metric {
         let limits = content.and_then(|content| content.limits.as_ref()?.extension(&content.units));
         let unit = content.and_then(|content| content.units.concept.clone());
-        let metric =
-            NewMetric { kind: kind.clone(), unit, category: metric_category(obx), limits, is_numeric };
+        let equipment = context.equipment(*position, obx);
+        let (kind, category) = (kind.clone(), metric_category(obx));
+        let metric = NewMetric { kind, unit, category, limits, equipment, is_numeric };
         let metric = devices.add_metric(metric, place, context);
         (metric.reference, metric.is_profiled)
     } else {
@@ -227,8 +228,8 @@ fn draft(
         data_absent_reason: None,
         interpretation: Vec::new(),
         note: note.into_iter().chain(context.notes(*position)).collect(),
-        body_site: coding::concept(obx.site(), context.characters).map(|site| site.concept),
-        method: coding::concept(obx.method(), context.characters).map(|method| method.concept),
+        body_site: coding::several(obx.site(), context.characters),
+        method: coding::several(obx.method(), context.characters),
         device,
         reference_range: Vec::new(),
         component: Vec::new(),
@@ -277,7 +278,7 @@ fn concept_of(content: &Content) -> Concept {
     if concept == CodeableConcept::default() {
         concept = content.code.clone();
     }
-    Concept { concept, mdc: content.mdc, is_contradictory: false }
+    Concept { concept, mdc: content.mdc, is_contradictory: false, is_named_otherwise: false }
 }
 
 fn is_numeric(obx: &Obx<'_>, values: &[Value]) -> bool {

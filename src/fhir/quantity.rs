@@ -27,9 +27,12 @@ impl Units {
     /// The unit in OBX-6 of an observation with this term in OBX-3.
     pub(super) fn of(units: Field<'_>, term: Field<'_>, characters: CharacterSet) -> Self {
         let alternatives = [1, 4].map(|first| Coded::of(units, first));
+        let original = Coded { code: Coded::of(units, 9).code, ..Coded::default() };
         let found = alternatives.map(find_unit);
-        let differ = matches!(found, [Some(one), Some(other)] if one.plain() != other.plain());
-        let is_contradictory = differ || alternatives.into_iter().any(unit_contradicts_itself);
+        let mut all = found.into_iter().chain([find_unit(original)]).flatten();
+        let differ = all.next().is_some_and(|one| all.any(|other| one.plain() != other.plain()));
+        let is_contradictory =
+            differ || names_several(units) || alternatives.into_iter().any(unit_contradicts_itself);
         let known = found.into_iter().flatten().next().filter(|_| !is_contradictory);
         let agreement = |unit| unit_agreement(Coded::of(term, 1), unit);
         let agreements = alternatives.map(agreement);
@@ -71,6 +74,12 @@ impl Units {
     pub(super) fn is_dimensionless(&self) -> bool {
         self.known.map_or(self.text.is_none(), |unit| unit.plain().is_empty())
     }
+}
+
+/// Whether a field has two units: OBX-6 is not repeated.
+fn names_several(units: Field<'_>) -> bool {
+    let mut stated = units.repetitions().filter(|one| !one.is_empty()).map(|one| one.trimmed());
+    stated.next().is_some_and(|first| stated.any(|other| other != first))
 }
 
 /// The unit in MDC, where the sender wrote it so.
@@ -119,7 +128,12 @@ mod tests {
 
     #[test]
     fn a_unit_that_contradicts_itself_is_none() {
-        for written in ["266016^MDC_DIM_PERCENT^MDC", "266016^MDC_DIM_MMHG^MDC^%^%^UCUM"] {
+        for written in [
+            "266016^MDC_DIM_PERCENT^MDC",
+            "266016^MDC_DIM_MMHG^MDC^%^%^UCUM",
+            "262688^MDC_DIM_PERCENT^MDC~264864^MDC_DIM_BEAT_PER_MIN^MDC",
+            "266016^MDC_DIM_MMHG^MDC^^^^^^%",
+        ] {
             assert!(units("", written).is_contradictory, "{written}");
             assert_eq!(shown(written), (None, None));
         }

@@ -125,6 +125,9 @@ pub struct DeviceMetric {
     /// The alarm limits (OBX-7).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extension: Vec<Extension>,
+    /// OBX-18 or PRT-10 of its observations, where it is another one than that of the device.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identifier: Vec<Identifier>,
     /// OBX-3.
     #[serde(rename = "type")]
     pub kind: CodeableConcept,

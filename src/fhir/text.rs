@@ -20,6 +20,26 @@ pub(super) fn joined(field: Field<'_>, characters: CharacterSet) -> Option<Strin
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
+/// All repetitions of a field, as [`joined`] has each of them.
+pub(super) fn all(field: Field<'_>, characters: CharacterSet) -> Option<String> {
+    let repetitions = field.repetitions().filter_map(|one| {
+        let parts = one.components().flat_map(|part| part.subcomponents());
+        let parts: Vec<_> = parts.filter_map(|part| component(part, characters)).collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    });
+    let repetitions: Vec<_> = repetitions.collect();
+    (!repetitions.is_empty()).then(|| repetitions.join("; "))
+}
+
+/// A field with the delimiters between its parts: `90-100~80-100`.
+pub(super) fn as_sent(field: Field<'_>, characters: CharacterSet) -> Option<String> {
+    let repetitions = field.repetitions().map(|one| {
+        let parts = one.components().map(|part| component(part, characters).unwrap_or_default());
+        parts.collect::<Vec<_>>().join("^")
+    });
+    string(&repetitions.collect::<Vec<_>>().join("~"))
+}
+
 /// A text as type `string` has it: no control characters, no blanks but space, tab and line break.
 pub(super) fn string(text: &str) -> Option<String> {
     let text = text.replace("\r\n", "\n");

@@ -73,7 +73,8 @@ impl Times {
         let (start, end) = (request(7), request(8));
         let chosen = [Some(own), start, Some(sent)].into_iter().flatten().find(|field| is_stated(*field));
         let Some(chosen) = chosen else { return Effective { note: Some(NO_TIME), ..Effective::default() } };
-        let Some(at) = self.date_time(chosen.component(1).trimmed()) else {
+        let is_one = chosen.repetitions().filter(|one| !one.is_empty()).nth(1).is_none();
+        let Some(at) = self.date_time(chosen.component(1).trimmed()).filter(|_| is_one) else {
             return Effective { note: Some(UNREADABLE_TIME), ..Effective::default() };
         };
         let note = self.is_ambiguous(chosen).then_some(AMBIGUOUS_TIME);

@@ -25,6 +25,8 @@ pub enum Reason {
     Demographics,
     /// A device or a part of one has a value (OBX-5).
     ContainerValue,
+    /// A facet of an alert that does not count: the message has no event for it, or it stands elsewhere.
+    AlertFacet,
     /// The type in OBX-2 has no counterpart: documents, names, addresses, arrays of several channels.
     ValueType,
     /// OBX-5 is not of the type in OBX-2.
@@ -39,12 +41,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Transaction,
         Self::Heartbeat,
         Self::NoTerm,
         Self::Demographics,
         Self::ContainerValue,
+        Self::AlertFacet,
         Self::ValueType,
         Self::ValueNotOfItsType,
         Self::NoSampleRate,
@@ -61,6 +64,7 @@ impl Reason {
             Self::NoTerm => "no-term",
             Self::Demographics => "demographics",
             Self::ContainerValue => "container-value",
+            Self::AlertFacet => "alert-facet",
             Self::ValueType => "value-type",
             Self::ValueNotOfItsType => "value-not-of-its-type",
             Self::NoSampleRate => "no-sample-rate",

@@ -24,6 +24,14 @@ pub(super) fn find(mdc: u32) -> Option<&'static VitalSign> {
     VITAL_SIGNS.iter().find(|known| known.mdc == mdc)
 }
 
+/// The vital signs with this number in MDC, or with this code of LOINC.
+pub(super) fn all_of(mdc: Option<u32>, loinc: Option<&str>) -> Vec<&'static VitalSign> {
+    let has = |known: &&VitalSign| {
+        mdc == Some(known.mdc) || loinc.is_some_and(|code| known.loinc.iter().any(|(own, _)| *own == code))
+    };
+    VITAL_SIGNS.iter().filter(has).collect()
+}
+
 impl VitalSign {
     /// The codes of LOINC.
     pub(super) fn codings(&self) -> impl Iterator<Item = Coding> {

@@ -25,6 +25,13 @@ pub enum Facet {
 }
 
 impl Facet {
+    /// The facet that an observation is by its term, whether or not it belongs to an alert. The measured
+    /// value has no term of its own.
+    #[must_use]
+    pub fn of(observation: &Observation<'_>) -> Option<Self> {
+        facet(observation).map(|(facet, _)| facet)
+    }
+
     /// The codes of its table, the most dangerous first; none for a facet that is no word of a table.
     #[must_use]
     pub const fn codes(self) -> &'static [&'static str] {
