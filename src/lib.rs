@@ -2,7 +2,7 @@
 //!
 //! The modules in the order of the data flow: [`mllp`] decodes bytes into frames, [`hl7`] parses frames into
 //! messages, [`pcd`] reads transactions and device identities from messages, [`fhir`] maps them to FHIR
-//! resources. [`x509`] reads certificates;
+//! resources, and [`projector`] keeps the index from which these are read. [`x509`] reads certificates;
 //! [`tls`], [`revocation`] and [`authz`] decide whether a peer may connect. [`store`] holds messages and the
 //! audit trail, [`audit`] defines the trail's events and its chain of hashes. [`interface_a`] serves devices,
 //! [`southbound`] sends messages to them, [`liveness`] notices devices that stop sending, [`contact`]
@@ -43,6 +43,7 @@ pub mod notify;
 pub mod page;
 pub mod pcd;
 pub mod pki;
+pub mod projector;
 pub mod revocation;
 pub mod simulate;
 pub mod southbound;

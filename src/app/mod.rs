@@ -53,6 +53,7 @@ use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::model::{Clock, Task, explained};
 use crate::notify;
+use crate::projector::ProjectionStatus;
 use crate::revocation::Engine;
 use crate::store::{MigrationPolicy, OwnChain, Store, WhenBehind};
 use crate::tls::{Acceptor, PeopleAcceptor};
@@ -87,6 +88,8 @@ pub struct Platform {
     notifications: notify::Status,
     /// How the platform of a gateway is reached.
     gateway: gateway::Status,
+    /// How far the index of FHIR resources is behind.
+    projection: ProjectionStatus,
 }
 
 /// A platform with bound ports that does not serve yet.
@@ -160,6 +163,7 @@ impl Platform {
             last_reload: last_reload::LastReload::default(),
             notifications: notify::Status::default(),
             gateway,
+            projection: ProjectionStatus::default(),
         };
         if platform.config.load().messages.zone.is_unknown() {
             tracing::warn!("this machine does not say its time zone; times without zone are read as UTC");

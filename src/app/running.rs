@@ -22,6 +22,7 @@ use crate::liveness::{self, Liveness};
 use crate::model::{Task, explained};
 use crate::notify;
 use crate::page;
+use crate::projector::{self, Projector};
 use crate::southbound::{Desk, Dispatcher};
 
 /// What the running parts share.
@@ -56,6 +57,7 @@ impl Bound {
         shared.start_audit(tasks);
         shared.start_dispatcher(tasks).await;
         shared.start_gateway(tasks);
+        shared.start_projector(tasks);
         shared.start_housekeeping(tasks);
         let live = shared.live_view(tasks, serving.accepting());
         shared.start_health_report(tasks, Arc::clone(&live), serving.accept_check());
@@ -175,6 +177,19 @@ impl Shared {
         };
         let done = tasks.done();
         tasks.spawn_restarting(Task::Gateway, move || gateway.clone().run(done.clone()));
+    }
+
+    fn start_projector(&self, tasks: &mut Tasks) {
+        let projector = Projector {
+            config: Arc::clone(&self.platform.config),
+            store: self.platform.store.clone(),
+            metrics: self.platform.metrics.clone(),
+            clock: self.platform.clock.clone(),
+            status: self.platform.projection.clone(),
+        };
+        projector::start_counters_at_zero(&projector.metrics);
+        let done = tasks.done();
+        tasks.spawn_restarting(Task::Projector, move || projector.clone().run(done.clone()));
     }
 
     fn start_housekeeping(&self, tasks: &mut Tasks) {

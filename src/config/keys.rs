@@ -2,7 +2,8 @@
 
 use super::key::{Key, ReloadClass};
 use super::{
-    admin, audit, devices, gateway, interface_a, messages, notify, operations, orders, revocation, store, tls,
+    admin, audit, devices, fhir, gateway, interface_a, messages, notify, operations, orders, revocation,
+    store, tls,
 };
 
 /// Every key, in the order of the sections.
@@ -16,7 +17,7 @@ pub(super) fn class(name: &str) -> ReloadClass {
     all().find(|key| key.name == name).map_or(ReloadClass::Restart, |key| key.class)
 }
 
-const SECTIONS: [&[Key]; 12] = [
+const SECTIONS: [&[Key]; 13] = [
     interface_a::KEYS,
     tls::KEYS,
     revocation::KEYS,
@@ -24,6 +25,7 @@ const SECTIONS: [&[Key]; 12] = [
     messages::KEYS,
     orders::KEYS,
     gateway::KEYS,
+    fhir::KEYS,
     store::KEYS,
     audit::KEYS,
     admin::KEYS,

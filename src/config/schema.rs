@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::admin::Admin;
 use super::audit::Audit;
 use super::devices::Devices;
+use super::fhir::Fhir;
 use super::gateway::Gateway;
 use super::interface_a::InterfaceA;
 use super::messages::Messages;
@@ -58,6 +59,9 @@ pub struct Config {
     /// The platform to which messages are forwarded; without it this is no gateway.
     #[serde(default)]
     pub gateway: Option<Gateway>,
+    /// The index from which messages are read as FHIR.
+    #[serde(default)]
+    pub fhir: Fhir,
     /// Where messages and the audit trail are stored, and for how long.
     #[serde(default)]
     pub store: Store,

@@ -2,7 +2,7 @@
 
 use super::datatypes::{CodeableConcept, Coding};
 use super::text;
-use super::vital_signs;
+use super::vital_signs::{self, LOINC};
 use crate::hl7::{CharacterSet, Field, Repetition};
 use crate::pcd::nomenclature::{Coded, contradicts_itself, find_term, named_otherwise};
 
@@ -153,7 +153,6 @@ fn is_mdc(coded: &Coded<'_>) -> bool {
 
 /// ISO/IEEE 11073-10101.
 pub(super) const MDC: &str = "urn:iso:std:iso:11073:10101";
-pub(super) const LOINC: &str = "http://loinc.org";
 pub(super) const UCUM: &str = "http://unitsofmeasure.org";
 
 /// Coding systems as HL7 v2 names them (table 0396), and their URIs.

@@ -128,6 +128,7 @@ impl<'m> Context<'m> {
 fn meta(source: &Source<'_>, is_test: bool) -> Meta {
     Meta {
         version_id: REVISION.to_string(),
+        last_updated: None,
         source: format!("urn:uuid:{}", source.message),
         profile: Vec::new(),
         security: status::security(is_test),

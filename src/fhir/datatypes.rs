@@ -132,6 +132,9 @@ pub struct Annotation {
 pub struct Meta {
     /// The version of the resource.
     pub version_id: String,
+    /// When the index got this version; only in what is read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_updated: Option<String>,
     /// The message: `urn:uuid:`.
     pub source: String,
     /// The profiles that the resource satisfies.

@@ -171,7 +171,7 @@ fn is_blood_pressure(component: &[Component]) -> bool {
 }
 
 fn has_loinc(code: &CodeableConcept, loinc: &str) -> bool {
-    code.code_of(coding::LOINC) == Some(loinc)
+    code.code_of(vital_signs::LOINC) == Some(loinc)
 }
 
 /// Whether the value of a part is a number in UCUM, in this unit, or missing with a reason.
@@ -274,7 +274,7 @@ pub(super) fn transaction_category(transaction: Transaction) -> Option<CodeableC
 
 fn concept_of(content: &Content) -> Concept {
     let mut concept = content.code.clone();
-    concept.coding.retain(|coding| coding.system != Some(coding::LOINC));
+    concept.coding.retain(|coding| coding.system != Some(vital_signs::LOINC));
     if concept == CodeableConcept::default() {
         concept = content.code.clone();
     }

@@ -27,10 +27,11 @@ impl Units {
     /// The unit in OBX-6 of an observation with this term in OBX-3.
     pub(super) fn of(units: Field<'_>, term: Field<'_>, characters: CharacterSet) -> Self {
         let alternatives = [1, 4].map(|first| Coded::of(units, first));
-        let original = Coded { code: Coded::of(units, 9).code, ..Coded::default() };
+        let original = Coded::of(units, 9).code;
         let found = alternatives.map(find_unit);
-        let mut all = found.into_iter().chain([find_unit(original)]).flatten();
-        let differ = all.next().is_some_and(|one| all.any(|other| one.plain() != other.plain()));
+        let mut all = found.into_iter().flatten();
+        let differ = all.clone().any(|unit| differs(unit, original))
+            || all.next().is_some_and(|one| all.any(|other| one.plain() != other.plain()));
         let is_contradictory =
             differ || names_several(units) || alternatives.into_iter().any(unit_contradicts_itself);
         let known = found.into_iter().flatten().next().filter(|_| !is_contradictory);
@@ -74,6 +75,12 @@ impl Units {
     pub(super) fn is_dimensionless(&self) -> bool {
         self.known.map_or(self.text.is_none(), |unit| unit.plain().is_empty())
     }
+}
+
+/// Whether the original text is another unit.
+fn differs(unit: &Unit, original: &str) -> bool {
+    let code = unit.ucum().unwrap_or_default();
+    unit_contradicts_itself(Coded { code, name: original, system: "" })
 }
 
 /// Whether a field has two units: OBX-6 is not repeated.
@@ -133,6 +140,7 @@ mod tests {
             "266016^MDC_DIM_MMHG^MDC^%^%^UCUM",
             "262688^MDC_DIM_PERCENT^MDC~264864^MDC_DIM_BEAT_PER_MIN^MDC",
             "266016^MDC_DIM_MMHG^MDC^^^^^^%",
+            "262688^MDC_DIM_PERCENT^MDC^^^^^^mmHg",
         ] {
             assert!(units("", written).is_contradictory, "{written}");
             assert_eq!(shown(written), (None, None));

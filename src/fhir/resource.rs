@@ -258,6 +258,16 @@ pub enum Value {
 }
 
 impl Resource {
+    /// Where it comes from, for what the index adds.
+    pub const fn meta_mut(&mut self) -> &mut Meta {
+        match self {
+            Self::Patient(it) => &mut it.meta,
+            Self::Device(it) => &mut it.meta,
+            Self::DeviceMetric(it) => &mut it.meta,
+            Self::Observation(it) => &mut it.meta,
+        }
+    }
+
     /// The type and the id: `Device/ID`.
     #[must_use]
     pub fn reference(&self) -> String {

@@ -3,7 +3,6 @@
 //! LOINC is copyright of Regenstrief Institute, Inc. and the LOINC Committee, and available at no cost under
 //! the license at <https://loinc.org/license>.
 
-use super::coding::LOINC;
 use super::datatypes::Coding;
 
 /// A vital sign of R4.
@@ -97,6 +96,9 @@ const VITAL_SIGNS: [VitalSign; 11] = [
         units: &["cm", "[in_i]"],
     },
 ];
+
+/// The coding system of LOINC.
+pub(super) const LOINC: &str = "http://loinc.org";
 
 const HEART_RATE: &[(&str, &str)] = &[("8867-4", "Heart rate")];
 const MMHG: &[&str] = &["mm[Hg]"];

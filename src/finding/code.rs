@@ -208,6 +208,9 @@ codes! {
     /// The platform of a gateway leaves out application acknowledgements.
     ResultMissing, "result-missing", Attention,
         "set MSH-16 of the devices to `NE` if they need no answer of the platform, or have the platform send it";
+    /// The index of FHIR resources does not follow what is stored.
+    FhirBehind, "fhir-behind", Attention,
+        "`pcd-platform fhir status` shows which node writes the index, and the log why it does not";
     /// The platform of a gateway refused a message of a device.
     ForwardRefused, "forward-refused", Attention,
         "correct what the reason names, mostly the entry of this gateway at the platform; `pcd-platform message show ID` has the message";

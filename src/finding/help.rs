@@ -128,6 +128,7 @@ const PAGES: &[HelpPage] = pages![
     "end-of-stream",
     "expired",
     "fault",
+    "fhir-behind",
     "foreign-code",
     "forward-queue-full",
     "forward-refused",

@@ -1,5 +1,6 @@
 //! The metrics of the process: one registry, passed down. Base units; labels with few values.
 
+mod fhir;
 mod gateway;
 mod operation;
 mod registrar;
@@ -10,6 +11,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use crate::model::{Clock, StoreRisk, Task};
+pub use fhir::Fhir;
 pub use gateway::Gateway;
 pub use operation::{Limit, Operation};
 pub use registrar::DescribedMetric;
@@ -115,6 +117,8 @@ pub struct Metrics {
     pub housekeeping: Housekeeping,
     /// Those of the operation: readiness, limits, sizes, and when something was done last.
     pub operation: Operation,
+    /// Those of the index of FHIR resources.
+    pub fhir: Fhir,
     /// Those of gateway mode.
     pub gateway: Gateway,
     /// Panics that ended one connection: each is a fault of the platform.
@@ -200,8 +204,7 @@ impl Metrics {
             tls_negotiated_total: r.counters("tls_negotiated_total", NEGOTIATED, &["version", "suite"])?,
             directory_devices: r.gauge("directory_devices", "Devices in the current directory")?,
             feeds_silent: r.gauge("feeds_silent", "Devices that sent regularly and have stopped")?,
-            devices_missing: r
-                .gauge("devices_missing", "Expected devices of which nothing was ever stored")?,
+            devices_missing: r.gauge("devices_missing", DEVICES_MISSING)?,
             feeds_behind: r.gauge("feeds_behind", "Devices behind gateways that are watched")?,
             feeds_not_watched_total: r.counter(
                 "feeds_not_watched_total",
@@ -233,6 +236,7 @@ impl Metrics {
             southbound_corrections_total: r.counters("southbound_corrections_total", CORRECTED, OUTCOME)?,
             housekeeping: Housekeeping::new(r)?,
             operation: Operation::new(r)?,
+            fhir: Fhir::new(r)?,
             gateway: Gateway::new(r)?,
             panics_total: r.counter("panics_total", "Connections that a fault of the platform ended")?,
             task_failures_total: r.counters("task_failures_total", TASK_FAILURES, &["task"])?,
@@ -250,6 +254,7 @@ impl Metrics {
             self.store_risks.with_label_values(&[risk.code()]);
         }
         self.operation.start_at_zero();
+        self.fhir.start_at_zero();
         self.gateway.start_at_zero();
     }
 
@@ -296,6 +301,7 @@ impl Housekeeping {
 const UNRECORDED: &str = "Connections without an audit row: no byte came, or a health check";
 const PROXY_HEADERS: &str = "Headers of the PROXY protocol by which load balancers state an address";
 const ACCEPT_PAUSES: &str = "How often no connections were taken for a while, by reason";
+const DEVICES_MISSING: &str = "Expected devices of which nothing was ever stored";
 const MEMORY_USED: &str = "Used memory of the control group with the least room; 0 without a limit";
 const MEMORY_LIMIT: &str = "Limit of the control group with the least room; 0 without a limit";
 const INCOMPLETE: &str = "Connections whose handshake is not complete";

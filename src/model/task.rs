@@ -48,6 +48,8 @@ pub enum Task {
     Contacts,
     /// Removes messages and audit rows that have reached their age.
     Retention,
+    /// Writes the index of FHIR resources.
+    Projector,
     /// Finds what an operator should know.
     Findings,
     /// Reports what was found to receivers.
@@ -58,7 +60,7 @@ pub enum Task {
 
 impl Task {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::InterfaceA,
         Self::Handshakes,
         Self::Directory,
@@ -79,6 +81,7 @@ impl Task {
         Self::Liveness,
         Self::Contacts,
         Self::Retention,
+        Self::Projector,
         Self::Findings,
         Self::Notifications,
         Self::ServiceManager,
@@ -108,6 +111,7 @@ impl Task {
             Self::Liveness => "liveness",
             Self::Contacts => "contacts",
             Self::Retention => "retention",
+            Self::Projector => "projector",
             Self::Findings => "findings",
             Self::Notifications => "notifications",
             Self::ServiceManager => "service-manager",

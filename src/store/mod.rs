@@ -59,6 +59,10 @@ pub use records::notification::{NotificationChange, StoredNotification};
 pub use records::outbox::{
     AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage,
 };
+pub use records::projection::{
+    FoundGroup, FoundResource, GroupRow, ProjectedMessage, ProjectedTo, Projection, ProjectionLeader,
+    ResourceRow, TrailRow,
+};
 pub use records::removals::{NextRemoval, Removals};
 pub use records::scan::Scanned;
 pub use records::size::{DiskSize, StoreSize};

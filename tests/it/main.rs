@@ -42,6 +42,7 @@ mod durability;
 mod ended_identities;
 mod explained;
 mod fhir;
+mod fhir_index;
 mod gateway;
 mod hapi;
 mod harness;

@@ -7,6 +7,7 @@ mod admin;
 mod configuration;
 mod devices;
 mod disk;
+mod fhir;
 mod gateway;
 mod limits;
 mod notifications;
@@ -117,6 +118,7 @@ impl Examiner {
         found.extend(notifications::failing(&self.platform.notifications).or_else(unknown));
         found.extend(orders::failed(store).await);
         found.extend(sizes::near(&self.platform.sizes.known(), clock.now()));
+        found.extend(fhir::look(&self.platform));
         found.extend(gateway::refused(store, clock.now()).await);
         found.extend(gateway::left_behind(store, config.load().gateway.as_ref(), clock.now()).await);
         found.extend(store::store(store, removals).await);

@@ -1,5 +1,7 @@
-//! `fhir`: what messages become in FHIR.
+//! `fhir`: what messages become in FHIR, and the index from which they are read.
 
+mod index;
+mod read;
 mod show;
 mod text;
 
@@ -18,6 +20,20 @@ pub(super) enum Command {
     ///
     /// Example: pcd-platform fhir show 0198c6a1-7d2e-7c52-9b0e-3f6f2f0c1a55
     Show(show::Arguments),
+    /// Read a resource from the index, or the newest observations of a patient or device
+    ///
+    /// Shows terms and no values; with --phi it prints the resources themselves, one a line. Each look at a
+    /// message is recorded in the audit trail. Needs [fhir] enabled.
+    ///
+    /// Example: pcd-platform fhir read Device/5ad0c1f2e3b4a5968778695a4b3c2d1e --newest 10
+    Read(read::Arguments),
+    /// Show which node writes the index, and how far it is
+    Status,
+    /// Index every stored message again, from the oldest on
+    ///
+    /// Needed after [messages] zone was changed. Ids stay, and so do versions and times of what does not
+    /// change. A new version of the mapping does it by itself.
+    Rebuild,
 }
 
 /// Runs the subcommand.
@@ -27,8 +43,14 @@ pub(super) async fn run(
     store: &Store,
     output: Output,
 ) -> Outcome {
-    let Command::Show(arguments) = command;
-    show::run(arguments, config()?.messages.zone.time_zone(), store, output).await?;
+    match command {
+        Command::Show(arguments) => {
+            show::run(arguments, config()?.messages.zone.time_zone(), store, output).await?;
+        }
+        Command::Read(arguments) => read::run(arguments, &config()?, store, output).await?,
+        Command::Status => index::status(&config()?, store, output).await?,
+        Command::Rebuild => index::rebuild(&config()?, store, output).await?,
+    }
     Ok(Exit::Done)
 }
 
@@ -36,7 +58,9 @@ impl Command {
     /// The right that a person needs so that the running platform executes it.
     pub(super) const fn right(&self) -> Right {
         match self {
-            Self::Show(_) => Right::Content,
+            Self::Show(_) | Self::Read(_) => Right::Content,
+            Self::Status => Right::See,
+            Self::Rebuild => Right::Administer,
         }
     }
 }

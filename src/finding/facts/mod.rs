@@ -14,9 +14,9 @@ pub use device::{
     DeviceSilent, ForwardRefused, OrderFailed, OrderOutcome,
 };
 pub use platform::{
-    ClockDifference, ClockUnconfirmed, FailingReceiver, ForwardQueueFull, LimitNear, NotAccepting,
-    NotificationFailing, PlatformUnreachable, ReceiverOfUnknownWards, ReloadRefused, RestartPending,
-    ResultMissing, ShuttingDown, TaskFailed, UsedLimit,
+    ClockDifference, ClockUnconfirmed, FailingReceiver, FhirBehind, ForwardQueueFull, LimitNear,
+    NotAccepting, NotificationFailing, PlatformUnreachable, ReceiverOfUnknownWards, ReloadRefused,
+    RestartPending, ResultMissing, ShuttingDown, TaskFailed, UsedLimit,
 };
 pub use store::{
     AuditChainBroken, AuditEndUnread, BackupOld, BrokenRow, CopyReplaced, DiskFilling, DiskRate,

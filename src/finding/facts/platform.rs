@@ -239,6 +239,22 @@ impl fmt::Display for ResultMissing {
     }
 }
 
+/// Facts of `fhir-behind`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct FhirBehind {
+    /// Age of the oldest message that is not indexed, in seconds
+    pub seconds: u64,
+    /// How far the index may be behind (`fhir.max-lag`), in seconds
+    pub allowed: u64,
+}
+
+impl fmt::Display for FhirBehind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the index of FHIR resources is {} s behind; {} s are allowed", self.seconds, self.allowed)
+    }
+}
+
 /// Facts of `forward-queue-full`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -12,6 +12,7 @@ mod message;
 mod notification;
 mod other_chains;
 mod outbox;
+mod projection;
 mod readiness;
 mod retention;
 mod server;

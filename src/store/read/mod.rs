@@ -19,6 +19,7 @@ pub(in crate::store) mod notification;
 pub(in crate::store) mod outbox;
 pub(in crate::store) mod passes;
 pub(in crate::store) mod patient_key;
+pub(in crate::store) mod projection;
 pub(in crate::store) mod reader;
 pub(in crate::store) mod replacements;
 pub(in crate::store) mod scan;

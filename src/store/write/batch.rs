@@ -16,7 +16,7 @@ use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, Insertion, WriteOutcome};
 use crate::store::write::{
     alert, clock, contact, directory, envelope, forward, inserted, milestone, notification, outbox,
-    read_back, reconsidered, replace, retention, search_key, unfit_certificate, volume,
+    projection, read_back, reconsidered, replace, retention, search_key, unfit_certificate, volume,
 };
 
 /// The result of a committed batch.
@@ -313,6 +313,7 @@ async fn apply_entry(
             search_key::delete(connection, &ids).await?;
             envelope::delete(connection, &ids).await?;
             forward::delete(connection, &ids).await?;
+            projection::delete(connection, &ids).await?;
             let removed: RemovedMessages = ids.into_iter().collect();
             let orders = match kind.has_orders() {
                 true => outbox::delete_settled(connection, *before, *limit).await?,
@@ -341,6 +342,9 @@ async fn apply_entry(
             trail.extend(event.iter().map(|event| (*at, event.as_ref().clone())));
         }
         Write::Volumes { measured, forget } => volume::record(connection, measured, *forget).await?,
+        Write::Index(change) => {
+            return Ok(WriteOutcome::Rows(projection::apply(connection, node, *at, change).await?));
+        }
         Write::Observed(observations) => contact::record(connection, node, *at, observations).await?,
         Write::Notification(changes) => {
             let mut rows = 0;

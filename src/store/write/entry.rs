@@ -16,6 +16,7 @@ use crate::store::write::identity::MAX_SEEN_IN_MESSAGE;
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 use crate::store::write::lanes::Lane;
 use crate::store::write::outbox::OutboxChange;
+use crate::store::write::projection::IndexChange;
 use crate::store::write::unfit_certificate;
 
 /// A request to write, and when it was made.
@@ -55,6 +56,8 @@ pub(in crate::store) enum Write {
     Notification(Vec<NotificationChange>),
     /// What the platform of a gateway answered to a message; without a row in the audit trail.
     Forwarded(Box<Forwarded>),
+    /// A change of the index of FHIR resources; without a row in the audit trail.
+    Index(Box<IndexChange>),
     /// A probe row, to check that writing works.
     Probe,
 }
@@ -104,6 +107,7 @@ impl Entry {
     /// Whose entries it is written after.
     pub(in crate::store) fn lane(&self) -> Lane {
         match &self.write {
+            Write::Index(_) => Lane::Retention,
             Write::Message { record, .. } => Lane::Device(record.device.clone()),
             Write::Audit(event) => event.device_of_session().cloned().map_or(Lane::Platform, Lane::Device),
             Write::PruneMessages { .. }
@@ -112,6 +116,11 @@ impl Entry {
             | Write::Volumes { .. } => Lane::Retention,
             _ => Lane::Platform,
         }
+    }
+
+    /// Whether it removes messages or rows of the trail.
+    pub(in crate::store) const fn is_removal(&self) -> bool {
+        matches!(self.write, Write::PruneMessages { .. } | Write::PruneAudit { .. })
     }
 
     /// Whether `other` needs the same privileges: what the database denies the one it denies the other.
@@ -173,6 +182,7 @@ impl Entry {
             }
             Write::Outbox(OutboxChange::Queue(message)) => message.raw.len(),
             Write::Observed(observations) => observations.rows() * OBSERVED_BYTES,
+            Write::Index(change) => change.rows() * INDEXED_BYTES,
             _ => 0,
         };
         u32::try_from(held).unwrap_or(u32::MAX).saturating_add(ENTRY_BYTES).min(MAX_QUEUED_BYTES)
@@ -190,6 +200,9 @@ const TEXT_BYTES: usize = 40;
 
 /// Memory of an observation.
 const OBSERVED_BYTES: usize = 1024;
+
+/// Memory of a row of the index of FHIR resources.
+const INDEXED_BYTES: usize = 256;
 
 /// Observations that cost as much as a small message: many of them share a statement.
 const ROWS_PER_WORK: usize = 4;

@@ -17,8 +17,8 @@ pub(in crate::store) enum Lane {
     Platform,
     /// Messages and sessions of this device.
     Device(DeviceId),
-    /// Removals. Each has a batch of its own: what the database refuses to remove, or removes slowly, must
-    /// not cost a sender its message.
+    /// Removals, and the index of FHIR resources. Each has a batch of its own: what the database refuses to
+    /// remove, or removes slowly, must not cost a sender its message.
     Retention,
 }
 

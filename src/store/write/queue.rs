@@ -249,7 +249,7 @@ async fn write_batch(
     observer: Option<&Observer>,
     unanswered: &Unanswered,
 ) {
-    let is_removal = batch.iter().any(|job| job.entry.lane() == Lane::Retention);
+    let is_removal = batch.iter().any(|job| job.entry.is_removal());
     let mut entries = Vec::with_capacity(batch.len());
     let mut callers = Vec::with_capacity(batch.len());
     for Job { entry, answer, place } in batch.drain(..) {

@@ -19,6 +19,7 @@ use crate::store::write::connection::Connection;
 use crate::store::write::forward;
 use crate::store::write::incoming::{IncomingMessage, Insertion, StoredCopy, WriteOutcome};
 use crate::store::write::inserted;
+use crate::store::write::projection;
 use crate::store::write::resend::{Standing, acknowledge, standing};
 use crate::store::write::search_key;
 
@@ -88,6 +89,7 @@ async fn replaced(
     trail: &mut Vec<(Timestamp, Event)>,
 ) -> Result<WriteOutcome, StoreError> {
     search_key::delete(connection, &[copy.id]).await?;
+    projection::delete(connection, &[copy.id]).await?;
     if message.record.forward.is_some() {
         forward::forget(connection, copy.id).await?;
     }

@@ -90,7 +90,8 @@ pub struct Site {
     stdin: Option<TcpListener>,
 }
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
+    "fhir",
     "interface-a",
     "tls",
     "revocation",

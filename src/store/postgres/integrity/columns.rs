@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 183] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 208] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -127,6 +127,31 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 183] = [
     ("feed", "heartbeat", "bigint not null"),
     ("feed", "silent", "bigint not null"),
     ("feed", "has_left", "bigint not null"),
+    ("fhir_group", "seq", "bigint not null"),
+    ("fhir_group", "message", "bytea not null"),
+    ("fhir_group", "subject", "bigint not null"),
+    ("fhir_group", "device", "bigint not null"),
+    ("fhir_group", "alert", "bigint not null"),
+    ("fhir_group", "at", "bigint not null"),
+    ("fhir_group", "hash", "bigint not null"),
+    ("fhir_group", "revision", "bigint not null"),
+    ("fhir_group", "projected_at", "bigint not null"),
+    ("fhir_leader", "one", "bigint not null"),
+    ("fhir_leader", "holder", "text C not null"),
+    ("fhir_leader", "fence", "bigint not null"),
+    ("fhir_leader", "until", "bigint not null"),
+    ("fhir_leader", "last_seq", "bigint not null"),
+    ("fhir_leader", "last_at", "bigint not null"),
+    ("fhir_position", "node", "text C not null"),
+    ("fhir_position", "number", "bigint not null"),
+    ("fhir_position", "revision", "bigint not null"),
+    ("fhir_resource", "number", "bigint not null"),
+    ("fhir_resource", "reference", "text C not null"),
+    ("fhir_resource", "message", "bytea not null"),
+    ("fhir_resource", "hash", "bigint not null"),
+    ("fhir_resource", "version", "bigint not null"),
+    ("fhir_resource", "seq", "bigint not null"),
+    ("fhir_resource", "projected_at", "bigint not null"),
     ("forward", "message", "bytea not null"),
     ("forward", "node", "text C not null"),
     ("forward", "class", "bigint not null"),
@@ -238,7 +263,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 183] = [
 
 /// Table, and the definition of a check.
 #[rustfmt::skip]
-pub(in crate::store) const CHECKS: [(&str, &str); 51] = [
+pub(in crate::store) const CHECKS: [(&str, &str); 54] = [
     ("alert_report", "CHECK ((length(filler) = 32))"),
     ("alert_report", "CHECK ((length(first_message) = 16))"),
     ("alert_report", "CHECK ((length(last_message) = 16))"),
@@ -263,6 +288,9 @@ pub(in crate::store) const CHECKS: [(&str, &str); 51] = [
     ("envelope", "CHECK ((length(message) = 16))"),
     ("feed", "CHECK ((has_left = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
     ("feed", "CHECK ((silent = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
+    ("fhir_group", "CHECK ((length(message) = 16))"),
+    ("fhir_leader", "CHECK ((one = 1))"),
+    ("fhir_resource", "CHECK ((length(message) = 16))"),
     ("forward", "CHECK (((outcome IS NULL) = (settled_at IS NULL)))"),
     ("forward", "CHECK ((length(message) = 16))"),
     ("forward", "CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text])))"),

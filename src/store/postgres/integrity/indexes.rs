@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 30] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 36] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
@@ -44,6 +44,12 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 30] = [
     ("message_volume", "hour", ""),
     ("envelope", "message", ""),
     ("forward", "message", ""),
+    ("fhir_leader", "one", ""),
+    ("fhir_position", "node", ""),
+    ("fhir_resource", "number", ""),
+    ("fhir_resource", "reference", ""),
+    ("fhir_group", "seq", ""),
+    ("fhir_group", "message, subject, device, alert", ""),
     ("alert_report", "device, report", ""),
     ("reconsidered", "original", ""),
     ("reconsidered", "message", ""),

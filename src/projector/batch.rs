@@ -1,0 +1,331 @@
+//! From messages to rows of the index. Pure, but for what it remembers of earlier batches.
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::fhir::{Mapped, Meta, Observation, Options, Reason, Resource, Source, map};
+use crate::hl7::Message;
+use crate::model::{Fingerprint, MessageId, PatientKey};
+use crate::store::{GroupRow, ProjectedMessage, ResourceRow, TrailRow};
+
+/// How messages are mapped.
+#[derive(Debug, Clone)]
+pub(super) struct Mapper {
+    pub(super) options: Options,
+    pub(super) key: PatientKey,
+}
+
+/// What the index has of resources, so that what does not change is not written: hash and message.
+#[derive(Debug, Default)]
+pub(super) struct KnownResources(HashMap<String, (i64, MessageId)>);
+
+/// The rows of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// The number of the last row of the trail in it; `None`: none fits.
+    pub(super) to: Option<u64>,
+    pub(super) resources: Vec<ResourceRow>,
+    pub(super) groups: Vec<GroupRow>,
+    pub(super) counts: Counts,
+}
+
+/// What is counted of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) messages: u64,
+    pub(super) observations: u64,
+    pub(super) unmapped: BTreeMap<&'static str, u64>,
+    pub(super) skipped: BTreeMap<&'static str, u64>,
+    pub(super) left_out: u64,
+}
+
+/// The rows of one message.
+#[derive(Debug, Default)]
+struct MessageRows {
+    resources: Vec<ResourceRow>,
+    groups: Vec<GroupRow>,
+    observations: u64,
+    unmapped: Vec<Reason>,
+    left_out: u64,
+}
+
+impl Mapper {
+    /// What a stored message becomes; `None` when it is no HL7 message.
+    pub(super) fn map(&self, message: &ProjectedMessage) -> Option<Mapped> {
+        let parsed = Message::parse(&message.raw).ok()?;
+        let source = Source {
+            message: message.id,
+            sender: message.device.as_str(),
+            received: message.received_at,
+            patient_id: &|patient| self.key.opaque_id(patient),
+        };
+        Some(map(&parsed, &source, &self.options))
+    }
+
+    /// The rows of a batch: of the rows of the trail as many as fit. `is_cut`: messages after the last one
+    /// were not read.
+    pub(super) fn batch(
+        &self,
+        trail: &[TrailRow],
+        messages: &[ProjectedMessage],
+        is_cut: bool,
+        known: &mut KnownResources,
+    ) -> Batch {
+        let by_id: HashMap<_, _> = messages.iter().map(|message| (message.id, message)).collect();
+        let last_read = messages.last().map(|message| message.id);
+        let mut batch = Batch::default();
+        for row in trail {
+            if let Some(id) = row.message {
+                match by_id.get(&id) {
+                    Some(message) => {
+                        let rows = self.message_rows(message, &mut batch.counts);
+                        let fits = batch.rows() + rows.resources.len() + rows.groups.len() <= MAX_ROWS;
+                        if !fits && batch.to.is_some() {
+                            return batch;
+                        }
+                        batch.take(rows, known);
+                    }
+                    None if is_cut && last_read < Some(id) => return batch,
+                    // Retention has removed it.
+                    None => batch.counts.skip("gone"),
+                }
+            }
+            batch.to = Some(row.number);
+        }
+        batch
+    }
+
+    fn message_rows(&self, message: &ProjectedMessage, counts: &mut Counts) -> MessageRows {
+        if !message.is_sound {
+            counts.skip("altered");
+            return MessageRows::default();
+        }
+        // One message must not keep all others from the index.
+        match catch_unwind(AssertUnwindSafe(|| self.map(message))) {
+            Ok(Some(mapped)) => rows_of(message, &mapped),
+            Ok(None) => {
+                counts.skip("unreadable");
+                MessageRows::default()
+            }
+            Err(_) => {
+                counts.skip("fault");
+                tracing::error!(message = %message.id, "a message could not be mapped to FHIR; it is left out");
+                MessageRows::default()
+            }
+        }
+    }
+}
+
+impl Batch {
+    fn rows(&self) -> usize {
+        self.resources.len() + self.groups.len()
+    }
+
+    fn take(&mut self, rows: MessageRows, known: &mut KnownResources) {
+        let MessageRows { resources, groups, observations, unmapped, left_out } = rows;
+        self.counts.messages += 1;
+        self.counts.observations += observations;
+        self.counts.left_out += left_out;
+        for reason in unmapped {
+            *self.counts.unmapped.entry(reason.label()).or_default() += 1;
+        }
+        // What a group refers to is written in any case: retention may have removed it since.
+        let is_referred = |row: &ResourceRow| {
+            groups.iter().any(|group| {
+                [&group.subject, &group.device].contains(&&row.reference)
+                    || group.alert.as_ref() == Some(&row.reference)
+            })
+        };
+        let is_in_batch = |batch: &[ResourceRow], row: &ResourceRow| {
+            batch.iter().any(|other| other.reference == row.reference && other.hash == row.hash)
+        };
+        for row in resources {
+            let is_new = known.learn(&row);
+            if is_new || (is_referred(&row) && !is_in_batch(&self.resources, &row)) {
+                self.resources.push(row);
+            }
+        }
+        self.groups.extend(groups);
+    }
+}
+
+impl Counts {
+    fn skip(&mut self, reason: &'static str) {
+        *self.skipped.entry(reason).or_default() += 1;
+    }
+}
+
+impl KnownResources {
+    /// Takes a row; false when the index has it, rendered from a message that is not much older.
+    fn learn(&mut self, row: &ResourceRow) -> bool {
+        let known = self.0.get(&row.reference);
+        if row.is_named_only && known.is_some_and(|(hash, _)| *hash != row.hash) {
+            return false;
+        }
+        let is_known = known.is_some_and(|(hash, message)| {
+            let age = row.message.time().duration_since(message.time());
+            *hash == row.hash && age < REFRESHED_AFTER
+        });
+        if !is_known {
+            if self.0.len() >= MAX_KNOWN {
+                self.0.clear();
+            }
+            self.0.insert(row.reference.clone(), (row.hash, row.message));
+        }
+        !is_known
+    }
+}
+
+/// The rows of a mapped message.
+fn rows_of(message: &ProjectedMessage, mapped: &Mapped) -> MessageRows {
+    let id = message.id;
+    let mut rows = MessageRows {
+        unmapped: mapped.unmapped.iter().map(|unmapped| unmapped.reason).collect(),
+        ..MessageRows::default()
+    };
+    let systems = systems(mapped);
+    let mut groups: BTreeMap<GroupKey, Vec<&Observation>> = BTreeMap::new();
+    for resource in &mapped.resources {
+        if let Resource::Observation(observation) = resource {
+            rows.observations += 1;
+            groups.entry(GroupKey::of(observation, id, &systems)).or_default().push(observation);
+        }
+        if let Some(row) = resource_row(resource, id) {
+            rows.resources.push(row);
+        }
+    }
+    let left_out =
+        rows.resources.len().saturating_sub(MAX_RESOURCES) + groups.len().saturating_sub(MAX_GROUPS);
+    rows.left_out = u64::try_from(left_out).unwrap_or(u64::MAX);
+    rows.groups.extend(groups.into_iter().take(MAX_GROUPS).map(|(key, observations)| {
+        let at = observations.iter().map(|observation| instant(observation, message.received_at)).max();
+        let neutral: Vec<_> =
+            observations.iter().map(|observation| neutral_observation(observation)).collect();
+        let GroupKey { subject, device, alert } = key;
+        GroupRow {
+            message: id,
+            subject,
+            device,
+            alert,
+            at: at.unwrap_or(message.received_at),
+            hash: hash(&neutral),
+        }
+    }));
+    // What the groups refer to comes first, and stays.
+    let is_referred = |row: &ResourceRow| {
+        rows.groups.iter().any(|group| {
+            [&group.subject, &group.device].contains(&&row.reference)
+                || group.alert.as_ref() == Some(&row.reference)
+        })
+    };
+    rows.resources.sort_by_key(|row| !is_referred(row));
+    rows.resources.truncate(MAX_RESOURCES);
+    rows
+}
+
+/// What the observations of a group have in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct GroupKey {
+    pub(super) subject: String,
+    pub(super) device: String,
+    pub(super) alert: Option<String>,
+}
+
+impl GroupKey {
+    pub(super) fn of(
+        observation: &Observation,
+        message: MessageId,
+        systems: &HashMap<String, String>,
+    ) -> Self {
+        let device = observation.device.reference.clone().unwrap_or_default();
+        let is_alert = !observation.id.starts_with(&format!("{message}."));
+        Self {
+            subject: observation.subject.reference.clone().unwrap_or_default(),
+            device: systems.get(&device).cloned().unwrap_or(device),
+            alert: is_alert.then(|| format!("Observation/{}", observation.id)),
+        }
+    }
+}
+
+/// The MDS of each device and metric of a message.
+pub(super) fn systems(mapped: &Mapped) -> HashMap<String, String> {
+    let mut systems = HashMap::new();
+    for resource in &mapped.resources {
+        let container = match resource {
+            Resource::Device(device) => device.parent.as_ref(),
+            Resource::DeviceMetric(metric) => Some(&metric.source),
+            Resource::Patient(_) | Resource::Observation(_) => continue,
+        };
+        let own = resource.reference();
+        let container = container.and_then(|container| container.reference.clone());
+        // What contains a device comes before it.
+        let system = match container {
+            Some(container) => systems.get(&container).cloned().unwrap_or(container),
+            None => own.clone(),
+        };
+        systems.insert(own, system);
+    }
+    systems
+}
+
+/// The row of a device, metric, patient or alert; measurements have none.
+fn resource_row(resource: &Resource, message: MessageId) -> Option<ResourceRow> {
+    let mut neutral = resource.clone();
+    match &mut neutral {
+        Resource::Observation(observation) if observation.id.starts_with(&format!("{message}.")) => {
+            return None;
+        }
+        other => make_neutral(other.meta_mut()),
+    }
+    let is_named_only = match resource {
+        Resource::Device(device) => device.kind.is_none() && device.parent.is_none(),
+        _ => false,
+    };
+    Some(ResourceRow { reference: resource.reference(), message, hash: hash(&neutral), is_named_only })
+}
+
+fn neutral_observation(observation: &Observation) -> Observation {
+    let mut neutral = observation.clone();
+    make_neutral(&mut neutral.meta);
+    neutral
+}
+
+/// Leaves out what is not of the content.
+fn make_neutral(meta: &mut Meta) {
+    meta.version_id.clear();
+    meta.source.clear();
+}
+
+/// The first 64 bits of the SHA-256 of the JSON.
+fn hash(content: &impl Serialize) -> i64 {
+    let json = serde_json::to_vec(content).unwrap_or_default();
+    let digest = Fingerprint::sha256(&json);
+    let first = digest.as_bytes().first_chunk::<8>().copied().unwrap_or_default();
+    i64::from_be_bytes(first)
+}
+
+/// The time of an observation: the end of its period, or its beginning; that of receipt where it has none, or
+/// only a date.
+pub(super) fn instant(observation: &Observation, received: Timestamp) -> Timestamp {
+    let period = observation.effective_period.as_ref();
+    let written = observation
+        .effective_date_time
+        .as_deref()
+        .or_else(|| period?.end.as_deref())
+        .or_else(|| period?.start.as_deref());
+    written.and_then(|written| written.parse().ok()).unwrap_or(received)
+}
+
+/// Rows of a transaction: senders wait for it.
+const MAX_ROWS: usize = 600;
+/// Resources of one message in the index, besides its measurements.
+const MAX_RESOURCES: usize = 1024;
+/// Subjects and devices of one message.
+const MAX_GROUPS: usize = 64;
+/// Resources that are remembered.
+const MAX_KNOWN: usize = 100_000;
+/// After this time the index takes a newer message for what does not change.
+const REFRESHED_AFTER: SignedDuration = SignedDuration::from_mins(10);

@@ -1,0 +1,291 @@
+//! The index from which messages are read as FHIR.
+//!
+//! The projector follows the audit chains of all nodes: each accepted message has one row there, in the
+//! transaction that stored it. It maps the message and writes rows that record which message has which
+//! resources. The resources themselves are rendered from the stored bytes when they are read. One node leads;
+//! another one takes over when it has not renewed its lead for half a minute. Devices come first: a batch is
+//! small, and the pause after it is as long as it took.
+
+mod batch;
+mod read;
+mod status;
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, ConfigHandle};
+use crate::fhir::{Options, REVISION, Reason};
+use crate::metrics::Metrics;
+use crate::model::{Clock, NodeName, explained};
+use crate::store::{ProjectedTo, Projection, ProjectionLeader, Store, StoreError};
+use batch::{Batch, Counts, KnownResources, Mapper};
+pub use read::{Found, Renderer};
+pub use status::{IndexStatus, NodeStatus, ProjectionStatus};
+
+/// Writes the index until shutdown.
+#[derive(Debug, Clone)]
+pub struct Projector {
+    /// The current configuration.
+    pub config: ConfigHandle,
+    /// The store.
+    pub store: Store,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The clock.
+    pub clock: Clock,
+    /// What is known of the index, for findings.
+    pub status: ProjectionStatus,
+}
+
+/// What one run of the projector remembers.
+#[derive(Default)]
+struct Run {
+    /// While this node leads, with the time of the last write.
+    lead: Option<(ProjectionLeader, Instant)>,
+    known: KnownResources,
+    measured: Option<Instant>,
+    is_failing: bool,
+}
+
+/// How a round ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// There is more to project.
+    More,
+    /// Everything is projected.
+    Done,
+    /// Another node leads.
+    Follows,
+}
+
+/// The settings of the mapping.
+#[must_use]
+pub fn mapping_options(config: &Config) -> Options {
+    Options { zone: config.messages.zone.time_zone(), ..Options::default() }
+}
+
+/// The counters of everything that becomes nothing, at zero.
+pub fn start_counters_at_zero(metrics: &Metrics) {
+    for reason in Reason::ALL {
+        metrics.fhir.unmapped_total.with_label_values(&[reason.label()]);
+    }
+}
+
+impl Projector {
+    /// Projects until `done`.
+    pub async fn run(self, done: CancellationToken) {
+        let mut run = Run::default();
+        loop {
+            let pause = tokio::select! {
+                () = done.cancelled() => break,
+                pause = self.step(&mut run) => pause,
+            };
+            tokio::select! {
+                () = done.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        self.stop_leading(&mut run).await;
+    }
+
+    /// One round. Returns the pause after it.
+    async fn step(&self, run: &mut Run) -> Duration {
+        if !self.config.load().fhir.enabled {
+            self.stop_leading(run).await;
+            self.metrics.fhir.lag_seconds.set(0);
+            self.status.disable();
+            return DISABLED_PAUSE;
+        }
+        let round = self.round(run).await;
+        self.metrics.fhir.leads.set(i64::from(run.lead.is_some()));
+        self.measure(run).await;
+        match round {
+            Ok(round) => {
+                if std::mem::take(&mut run.is_failing) {
+                    tracing::info!("the index of FHIR resources is written again");
+                }
+                match round {
+                    Round::More => Duration::ZERO,
+                    Round::Done => IDLE_PAUSE,
+                    Round::Follows => FOLLOWER_PAUSE,
+                }
+            }
+            Err(error) => {
+                // What is in doubt is read again.
+                run.lead = None;
+                run.known = KnownResources::default();
+                if !std::mem::replace(&mut run.is_failing, true) {
+                    tracing::warn!(
+                        error = %explained(&error),
+                        "the index of FHIR resources cannot be written; it is tried again"
+                    );
+                }
+                FAILED_PAUSE
+            }
+        }
+    }
+
+    /// A batch of each node.
+    async fn round(&self, run: &mut Run) -> Result<Round, StoreError> {
+        if !self.leads(run).await? {
+            return Ok(Round::Follows);
+        }
+        let positions = self.store.projected_to().await?;
+        let mut round = Round::Done;
+        for node in self.store.projected_nodes().await? {
+            let from = positions.get(node.as_str()).copied().unwrap_or_default();
+            let started = self.clock.instant();
+            match self.project_node(&node, from, run).await? {
+                None => {}
+                Some(true) => {
+                    round = Round::More;
+                    // Senders have the store for at least half of the time.
+                    let spent = self.clock.instant().saturating_duration_since(started);
+                    tokio::time::sleep(spent.max(MIN_BATCH_PAUSE)).await;
+                }
+                Some(false) => {
+                    self.metrics.fhir.refused_batches_total.inc();
+                    run.lead = None;
+                    run.known = KnownResources::default();
+                    return Ok(Round::More);
+                }
+            }
+        }
+        Ok(round)
+    }
+
+    /// Whether this node leads. Takes the lead if no node has it.
+    async fn leads(&self, run: &mut Run) -> Result<bool, StoreError> {
+        let now = self.clock.instant();
+        if let Some((leader, written)) = &mut run.lead {
+            if now.saturating_duration_since(*written) < RENEW_AFTER {
+                return Ok(true);
+            }
+            if self.store.renew_projection(leader, true).await? {
+                *written = now;
+                return Ok(true);
+            }
+            run.lead = None;
+        }
+        run.known = KnownResources::default();
+        let lead = self.store.lead_projection().await?;
+        if let Some(leader) = &lead {
+            tracing::info!(fence = leader.fence, "this node writes the index of FHIR resources");
+        }
+        run.lead = lead.map(|leader| (leader, now));
+        Ok(run.lead.is_some())
+    }
+
+    async fn stop_leading(&self, run: &mut Run) {
+        self.metrics.fhir.leads.set(0);
+        if let Some((leader, _)) = run.lead.take() {
+            // Without it another node takes over half a minute later.
+            let _ = self.store.renew_projection(&leader, false).await;
+        }
+    }
+
+    /// Projects the next rows of a node. `None`: there are none; false: they were not written, because
+    /// another one leads or has moved the position.
+    async fn project_node(
+        &self,
+        node: &NodeName,
+        from: ProjectedTo,
+        run: &mut Run,
+    ) -> Result<Option<bool>, StoreError> {
+        let Some((leader, _)) = run.lead.clone() else { return Ok(Some(false)) };
+        // Another revision of the mapping projects everything again.
+        let after = if from.revision == REVISION { from.number } else { 0 };
+        let trail = self.store.trail_after(node, after, MAX_TRAIL_ROWS).await?;
+        if trail.is_empty() {
+            return Ok(None);
+        }
+        let ids: Vec<_> = trail.iter().filter_map(|row| row.message).collect();
+        let (messages, is_cut) = self.store.projected_messages(&ids, MAX_BATCH_BYTES).await?;
+        let mapper = self.mapper().await;
+        let mut known = std::mem::take(&mut run.known);
+        let mapped = tokio::task::spawn_blocking(move || {
+            let batch = mapper.batch(&trail, &messages, is_cut, &mut known);
+            (batch, known)
+        });
+        let Ok((batch, known)) = mapped.await else { return Ok(Some(false)) };
+        let Batch { to, resources, groups, counts } = batch;
+        let Some(to) = to else { return Ok(Some(false)) };
+        let at = self.store.now().max(leader.last_at);
+        let to = ProjectedTo { number: to, revision: REVISION };
+        let projection = Projection { node: node.clone(), from, to, leader, at, resources, groups };
+        let last_seq = projection.last_seq();
+        if !self.store.project(projection).await? {
+            return Ok(Some(false));
+        }
+        run.known = known;
+        if let Some((leader, written)) = &mut run.lead {
+            (leader.last_seq, leader.last_at) = (last_seq, at);
+            *written = self.clock.instant();
+        }
+        self.count(&counts);
+        Ok(Some(true))
+    }
+
+    async fn mapper(&self) -> Mapper {
+        let options = mapping_options(&self.config.load());
+        Mapper { options, key: self.store.patient_key().await }
+    }
+
+    fn count(&self, counts: &Counts) {
+        let metrics = &self.metrics.fhir;
+        metrics.messages_total.inc_by(counts.messages);
+        metrics.observations_total.inc_by(counts.observations);
+        metrics.left_out_total.inc_by(counts.left_out);
+        for (reason, number) in &counts.unmapped {
+            metrics.unmapped_total.with_label_values(&[reason]).inc_by(*number);
+        }
+        for (reason, number) in &counts.skipped {
+            metrics.skipped_total.with_label_values(&[reason]).inc_by(*number);
+        }
+    }
+
+    /// How far the index is behind, every few seconds: also where another node leads, or none does.
+    async fn measure(&self, run: &mut Run) {
+        let now = self.clock.instant();
+        if run.measured.is_some_and(|measured| now.saturating_duration_since(measured) < MEASURED_EVERY) {
+            return;
+        }
+        run.measured = Some(now);
+        // Without the store the last value stays, and grows.
+        if let Ok(oldest) = self.oldest_waiting().await {
+            self.status.note(oldest);
+        }
+        let lag = self.status.lag(self.store.now()).unwrap_or_default();
+        self.metrics.fhir.lag_seconds.set(lag.as_secs());
+    }
+
+    /// The time of the oldest row that is not projected.
+    async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {
+        let status = IndexStatus::read(&self.store).await?;
+        Ok(status.nodes.iter().filter_map(|node| node.waiting_since).min())
+    }
+}
+
+/// Rows of a trail in one batch.
+const MAX_TRAIL_ROWS: u32 = 500;
+/// Bytes of messages that are read for one batch.
+const MAX_BATCH_BYTES: usize = 8 << 20;
+/// Shortest pause after a batch.
+const MIN_BATCH_PAUSE: Duration = Duration::from_millis(5);
+/// How long nothing is looked for when everything was projected.
+const IDLE_PAUSE: Duration = Duration::from_millis(500);
+/// How soon a node looks whether the leader has gone.
+const FOLLOWER_PAUSE: Duration = Duration::from_secs(5);
+/// How soon it is looked whether the index is switched on.
+const DISABLED_PAUSE: Duration = Duration::from_secs(1);
+/// Delay after a failed batch.
+const FAILED_PAUSE: Duration = Duration::from_secs(2);
+/// A leader that writes nothing renews its lead after this time.
+const RENEW_AFTER: Duration = Duration::from_secs(10);
+/// How often the lag is measured.
+const MEASURED_EVERY: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

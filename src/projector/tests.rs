@@ -1,0 +1,322 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use jiff::SignedDuration;
+
+use super::*;
+use crate::audit::fixtures::Repeating;
+use crate::fhir::Resource;
+use crate::model::MessageId;
+use crate::store::fixtures::{TestStore, battery};
+use crate::store::{GroupRow, MessageRecord, Reconsideration};
+
+battery! {
+    each_accepted_message_is_indexed_once,
+    a_batch_that_was_written_already_writes_nothing,
+    a_former_leader_writes_nothing,
+    a_rebuild_gives_the_same_bytes,
+    what_another_mapping_changes_has_a_new_version,
+    retention_removes_the_index_with_the_messages,
+    the_newest_observations_of_a_patient_come_first,
+    the_last_report_of_an_alert_replaces_the_others,
+}
+
+const MONITOR: &str = "00A037FFFE000001";
+
+fn projector(place: &TestStore, store: Store) -> Projector {
+    let config: Config = toml::from_str("[fhir]\nenabled = true").unwrap();
+    Projector {
+        config: Arc::new(ArcSwap::from_pointee(config)),
+        store,
+        metrics: Metrics::new().unwrap(),
+        clock: place.clock.clone(),
+        status: ProjectionStatus::default(),
+    }
+}
+
+/// Projects until nothing is left.
+async fn project_all(projector: &Projector) {
+    let mut run = Run::default();
+    while projector.round(&mut run).await.unwrap() != Round::Done {}
+}
+
+/// A message of PCD-01 with the saturation of a patient, measured at a minute of the hour.
+fn measured(place: &TestStore, number: usize, patient: &str, minute: u32) -> MessageRecord {
+    let text = format!(
+        "MSH|^~\\&|M|F|||20260101120001+0000||ORU^R01^ORU_R01|{number}|P|2.6|||AL|NE|||||IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO\r\
+         PID|||{patient}^^^HOSP^MR||Doe^Jane\r\
+         OBR|1||{number}^^{MONITOR}^EUI-64|69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|||2026010112{minute:02}00+0000\r\
+         OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X|||||||{MONITOR}^^{MONITOR}^EUI-64\r\
+         OBX|2|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.1|{number}|262688^MDC_DIM_PERCENT^MDC|||||R\r"
+    );
+    MessageRecord { raw: Bytes::from(text), ..place.record(&number.to_string(), b"") }
+}
+
+/// A report of one alert.
+fn report(place: &TestStore, number: usize, phase: &str) -> MessageRecord {
+    let text = format!(
+        "MSH|^~\\&|M|F|||20260101120001+0000||ORU^R40^ORU_R40|{number}|P|2.6|||AL|NE|||||IHE_PCD_ACM_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.4.1^ISO\r\
+         PID|||4711^^^HOSP^MR\r\
+         OBR|1||A1^M^1.2^ISO|196616^MDC_EVT_ALARM^MDC|||20260101120000+0000\r\
+         OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|1.1.1.1.1|196670^MDC_EVT_LO^MDC|||PH~SP|||F|||20260101120000+0000||||{MONITOR}^^{MONITOR}^EUI-64\r\
+         OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.1.1.3|{phase}||||||F\r\
+         OBX|3|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.1.1.1.4|active||||||F\r"
+    );
+    MessageRecord { raw: Bytes::from(text), ..place.record(&number.to_string(), b"") }
+}
+
+/// Gives the record an id of the time of the test's clock: generated ones never go back behind those of
+/// another test.
+fn with_id(record: MessageRecord) -> MessageRecord {
+    let milliseconds = u128::try_from(record.received_at.as_millisecond()).unwrap();
+    let id = MessageId::from_bytes((milliseconds << 80 | 7 << 76 | 2 << 62).to_be_bytes());
+    MessageRecord { id, ..record }
+}
+
+/// The resources of a read as JSON, one a line.
+async fn newest(store: &Store, reference: &str) -> Vec<String> {
+    let renderer = Renderer::new(store, Options::default()).await;
+    let found = renderer.newest(reference, 100).await.unwrap();
+    found.iter().map(|(resource, _)| serde_json::to_string(resource).unwrap()).collect()
+}
+
+async fn read(store: &Store, reference: &str) -> Option<String> {
+    match Renderer::new(store, Options::default()).await.read(reference).await.unwrap() {
+        Found::Resource(resource, _) => Some(serde_json::to_string(&*resource).unwrap()),
+        Found::Gone => Some("gone".to_owned()),
+        Found::Nothing => None,
+    }
+}
+
+/// `Patient/ID` of the patient of a message, and `Device/ID`.
+async fn references(store: &Store, message: MessageId) -> (String, String) {
+    let group = store.groups_of_message(message).await.unwrap().remove(0);
+    (group.subject, group.device)
+}
+
+async fn each_accepted_message_is_indexed_once(place: TestStore) {
+    let store = place.open().await;
+    let accepted = measured(&place, 1, "4711", 1);
+    let rejected =
+        MessageRecord { verdict: place.rejected("2", b"").verdict, ..measured(&place, 2, "4711", 2) };
+    store.record(accepted.clone()).await.unwrap();
+    store.record(rejected.clone()).await.unwrap();
+    let projector = projector(&place, store.clone());
+    project_all(&projector).await;
+    assert_eq!(store.groups_of_message(accepted.id).await.unwrap().len(), 1);
+    assert_eq!(store.groups_of_message(rejected.id).await.unwrap(), []);
+    let (patient, device) = references(&store, accepted.id).await;
+    assert_eq!((newest(&store, &patient).await.len(), newest(&store, &device).await.len()), (1, 1));
+    // What is accepted later is indexed then, and once.
+    let reconsideration = Reconsideration {
+        original: rejected.id,
+        rejection: "identity-mismatch".to_owned(),
+        actor: "alice".to_owned(),
+    };
+    let later =
+        MessageRecord { reconsideration: Some(Box::new(reconsideration)), ..measured(&place, 2, "4711", 2) };
+    store.record(later.clone()).await.unwrap();
+    project_all(&projector).await;
+    project_all(&projector).await;
+    assert_eq!(newest(&store, &patient).await.len(), 2);
+    assert_eq!(store.groups_of_message(later.id).await.unwrap().len(), 1);
+    assert_eq!(store.groups_of_message(rejected.id).await.unwrap(), []);
+    let id = format!("Observation/{}.2", later.id);
+    assert!(read(&store, &id).await.unwrap().contains("\"value\":2,"));
+    assert_eq!(read(&store, &format!("Observation/{}.2", rejected.id)).await, None);
+    assert_eq!((projector.metrics.fhir.messages_total.get(), projector.status.lag(store.now())), (2, None));
+}
+
+/// A batch that moves the position of the node from the beginning, with one group.
+fn batch(store: &Store, leader: ProjectionLeader, message: MessageId, to: u64) -> Projection {
+    let group = GroupRow {
+        message,
+        subject: "Device/x".to_owned(),
+        device: "Device/x".to_owned(),
+        alert: None,
+        at: Timestamp::UNIX_EPOCH,
+        hash: 1,
+    };
+    let resource = crate::store::ResourceRow {
+        reference: "Device/x".to_owned(),
+        message,
+        hash: 1,
+        is_named_only: false,
+    };
+    let (from, to) = (ProjectedTo::default(), ProjectedTo { number: to, revision: REVISION });
+    let (node, at) = (store.node().clone(), leader.last_at);
+    Projection { node, from, to, leader, at, resources: vec![resource], groups: vec![group] }
+}
+
+async fn a_batch_that_was_written_already_writes_nothing(place: TestStore) {
+    let store = place.open().await;
+    let leader = store.lead_projection().await.unwrap().unwrap();
+    let [one, other] = [measured(&place, 1, "1", 1).id, measured(&place, 2, "1", 1).id];
+    assert!(store.project(batch(&store, leader.clone(), one, 5)).await.unwrap());
+    // A commit in doubt is tried again; and a process that was killed begins where the position is.
+    assert!(!store.project(batch(&store, leader.clone(), one, 5)).await.unwrap());
+    let known = store.projection_leader().await.unwrap();
+    assert!(!store.project(batch(&store, known, other, 9)).await.unwrap(), "the position has moved");
+    assert_eq!(store.groups_of_message(other).await.unwrap(), []);
+    let position = store.projected_to().await.unwrap();
+    assert_eq!(position[store.node().as_str()].number, 5);
+}
+
+async fn a_former_leader_writes_nothing(place: TestStore) {
+    let (store, other) = (place.open_as("here").await, place.open_as("there").await);
+    let paused = store.lead_projection().await.unwrap().unwrap();
+    assert_eq!(other.lead_projection().await.unwrap(), None, "its time is not over");
+    place.execute("UPDATE fhir_leader SET until = 0").await.unwrap();
+    let leader = other.lead_projection().await.unwrap().unwrap();
+    assert!(leader.fence > paused.fence);
+    let message = measured(&place, 1, "1", 1).id;
+    assert!(!store.project(batch(&store, paused.clone(), message, 5)).await.unwrap());
+    assert!(!store.renew_projection(&paused, true).await.unwrap());
+    assert_eq!(store.groups_of_message(message).await.unwrap(), []);
+    assert_eq!(store.projected_to().await.unwrap().len(), 0);
+    assert!(other.project(batch(&store, leader, message, 5)).await.unwrap());
+    // A new process of the same node takes over at once.
+    assert!(other.lead_projection().await.unwrap().is_some());
+}
+
+async fn a_rebuild_gives_the_same_bytes(place: TestStore) {
+    let store = place.open().await;
+    let mut last = MessageId::at(place.clock.now());
+    for number in 1..=20 {
+        let record = measured(&place, number, "4711", u32::try_from(number).unwrap());
+        last = record.id;
+        store.record(record).await.unwrap();
+        store.record(report(&place, 100 + number, if number == 20 { "end" } else { "start" })).await.unwrap();
+        place.clock.advance(Duration::from_secs(120));
+    }
+    let projector = projector(&place, store.clone());
+    project_all(&projector).await;
+    let (patient, device) = references(&store, last).await;
+    let all = async || {
+        let resources = [read(&store, &patient).await, read(&store, &device).await];
+        (newest(&store, &patient).await, newest(&store, &device).await, resources)
+    };
+    let before = all().await;
+    assert_eq!(before.0.len(), 21, "{:#?}", before.0);
+    place.clock.advance(Duration::from_secs(3600));
+    store.rebuild_projection().await.unwrap();
+    assert_eq!(all().await, before, "it is there while it is written again");
+    project_all(&projector).await;
+    assert_eq!(all().await, before);
+    assert_eq!(projector.metrics.fhir.messages_total.get(), 80, "each of 40 messages was mapped twice");
+}
+
+async fn what_another_mapping_changes_has_a_new_version(place: TestStore) {
+    let store = place.open().await;
+    let [one, other] = [measured(&place, 1, "1", 1), measured(&place, 2, "1", 2)];
+    for record in [&one, &other] {
+        store.record(record.clone()).await.unwrap();
+    }
+    let projector = projector(&place, store.clone());
+    project_all(&projector).await;
+    let groups = async |id| store.groups_of_message(id).await.unwrap().remove(0);
+    let before = (groups(one.id).await, groups(other.id).await);
+    let (patient, _) = references(&store, one.id).await;
+    // As if the mapping of an earlier revision had made something else of the second message and the patient.
+    place.execute("UPDATE fhir_position SET revision = 0").await.unwrap();
+    let seq = before.1.seq;
+    place.execute(&format!("UPDATE fhir_group SET hash = 7, revision = 0 WHERE seq = {seq}")).await.unwrap();
+    place.execute("UPDATE fhir_resource SET hash = 7 WHERE reference LIKE 'Patient/%'").await.unwrap();
+    place.clock.advance(Duration::from_secs(60));
+    project_all(&projector).await;
+    assert_eq!(groups(one.id).await, before.0, "what is the same stays");
+    let changed = groups(other.id).await;
+    assert!(changed.seq > before.1.seq && changed.projected_at >= before.1.projected_at);
+    assert_eq!(changed.version, u64::from(REVISION));
+    assert!(read(&store, &patient).await.unwrap().contains("\"versionId\":\"2\""));
+    assert_eq!(newest(&store, &patient).await.len(), 2);
+}
+
+async fn retention_removes_the_index_with_the_messages(place: TestStore) {
+    let store = place.open().await;
+    let old = with_id(measured(&place, 1, "1", 1));
+    store.record(old.clone()).await.unwrap();
+    place.clock.advance(Duration::from_secs(7200));
+    let new = with_id(measured(&place, 2, "1", 2));
+    store.record(new.clone()).await.unwrap();
+    let projector = projector(&place, store.clone());
+    project_all(&projector).await;
+    let (patient, device) = references(&store, new.id).await;
+    assert_eq!(newest(&store, &patient).await.len(), 2);
+    let before = place.clock.now() - SignedDuration::from_hours(1);
+    assert_eq!(store.prune_messages(before, &Repeating).await.unwrap(), 1);
+    assert_eq!(newest(&store, &patient).await.len(), 1);
+    assert_eq!(store.groups_of_message(old.id).await.unwrap(), []);
+    assert_eq!(read(&store, &format!("Observation/{}.2", old.id)).await.as_deref(), Some("gone"));
+    assert!(
+        read(&store, &device).await.unwrap().contains(&new.id.to_string()),
+        "rendered from what is there"
+    );
+    // A rebuild has no message for the row of the trail, which stays.
+    store.rebuild_projection().await.unwrap();
+    project_all(&projector).await;
+    assert_eq!(newest(&store, &patient).await.len(), 1);
+    assert_eq!(projector.metrics.fhir.skipped_total.with_label_values(&["gone"]).get(), 1);
+}
+
+async fn the_newest_observations_of_a_patient_come_first(place: TestStore) {
+    let store = place.open().await;
+    // A monitor sends what it has kept: the order of arrival is not that of the measurements.
+    let mut ids = Vec::new();
+    for (number, minute) in [(1, 30), (2, 10), (3, 50), (4, 20), (5, 40)] {
+        let record = measured(&place, number, "4711", minute);
+        ids.push(record.id);
+        store.record(record).await.unwrap();
+    }
+    store.record(measured(&place, 6, "0815", 59)).await.unwrap();
+    project_all(&projector(&place, store.clone())).await;
+    let (patient, device) = references(&store, ids[0]).await;
+    let renderer = Renderer::new(&store, Options::default()).await;
+    let values = async |reference: &str, count| -> Vec<String> {
+        let found = renderer.newest(reference, count).await.unwrap();
+        let number = |(resource, _): &(Resource, MessageId)| {
+            let json = serde_json::to_value(resource).unwrap();
+            json["valueQuantity"]["value"].to_string()
+        };
+        found.iter().map(number).collect()
+    };
+    assert_eq!(values(&patient, 3).await, ["3", "5", "1"]);
+    assert_eq!(values(&patient, 100).await, ["3", "5", "1", "4", "2"], "of this patient alone");
+    assert_eq!(values(&device, 2).await, ["6", "3"]);
+    assert_eq!(values("Patient/0", 3).await, Vec::<String>::new());
+}
+
+async fn the_last_report_of_an_alert_replaces_the_others(place: TestStore) {
+    let store = place.open().await;
+    for (number, phase) in [(1, "start"), (2, "continue"), (3, "end")] {
+        store.record(report(&place, number, phase)).await.unwrap();
+        project_all(&projector(&place, store.clone())).await;
+    }
+    let first = store.latest_groups("Device/none", None, 1).await.unwrap();
+    assert_eq!(first, []);
+    let last = store.messages(&crate::store::MessageFilter { limit: 1, ..any() }).await.unwrap().remove(0);
+    let (patient, _) = references(&store, last.id).await;
+    let found = newest(&store, &patient).await;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].contains("\"status\":\"final\"") && found[0].contains(&last.id.to_string()));
+    let group = store.groups_of_message(last.id).await.unwrap().remove(0);
+    let alert = read(&store, &group.alert.unwrap()).await.unwrap();
+    assert!(alert.contains("\"versionId\":\"3\""), "{alert}");
+}
+
+fn any() -> crate::store::MessageFilter {
+    crate::store::MessageFilter {
+        device: None,
+        identity: None,
+        key: None,
+        kind: None,
+        since: None,
+        rejected: false,
+        reason: None,
+        control_id: None,
+        warning: None,
+        before: None,
+        limit: 1,
+    }
+}

@@ -1,0 +1,137 @@
+//! The index of FHIR resources, which the projector writes.
+
+use std::collections::BTreeMap;
+
+use crate::model::{MessageId, NodeName};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::records::projection::{
+    FoundGroup, FoundResource, ProjectedMessage, ProjectedTo, Projection, ProjectionLeader, TrailRow,
+};
+use crate::store::write::entry::Write;
+use crate::store::write::incoming::WriteOutcome;
+use crate::store::write::projection::IndexChange;
+
+impl Store {
+    /// Takes the lead of the projection for this node. `None`: another node leads.
+    ///
+    /// # Errors
+    /// When it cannot be written or read.
+    pub async fn lead_projection(&self) -> Result<Option<ProjectionLeader>, StoreError> {
+        if !self.change_index(IndexChange::Lead).await? {
+            return Ok(None);
+        }
+        let leader = self.projection_leader().await?;
+        Ok(Some(leader).filter(|leader| leader.holder == self.node().as_str()))
+    }
+
+    /// Leads for longer, or not any more. False: another one leads.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn renew_projection(&self, leader: &ProjectionLeader, stays: bool) -> Result<bool, StoreError> {
+        self.change_index(IndexChange::Renew { leader: leader.clone(), stays }).await
+    }
+
+    /// Writes a batch of the index. False: another one leads, or the position is another one; nothing was
+    /// written.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn project(&self, projection: Projection) -> Result<bool, StoreError> {
+        self.change_index(IndexChange::Project(projection)).await
+    }
+
+    /// Projects every stored message again, from the oldest on. Ids, sequence numbers and times of what does
+    /// not change stay.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn rebuild_projection(&self) -> Result<(), StoreError> {
+        self.change_index(IndexChange::Rebuild).await.map(drop)
+    }
+
+    async fn change_index(&self, change: IndexChange) -> Result<bool, StoreError> {
+        let written = self.write(Write::Index(Box::new(change))).await?;
+        Ok(matches!(written, WriteOutcome::Rows(1..)))
+    }
+
+    /// The node that projects.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn projection_leader(&self) -> Result<ProjectionLeader, StoreError> {
+        self.reader().projection_leader().await
+    }
+
+    /// How far the chain of each node is projected.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn projected_to(&self) -> Result<BTreeMap<String, ProjectedTo>, StoreError> {
+        self.reader().projected_to().await
+    }
+
+    /// The rows of the chain of a node after `number`: at most `limit`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn trail_after(
+        &self,
+        node: &NodeName,
+        number: u64,
+        limit: u32,
+    ) -> Result<Vec<TrailRow>, StoreError> {
+        self.reader().trail_after(node, number, limit).await
+    }
+
+    /// The nodes that have an audit chain.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn projected_nodes(&self) -> Result<Vec<NodeName>, StoreError> {
+        self.reader().audit_nodes().await
+    }
+
+    /// Those of the messages that are stored, of about `max_bytes` at most, in the order of their ids, and
+    /// whether that cut them.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn projected_messages(
+        &self,
+        ids: &[MessageId],
+        max_bytes: usize,
+    ) -> Result<(Vec<ProjectedMessage>, bool), StoreError> {
+        self.reader().projected_messages(ids, max_bytes).await
+    }
+
+    /// The device, metric, patient or alert with this reference (`TYPE/ID`).
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn projected_resource(&self, reference: &str) -> Result<Option<FoundResource>, StoreError> {
+        self.reader().projected_resource(reference).await
+    }
+
+    /// The groups of observations of a message.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn groups_of_message(&self, message: MessageId) -> Result<Vec<FoundGroup>, StoreError> {
+        self.reader().groups_of_message(message).await
+    }
+
+    /// Groups of a patient or of a device, the latest first, behind this one: at most `limit`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn latest_groups(
+        &self,
+        reference: &str,
+        behind: Option<&FoundGroup>,
+        limit: u32,
+    ) -> Result<Vec<FoundGroup>, StoreError> {
+        self.reader().latest_groups(reference, behind, limit).await
+    }
+}

@@ -1,0 +1,146 @@
+//! The index of FHIR resources: what the projector writes, and what readers find.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::model::{DeviceId, MessageId, NodeName};
+
+/// How far the audit chain of a node is projected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProjectedTo {
+    /// The number of the last row; 0: none.
+    pub number: u64,
+    /// The revision of the mapping that projected it.
+    pub revision: u32,
+}
+
+/// The node that projects, as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectionLeader {
+    /// The node; empty: none has ever.
+    pub holder: String,
+    /// A number that grows with each takeover.
+    pub fence: u64,
+    /// Until when another node leaves it alone.
+    pub until: Timestamp,
+    /// The last sequence number that was given out.
+    pub last_seq: u64,
+    /// The latest time that was given to a row.
+    pub last_at: Timestamp,
+}
+
+/// A message that the trail says was accepted.
+#[derive(Debug, Clone)]
+pub struct ProjectedMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// The sender.
+    pub device: DeviceId,
+    /// When the platform received it.
+    pub received_at: Timestamp,
+    /// The received bytes.
+    pub raw: Bytes,
+    /// Whether it was accepted, and its bytes are those that were received.
+    pub is_sound: bool,
+}
+
+/// A row of a trail, as the projector reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrailRow {
+    /// Its number in the chain.
+    pub number: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The message that it says was accepted.
+    pub message: Option<MessageId>,
+}
+
+/// A device, metric, patient or alert of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceRow {
+    /// `TYPE/ID`.
+    pub reference: String,
+    /// The message that has it.
+    pub message: MessageId,
+    /// Equal for equal contents.
+    pub hash: i64,
+    /// Whether the message only names it, and does not describe it: then it replaces nothing.
+    pub is_named_only: bool,
+}
+
+/// The observations of one message that have one subject and one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRow {
+    /// The message.
+    pub message: MessageId,
+    /// `Patient/ID`, or the device.
+    pub subject: String,
+    /// `Device/ID` of the MDS.
+    pub device: String,
+    /// `Observation/ID` of an alert, whose earlier report this one replaces.
+    pub alert: Option<String>,
+    /// The latest time of the observations.
+    pub at: Timestamp,
+    /// Equal for equal contents.
+    pub hash: i64,
+}
+
+/// The rows of a batch, and the position that they move.
+#[derive(Debug, Clone)]
+pub struct Projection {
+    /// The node whose chain was read.
+    pub node: NodeName,
+    /// The position before.
+    pub from: ProjectedTo,
+    /// The position after.
+    pub to: ProjectedTo,
+    /// The leader that writes, as it was before.
+    pub leader: ProjectionLeader,
+    /// When the rows are projected; not before [`ProjectionLeader::last_at`].
+    pub at: Timestamp,
+    /// Resources, before the groups that refer to them.
+    pub resources: Vec<ResourceRow>,
+    /// Groups.
+    pub groups: Vec<GroupRow>,
+}
+
+impl Projection {
+    /// The last sequence number after the batch: each row may use one.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        let rows = self.resources.len() + self.groups.len();
+        self.leader.last_seq.saturating_add(u64::try_from(rows).unwrap_or(u64::MAX))
+    }
+}
+
+/// A resource as a reader finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundResource {
+    /// The message that it is rendered from.
+    pub message: MessageId,
+    /// `meta.versionId`.
+    pub version: u64,
+    /// `meta.lastUpdated`.
+    pub projected_at: Timestamp,
+}
+
+/// A group as a reader finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundGroup {
+    /// Its place in the order of changes.
+    pub seq: u64,
+    /// The message that it is rendered from.
+    pub message: MessageId,
+    /// `TYPE/ID` of the subject.
+    pub subject: String,
+    /// `Device/ID` of the MDS.
+    pub device: String,
+    /// `Observation/ID` of an alert.
+    pub alert: Option<String>,
+    /// The latest time of its observations.
+    pub at: Timestamp,
+    /// `meta.versionId`: of measurements the revision of the mapping that last changed them.
+    pub version: u64,
+    /// `meta.lastUpdated`.
+    pub projected_at: Timestamp,
+}
