@@ -14,7 +14,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::{ONE, asking, gateway_of};
-use crate::harness::{Platform, Site, Wire, eventually, field, framed};
+use crate::harness::{Platform, Site, Wire, eventually, field, framed, message};
 
 /// What the platform answers to a message.
 type Script = fn(&str) -> Vec<String>;
@@ -191,6 +191,9 @@ fn a_platform_learns_why_its_order_is_not_passed_on() {
 fn another_order_with_the_same_msh_10_is_delivered_after_the_first_or_refused() {
     let (platform, gateway, site) = scene(accept);
     let mut device = wire(&site, &gateway);
+    // What is answered shows that the gateway knows of the session.
+    device.write(&framed(&message(ONE, "1")));
+    assert_eq!(device.verdict(), ("CA".to_owned(), "1".to_owned()));
     let answer = |kind: &str, code: &str, own: &str| {
         let text = format!(
             "MSH|^~\\&|P^{ONE}^EUI-64||PLATFORM||20260101120000+0000||{kind}|{own}|P|2.6\rMSA|{code}|SAME\r"
@@ -220,8 +223,9 @@ fn a_platform_that_sends_no_application_acknowledgements_is_a_finding_and_holds_
     let (platform, gateway, site) = scene(accept);
     let mut device = wire(&site, &gateway);
     let ids: Vec<_> = (0..6).map(|number| format!("R-{number}")).collect();
-    for id in &ids {
-        device.write(&framed(&asking(ONE, id, "AL", "AL")));
+    let sent: Vec<_> = ids.iter().map(|id| framed(&asking(ONE, id, "AL", "AL"))).collect();
+    for (id, message) in ids.iter().zip(&sent) {
+        device.write(message);
         assert_eq!(device.verdict(), ("CA".to_owned(), id.clone()));
     }
     eventually("all are given up", || gateway.metric("pcd_gateway_missing_results_total") == 6.0);
@@ -238,7 +242,7 @@ fn a_platform_that_sends_no_application_acknowledgements_is_a_finding_and_holds_
     eventually("it counts", || gateway.metric(late) == 1.0 && status().contains("forward-refused"));
     assert!(status().contains("no-bed"));
     assert_eq!(gateway.metric("pcd_gateway_unexpected_acknowledgements_total"), 0.0);
-    device.write(&framed(&asking(ONE, "R-1", "AL", "AL")));
+    device.write(&sent[1]);
     let mut answers = [device.verdict(), device.verdict()];
     answers.sort();
     let expected = ["AE", "CA"].map(|code| (code.to_owned(), "R-1".to_owned()));
