@@ -125,8 +125,7 @@ impl Platform {
         let people = people.map(Arc::new).map_err(PlatformError::People)?;
         audit_forwarder::connector(&config, &clock)?;
         config.gateway.as_ref().map(|gateway| gateway::connector(gateway, &clock)).transpose()?;
-        let gateway = gateway::Status::default();
-        let _ = gateway.note_certificate(config.gateway.as_ref());
+        let gateway = gateway::Status::new(config.gateway.as_ref());
         store_wait::await_server(&config, &clock).await?;
         let when_behind = match config.store.when_behind {
             config::WhenBehind::Refuse => WhenBehind::Refuse,

@@ -11,7 +11,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Gateway;
@@ -170,10 +169,11 @@ impl Orders {
     /// Queues an order. Another one with the same MSH-10 that the device has not answered goes first: the
     /// device's answer names MSH-10 alone. The platform waits for its answer so long, and no longer.
     async fn queue_in_turn(&self, device: &Device, sendable: &Sendable) -> Result<Queued, StoreError> {
-        let limit = Instant::now() + REUSED_TIMEOUT;
+        let clock = &self.0.gateway.clock;
+        let limit = clock.instant() + REUSED_TIMEOUT;
         loop {
             match self.queue(device, sendable).await? {
-                Queued::Reused if Instant::now() < limit => tokio::time::sleep(REUSED_INTERVAL).await,
+                Queued::Reused if clock.instant() < limit => tokio::time::sleep(REUSED_INTERVAL).await,
                 queued => return Ok(queued),
             }
         }

@@ -95,6 +95,14 @@ pub struct Uplinks {
 }
 
 impl Status {
+    /// Nothing is known yet but the certificate that the gateway shows.
+    #[must_use]
+    pub fn new(gateway: Option<&config::Gateway>) -> Self {
+        let status = Self::default();
+        let _ = status.note_certificate(gateway);
+        status
+    }
+
     /// The state now.
     #[must_use]
     pub fn look(&self, clock: &Clock) -> Uplinks {
@@ -105,7 +113,7 @@ impl Status {
         Uplinks { open: known.open.len(), away, backlog: known.backlog, missing }
     }
 
-    /// Notes which certificate the gateway shows, at the start and at each reload. Whether it is another one
+    /// Notes which certificate the gateway shows, at each reload. Whether it is another one
     /// than before.
     #[must_use]
     pub fn note_certificate(&self, gateway: Option<&config::Gateway>) -> bool {
