@@ -37,8 +37,10 @@ pub struct ServerStream<IO> {
     is_closed: bool,
     /// Whether no byte of the peer will follow.
     has_ended: bool,
-    /// Whether the peer has broken the protocol: nothing more is read or written.
-    has_failed: bool,
+    /// Why nothing more is read or written: as a rule the peer has broken the protocol.
+    failure: Option<rustls::Error>,
+    /// Whether the rest of what the TLS library answers itself is left to the next read.
+    owes_answer: bool,
 }
 
 /// What is to be done when the connection can encrypt.
@@ -69,7 +71,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> ServerStream<IO> {
             written: 0,
             is_closed: false,
             has_ended: false,
-            has_failed: false,
+            failure: None,
+            owes_answer: false,
         };
         match std::future::poll_fn(|cx| stream.poll_handshake(cx)).await {
             Ok(()) => Ok(stream),
@@ -87,6 +90,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> ServerStream<IO> {
             if self.has_ended || self.is_closed {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
+            // Otherwise what the connection below has taken but not written would wait until the timeout.
+            let _ = Pin::new(&mut self.io).poll_flush(cx)?;
             // An unwritten part of a flight does not keep us from reading: the peer may have sent an alert.
             ready!(self.poll_records::<HANDSHAKE_READ_SIZE>(cx, None))?;
         }
@@ -98,8 +103,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> ServerStream<IO> {
         cx: &mut Context<'_>,
         buf: Option<&mut ReadBuf<'_>>,
     ) -> Poll<io::Result<()>> {
-        if self.has_failed {
-            return Poll::Ready(Err(invalid(FAILED)));
+        if let Some(error) = &self.failure {
+            return Poll::Ready(Err(invalid(error.clone())));
         }
         if self.incoming.len() >= MAX_INCOMING {
             return Poll::Ready(Err(invalid("the peer fills the memory for one message")));
@@ -119,12 +124,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> ServerStream<IO> {
             self.incoming.extend_from_slice(fresh);
             self.process_incoming(buf, Action::Nothing)
         };
-        if let Err(error) = processed {
-            self.fail();
-            let _ = self.poll_outgoing(cx);
-            return Poll::Ready(Err(invalid(error)));
-        }
-        Poll::Ready(Ok(()))
+        Poll::Ready(processed.map_err(|error| self.fail(cx, error)))
+    }
+
+    /// Ends the connection: the alert about it, or close_notify, is the last that is written.
+    fn fail(&mut self, cx: &mut Context<'_>, error: rustls::Error) -> io::Error {
+        self.failure = Some(error.clone());
+        self.incoming = Vec::new();
+        self.append_last();
+        let _ = self.poll_outgoing(cx);
+        invalid(error)
     }
 
     /// Writes records. Ready when none is left.
@@ -213,10 +222,8 @@ impl<IO> ServerStream<IO> {
         }
     }
 
-    /// The peer has broken the protocol: the alert about it is the last that is written.
-    fn fail(&mut self) {
-        self.has_failed = true;
-        self.incoming = Vec::new();
+    /// Appends what the TLS library has still to send.
+    fn append_last(&mut self) {
         while self.connection.wants_write() {
             let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
             let Ok(ConnectionState::EncodeTlsData(data)) = state else { return };
@@ -305,27 +312,35 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for ServerStream<IO> {
             if this.has_ended {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
-            let is_written = this.outgoing.is_empty();
+            let is_own = this.outgoing.is_empty() || this.owes_answer;
             let read = this.poll_records::<READ_SIZE>(cx, Some(&mut *buf));
             // What the TLS library answers itself, as a request to renegotiate with no_renegotiation
             // (RFC 5246 7.2.2), must not wait for the next message. A failed write shows at the next one. The
             // rest of an earlier write is left to its writer, which would not learn that it is written.
-            if is_written {
-                let _ = this.poll_outgoing(cx);
+            if is_own {
+                this.owes_answer = this.poll_outgoing(cx).is_pending();
             }
-            ready!(read)?;
+            let has_read = buf.filled().len() > before || !this.plaintext.is_empty();
+            // What came whole before a record that is broken is read first.
+            if !(has_read && matches!(read, Poll::Ready(Err(_)))) {
+                ready!(read)?;
+            }
         }
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerStream<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.has_failed {
-            return Poll::Ready(Err(invalid(FAILED)));
+        if let Some(error) = &self.failure {
+            return Poll::Ready(Err(invalid(error.clone())));
         }
+        self.owes_answer = false;
         ready!(self.poll_outgoing(cx))?;
         let taken = buf.get(..MAX_WRITE).unwrap_or(buf);
-        self.process_incoming(None, Action::Encrypt(taken)).map_err(io::Error::other)?;
+        if let Err(error) = self.process_incoming(None, Action::Encrypt(taken)) {
+            // The keys of TLS 1.2 are used up, for instance: the peer learns it by close_notify.
+            return Poll::Ready(Err(self.fail(cx, error)));
+        }
         match self.poll_outgoing(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             // What the connection does not take at once waits for the next write or flush.
@@ -334,14 +349,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerStream<IO> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.owes_answer = false;
         ready!(self.poll_outgoing(cx))?;
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
     /// Sends close_notify.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.owes_answer = false;
         // rustls sends it once. A connection that has failed has sent an alert.
-        if !self.has_failed {
+        if self.failure.is_none() {
             let _ = self.process_incoming(None, Action::Close);
         }
         ready!(self.poll_outgoing(cx))?;
@@ -377,7 +394,6 @@ const MAX_INCOMING: usize = 0xffff;
 const MAX_WRITE: usize = 64 * 1024;
 /// What a record needs besides its data: header, initialisation vector, MAC and padding of every suite.
 const RECORD_OVERHEAD: usize = 128;
-const FAILED: &str = "the peer has broken the TLS protocol";
 
 #[cfg(test)]
 mod tests;

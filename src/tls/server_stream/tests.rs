@@ -1,7 +1,13 @@
+use std::time::Duration;
+
 use rcgen::{CertificateParams, KeyPair};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{
+    CipherSuiteCommon, ClientConfig, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion,
+    Tls12CipherSuite,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -12,12 +18,18 @@ use crate::tls::provider::{Settings, provider};
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
 fn configs(version: &'static SupportedProtocolVersion) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+    configs_with(version, provider(Settings::default()))
+}
+
+fn configs_with(
+    version: &'static SupportedProtocolVersion,
+    provider: CryptoProvider,
+) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["platform".to_owned()]).unwrap().self_signed(&key).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(certificate.der().clone()).unwrap();
-    let provider = Arc::new(provider(Settings::default()));
-    let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let mut server = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[version])
         .unwrap()
         .with_no_client_auth()
@@ -42,6 +54,14 @@ async fn connect(
     pipe: usize,
 ) -> (ServerStream<DuplexStream>, TlsStream<DuplexStream>) {
     let (server, client) = configs(version);
+    connect_with(server, client, pipe).await
+}
+
+async fn connect_with(
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+    pipe: usize,
+) -> (ServerStream<DuplexStream>, TlsStream<DuplexStream>) {
     let (near, far) = duplex(pipe);
     let name = ServerName::try_from("platform").unwrap();
     let (accepted, connected) =
@@ -92,6 +112,64 @@ async fn records_in_pieces_are_put_together() {
                 far_reader.read_exact(&mut far_read).await.unwrap()
             },);
         assert!(near_read == message && far_read == message, "{version:?}, {pipe}");
+    }
+}
+
+/// Takes every byte at once, and writes later what the connection does not take: as the stream that cuts a
+/// flight into smaller records.
+struct Taking {
+    io: DuplexStream,
+    unwritten: Vec<u8>,
+}
+
+impl Taking {
+    fn poll_unwritten(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unwritten.is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.unwritten))?;
+            self.unwritten.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Taking {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Taking {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.unwritten.extend_from_slice(buf);
+        let _ = self.poll_unwritten(cx)?;
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_unwritten(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn a_flight_that_the_connection_below_has_not_written_yet_is_written() {
+    for version in VERSIONS {
+        let (server, client) = configs(version);
+        let (near, far) = duplex(7);
+        let near = Taking { io: near, unwritten: Vec::new() };
+        let name = ServerName::try_from("platform").unwrap();
+        let both = async {
+            tokio::join!(ServerStream::accept(server, near), TlsConnector::from(client).connect(name, far))
+        };
+        let (accepted, connected) = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
+        assert!(accepted.is_ok() && connected.is_ok(), "{version:?}");
     }
 }
 
@@ -151,6 +229,56 @@ async fn a_peer_that_breaks_the_protocol_gets_an_alert_and_no_more() {
         let error = connection.process_new_packets().unwrap_err();
         assert!(matches!(error, rustls::Error::AlertReceived(_)), "{version:?}: {error}");
     }
+}
+
+#[tokio::test]
+async fn what_came_whole_before_a_broken_record_is_read() {
+    for version in VERSIONS {
+        let (mut server, client) = connect(version, 1 << 16).await;
+        let (mut pipe, mut connection) = client.into_inner();
+        io::Write::write_all(&mut connection.writer(), b"whole").unwrap();
+        let mut records = Vec::new();
+        connection.write_tls(&mut records).unwrap();
+        records.extend([23, 3, 3, 0, 32]);
+        records.extend([7; 32]);
+        pipe.write_all(&records).await.unwrap();
+        let mut read = [0; 100];
+        assert_eq!(server.read(&mut read).await.unwrap(), 5, "{version:?}");
+        assert!(read.starts_with(b"whole"));
+        assert_eq!(server.read(&mut read).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}
+
+// RFC 5246 6.2.3.3 leaves it to the suite after how many records its key is used up.
+#[tokio::test]
+async fn a_connection_whose_keys_are_used_up_is_closed_and_not_cut() {
+    let usual = rustls::crypto::aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+    let SupportedCipherSuite::Tls12(usual) = usual else { panic!("{usual:?}") };
+    let common = CipherSuiteCommon {
+        suite: usual.common.suite,
+        hash_provider: usual.common.hash_provider,
+        confidentiality_limit: 4,
+    };
+    let short = Tls12CipherSuite {
+        common,
+        prf_provider: usual.prf_provider,
+        kx: usual.kx,
+        sign: usual.sign,
+        aead_alg: usual.aead_alg,
+    };
+    let suites = vec![SupportedCipherSuite::Tls12(Box::leak(Box::new(short)))];
+    let provider = CryptoProvider { cipher_suites: suites, ..provider(Settings::default()) };
+    let (server, client) = configs_with(&TLS12, provider);
+    let (mut server, mut client) = connect_with(server, client, 1 << 16).await;
+    let mut written = 0;
+    while written < 100 && server.write_all(b"x").await.is_ok() {
+        written += 1;
+    }
+    assert!((1..100).contains(&written), "{written}");
+    drop(server);
+    let mut read = Vec::new();
+    client.read_to_end(&mut read).await.expect("close_notify");
+    assert_eq!(read.len(), written);
 }
 
 // RFC 8446 4.6.3
