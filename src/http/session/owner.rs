@@ -21,7 +21,7 @@ pub(in crate::http) async fn acts_for(arrival: &Arrival, user: &LocalUser) -> bo
 }
 
 /// The owner of the socket with the address `peer` that is connected to `local`; `None` when it is not of
-/// this machine.
+/// this machine, or its process has closed it.
 fn socket_owner(peer: SocketAddr, local: SocketAddr) -> Option<u32> {
     let table = if peer.is_ipv4() { "/proc/self/net/tcp" } else { "/proc/self/net/tcp6" };
     let lines = BufReader::new(File::open(table).ok()?).lines();
@@ -33,8 +33,14 @@ fn socket_owner(peer: SocketAddr, local: SocketAddr) -> Option<u32> {
 fn owner(line: &str, peer: &str, local: &str) -> Option<u32> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let is_it = fields.next() == Some(peer) && fields.next() == Some(local);
+    if !is_it {
+        return None;
+    }
     // The state, the queues, the timer and the retransmissions stand before it.
-    if is_it { fields.nth(4)?.parse().ok() } else { None }
+    let owner = fields.nth(4)?.parse().ok()?;
+    // A socket that its process has closed has no inode, and the table shows it as one of root.
+    let has_process = fields.nth(1)? != "0";
+    has_process.then_some(owner)
 }
 
 /// An address as the table has it: words of 32 bits in the machine's byte order.
@@ -66,6 +72,8 @@ mod tests {
             assert_eq!(stream.local_addr().unwrap(), peer);
             assert_eq!(socket_owner(peer, local), Some(rustix::process::getuid().as_raw()), "{address}");
             assert_eq!(socket_owner("192.0.2.7:50123".parse().unwrap(), local), None);
+            drop(stream);
+            assert_eq!(socket_owner(peer, local), None, "without a process it is not of root: {address}");
         }
     }
 
@@ -74,5 +82,8 @@ mod tests {
         let line = "   7: 0100007F:C3B2 0100007F:2567 01 00000000:00000000 00:00000000 00000000  1000        0 4711 1";
         assert_eq!(owner(line, "0100007F:C3B2", "0100007F:2567"), Some(1000));
         assert_eq!(owner(line, "0100007F:2567", "0100007F:C3B2"), None);
+        let closed =
+            line.replace("01 00000000:", "05 00000000:").replace("1000        0 4711", "0        0 0");
+        assert_eq!(owner(&closed, "0100007F:C3B2", "0100007F:2567"), None);
     }
 }
