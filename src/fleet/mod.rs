@@ -8,6 +8,7 @@ mod behind;
 mod ended;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod investigate;
 mod over;
 mod path;
 mod standing;
@@ -15,8 +16,9 @@ mod state;
 mod why;
 
 pub use behind::{BehindDevice, state_behind};
+pub use investigate::{investigate, own_name};
 pub use over::next_step;
 pub use path::{Outcome, Stage, Step};
 pub use standing::{Fleet, LiveDevice, Standing};
 pub use state::DeviceState;
-pub use why::{Subject, Why, investigate, of_chain};
+pub use why::{Subject, Why, of_chain};

@@ -3,15 +3,13 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::ended;
-use super::over::holds;
 use super::path::{Outcome, Stage, Step, path};
-use super::standing::{Fleet, LiveDevice, Standing, address};
+use super::standing::{Fleet, Standing, address};
 use super::state::DeviceState;
-use crate::authz::{Device, DeviceStatus, eui64, rules};
+use crate::authz::{Device, DeviceStatus, Directory, eui64, rules};
 use crate::model::{DeviceId, DeviceIdError, Refusal, RefusalFacts, shell_word};
 use crate::pcd::DeviceIdentity;
 use crate::store::{
@@ -61,40 +59,7 @@ impl FromStr for Subject {
     }
 }
 
-/// Finds out how far the subject gets. `live` is what a running platform knows of the device.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn investigate(
-    store: &Store,
-    subject: &Subject,
-    live: Option<&LiveDevice>,
-    now: Timestamp,
-) -> Result<Why, StoreError> {
-    let fleet = Fleet::read(store).await?;
-    match subject {
-        Subject::Address(address) => {
-            let why = of_address(&fleet, *address);
-            let Some(row) = &why.refusal else { return Ok(why) };
-            let Some(name) = &row.device else { return Ok(why) };
-            let Some(device) = store.device(name).await?.filter(|device| !holds(row.refusal, device)) else {
-                return Ok(why);
-            };
-            let standing = fleet.standing(&device, live, now);
-            let of_device = Box::pin(of_device(store, &device.id, &device, standing)).await?;
-            Ok(Why { subject: why.subject, ..of_device })
-        }
-        Subject::Device(id) => match store.device(id).await? {
-            None => Ok(of_unknown(&fleet, id)),
-            Some(device) => {
-                let standing = fleet.standing(&device, live, now);
-                Box::pin(of_device(store, id, &device, standing)).await
-            }
-        },
-    }
-}
-
-/// The same for a chain that was verified without a connection: the device that it admits, or the refusal.
+/// How far a chain gets that was verified without a connection: the device that it admits, or the refusal.
 #[must_use]
 pub fn of_chain(subject: &str, verified: Result<DeviceId, (Refusal, RefusalFacts)>) -> Why {
     let (failed, cause) = match &verified {
@@ -127,7 +92,7 @@ pub fn of_chain(subject: &str, verified: Result<DeviceId, (Refusal, RefusalFacts
     why
 }
 
-fn of_address(fleet: &Fleet, asked: IpAddr) -> Why {
+pub(super) fn of_address(fleet: &Fleet, asked: IpAddr) -> Why {
     let is_there = |peer: &str| address(peer) == Some(asked);
     let refusal = fleet.refused().iter().find(|row| is_there(&row.peer) || row.who == asked.to_string());
     let contact = fleet.last_contacts().filter(|contact| is_there(&contact.peer));
@@ -143,15 +108,26 @@ fn of_address(fleet: &Fleet, asked: IpAddr) -> Why {
                 format!("device {} connected from there at {:.0}", contact.device, contact.connected_at);
             why
         }
-        _ => nothing_came(
-            asked.to_string(),
-            "no connection from this address was accepted or refused",
-            "look at the network between it and the platform: address, port, route, firewall",
-        ),
+        _ => silent_address(asked),
     }
 }
 
-fn of_unknown(fleet: &Fleet, id: &DeviceId) -> Why {
+/// No connection from the address has left a trace.
+fn silent_address(asked: IpAddr) -> Why {
+    let mut why = nothing_came(
+        asked.to_string(),
+        "no connection from this address was accepted or refused; one that only opens and sends nothing leaves no \
+             trace",
+        "look at the network between it and the platform: address, port, route, firewall; if it opens the \
+             connection (`ss -tn` on the platform's machine), switch TLS on at the device",
+    );
+    for step in why.steps.iter_mut().filter(|step| step.stage == Stage::Tcp) {
+        step.outcome = Outcome::Unknown;
+    }
+    why
+}
+
+pub(super) fn of_unknown(fleet: &Fleet, id: &DeviceId) -> Why {
     if let Some(row) = fleet.refusals_of(id).next() {
         return refused(id.to_string(), row);
     }
@@ -161,14 +137,14 @@ fn of_unknown(fleet: &Fleet, id: &DeviceId) -> Why {
         "",
     );
     why.code = Some(Refusal::UnknownDevice.code().to_owned());
-    why.next_step = format!("`pcd-platform device add {id}`, and let it connect");
+    why.next_step = format!("`pcd-platform device add {}`, and let it connect", shell_word(id.as_str()));
     for step in why.steps.iter_mut().filter(|step| step.stage == Stage::Directory) {
         (step.outcome, step.what) = (Outcome::Failed, "not in the directory".to_owned());
     }
     why
 }
 
-async fn of_device(
+pub(super) async fn of_device(
     store: &Store,
     id: &DeviceId,
     device: &Device,
@@ -394,7 +370,8 @@ async fn last_message(
             None => (Outcome::Passed, format!("last one at {:.0}, accepted", message.received_at), None),
             Some(code) => {
                 let seen = store.seen_identities(&device.id).await?;
-                let (cause, next_step) = rejected(device, code, &seen);
+                let directory = Directory::from(store.devices().await?);
+                let (cause, next_step) = rejected(device, code, &seen, &directory);
                 let what = format!("last one at {:.0}, {cause}", message.received_at);
                 (Outcome::Failed, what, Some((code.to_owned(), cause, next_step)))
             }
@@ -407,7 +384,7 @@ async fn last_message(
 }
 
 /// Why the last message of the device was rejected, and what to do.
-fn rejected(device: &Device, code: &str, seen: &[SeenIdentity]) -> (String, String) {
+fn rejected(device: &Device, code: &str, seen: &[SeenIdentity], directory: &Directory) -> (String, String) {
     let foreign: Vec<&SeenIdentity> = seen.iter().filter(|seen| is_not_allowed(device, seen)).collect();
     let Some(last) = foreign.iter().max_by_key(|seen| seen.last).filter(|_| code == IDENTITY_MISMATCH) else {
         return (format!("rejected: {code}"), format!("`pcd-platform help {code}`"));
@@ -418,6 +395,15 @@ fn rejected(device: &Device, code: &str, seen: &[SeenIdentity]) -> (String, Stri
     );
     let name = shell_word(device.id.as_str());
     let propose = format!("`pcd-platform device propose {name}` shows all");
+    let identity = DeviceIdentity::parse(&last.identity);
+    if let Some(Err(why)) =
+        identity.map(|it| directory.learnable(&device.id, &it).map_err(|why| why.to_string()))
+    {
+        let step = format!(
+            "find out which of the two sends it, for {why}; only a gateway may name another; {propose}"
+        );
+        return (cause, step);
+    }
     // A list, a pattern or a character of a shell is nothing to be pasted.
     let is_plain = last.identity.chars().all(|it| it.is_ascii_alphanumeric() || "._-:^".contains(it));
     let step = if is_plain {
@@ -435,7 +421,7 @@ fn is_not_allowed(device: &Device, seen: &SeenIdentity) -> bool {
 }
 
 /// Everything is passed.
-fn well(subject: String, contact: Option<&Contact>) -> Why {
+pub(super) fn well(subject: String, contact: Option<&Contact>) -> Why {
     let mut steps = path(None, "");
     if let Some(Contact { peer, tls_version, tls_suite, certificate, .. }) = contact {
         let known = [

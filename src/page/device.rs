@@ -22,7 +22,7 @@ use super::times::seconds;
 use super::validity;
 use super::visitor::Visitor;
 use crate::authz::{Device, DeviceStatus};
-use crate::fleet::{Fleet, Outcome, Stage, Standing, Step, Subject, Why, investigate};
+use crate::fleet::{Fleet, Outcome, Stage, Standing, Step, Subject, Why, investigate, own_name};
 use crate::http::AdminState;
 use crate::model::{DeviceId, shell_word};
 use crate::pcd::DeviceIdentity;
@@ -96,8 +96,9 @@ pub(super) async fn show(
     if refused.is_empty() {
         return Err(missing(frame, &name));
     }
-    let why = investigate(state.store(), &Subject::Device(id), None, frame.times.now()).await;
-    let why = why.or_failure(&frame)?;
+    // Who shows no verified certificate is known by its address.
+    let subject = name.parse().map_or(Subject::Device(id), Subject::Address);
+    let why = investigate(state.store(), &subject, None, frame.times.now()).await.or_failure(&frame)?;
     let refusals = refusals::table(refused.into_iter(), &directory, &frame);
     Ok(page(&StrangerPage { now: cause(&why, &frame), path: path(&why, &frame), refusals, name, frame }))
 }
@@ -364,11 +365,6 @@ fn look(row: &AuditRow) -> Option<[String; 3]> {
         (row.event == "message-viewed").then(|| serde_json::from_str(&row.details).ok())??;
     let text = |key: &str| details.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     Some(["actor", "as", "reason"].map(text))
-}
-
-/// The identity that messages have, of a name that may say to whom it belongs: `CHANNEL-2 of PUMP-7`.
-fn own_name(name: &str) -> &str {
-    name.split(" of ").next().unwrap_or(name)
 }
 
 /// The gateway through which a device with this name sends, and its messages.

@@ -421,6 +421,14 @@ fn why_walks_the_path_to_the_last_message() {
         assert!(never["next-step"].as_str().unwrap().contains("device why ADDRESS"), "{never:#}");
         let unknown = why(&platform, "ABSENT");
         assert!(unknown["next-step"].as_str().unwrap().contains("device add ABSENT"), "{unknown:#}");
+        platform.cli().run(&["device", "change", "NEVER", "--name", "ICU-04"]);
+        let called = why(&platform, "ICU-04");
+        assert_eq!((&called["subject"], &called["code"]), (&"ICU-04, which is NEVER".into(), &never["code"]));
+        let absent = why(&platform, "127.0.0.77");
+        assert!(
+            absent["steps"].as_array().unwrap().iter().all(|step| step["outcome"] != "failed"),
+            "{absent:#}"
+        );
         let own = site.certificate("00A037FFFE000001", KeyType::Ecc);
         let mut device = Device::connect(&site, platform.address, &own).unwrap();
         assert_eq!(device.code(message("00A037FFFE000001", "1")), "CA");

@@ -87,8 +87,8 @@ impl Refusal {
             Self::Expired => "give the device a new certificate; if the date is not past, compare the clocks",
             Self::NotYetValid => "compare the clocks of CA and platform, or wait for that day",
             Self::WrongPurpose => {
-                "ask the issuer for a certificate for TLS clients; a known device can be excepted by \
-                 `tls.key-usage-exceptions`"
+                "ask the issuer for a certificate for TLS clients (clientAuth, digitalSignature); \
+                 `tls.key-usage-exceptions` excepts a known device from digitalSignature only"
             }
             Self::UnacceptableKey => {
                 "ask the issuer for a certificate with RSA 2048 to 4096, P-256 or better"
