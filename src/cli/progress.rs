@@ -17,9 +17,14 @@ use crate::model::{Clock, LongWork, Stage, size_text};
 /// # Errors
 /// When it was interrupted.
 pub(super) async fn shown<T>(work: &LongWork, task: impl Future<Output = T>) -> Result<T, Failure> {
-    // The platform does it: its own stderr is a log, and the client ends the request.
-    if Call::current().is_some() {
-        return Ok(task.await);
+    let interrupted = || Failure::new(Exit::Unavailable, anyhow!("interrupted; nothing was changed by half"));
+    // The platform does it: its own stderr is a log. When the person waits no more, it ends where it is.
+    if let Some(call) = Call::current() {
+        return tokio::select! {
+            biased;
+            done = task => Ok(done),
+            () = call.stopped() => Err(interrupted()),
+        };
     }
     let mut display = Display::new();
     let mut task = pin!(task);
@@ -28,9 +33,7 @@ pub(super) async fn shown<T>(work: &LongWork, task: impl Future<Output = T>) -> 
         tokio::select! {
             biased;
             done = &mut task => break Ok(done),
-            _ = tokio::signal::ctrl_c() => {
-                break Err(Failure::new(Exit::Unavailable, anyhow!("interrupted; nothing was changed by half")));
-            }
+            _ = tokio::signal::ctrl_c() => break Err(interrupted()),
             _ = tick.tick() => display.show(work.stage()),
         }
     };

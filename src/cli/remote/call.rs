@@ -117,3 +117,22 @@ impl Call {
 
 /// Bytes of the output of one command.
 const MAX_OUTPUT: usize = 32 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::progress;
+    use crate::model::LongWork;
+
+    #[tokio::test]
+    async fn long_work_of_the_platform_ends_when_the_person_waits_no_more() {
+        let stop = CancellationToken::new();
+        let call = Call::new("a".to_owned(), TimeZone::UTC, false, BTreeMap::new(), stop.clone());
+        let work = LongWork::default();
+        let done = call.scope(progress::shown(&work, std::future::ready(7))).await;
+        assert_eq!(done.ok(), Some(7));
+        stop.cancel();
+        let ended = call.scope(progress::shown(&work, std::future::pending::<()>())).await;
+        assert!(ended.is_err());
+    }
+}

@@ -1,6 +1,7 @@
 //! The command's side: asks the running platform, and prints what it answers.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -132,8 +133,11 @@ async fn ask(
             None => admin_client::connect(target).await?,
         };
         let body = Bytes::from(serde_json::to_vec(&call)?);
+        let exchange =
+            admin_client::exchange(stream, target.meant.as_ref(), Method::POST, "/api/command", body);
         let answer = tokio::select! {
-            answer = admin_client::exchange(stream, target.meant.as_ref(), Method::POST, "/api/command", body) => answer?,
+            answer = exchange => answer?,
+            never = still_at_it() => match never {},
             silent = admin_client::silence(target) => return Err(silent),
             // The connection ends, and the platform stops what it does for it: an order is withdrawn.
             _ = tokio::signal::ctrl_c() => return Err(Failure::new(Exit::Unavailable, anyhow!("interrupted"))),
@@ -149,6 +153,16 @@ async fn ask(
             }
             _ => return Ok(answer),
         }
+    }
+}
+
+/// Writes every ten seconds that the platform still works: how far it is, only it knows.
+async fn still_at_it() -> Infallible {
+    let mut seconds = 0;
+    loop {
+        tokio::time::sleep(Duration::from_secs(LINE_SECONDS)).await;
+        seconds += LINE_SECONDS;
+        let _ = writeln!(io::stderr(), "the platform is still at it, for {seconds} s; Ctrl-C ends it");
     }
 }
 
@@ -208,6 +222,8 @@ const FLAGS: [&str; 2] = ["--offline", "--running"];
 const VALUED: [&str; 2] = ["--config", "--socket"];
 /// How long a platform that is there takes to accept a connection.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
+/// Between two lines about work that takes long.
+const LINE_SECONDS: u64 = 10;
 
 #[cfg(test)]
 mod tests {

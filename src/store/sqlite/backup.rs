@@ -27,8 +27,14 @@ pub(in crate::store) async fn backup(
     work: &LongWork,
 ) -> Result<(), StoreError> {
     let failed = |source: io::Error| StoreError::Backup { path: to.to_owned(), source: Arc::new(source) };
-    if to.symlink_metadata().is_ok() {
-        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+    // SQLite would take files beside the copy for its journal, whatever process wrote them.
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let mut name = to.as_os_str().to_owned();
+        name.push(end);
+        if Path::new(&name).symlink_metadata().is_ok() {
+            let what = format!("{} exists already", Path::new(&name).display());
+            return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, what)));
+        }
     }
     let partial = Partial::create(to).map_err(failed)?;
     // SQLite fills an empty file. Created here, the file is never readable by others, not even briefly.
