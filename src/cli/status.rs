@@ -13,7 +13,7 @@ use super::located::{Located, Wanted};
 use super::text::counted;
 use super::{Exit, Failure, Outcome, Output, admin_client};
 use crate::config::ConfigError;
-use crate::finding::next_step;
+use crate::finding::{foremost, next_step};
 use crate::fleet::DeviceState;
 use crate::model::{Clock, size_text};
 
@@ -161,7 +161,8 @@ fn shown(status: &Value) -> String {
     if findings.is_empty() {
         lines.push("nothing needs a person".to_owned());
     }
-    for finding in findings.iter().take(MAX_FINDINGS) {
+    let kind = |finding: &Value| (text(finding, "severity").to_owned(), text(finding, "code").to_owned());
+    for finding in foremost(findings, MAX_FINDINGS, kind) {
         let name =
             finding.get("name").and_then(Value::as_str).map(|name| format!(" {name}")).unwrap_or_default();
         let subject = text(finding, "subject").replace('-', " ");

@@ -174,7 +174,7 @@ codes! {
         "synchronise the clocks of all nodes and of the server (docs/reference/operations.md)";
     /// The disk of the store will be full soon.
     DiskFilling, "disk-filling", Urgent,
-        "give the store more space, or shorten `store.retain-messages`";
+        "find out what grows on this disk (`du`); if it is the store, give it more space, or shorten `store.retain-messages`";
     /// Messages of a kind take nearly their limit by size, or are removed by it.
     SizeLimitNear, "size-limit-near", Attention,
         "give the kind more room (`store.retain-messages-size` and its like), or find the device that sends so much; `pcd-platform store retention` shows what goes";

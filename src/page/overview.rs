@@ -15,7 +15,8 @@ use super::problem::{Failure, OrFailure as _, Pages};
 use super::response::page;
 use super::visitor::Visitor;
 use super::{devices, plot, times};
-use crate::finding::{Code, Finding, Severity, Subject};
+use crate::authz::Directory;
+use crate::finding::{Code, Finding, Severity, Subject, foremost};
 use crate::http::AdminState;
 use crate::model::size_text;
 use crate::store::{AuditRow, LatestAlert, OutboxFilter, RefusedRow};
@@ -57,12 +58,14 @@ pub(super) async fn show(State(state): Pages, visitor: Visitor) -> Result<Respon
     let frame = Frame::new(&state, visitor, "/", "Overview").live();
     let findings = state.live().board().findings();
     let needed: Vec<_> = findings.iter().filter(|finding| finding.severity > Severity::Info).collect();
+    let foremost = foremost(&needed, MAX_TODO, |finding| (finding.severity, finding.code()));
     let heading = match needed.len() {
         0 => "Nothing needs you".to_owned(),
         1 => "1 thing needs you".to_owned(),
         many => format!("{many} things need you"),
     };
-    let todo = needed.iter().take(MAX_TODO).map(|finding| todo(finding, &frame)).collect();
+    let directory = state.live().directory();
+    let todo = foremost.into_iter().map(|finding| todo(finding, &directory, &frame)).collect();
     let all = if needed.len() > MAX_TODO {
         Html::rows("/system#findings", findings.len(), &format!("All {} findings", number(findings.len())))
     } else {
@@ -76,19 +79,33 @@ pub(super) async fn show(State(state): Pages, visitor: Visitor) -> Result<Respon
     Ok(page(&OverviewPage { frame, heading, todo, all, tiles, events }))
 }
 
-fn todo(finding: &Finding, frame: &Frame) -> Todo {
+fn todo(finding: &Finding, directory: &Directory, frame: &Frame) -> Todo {
     let (tone, word) = match finding.severity {
         Severity::Urgent => (Tone::Bad, "now"),
         Severity::Attention => (Tone::Watch, "today"),
         Severity::Info => (Tone::Quiet, "to know"),
     };
-    let what = Html::joined([subject(&finding.subject), frame.times.sentence(&finding.what())]);
+    let what = Html::joined([
+        called(&finding.subject, directory),
+        subject(&finding.subject),
+        frame.times.sentence(&finding.what()),
+    ]);
     let to_do = Html::joined([
         Html::text(&sentence(&finding.what_to_do())),
         help_link(finding.code().code(), "What this means"),
     ]);
     let since = finding.since.map(|since| frame.times.away(since)).unwrap_or_default();
     Todo { tag: Html::tag(tone, word), what, to_do, since }
+}
+
+/// What staff call the device that a finding is about, and its ward.
+fn called(subject: &Subject, directory: &Directory) -> Html {
+    let Subject::Device(name) = subject else { return Html::default() };
+    let device = name.parse().ok().and_then(|id| directory.find(&id));
+    let about = device.map(|device| &device.about);
+    let parts = about.into_iter().flat_map(|about| [about.name.as_str(), about.ward.as_str()]);
+    let known: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    if known.is_empty() { Html::default() } else { Html::text(&known.join(", ")) }
 }
 
 /// What a finding is about, as a link to where it is shown.

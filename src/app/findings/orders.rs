@@ -27,5 +27,6 @@ fn finding(FailedOrder { id, device, outcome, at }: &FailedOrder) -> Finding {
 
 /// How long a failed order stays a finding.
 const SHOWN: SignedDuration = SignedDuration::from_hours(24);
-/// How many of them are findings at a time; `order list` has all.
-const MAX_SHOWN: u32 = 20;
+/// How many of them are findings at a time; `order list` has all. Orders that fail later push none out, whose
+/// finding would seem to have ended.
+const MAX_SHOWN: u32 = 1000;
