@@ -39,7 +39,7 @@ pub use self::meant_store::{MeantStore, STORE_HEADER};
 pub use self::person::{Person, Way};
 pub use self::problem::Problem;
 pub use self::reload::{KeyEffect, ReloadRequest, ReloadRequests, Reloaded, Reloader, reloader};
-pub use self::request_id::{ProblemPage, RequestId};
+pub use self::request_id::{OwnPage, ProblemPage, RequestId};
 pub use self::route::Route;
 pub use self::server::AdminListener;
 pub use self::socket::{SocketError, examine_socket};

@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::person::Person;
 use crate::audit::{Event, RefusedLook};
-use crate::model::explained;
 use crate::store::Store;
 
 /// Writes a row for each person and path, at most once in [`INTERVAL`]: a person must not fill the trail.
@@ -23,9 +22,7 @@ impl RefusedLooks {
             return;
         }
         let event = Event::ContentRefused(RefusedLook { what: what.to_owned(), actor });
-        if let Err(error) = store.audit(event).await {
-            tracing::error!(error = %explained(&error), "a refused look at content could not be recorded");
-        }
+        store.audit_or_defer(event).await;
     }
 
     fn is_due(&self, actor: &str, what: &'static str, now: Timestamp) -> bool {

@@ -19,6 +19,11 @@ use crate::model::json_without_deception;
 /// Makes the page that a browser gets of a problem, for a request with this id, of this person.
 pub type ProblemPage = Arc<dyn Fn(&Problem, &str, Option<&Person>) -> Response + Send + Sync>;
 
+/// An extension of a response with a problem: makes its page, for a request with this id, in place of the
+/// usual one.
+#[derive(Clone)]
+pub struct OwnPage(pub Arc<dyn Fn(&str) -> Response + Send + Sync>);
+
 /// The id of a request; an extension of it.
 #[derive(Debug, Clone)]
 pub struct RequestId(String);
@@ -42,7 +47,8 @@ pub(super) async fn assign(State(page): State<ProblemPage>, mut request: Request
     let response = next.run(request).instrument(span.clone()).await;
     // The path itself may hold the name of a device.
     let route = response.extensions().get::<RoutePath>().map_or("none", |RoutePath(path)| path);
-    span.in_scope(|| log(&method, route, response.status()));
+    let is_person = response.extensions().get::<Person>().is_some();
+    span.in_scope(|| log(&method, route, response.status(), is_person));
     let mut response = match problem(response).await {
         Ok((problem, parts)) => with_body(&problem, &path, &id, page, parts),
         Err(response) => response,
@@ -57,10 +63,12 @@ pub(super) async fn assign(State(page): State<ProblemPage>, mut request: Request
     response
 }
 
-/// Changes and faults are logged; what is only read is a detail.
-fn log(method: &Method, route: &str, status: StatusCode) {
+/// Changes and faults are logged, and what a person asked for and did not get: its page names the id. What is
+/// only read is a detail, and so is what a stranger asks for.
+fn log(method: &Method, route: &str, status: StatusCode, is_person: bool) {
     let status = status.as_u16();
-    if matches!(*method, Method::GET | Method::HEAD) && status < 500 {
+    let is_fault = status >= 500 || (status >= 400 && is_person);
+    if matches!(*method, Method::GET | Method::HEAD) && !is_fault {
         tracing::debug!(%method, route, status, "request answered");
     } else {
         tracing::info!(%method, route, status, "request answered");
@@ -102,9 +110,11 @@ fn with_body(
     page: Option<ProblemPage>,
     mut parts: axum::http::response::Parts,
 ) -> Response {
+    let own = parts.extensions.remove::<OwnPage>().map(|OwnPage(page)| page(id));
+    let page = own.or_else(|| page.map(|page| page(problem, id, parts.extensions.get::<Person>())));
     let body = match page {
         Some(page) => {
-            let (shown, body) = page(problem, id, parts.extensions.get::<Person>()).into_parts();
+            let (shown, body) = page.into_parts();
             parts.headers.extend(shown.headers);
             body
         }

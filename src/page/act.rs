@@ -16,7 +16,7 @@ use super::visitor::Visitor;
 use crate::authz::{Device, DeviceStatus};
 use crate::http::{AdminState, Person, Problem, Reloaded};
 use crate::model::{DeviceId, MessageId, shell_word};
-use crate::pcd::IdentityPattern;
+use crate::pcd::{DeviceIdentity, IdentityPattern};
 use crate::store::OutboxEntry;
 use crate::view::OrderView;
 
@@ -56,7 +56,7 @@ pub(super) async fn suspend_form(
     let waiting = state.store().outbox(&waiting_of(&device)).await.or_failure(&frame)?.len();
     let count = |number: usize, what: &str| counted(u64::try_from(number).unwrap_or_default(), what);
     let mut effects = vec![
-        format!("Its {} on this node end within a second.", count(sessions, "open session")),
+        format!("Ends {} on this node, within a second.", count(sessions, "open session")),
         "Until it is resumed, every connection of it is refused as suspended-device. It keeps what it cannot send, if \
          it can."
             .to_owned(),
@@ -98,9 +98,15 @@ pub(super) async fn resume(
     set_status(&state, &person, &name, DeviceStatus::Active).await
 }
 
-/// The identity that a device may speak for.
+/// The identity that a device may speak for, as the address of the form has it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    identity: Option<String>,
+}
+
+/// The same as the form sends it, beside its token.
+#[derive(Debug, Deserialize)]
 pub(super) struct Allowed {
     identity: Option<String>,
 }
@@ -110,13 +116,17 @@ pub(super) async fn allow_form(
     State(state): Pages,
     visitor: Visitor,
     Path(name): Path<String>,
-    Query(allowed): Query<Allowed>,
+    Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
     let frame = Frame::new(&state, visitor, "/devices", format!("Let {name} speak for another device?"));
     let device = find(&state, &frame, &name)?;
-    let identity = given(allowed.identity).unwrap_or_default();
+    let identity = given(asked.identity).unwrap_or_default();
     exact(&frame, &identity)?;
-    let effects = vec![
+    let known = DeviceIdentity::parse(&identity);
+    let directory = state.live().directory();
+    let other = known.and_then(|known| Some(directory.learnable(&device.id, &known).err()?.to_string()));
+    let warning = other.map(|why| format!("{identity} is not its own: {why}."));
+    let effects = [
         format!(
             "Messages of {} may then name {identity}, and are accepted as values of that device.",
             device.id
@@ -129,6 +139,7 @@ pub(super) async fn allow_form(
             shell_word(device.id.as_str())
         ),
     ];
+    let effects = warning.into_iter().chain(effects).collect();
     let form = change(frame, &device, "allow", effects, "Allow", true);
     Ok(page(&ActPage { field: ("identity", identity), ..form }))
 }
@@ -149,6 +160,7 @@ pub(super) async fn allow(
     if !entry.speaks_for.contains(&pattern) {
         entry.speaks_for.push(pattern);
         state.store().describe_device(entry, person.actor()).await?;
+        let _ = state.live().follow_directory().await;
     }
     Ok(Redirect::to(&device_address(known.id.as_str())))
 }
@@ -246,6 +258,8 @@ async fn set_status(
     let frame = Frame::new(state, Visitor::from(person), "/devices", name.to_owned());
     let device = find(state, &frame, name)?;
     state.store().set_device_status(&device.id, status, person.actor()).await?;
+    // The page that follows shows the device as it is now.
+    let _ = state.live().follow_directory().await;
     Ok(Redirect::to(&device_address(device.id.as_str())))
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::frame::Frame;
-use super::message::{find, reason_of};
+use super::message::{find, reason_of, without_patient};
 use super::problem::{Failure, NotDone, Pages};
 use super::response::page;
 use super::visitor::Visitor;
@@ -104,6 +104,7 @@ pub(super) async fn download(
     let frame = Frame::new(&state, Visitor::from(&person), "/messages", "Message");
     let reason = reason_of(&frame, &download.reason)?;
     let message = find(&state, &frame, &id).await?;
+    without_patient(&frame, &reason, &message)?;
     let (id, device) = (message.summary.id, &message.summary.device);
     state.record_view(&person, id, device, ViewedAs::Raw, Some(reason)).await?;
     let headers = [

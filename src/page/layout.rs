@@ -52,12 +52,6 @@ impl Table {
         Self { is_list: true, ..self }
     }
 
-    /// The number of rows.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
     /// Whether it has no rows.
     #[must_use]
     pub(super) fn is_empty(&self) -> bool {

@@ -22,7 +22,7 @@ use crate::finding::help;
 use crate::hl7::Message;
 use crate::http::{AdminState, Person};
 use crate::model::{MessageId, size_text};
-use crate::pcd::DeviceIdentity;
+use crate::pcd::{DeviceIdentity, KnownPatient};
 use crate::store::{CUT, StoredMessage};
 use crate::view::{MessageDetails, ReportedAlert, Tree, TreeOptions, not_shown_in_words};
 
@@ -107,6 +107,7 @@ pub(super) async fn show_content(
         _ => return Err(Failure::unusable(frame, "This form is unknown", "Choose one of the list.").into()),
     };
     let message = find(&state, &frame, &id).await?;
+    without_patient(&frame, &reason, &message)?;
     let (id, device) = (message.summary.id, &message.summary.device);
     state.record_view(&person, id, device, viewed_as, Some(reason)).await?;
     tokio::task::yield_now().await;
@@ -118,12 +119,24 @@ pub(super) async fn show_content(
 /// The reason that a person gives for a look at content.
 pub(super) fn reason_of(frame: &Frame, reason: &str) -> Result<String, Failure> {
     let reason = reason.trim();
-    if reason.is_empty() || reason.chars().count() > MAX_REASON {
+    let has_words = reason.chars().any(char::is_alphanumeric);
+    if !has_words || reason.chars().count() > MAX_REASON {
         let next =
             "Write in a few words why you look at the content: the audit trail records it with your name.";
         return Err(Failure::unusable(frame.clone(), "A reason is missing, or too long", next));
     }
     Ok(reason.to_owned())
+}
+
+/// Refuses a reason that names the patient of the message: people without a right to the content read it.
+pub(super) fn without_patient(frame: &Frame, reason: &str, message: &StoredMessage) -> Result<(), Failure> {
+    let Ok(parsed) = Message::parse(&message.raw) else { return Ok(()) };
+    if KnownPatient::of(&parsed, parsed.text_encoding()).without_any_patient(reason) == reason {
+        return Ok(());
+    }
+    let next =
+        "People who may not see the patient read the audit trail. Write the reason without name and number.";
+    Err(Failure::unusable(frame.clone(), "The reason names the patient", next))
 }
 
 /// The message with this id.
@@ -168,7 +181,7 @@ async fn show_with(
         alarms: alerts.iter().map(alarm).chain(more).collect(),
         facts: facts(message, &details, &frame),
         origin: origin(message, &details),
-        answers: answers(&message.acknowledgement),
+        answers: answers(&details),
         identities: identities(state, message, &details),
         content,
         id: summary.id.to_string(),

@@ -10,14 +10,13 @@ use super::element::{Html, help_link, sentence};
 use super::frame::Frame;
 use super::response::page_with;
 use super::visitor::Visitor;
-use crate::http::{AdminState, Problem, ProblemPage};
-use crate::model::explained;
+use crate::http::{AdminState, OwnPage, Problem, ProblemPage};
 use crate::store::StoreError;
 
 /// Why a page cannot be shown.
 #[derive(Debug)]
 pub(super) struct Failure {
-    status: StatusCode,
+    problem: Problem,
     what: String,
     next: String,
     frame: Box<Frame>,
@@ -60,40 +59,50 @@ pub(super) fn page_of(state: &AdminState) -> ProblemPage {
 impl Failure {
     /// 400: the address names what cannot be searched for.
     pub(super) fn unusable(frame: Frame, what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, what: what.into(), next: next.into(), frame: Box::new(frame) }
+        Self::new(Problem::bad_request, frame, what, next)
     }
 
     /// 404: there is no such thing.
     pub(super) fn missing(frame: Frame, what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { status: StatusCode::NOT_FOUND, what: what.into(), next: next.into(), frame: Box::new(frame) }
+        Self::new(Problem::not_found, frame, what, next)
     }
 
     /// 503: the store did not answer.
-    pub(super) fn store(frame: Frame, error: &StoreError) -> Self {
-        tracing::error!(error = %explained(error), "store query failed; the page is answered with 503");
-        Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            what: "The store did not answer".to_owned(),
-            next: "Devices keep what they cannot send. The overview shows what is known about the store."
-                .to_owned(),
-            frame: Box::new(frame),
-        }
+    pub(super) fn store(frame: Frame, error: StoreError) -> Self {
+        let next = "Devices keep what they cannot send. The overview shows what is known about the store.";
+        Self::new(|_| error.into(), frame, "The store did not answer", next)
+    }
+
+    fn new(
+        problem: impl FnOnce(String) -> Problem,
+        frame: Frame,
+        what: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        let (what, next) = (what.into(), next.into());
+        Self { problem: problem(format!("{what}. {next}")), what, next, frame: Box::new(frame) }
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let Self { status, what, next, frame } = self;
+        let Self { problem, what, next, frame } = self;
+        let (status, help) = (problem.status(), help_link(problem.code(), "What this means"));
         let frame = Frame { title: what.clone(), ..*frame };
-        let page = ProblemPageText {
-            frame: &frame,
-            what: &what,
-            next: &next,
-            code: status.as_u16(),
-            help: Html::default(),
-            request: "",
+        let show = move |request: &str| {
+            let page = ProblemPageText {
+                frame: &frame,
+                what: &what,
+                next: &next,
+                code: status.as_u16(),
+                help: help.clone(),
+                request,
+            };
+            page_with(status, &page)
         };
-        page_with(status, &page)
+        let mut response = problem.into_response();
+        response.extensions_mut().insert(OwnPage(Arc::new(show)));
+        response
     }
 }
 
@@ -138,7 +147,7 @@ pub(super) trait OrFailure<T> {
 
 impl<T> OrFailure<T> for Result<T, StoreError> {
     fn or_failure(self, frame: &Frame) -> Result<T, Failure> {
-        self.map_err(|error| Failure::store(frame.clone(), &error))
+        self.map_err(|error| Failure::store(frame.clone(), error))
     }
 }
 

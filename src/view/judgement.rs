@@ -4,7 +4,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::alert::sentences;
-use crate::hl7::{Field, Message};
+use super::answer::AnswerView;
+use crate::hl7::Message;
 use crate::store::MessageRecord;
 
 /// What would become of a message; never its content.
@@ -34,20 +35,6 @@ pub struct JudgementView {
     pub alerts: Vec<String>,
 }
 
-/// An acknowledgement that would be sent.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct AnswerView {
-    /// MSA-1.
-    pub code: String,
-    /// ERR-2, the place of the fault.
-    pub location: Option<String>,
-    /// ERR-3.1, the code of HL7 table 0357.
-    pub error: Option<String>,
-    /// ERR-5.2, the reason in words.
-    pub reason: Option<String>,
-}
-
 impl JudgementView {
     /// What would be stored as `record`, and answered with the messages `answers`.
     #[must_use]
@@ -67,30 +54,4 @@ impl JudgementView {
             alerts: sentences(record.transaction.as_deref(), &record.raw),
         }
     }
-}
-
-impl AnswerView {
-    /// The acknowledgement `message`.
-    #[must_use]
-    pub fn read(message: &Message<'_>) -> Self {
-        answer(message)
-    }
-}
-
-fn answer(message: &Message<'_>) -> AnswerView {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let of_error = |n: usize, part: fn(Field<'_>) -> Vec<u8>| {
-        let value = part(message.segment(b"ERR")?.field(n));
-        (!value.is_empty()).then(|| text(&value))
-    };
-    AnswerView {
-        code: message.segment(b"MSA").map_or_else(String::new, |msa| text(msa.field(1).raw())),
-        location: of_error(2, |field| field.raw().to_vec()),
-        error: of_error(3, |field| component_of(field, 1)),
-        reason: of_error(5, |field| component_of(field, 2)),
-    }
-}
-
-fn component_of(field: Field<'_>, n: u8) -> Vec<u8> {
-    field.component(n.into()).text().into_owned()
 }

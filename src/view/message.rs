@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::alert::{ReportedAlert, not_shown};
+use super::answer::AnswerView;
 use crate::hl7::batch::BatchFacts;
 use crate::hl7::{Message, MessageTime};
 use crate::pcd::KnownPatient;
@@ -54,6 +55,11 @@ pub struct MessageDetails<'a> {
     pub identities: Vec<String>,
     /// Whether the bytes of the message have the digest that was stored with them.
     pub intact: bool,
+    /// What its sender was answered; empty when nothing was.
+    pub answers: Vec<AnswerView>,
+    /// Of a message that was accepted after its sender had been answered: what a resend of it is answered.
+    #[serde(rename = "answers-to-resends", skip_serializing_if = "Vec::is_empty")]
+    pub answers_to_resends: Vec<AnswerView>,
     /// The batch that it came in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchView>,
@@ -137,8 +143,15 @@ impl<'a> MessageDetails<'a> {
     /// What is known of `message`, which reports `alerts`.
     #[must_use]
     pub fn new(message: &'a StoredMessage, alerts: &'a [ReportedAlert]) -> Self {
+        let id = message.summary.id;
+        let is_accepted_later = message.reconsidered.as_ref().is_some_and(|known| known.message == id);
+        let acknowledgements = AnswerView::of_frames(&message.acknowledgement);
+        let (answers, answers_to_resends) =
+            if is_accepted_later { (Vec::new(), acknowledgements) } else { (acknowledgements, Vec::new()) };
         Self {
             message: MessageView::from(&message.summary),
+            answers,
+            answers_to_resends,
             session: &message.session,
             peer: message.peer.to_string(),
             fingerprint: &message.fingerprint,

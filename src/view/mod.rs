@@ -6,6 +6,7 @@
 
 mod alarm_device;
 mod alert;
+mod answer;
 mod audit;
 mod certificate;
 mod content_search;
@@ -26,6 +27,7 @@ mod trend;
 mod value;
 
 pub use alert::{ReportedAlert, not_shown_in_words};
+pub use answer::AnswerView;
 pub use audit::AuditRowView;
 pub use certificate::CertificateView;
 pub use content_search::{ContentQuery, ContentTerms};
@@ -35,7 +37,7 @@ pub use device::{
     is_not_allowed,
 };
 pub use fleet::{ConnectionView, RefusalView, StandingView, StepView, WhyView};
-pub use judgement::{AnswerView, JudgementView};
+pub use judgement::JudgementView;
 pub use message::{BatchView, MessageDetails, MessageExport, MessageView, ReconsideredView};
 pub use order::{OrderExport, OrderView};
 pub use removal::RemovalView;

@@ -7,6 +7,7 @@ use crate::pages::{open, post};
 
 const NAME: &str = "00A037FFFE000001";
 const OTHER: &str = "00A037FFFE0000AA";
+const PATIENT: &str = "MRN-99887766";
 
 fn newest(platform: &Platform) -> String {
     let (_, body) = platform.get("/api/messages?limit=1");
@@ -50,12 +51,21 @@ fn a_kept_message_is_downloaded_byte_for_byte_after_a_reason_that_the_trail_has(
     platform.admit(NAME, &[]);
     let own = site.certificate(NAME, KeyType::Ecc);
     let mut device = Device::connect(&site, platform.address, &own).unwrap();
-    let sent = message(NAME, "1");
+    let sent = [&message(NAME, "1")[..], format!("PID|||{PATIENT}^^^H^MR\r").as_bytes()].concat();
     assert_eq!(device.code(sent.clone()), "CA");
     let id = newest(&platform);
-    let path = format!("/messages/{id}/download");
+    let (path, content) = (format!("/messages/{id}/download"), format!("/messages/{id}/content"));
     let (status, _, page) = post(&platform, &path, "reason=+");
     assert!(status == 400 && page.contains("A reason is missing"), "{status}: {page}");
+    for form in ["reason=%E2%80%8B", "reason=."] {
+        let (status, _, page) = post(&platform, &path, form);
+        assert!(status == 400 && page.contains("A reason is missing"), "{form}: {status}: {page}");
+    }
+    let of_patient = format!("reason=about+{PATIENT}");
+    for (path, form) in [(&path, of_patient.clone()), (&content, format!("{of_patient}&as=tree"))] {
+        let (status, _, page) = post(&platform, path, &form);
+        assert!(status == 400 && page.contains("The reason names the patient"), "{path}: {status}: {page}");
+    }
     let viewed = || platform.cli().json(&["audit", "list", "--event", "message-viewed"]);
     assert!(viewed().is_empty());
     let (status, head, body) = post(&platform, &path, "reason=ticket+7");
@@ -86,5 +96,89 @@ fn the_store_is_copied_by_a_form_into_a_new_file_only() {
     assert!(status == 200 && page.contains("holds everything") && file.exists(), "{status}: {page}");
     let (status, _, page) = post(&platform, "/system/backup", &form);
     assert!(status == 400 && page.contains("This was not done"), "{status}: {page}");
-    assert_eq!(platform.cli().json(&["audit", "list", "--event", "store-copied"]).len(), 2);
+    // SQLite would take it for the journal of the copy.
+    let other = site.path().join("other.db");
+    std::fs::write(site.path().join("other.db-wal"), "of another database").unwrap();
+    let (exit, _, stderr) = platform.cli().try_run(&["store", "backup", other.to_str().unwrap()]);
+    assert!(!exit.success() && stderr.contains("other.db-wal exists already") && !other.exists(), "{stderr}");
+    assert_eq!(platform.cli().json(&["audit", "list", "--event", "store-copied"]).len(), 3, "each attempt");
+}
+
+/// What a browser sends of the only form of a page that changes something: its fields as they are.
+fn submit(platform: &Platform, path: &str) -> (u16, String, String) {
+    let (status, _, page) = open(platform, path);
+    assert_eq!(status, 200, "{path}: {page}");
+    let form = page.split("<form method=\"post\"").find(|form| form.contains("<button type=\"submit\">"));
+    let form = form.and_then(|form| form.split("</form>").next()).unwrap_or_else(|| panic!("{path}: {page}"));
+    let attribute = |tag: &str, name: &str| {
+        let value = tag.split(&format!(" {name}=\"")).nth(1)?.split('"').next()?;
+        Some(value.replace("&#38;", "&").replace("&amp;", "&"))
+    };
+    let action = attribute(form, "action").unwrap();
+    let fields = form.split("<input ").skip(1).map(|tag| format!(" {tag}"));
+    let sent = fields.filter_map(|tag| Some((attribute(&tag, "name")?, attribute(&tag, "value")?)));
+    let sent: Vec<_> = sent.map(|(name, value)| format!("{name}={value}")).collect();
+    post(platform, &action, &sent.join("&"))
+}
+
+#[test]
+fn each_form_of_a_change_is_understood_as_a_browser_sends_it() {
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    let own = site.certificate(NAME, KeyType::Ecc);
+    let mut device = Device::connect(&site, platform.address, &own).unwrap();
+    assert_eq!(device.code(message(OTHER, "1")), "CR");
+    for (path, expected) in [
+        (format!("/devices/{NAME}/allow?identity={OTHER}"), 303),
+        (format!("/devices/{NAME}/suspend"), 303),
+        (format!("/devices/{NAME}/resume"), 303),
+        ("/system/reload".to_owned(), 200),
+    ] {
+        let (status, _, page) = submit(&platform, &path);
+        assert_eq!(status, expected, "{path}: {page}");
+        if path.ends_with("suspend") {
+            let (_, _, page) = open(&platform, &format!("/devices/{NAME}"));
+            assert!(page.contains("/resume\"") && !page.contains("/suspend\""), "as it is now: {page}");
+        }
+    }
+    let list = platform.cli().json(&["device", "list"]).remove(0)["speaks-for"].to_string();
+    assert!(list.contains(OTHER), "{list}");
+}
+
+#[test]
+fn a_message_that_is_accepted_later_says_that_its_device_was_answered_otherwise() {
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    let own = site.certificate(NAME, KeyType::Ecc);
+    let mut device = Device::connect(&site, platform.address, &own).unwrap();
+    assert_eq!(device.code(message(OTHER, "1")), "CR");
+    let rejected = newest(&platform);
+    let shown = platform.cli().run(&["message", "show", &rejected]);
+    assert!(shown.contains("answered") && shown.contains("CR, error 207"), "{shown}");
+    platform.cli().run(&["device", "change", NAME, "--speaks-for", OTHER]);
+    let (status, _, page) = post(&platform, &format!("/messages/{rejected}/reconsider"), "");
+    assert_eq!(status, 303, "{page}");
+    let accepted = newest(&platform);
+    assert_ne!(accepted, rejected);
+    let (_, _, page) = open(&platform, &format!("/messages/{accepted}"));
+    assert!(page.contains("Nothing was answered when it was accepted"), "{page}");
+    let all = platform.cli().json(&["message", "show", &accepted]).remove(0);
+    assert_eq!(all["answers"], serde_json::json!([]), "{all}");
+    assert_eq!(all["answers-to-resends"][0]["code"], "CA", "{all}");
+    assert!(platform.cli().run(&["message", "show", &accepted]).contains("nothing; a resend of it gets CA"));
+}
+
+#[test]
+fn a_page_that_cannot_be_shown_names_its_code_and_a_request_that_the_log_has() {
+    let site = Site::new();
+    let platform = site.start();
+    for path in ["/messages?since=yesterday", "/messages/nothing", "/help/no-such-code", "/devices?state=foo"]
+    {
+        let (_, _, page) = open(&platform, path);
+        assert!(page.contains("What this means"), "{path}: {page}");
+        let id = page.split("request ").nth(1).and_then(|rest| rest.split('<').next()).unwrap_or_default();
+        assert!(id.len() == 32 && platform.log().contains(id), "{path}: {page}");
+    }
 }

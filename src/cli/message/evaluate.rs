@@ -15,7 +15,7 @@ use crate::interface_a::{AssumedSender, Evaluator};
 use crate::model::{DeviceId, Fingerprint, PatientKey, SessionId};
 use crate::pcd::IdentityPattern;
 use crate::store::{Store, StoreError};
-use crate::view::{AnswerView, JudgementView};
+use crate::view::JudgementView;
 
 /// Options of `message judge`.
 #[derive(Debug, clap::Args)]
@@ -92,25 +92,11 @@ fn text(view: &JudgementView) -> String {
     if view.answers.is_empty() {
         rows.push(("answer", "none: the message asks for none, or cannot be answered".to_owned()));
     }
-    rows.extend(view.answers.iter().map(|answer| ("answer", answered(answer))));
+    rows.extend(view.answers.iter().map(|answer| ("answer", answer.to_string())));
     rows.push(("warnings", view.warnings.join(" ")));
     rows.push(("identities", view.identities.join(" ")));
     rows.push(("not allowed", view.not_allowed.join(" ")));
     paragraph(&rows)
-}
-
-fn answered(AnswerView { code, location, error, reason }: &AnswerView) -> String {
-    let mut text = code.clone();
-    if let Some(error) = error {
-        text += &format!(", error {error}");
-    }
-    if let Some(location) = location {
-        text += &format!(" at {location}");
-    }
-    if let Some(reason) = reason {
-        text += &format!(": {reason}");
-    }
-    text
 }
 
 /// The sender of a message that is evaluated without one.

@@ -56,6 +56,9 @@ pub(super) fn details(details: &MessageDetails<'_>, output: Output) -> String {
         ("session", details.session.to_owned()),
         ("size", format!("{} bytes", message.size)),
     ];
+    rows.extend(details.answers.iter().map(|answer| ("answered", answer.to_string())));
+    let to_resends = details.answers_to_resends.iter();
+    rows.extend(to_resends.map(|answer| ("answered", format!("nothing; a resend of it gets {answer}"))));
     rows.extend(details.batch.as_ref().map(|batch| ("batch", self::batch(batch))));
     if let Some(ReconsideredView { original, message, at, actor }) = &details.reconsidered {
         rows.push((

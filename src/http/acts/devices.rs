@@ -44,6 +44,18 @@ pub(in crate::http) struct DeviceEntry {
     silent_after: Option<String>,
     /// Whether orders may be queued for it.
     receives_orders: Option<bool>,
+    /// Whether it is missing until its first message is stored.
+    expected: Option<bool>,
+    /// What staff call it.
+    name: Option<String>,
+    /// The ward or room.
+    ward: Option<String>,
+    /// The model.
+    model: Option<String>,
+    /// The serial number.
+    serial: Option<String>,
+    /// Who looks after it.
+    owner: Option<String>,
     /// A note for operators.
     note: Option<String>,
 }
@@ -161,35 +173,39 @@ impl DeviceEntry {
         Self { speaks_for: self.speaks_for.map(list), ..self }
     }
 
+    /// The options of the command that have one value.
+    fn single(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let receives_orders = self.receives_orders.map(|yes| if yes { "yes" } else { "no" }.to_owned());
+        [
+            ("kind", self.kind.clone()),
+            ("acknowledge", self.acknowledge.clone()),
+            ("silent-after", self.silent_after.clone()),
+            ("receives-orders", receives_orders),
+            ("name", self.name.clone()),
+            ("ward", self.ward.clone()),
+            ("model", self.model.clone()),
+            ("serial", self.serial.clone()),
+            ("owner", self.owner.clone()),
+            ("note", self.note.clone()),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
+
     /// The words of the command; each value is joined to its option, so that it cannot be another option.
     fn words(self, command: &str) -> impl Iterator<Item = String> {
-        let Self { kind, speaks_for, acknowledge, silent_after, receives_orders, note } = self;
-        let receives_orders = receives_orders.map(|yes| if yes { "yes" } else { "no" }.to_owned());
-        let single = [
-            ("kind", kind),
-            ("acknowledge", acknowledge),
-            ("silent-after", silent_after),
-            ("receives-orders", receives_orders),
-            ("note", note),
-        ];
-        let single = single.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
-        let identities = speaks_for.unwrap_or_default().into_iter().map(|id| format!("--speaks-for={id}"));
-        ["device".to_owned(), command.to_owned()].into_iter().chain(single).chain(identities)
+        let single: Vec<_> = self.single().map(|(name, value)| format!("--{name}={value}")).collect();
+        let expected = self.expected.map(|yes| if yes { "--expected" } else { "--not-expected" }.to_owned());
+        let identities =
+            self.speaks_for.unwrap_or_default().into_iter().map(|id| format!("--speaks-for={id}"));
+        ["device".to_owned(), command.to_owned()].into_iter().chain(single).chain(expected).chain(identities)
     }
 
     /// The names of what is given.
     fn named(&self) -> String {
-        let given = [
-            ("kind", self.kind.is_some()),
-            ("speaks-for", self.speaks_for.is_some()),
-            ("acknowledge", self.acknowledge.is_some()),
-            ("silent-after", self.silent_after.is_some()),
-            ("receives-orders", self.receives_orders.is_some()),
-            ("note", self.note.is_some()),
-        ];
-        let names: Vec<_> =
-            given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect();
-        names.join(", ")
+        let lists = [("speaks-for", self.speaks_for.is_some()), ("expected", self.expected.is_some())];
+        let lists = lists.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name);
+        self.single().map(|(name, _)| name).chain(lists).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -225,15 +241,17 @@ mod tests {
             kind: Some("--offline".to_owned()),
             speaks_for: Some(vec!["--any".to_owned(), "00A037*".to_owned()]),
             note: Some("bed 14".to_owned()),
+            expected: Some(false),
             ..DeviceEntry::default()
         };
-        assert_eq!(entry.named(), "kind, speaks-for, note");
+        assert_eq!(entry.named(), "kind, note, speaks-for, expected");
         let words: Vec<_> = entry.words("change").collect();
         let expected = [
             "device",
             "change",
             "--kind=--offline",
             "--note=bed 14",
+            "--not-expected",
             "--speaks-for=--any",
             "--speaks-for=00A037*",
         ];

@@ -14,7 +14,7 @@ use super::table::{Ended, Lifetime, Sessions};
 use crate::audit::{Event, Logout};
 use crate::http::AdminState;
 use crate::http::json::PlainJson;
-use crate::http::person::{Arrival, LocalUser, Person};
+use crate::http::person::{Arrival, LocalUser, Person, Way};
 use crate::http::problem::Problem;
 use crate::tls::PeopleAcceptor;
 
@@ -39,10 +39,14 @@ pub(in crate::http) struct EnterQuery {
 /// A link by which a browser of the same account comes in.
 #[utoipa::path(post, path = "/api/page-links", tag = "person", responses((status = 200, body = PageLink)))]
 pub(in crate::http) async fn link(
+    person: Person,
     Extension(arrival): Extension<Arrival>,
     Extension(sessions): Extension<Sessions>,
     Extension(address): Extension<PageAddress>,
 ) -> Result<PlainJson<PageLink>, Problem> {
+    if person.way() == Way::Proxy {
+        return Err(Problem::conflict("the account of a proxy is no person, and gets no link"));
+    }
     let Arrival::Socket(user) = arrival else {
         return Err(Problem::conflict("links are given out over the socket: run `pcd-platform page`"));
     };
