@@ -5,11 +5,11 @@ use std::hash::Hash;
 
 /// At most `most` of `items`, which are sorted by severity, in their order. Of the same severity the first of
 /// each code come before the second of any: many of one code, which a stranger may cause, hide no other.
-pub fn foremost<'a, T, S: PartialEq, C: Eq + Hash>(
-    items: &'a [T],
+pub fn foremost<T, S: PartialEq, C: Eq + Hash>(
+    items: &[T],
     most: usize,
     kind: impl Fn(&T) -> (S, C),
-) -> Vec<&'a T> {
+) -> Vec<&T> {
     let mut ranks: HashMap<C, usize> = HashMap::new();
     let (mut level, mut severity) = (0, None);
     let mut ranked = Vec::with_capacity(items.len());
