@@ -105,6 +105,18 @@ pub struct Bound {
     drain: CancellationToken,
 }
 
+/// Logs the rights that the role of the platform lacks in the store.
+async fn log_missing_rights(store: &Store, config: &Config) {
+    if let Err(error) = store.check_rights(removals(&config.store)).await {
+        let error = explained(&error);
+        tracing::error!(
+            error,
+            "rights are missing in the store: grant them; until then the platform is not ready, and it ends now \
+             if its start needs one of them"
+        );
+    }
+}
+
 impl Platform {
     /// Reads everything that the configuration names: store, directory, roots, CRLs, identities.
     ///
@@ -138,14 +150,7 @@ impl Platform {
         let kind = if config.store.url.is_postgres() { "postgres" } else { "sqlite" };
         metrics.operation.set_info(store.node().as_str(), kind);
         store.defer_audit_rows(config.audit.max_deferred_rows, &metrics);
-        if let Err(error) = store.check_rights(removals(&config.store)).await {
-            let error = explained(&error);
-            tracing::error!(
-                error,
-                "rights are missing in the store: grant them; until then the platform is not ready, and it ends \
-                 now if its start needs one of them"
-            );
-        }
+        log_missing_rights(&store, &config).await;
         directory.store(Arc::new(directory::read(&store).await?));
         let platform = Self {
             started: config.values.clone(),
