@@ -117,8 +117,11 @@ impl PendingReplies {
         if let Some(taken_on) = waiting.session {
             self.habits.answered(taken_on);
         }
-        // The exchange may have been dropped.
-        let _ = waiting.answers.send(acknowledgement);
+        if waiting.answers.send(acknowledgement).is_err() {
+            // The exchange has ended: nothing waits for it any more.
+            all.remove(&key);
+            return false;
+        }
         if waiting.application && acknowledgement.code == Some(AcknowledgementCode::CA) {
             // The device has the message, even if the session ends.
             waiting.session = None;
@@ -139,14 +142,26 @@ impl PendingReplies {
     }
 }
 
-impl Drop for Exchange {
-    fn drop(&mut self) {
+impl Exchange {
+    /// Ends the wait: what comes later is awaited by nothing. Returns what has come and was not heard.
+    pub fn end(&mut self) -> Option<Acknowledgement> {
+        self.leave();
+        self.answers.try_recv().ok()
+    }
+
+    fn leave(&mut self) {
+        let mut all = self.pending_replies.lock();
         // A message with this MSH-10 may have been sent again meanwhile: the wait for that one goes on.
         self.answers.close();
-        let mut all = self.pending_replies.lock();
         if all.get(&self.key).is_some_and(|waiting| waiting.answers.is_closed()) {
             all.remove(&self.key);
         }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 
@@ -162,6 +177,20 @@ mod tests {
 
     fn somewhere() -> SessionId {
         SessionId::at(clock().now())
+    }
+
+    #[test]
+    fn an_answer_at_the_end_of_the_wait_is_heard_and_a_later_one_is_awaited_by_nothing() {
+        let pending_replies = PendingReplies::default();
+        let device: DeviceId = NAME.parse().unwrap();
+        let session = somewhere();
+        let mut exchange = pending_replies.expect(&device, b"7", Some(session), false, Vec::new()).unwrap();
+        let first = answer(AcknowledgementCode::AA);
+        assert!(pending_replies.settle(session, &device, b"7", first));
+        assert_eq!(exchange.end(), Some(first));
+        let mut exchange = pending_replies.expect(&device, b"7", Some(session), false, Vec::new()).unwrap();
+        assert_eq!(exchange.end(), None);
+        assert!(!pending_replies.settle(session, &device, b"7", answer(AcknowledgementCode::AA)));
     }
 
     #[test]

@@ -108,6 +108,7 @@ pub(super) async fn catch_up(
     liveness: &Liveness,
     device: &Device,
     since: Timestamp,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     let filter = MessageFilter {
         device: Some(device.id.clone()),
@@ -119,7 +120,7 @@ pub(super) async fn catch_up(
     let missed = messages.iter().rev().filter(|message| message.received_at > since);
     for message in missed.filter(|message| is_sign_of_life(message)) {
         let sign = sign(store, message, device).await?;
-        liveness.hear_elsewhere(&device.id, message.received_at, &sign);
+        liveness.hear_elsewhere(&device.id, message.received_at, now, &sign);
     }
     Ok(())
 }
@@ -211,8 +212,12 @@ mod tests {
         let device = store.device(&id).await.unwrap().unwrap();
         let first = last - jiff::SignedDuration::from_secs(270);
         liveness.hear(&id, first, &SignOfLife::default());
+        // The clock was ahead when the messages came, and has been put back.
+        let before = last - jiff::SignedDuration::from_hours(24);
+        catch_up(&store, &liveness, &device, first, before).await.unwrap();
+        assert_eq!(liveness.device(&id).unwrap().last_heard(), first);
         for _ in 0..2 {
-            catch_up(&store, &liveness, &device, first).await.unwrap();
+            catch_up(&store, &liveness, &device, first, place.clock.now()).await.unwrap();
             let known = liveness.device(&id).unwrap();
             let threshold = known.silence_threshold(SilentAfter::Learned);
             assert_eq!((known.last_heard(), threshold), (last, Some(Duration::from_secs(90))));

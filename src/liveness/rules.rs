@@ -182,14 +182,12 @@ impl DeviceLiveness {
         Some(Change::Silent { last_heard: self.last_heard, threshold })
     }
 
-    /// A time far in the future is one of a clock that was wrong and has been put back: what was heard then
-    /// was heard before now. Otherwise the silence of the device would go unnoticed until that time.
+    /// A time in the future is one of a clock that was wrong and has been put back, or of a node whose clock is
+    /// ahead: what was heard then was heard before now. Otherwise the silence of the device would go unnoticed
+    /// until that time.
     fn correct(&mut self, now: Timestamp) {
-        let latest = now.saturating_add(CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX);
         for time in [&mut self.last_heard, &mut self.listening_since] {
-            if *time > latest {
-                *time = now;
-            }
+            *time = (*time).min(now);
         }
     }
 
@@ -240,8 +238,8 @@ fn between(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
 
-/// By how much a time may be ahead: the clocks of nodes differ, and a clock is set.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+/// By how much the time of a message may be ahead: the clocks of nodes differ.
+pub(super) const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// Gaps from which the threshold is learned.
 const MAX_GAPS: usize = 16;
 /// Gaps below which nothing is learned.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::behind::{Behind, DevicesBehind};
 use super::feed::FeedState;
 use super::missing::MissingDevices;
-use super::rules::{Change, DeviceLiveness};
+use super::rules::{CLOCK_TOLERANCE, Change, DeviceLiveness};
 use super::sign_of_life::SignOfLife;
 use crate::authz::{Device, Directory};
 use crate::config::Devices;
@@ -92,8 +92,12 @@ impl Liveness {
         }
     }
 
-    /// The same of a message that another node received: only what is newer than what is known.
-    pub fn hear_elsewhere(&self, device: &DeviceId, at: Timestamp, sign: &SignOfLife) {
+    /// The same of a message that another node received: only what is newer than what is known. A message of a
+    /// time to come is one of a clock that was wrong: each look at the store would take it for a new one.
+    pub fn hear_elsewhere(&self, device: &DeviceId, at: Timestamp, now: Timestamp, sign: &SignOfLife) {
+        if at.duration_since(now) > CLOCK_TOLERANCE {
+            return;
+        }
         let mut table = self.lock();
         let heartbeat = sign.heartbeat.filter(|_| sign.devices.is_empty());
         let Some(known) = table.certificates.get_mut(device) else { return };

@@ -85,10 +85,15 @@ impl Watch {
 }
 
 impl Watch {
-    /// A device that sends to another node is not silent.
+    /// A device that sends to another node is not silent. A store in a file has no other node: this one has
+    /// heard every message in it.
     async fn learn_from_other_nodes(&self, rule: SilentAfter) {
-        for (device, since) in self.liveness.not_heard(&self.directory.load(), self.clock.now(), rule) {
-            if let Err(error) = history::catch_up(&self.store, &self.liveness, &device, since).await {
+        if !self.store.is_shared() {
+            return;
+        }
+        let now = self.clock.now();
+        for (device, since) in self.liveness.not_heard(&self.directory.load(), now, rule) {
+            if let Err(error) = history::catch_up(&self.store, &self.liveness, &device, since, now).await {
                 tracing::debug!(error = %explained(&error), "cannot read what other nodes received");
                 return;
             }

@@ -63,7 +63,8 @@ async fn exchange(desk: &Desk, message: &WaitingMessage, over: &CancellationToke
         let answer = tokio::select! {
             biased;
             answer = exchange.answer() => answer,
-            () = desk.until(until, over) => None,
+            // An answer that arrives with the end of the wait counts: the order must not be sent again.
+            () = desk.until(until, over) => exchange.end(),
         };
         let Some(answer) = answer else { break };
         let heard = Heard::new(answer.code, sendable.result);

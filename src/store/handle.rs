@@ -139,6 +139,12 @@ impl Store {
         self.0.place.as_ref()
     }
 
+    /// Whether other nodes may write to it: it is a database of a server.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.server.is_some()
+    }
+
     pub(in crate::store) fn patient_key_cell(&self) -> &OnceCell<PatientKey> {
         &self.0.patient_key
     }
