@@ -53,8 +53,7 @@ pub use trend::{Minute, Trend};
 pub use value::Term;
 
 #[cfg(test)]
-mod cost;
-#[cfg(test)]
 mod tests {
+    mod cost;
     mod facet_agreement;
 }

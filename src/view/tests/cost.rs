@@ -1,10 +1,10 @@
 //! The cost of showing a message.
 
-use super::alert::sentences;
-use super::{Tree, TreeOptions};
 use crate::hl7::Message;
 use crate::model::work::measure;
 use crate::pcd::growing::growing;
+use crate::view::alert::sentences;
+use crate::view::{Tree, TreeOptions};
 
 fn show(text: &str) {
     let Ok(message) = Message::parse(text.as_bytes()) else { return };
