@@ -21,15 +21,16 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<(), Failure> {
     let message = find(id, store).await?;
-    if let Some(form) = content.form() {
+    let shown = if let Some(form) = content.form() {
         let (device, bytes) = (&message.summary.device, &message.raw);
-        content::show(Subject { id, device, bytes, command: "message" }, form, zone, store, output).await?;
+        content::show(Subject { id, device, bytes, command: "message" }, form, zone, store, output).await
     } else {
         let alerts = ReportedAlert::all_of(&message, &zone, store).await.map_err(failed)?;
-        output.print(&MessageDetails::new(&message, &alerts), |shown| text::details(shown, output))?;
-    }
-    // What was shown may not be what the device sent.
-    if message.is_intact { Ok(()) } else { Err(Altered(id).into()) }
+        let details = MessageDetails::new(&message, &alerts);
+        output.print(&details, |shown| text::details(shown, output)).map_err(Failure::from)
+    };
+    // What was shown may not be what the device sent, or is no message at all.
+    if message.is_intact { shown } else { Err(Altered(id).into()) }
 }
 
 /// The bytes of a message are not those that were received.

@@ -28,8 +28,9 @@ impl Store {
         let id = record.id;
         record.replace_nul_characters();
         let raw = std::mem::take(&mut record.raw);
+        let acknowledgement = std::mem::take(&mut record.acknowledgement);
         // Compress before queueing: a queued message then takes less memory.
-        let prepare = || (Fingerprint::sha256(&raw), Content::compress(&raw));
+        let prepare = || (Fingerprint::sha256(&raw), Content::compress(&raw, &acknowledgement));
         let (digest, content) = if raw.len() > LARGE_MESSAGE { beside_tasks(prepare) } else { prepare() };
         let arrival = self.progress().arrive(record.device.clone(), self.clock().instant());
         let written = self.write(Write::Message { record, content, digest }).await;

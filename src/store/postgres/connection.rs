@@ -220,9 +220,8 @@ async fn resends(
             .and_then(|place| rows.get(place))
             .ok_or(StoreError::unreadable("message"))?;
         let key = (asked.message.record.device.as_str().to_owned(), asked.correlation, *asked.message.digest);
-        let acknowledgement = row.get::<Vec<u8>>("acknowledgement")?.into();
-        let recorded_at = row.get("recorded_at")?;
-        Ok((key, StoredCopy { id: message_id(&row)?, acknowledgement, recorded_at }))
+        let content = (row.get("raw")?, row.get("raw_size")?, row.get("acknowledgement")?);
+        Ok((key, StoredCopy::new(message_id(&row)?, content, row.get("recorded_at")?)))
     });
     by_key.collect()
 }
@@ -251,7 +250,7 @@ const INSERT_MESSAGES: &str = concat!(
 );
 
 const SELECT_RESENDS: &str = "
-SELECT asked.place, message.id, message.acknowledgement,
+SELECT asked.place, message.id, message.raw, message.raw_size, message.acknowledgement,
     coalesce((SELECT reconsidered.at FROM reconsidered WHERE reconsidered.message = message.id), message.received_at)
         AS recorded_at
 FROM unnest($1::text[], $2::bytea[], $3::bytea[]) WITH ORDINALITY AS asked (device, correlation, digest, place)

@@ -94,7 +94,7 @@ pub(super) fn bind_rows<'q>(
         .bind(column!(row => row.warnings(row.reused)))
         .bind(column!(row => row.warnings(true)))
         .bind(column!(row => json(&row.message.record.identities)))
-        .bind(column!(row => row.message.record.acknowledgement.as_ref()))
+        .bind(column!(row => row.message.content.acknowledgement.as_ref()))
         .bind(column!(row => row.message.content.bytes.as_ref()))
         .bind(column!(row => row.message.content.size.map(i64::from)))
 }

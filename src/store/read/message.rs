@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::audit::MessageKind;
 use crate::model::{DeviceId, Fingerprint, MessageId};
 use crate::pcd::DeviceIdentity;
-use crate::store::content::Content;
+use crate::store::content::{Content, Opened};
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::message::{
@@ -323,7 +323,8 @@ pub(in crate::store) fn summary(row: &Row) -> Result<MessageSummary, StoreError>
 }
 
 fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
-    let raw = Content::decompress(row.get("raw")?, row.get("raw_size")?)?;
+    let Opened { raw, acknowledgement } =
+        Content::open_or_stored(row.get("raw")?, row.get("raw_size")?, row.get("acknowledgement")?);
     let digest: Vec<u8> = row.get("digest")?;
     Ok(StoredMessage {
         is_intact: Fingerprint::sha256(&raw).as_bytes().as_slice() == digest,
@@ -333,7 +334,7 @@ fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
         peer: row.parsed("peer", "message.peer")?,
         identities: row.list("identities", "message.identities")?,
         raw,
-        acknowledgement: Bytes::from(row.get::<Vec<u8>>("acknowledgement")?),
+        acknowledgement,
         envelope: Bytes::new(),
         reconsidered: None,
     })

@@ -278,7 +278,7 @@ fn insert(connection: &Sqlite, message: &IncomingMessage<'_>) -> Result<Insertio
         warnings,
         json(&record.identities),
         content.size,
-        record.acknowledgement.as_ref(),
+        content.acknowledgement.as_ref(),
         content.bytes.as_ref(),
     ];
     require_one(prepared(connection, INSERT_MESSAGE)?.execute(row).map_err(write_error)?, "message")?;
@@ -312,11 +312,12 @@ fn known(
     let key = params![device, record.sending_application, record.control_id, digest];
     let same = prepared(connection, SELECT_SAME)?
         .query_row(key, |row| {
-            let (id, acknowledgement) = (MessageId::from_bytes(row.get(0)?), row.get::<_, Vec<u8>>(1)?);
-            Ok(StoredCopy { id, acknowledgement: acknowledgement.into(), recorded_at: row.get(2)? })
+            let content = (row.get(1)?, row.get(2)?, row.get(3)?);
+            Ok((MessageId::from_bytes(row.get(0)?), content, row.get(4)?))
         })
         .optional()
         .map_err(write_error)?;
+    let same = same.map(|(id, content, recorded_at)| StoredCopy::new(id, content, recorded_at));
     let reused = prepared(connection, SELECT_OTHER)?.exists(key).map_err(write_error)?;
     Ok(Known { same, reused })
 }
@@ -346,7 +347,7 @@ SELECT 1 FROM message
 WHERE device = ? AND sending_application = ? AND control_id = ? AND rejection IS NULL LIMIT 1";
 
 const SELECT_SAME: &str = "
-SELECT id, acknowledgement,
+SELECT id, raw, raw_size, acknowledgement,
     coalesce((SELECT at FROM reconsidered WHERE reconsidered.message = message.id), received_at) FROM message
 WHERE device = ? AND sending_application = ? AND control_id = ? AND digest = ? AND rejection IS NULL";
 

@@ -177,7 +177,7 @@ impl Entry {
                 content
                     .bytes
                     .len()
-                    .saturating_add(record.acknowledgement.len() + envelope)
+                    .saturating_add(content.acknowledgement.len() + envelope)
                     .saturating_add(identities)
             }
             Write::Outbox(OutboxChange::Queue(message)) => message.raw.len(),

@@ -11,7 +11,7 @@ use crate::store::records::message::MessageRecord;
 pub(in crate::store) struct IncomingMessage<'a> {
     pub(in crate::store) at: Timestamp,
     pub(in crate::store) record: &'a MessageRecord,
-    /// The bytes to store; those of the record are empty.
+    /// The bytes and the acknowledgement to store; those of the record are empty.
     pub(in crate::store) content: &'a Content,
     pub(in crate::store) digest: &'a Fingerprint,
 }
@@ -49,4 +49,18 @@ pub(in crate::store) struct StoredCopy {
     /// When the row of the trail about it should have been written, in microseconds since 1970; as the
     /// database says it.
     pub(in crate::store) recorded_at: i64,
+}
+
+impl StoredCopy {
+    /// The copy in a row with these columns `raw`, `raw_size` and `acknowledgement`. A damaged one has no
+    /// acknowledgement; reading it back finds the damage, so that it is not acknowledged.
+    pub(in crate::store) fn new(
+        id: MessageId,
+        (raw, raw_size, acknowledgement): (Vec<u8>, Option<i64>, Vec<u8>),
+        recorded_at: i64,
+    ) -> Self {
+        let opened = Content::open(raw, raw_size, acknowledgement);
+        let acknowledgement = opened.map(|opened| opened.acknowledgement).unwrap_or_default();
+        Self { id, acknowledgement, recorded_at }
+    }
 }

@@ -354,7 +354,8 @@ mod tests {
     fn large(place: &TestStore, device: usize, bytes: usize) -> Entry {
         let mut record = Box::new(place.record("1", b""));
         record.device = format!("D{device}").parse().unwrap();
-        let content = Content { bytes: vec![0; bytes].into(), size: None };
+        let content =
+            Content { bytes: vec![0; bytes].into(), size: None, acknowledgement: bytes::Bytes::new() };
         let digest = Fingerprint::sha256(b"");
         Entry { at: Timestamp::UNIX_EPOCH, write: Write::Message { record, content, digest } }
     }

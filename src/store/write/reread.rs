@@ -258,27 +258,25 @@ impl FoundMessage {
             && self.rejection.as_deref() == record.verdict.rejection()
             && self.identities == json(&record.identities)
             && self.raw_size == content.size.map(i64::from)
-            && self.acknowledgement == record.acknowledgement
+            && self.acknowledgement == content.acknowledgement
             && self.raw == content.bytes
     }
 
-    /// Whether this is the message that a resend repeats, with the bytes that were received again. An earlier
-    /// version may have compressed them otherwise.
+    /// Whether this is the message that a resend repeats, with the bytes that were received again. Its
+    /// acknowledgement is another one than that of the message, so the stored bytes differ.
     fn is_resent_by(&self, message: &IncomingMessage<'_>, acknowledgement: &[u8]) -> bool {
-        let IncomingMessage { record, content, digest, .. } = message;
-        let has_bytes = || {
-            let is_same = self.raw == content.bytes && self.raw_size == content.size.map(i64::from);
-            is_same
-                || Content::decompress(self.raw.clone(), self.raw_size)
-                    .is_ok_and(|raw| Fingerprint::sha256(&raw) == **digest)
+        let IncomingMessage { record, digest, .. } = message;
+        let has_content = || {
+            Content::open(self.raw.clone(), self.raw_size, self.acknowledgement.clone()).is_ok_and(|stored| {
+                stored.acknowledgement == acknowledgement && Fingerprint::sha256(&stored.raw) == **digest
+            })
         };
         self.device == record.device.as_str()
             && self.control_id == record.control_id
             && self.sending_application == record.sending_application
             && self.rejection.is_none()
             && self.digest == digest.as_bytes()
-            && self.acknowledgement == acknowledgement
-            && has_bytes()
+            && has_content()
     }
 }
 

@@ -218,14 +218,19 @@ impl Cli {
 
     /// Runs a command; how it ended, stdout, stderr.
     pub fn try_run(&self, words: &[&str]) -> (ExitStatus, String, String) {
+        let (status, stdout, stderr) = self.try_run_raw(words);
+        (status, String::from_utf8(stdout).unwrap(), stderr)
+    }
+
+    /// Runs a command; how it ended, the bytes of stdout, stderr.
+    pub fn try_run_raw(&self, words: &[&str]) -> (ExitStatus, Vec<u8>, String) {
         let output = binary()
             .args(words)
             .env("PCD_CONFIG", &self.config)
             .envs(self.environment.clone())
             .output()
             .unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status, text(output.stdout), text(output.stderr))
+        (output.status, output.stdout, String::from_utf8(output.stderr).unwrap())
     }
 }
 
