@@ -122,7 +122,10 @@ impl Reader {
             // A list that cannot be read names nothing that is in the index.
             let identities = row.list("identities", "message.identities");
             let identities = identities.unwrap_or_else(|_| vec!["?".to_owned()]);
-            read.indexed.extend(identities.iter().map(|identity| (key_of_text(identity), id)));
+            let sender: String = row.get("device").unwrap_or_default();
+            // A message in which its sender names itself is found by the sender.
+            let keys = identities.iter().map(|identity| key_of_text(identity)).filter(|key| *key != sender);
+            read.indexed.extend(keys.map(|key| (key, id)));
         }
         Ok(read)
     }
@@ -291,8 +294,8 @@ fn select_passes() -> Statement {
 /// Rows of the index of identities that are looked up at once.
 const PAIRS: usize = 100;
 
-const SELECT_CONTENTS: &str =
-    "SELECT id, digest, raw_size, raw, identities FROM message WHERE id >= $1 AND id <= $2 ORDER BY id";
+const SELECT_CONTENTS: &str = "
+SELECT id, device, digest, raw_size, raw, identities FROM message WHERE id >= $1 AND id <= $2 ORDER BY id";
 
 const SELECT_STORED: &str = "
 SELECT sequence, at, event, details FROM audit

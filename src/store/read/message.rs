@@ -21,7 +21,7 @@ impl Reader {
         &self,
         filter: &MessageFilter,
     ) -> Result<Vec<MessageSummary>, StoreError> {
-        self.fetch(select_messages(filter, None)).await?.iter().map(summary).collect()
+        self.listed(filter, None).await
     }
 
     /// A page of messages, searched no further back than a search takes some milliseconds. The second value
@@ -36,20 +36,22 @@ impl Reader {
         let Some(missing_index) = filter.missing_index() else {
             return Ok((self.messages(filter).await?, None));
         };
-        let floor = self.fetch(select_floor(filter)).await?.first().map(message_id).transpose()?;
-        let rows = self.fetch(select_messages(filter, floor)).await?;
-        let is_full = rows.len() >= usize::try_from(filter.limit).unwrap_or(usize::MAX);
+        let floor = self.floor(filter).await?;
+        let found = self.listed(filter, floor).await?;
+        let is_full = found.len() >= usize::try_from(filter.limit).unwrap_or(usize::MAX);
         let end = floor.filter(|_| !is_full).map(|floor| SearchEnd { missing_index, floor });
-        Ok((rows.iter().map(summary).collect::<Result<_, _>>()?, end))
+        Ok((found, end))
     }
 
-    /// A page of messages of about `max_bytes` at most, and whether it ends before the limit of the filter.
+    /// A page of messages of about `max_bytes` at most, and whether it ends before the limit of the filter,
+    /// which asks for no identity.
     pub(in crate::store) async fn message_page(
         &self,
         filter: &MessageFilter,
         max_bytes: usize,
     ) -> Result<(Vec<MessageSummary>, bool), StoreError> {
-        self.fetch_page(select_messages(filter, None), max_bytes, summary, MessageSummary::shown_bytes).await
+        let statement = select_messages(filter, None, Lookup::Named);
+        self.fetch_page(statement, max_bytes, summary, MessageSummary::shown_bytes).await
     }
 
     /// The rejected messages of a device since a time, of which at most `limit` are counted.
@@ -135,7 +137,7 @@ impl Reader {
 /// The statement that selects the last message that a search reads; no row when it reads all of them. Its
 /// conditions are those that an index has, so it reads only the index.
 pub(in crate::store) fn select_floor(filter: &MessageFilter) -> Statement {
-    let (mut statement, id, searched) = match named(filter) {
+    let (mut statement, id, searched) = match named(filter, Lookup::Named) {
         None => (Statement::new("SELECT id FROM message WHERE TRUE"), "id", SEARCHED_MESSAGES),
         Some(Named { table, column, value }) => {
             let mut statement = Statement::new("SELECT message AS id FROM ");
@@ -170,13 +172,17 @@ pub(in crate::store) fn select_floor(filter: &MessageFilter) -> Statement {
 }
 
 /// The statement that selects a page of messages, newest first, none before `floor`.
-pub(in crate::store) fn select_messages(filter: &MessageFilter, floor: Option<MessageId>) -> Statement {
-    ordered(conditions(filter, floor), filter)
+pub(in crate::store) fn select_messages(
+    filter: &MessageFilter,
+    floor: Option<MessageId>,
+    lookup: Lookup,
+) -> Statement {
+    ordered(selected(SELECT_SUMMARY, filter, floor, lookup), filter, lookup)
 }
 
 /// The same among some messages.
 pub(in crate::store) fn select_messages_among(filter: &MessageFilter, ids: &[MessageId]) -> Statement {
-    let mut statement = conditions(filter, None);
+    let mut statement = selected(SELECT_SUMMARY, filter, None, Lookup::Named);
     statement.push(" AND id IN (");
     for (at, id) in ids.iter().enumerate() {
         if at > 0 {
@@ -185,13 +191,22 @@ pub(in crate::store) fn select_messages_among(filter: &MessageFilter, ids: &[Mes
         statement.push_bind(id.as_bytes().as_slice());
     }
     statement.push(")");
-    ordered(statement, filter)
+    ordered(statement, filter, Lookup::Named)
 }
 
-fn ordered(mut statement: Statement, filter: &MessageFilter) -> Statement {
-    let id = if named(filter).is_some() { "named.message" } else { "id" };
+fn ordered(mut statement: Statement, filter: &MessageFilter, lookup: Lookup) -> Statement {
+    let id = if named(filter, lookup).is_some() { "named.message" } else { "id" };
     statement.push(" ORDER BY ").push(id).push(" DESC LIMIT ").push_bind(filter.limit);
     statement
+}
+
+/// By what the messages of a filter are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Lookup {
+    /// By what the filter names: the index of identities, if it names one.
+    Named,
+    /// By their sender, which has the identity that the filter names.
+    Sender,
 }
 
 /// The rows of a table beside that of messages by which they are looked up.
@@ -202,7 +217,10 @@ struct Named {
 }
 
 /// By what the messages of a filter are looked up, if not in their own table.
-fn named(filter: &MessageFilter) -> Option<Named> {
+fn named(filter: &MessageFilter, lookup: Lookup) -> Option<Named> {
+    if lookup == Lookup::Sender {
+        return None;
+    }
     if let Some(key) = filter.key {
         return Some(Named { table: "message_key", column: "hash", value: key.number().into() });
     }
@@ -211,18 +229,18 @@ fn named(filter: &MessageFilter) -> Option<Named> {
 }
 
 /// The statement that selects messages, newest first, with their bytes; none before `floor`.
-pub(in crate::store) fn select_contents(filter: &MessageFilter, floor: Option<MessageId>) -> Statement {
-    ordered(selected(&format!("{SELECT_SUMMARY}, raw_size, raw"), filter, floor), filter)
+pub(in crate::store) fn select_contents(
+    filter: &MessageFilter,
+    floor: Option<MessageId>,
+    lookup: Lookup,
+) -> Statement {
+    ordered(selected(&format!("{SELECT_SUMMARY}, raw_size, raw"), filter, floor, lookup), filter, lookup)
 }
 
-fn conditions(filter: &MessageFilter, floor: Option<MessageId>) -> Statement {
-    selected(SELECT_SUMMARY, filter, floor)
-}
-
-fn selected(columns: &str, filter: &MessageFilter, floor: Option<MessageId>) -> Statement {
+fn selected(columns: &str, filter: &MessageFilter, floor: Option<MessageId>, lookup: Lookup) -> Statement {
     let mut statement = Statement::new(columns);
     let (mut id, mut device, mut rejection) = ("id", "device", "rejection");
-    match named(filter) {
+    match named(filter, lookup) {
         None => {
             statement.push(" FROM message WHERE TRUE");
         }
@@ -292,7 +310,7 @@ fn warned(statement: &mut Statement, filter: &MessageFilter) {
 
 /// The key of an identity in the table `message_identity`. The triggers of the table compute the same key
 /// from JSON.
-fn identity_key(identity: &DeviceIdentity) -> String {
+pub(super) fn identity_key(identity: &DeviceIdentity) -> String {
     key_of_text(&identity.to_string())
 }
 

@@ -13,6 +13,7 @@ pub(in crate::store) mod directory;
 pub(in crate::store) mod due;
 pub(in crate::store) mod forward;
 pub(in crate::store) mod glance;
+pub(in crate::store) mod identity;
 pub(in crate::store) mod message;
 pub(in crate::store) mod milestone;
 pub(in crate::store) mod notification;

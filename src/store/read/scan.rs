@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use crate::model::{Clock, beside_tasks};
+use crate::model::{Clock, MessageId, beside_tasks};
 use crate::store::content::Content;
 use crate::store::error::StoreError;
-use crate::store::read::message::{select_contents, select_floor, summary};
+use crate::store::read::identity::Listed;
+use crate::store::read::message::summary;
 use crate::store::read::reader::Reader;
 use crate::store::records::message::{MessageFilter, MessageSummary};
 use crate::store::records::scan::Scanned;
-use crate::store::row::{Row, message_id};
+use crate::store::row::Row;
 
 /// A message whose content is looked at.
 struct Candidate {
@@ -30,7 +31,7 @@ impl Reader {
         let begin = clock.instant();
         let floor = match filter.missing_index() {
             // Without an index a page that is not full would read every message.
-            Some(_) => self.fetch(select_floor(filter)).await?.first().map(message_id).transpose()?,
+            Some(_) => self.floor(filter).await?,
             None => None,
         };
         let wanted = usize::try_from(filter.limit).unwrap_or(usize::MAX);
@@ -38,9 +39,7 @@ impl Reader {
         let mut before = filter.before;
         loop {
             let page = MessageFilter { before, limit: PAGE_ROWS, ..filter.clone() };
-            let statement = select_contents(&page, floor);
-            let (rows, is_cut) =
-                self.fetch_page(statement, MAX_PAGE_BYTES, candidate, Candidate::bytes).await?;
+            let (rows, is_cut) = self.listed_contents::<Candidate>(&page, floor, MAX_PAGE_BYTES).await?;
             let is_last = !is_cut && rows.len() < PAGE_ROWS as usize;
             beside_tasks(|| {
                 for row in rows {
@@ -68,20 +67,26 @@ impl Reader {
     }
 }
 
-impl Candidate {
+impl Listed for Candidate {
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self { summary: summary(row)?, raw: row.get("raw")?, raw_size: row.get("raw_size")? })
+    }
+
     fn bytes(&self) -> usize {
         self.raw.len()
     }
 
+    fn id(&self) -> MessageId {
+        self.summary.id
+    }
+}
+
+impl Candidate {
     /// The message, if its bytes satisfy `matches`. Bytes that cannot be decompressed hold nothing.
     fn finds(self, matches: &(dyn Fn(&[u8]) -> bool + Sync)) -> Option<MessageSummary> {
         let raw = Content::decompress(self.raw, self.raw_size).ok()?;
         matches(&raw).then_some(self.summary)
     }
-}
-
-fn candidate(row: &Row) -> Result<Candidate, StoreError> {
-    Ok(Candidate { summary: summary(row)?, raw: row.get("raw")?, raw_size: row.get("raw_size")? })
 }
 
 /// Messages that one search reads at most.

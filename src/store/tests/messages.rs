@@ -1,6 +1,7 @@
 //! Tests of messages: stored unchanged, once, and listed by page.
 
 use super::*;
+use crate::audit::fixtures::Repeating;
 
 battery! {
     a_message_with_u_0000_in_its_fields_is_stored_with_its_bytes_unchanged,
@@ -15,6 +16,7 @@ battery! {
     a_control_id_reused_in_one_batch_or_by_two_processes_is_marked,
     rejected_messages_are_always_stored,
     messages_are_listed_by_device_type_time_verdict_and_page,
+    a_message_in_which_its_sender_names_itself_is_found_by_that_identity,
     an_unreadable_row_is_reported_as_damage,
     queued_entries_are_written_before_the_store_closes,
     listings_of_large_rows_are_bounded,
@@ -260,6 +262,59 @@ async fn messages_are_listed_by_device_type_time_verdict_and_page(place: TestSto
     assert_eq!(list(MessageFilter { rejected: true, ..ANY }).await, [5, 4]);
     let since = Some(place.clock.now() - jiff::SignedDuration::from_secs(120));
     assert_eq!(list(MessageFilter { since, ..ANY }).await, [5, 4]);
+}
+
+async fn a_message_in_which_its_sender_names_itself_is_found_by_that_identity(place: TestStore) {
+    let store = place.open().await;
+    let named = [
+        ("PUMP-7", &["PUMP-7"][..]),
+        ("PUMP-7", &["SUB^ISO", "PUMP-7^ISO"]),
+        ("GATEWAY", &["PUMP-7"]),
+        ("PUMP-7", &["SUB"]),
+        ("PUMP-7", &[]),
+        ("PUMP-7", &["PUMP-7"]),
+    ];
+    let mut ids = Vec::new();
+    for (n, (sender, identities)) in named.into_iter().enumerate() {
+        let identities = identities.iter().map(|identity| (*identity).to_owned()).collect();
+        let device = sender.parse().unwrap();
+        let record = MessageRecord { device, identities, ..place.record(&n.to_string(), b"message") };
+        ids.push(record.id);
+        store.record(record).await.unwrap();
+        place.clock.advance(Duration::from_secs(1));
+    }
+    // As an earlier version has indexed it.
+    let last = "INSERT INTO message_identity (identity, message)
+                SELECT 'PUMP-7', id FROM message WHERE control_id = '5'";
+    place.execute(last).await.unwrap();
+    let sql =
+        "SELECT identity || ' ' || control_id FROM message_identity JOIN message ON id = message ORDER BY 1";
+    let indexed = place.connect_directly().await.texts(sql).await;
+    assert_eq!(indexed, ["PUMP-7 2", "PUMP-7 5", "SUB 1", "SUB 3"]);
+    let list = async |filter: MessageFilter| -> Vec<usize> {
+        let (found, end) = store.search_messages(&filter).await.unwrap();
+        assert_eq!(end, None);
+        let all = store.messages(&filter).await.unwrap();
+        assert_eq!(found, all, "{filter:?}");
+        found.iter().map(|message| ids.iter().position(|id| *id == message.id).unwrap()).collect()
+    };
+    let identity = |text: &str| MessageFilter { identity: DeviceIdentity::parse(text), ..ANY };
+    assert_eq!(list(identity("PUMP-7")).await, [5, 2, 1, 0]);
+    assert_eq!(list(MessageFilter { limit: 2, ..identity("PUMP-7") }).await, [5, 2]);
+    let before = Some(ids[2]);
+    assert_eq!(list(MessageFilter { before, limit: 1, ..identity("PUMP-7") }).await, [1]);
+    let of = |sender: &str| MessageFilter { device: sender.parse().ok(), ..identity("PUMP-7") };
+    assert_eq!(list(of("PUMP-7")).await, [5, 1, 0]);
+    assert_eq!(list(of("GATEWAY")).await, [2]);
+    assert_eq!(list(identity("SUB")).await, [3, 1]);
+    assert_eq!(list(identity("PUMP-7^ISO")).await, [1]);
+    let whole = |_: &[u8]| true;
+    let scanned = store.scan_messages(&identity("PUMP-7"), &whole).await.unwrap();
+    assert_eq!(
+        scanned.messages.iter().map(|message| message.id).collect::<Vec<_>>(),
+        [ids[5], ids[2], ids[1], ids[0]]
+    );
+    assert!(store.check_contents(&Repeating).await.unwrap().are_whole());
 }
 
 async fn an_unreadable_row_is_reported_as_damage(place: TestStore) {

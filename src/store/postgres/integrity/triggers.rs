@@ -150,6 +150,6 @@ const FUNCTIONS: [(&str, &str, bool, bool, &str); 7] = [
         "plpgsql",
         true,
         true,
-        "0df8d873710b35acb9580e87928b0360218b94aeac64ae2ba481f76c0429931b",
+        "0a9cf17c1105d0c75219f5a7bbf0f7cbf482c8697b190dce14518b64a836a444",
     ),
 ];
