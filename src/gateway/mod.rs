@@ -48,7 +48,8 @@ impl Gateway {
                 _ = waits.tick() => {}
             }
         };
-        let queue = Arc::new(Queue::new(self.store.clone(), self.registry.relay().clone()));
+        let queue =
+            Arc::new(Queue::new(self.store.clone(), self.registry.relay().clone(), self.metrics.clone()));
         let orders = Orders::new(&self, done.clone());
         let mut parts = JoinSet::new();
         parts.spawn(orders.clone().run());

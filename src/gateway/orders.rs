@@ -232,6 +232,10 @@ impl Orders {
     /// Passes on an answer of a device. Whether the store could be read.
     async fn pass_on(&self, order: MessageId, answer: MessageId, is_last: bool) -> bool {
         match self.0.gateway.store.message(answer).await {
+            Ok(Some(stored)) if !stored.is_intact => {
+                tracing::error!(%order, message = %answer, "the answer of a device was altered in the store; it is not passed on");
+                true
+            }
             Ok(Some(stored)) => {
                 let reply = OrderReply { raw: stored.raw, finishes: is_last.then_some(order) };
                 // The receiver lives as long as this value.

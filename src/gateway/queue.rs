@@ -12,14 +12,16 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::interface_a::Relay;
+use crate::metrics::Metrics;
 use crate::model::{MessageId, explained};
-use crate::store::{ForwardClass, ForwardLane, Store, WaitingForward};
+use crate::store::{ForwardClass, ForwardLane, ForwardOutcome, Store, StoreError, WaitingForward};
 
 /// The lanes with messages that wait.
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) store: Store,
     pub(super) relay: Relay,
+    metrics: Metrics,
     lanes: Mutex<Lanes>,
     changed: Notify,
     /// How often a message was left without the acknowledgement that it asks for.
@@ -53,8 +55,9 @@ pub(super) struct Claim {
 }
 
 impl Queue {
-    pub(super) fn new(store: Store, relay: Relay) -> Self {
-        Self { store, relay, lanes: Mutex::default(), changed: Notify::new(), unanswered: Mutex::default() }
+    pub(super) fn new(store: Store, relay: Relay, metrics: Metrics) -> Self {
+        let (lanes, changed, unanswered) = Default::default();
+        Self { store, relay, metrics, lanes, changed, unanswered }
     }
 
     /// A lane has messages that wait.
@@ -118,7 +121,7 @@ impl Queue {
     }
 
     async fn read(&self, mut claim: Claim) -> Option<(Claim, Vec<WaitingForward>)> {
-        match self.store.waiting_forwards(&claim.lane, RUN, RUN_BYTES).await {
+        match self.waiting(&claim.lane).await {
             Ok(messages) if messages.is_empty() => {
                 claim.has_more = false;
                 None
@@ -130,6 +133,31 @@ impl Queue {
                 None
             }
         }
+    }
+
+    /// The oldest messages of a lane; empty when nothing waits. Those that are damaged are settled.
+    async fn waiting(&self, lane: &ForwardLane) -> Result<Vec<WaitingForward>, StoreError> {
+        loop {
+            let page = self.store.waiting_forwards(lane, RUN, RUN_BYTES).await?;
+            for id in &page.altered {
+                self.give_up(*id).await?;
+            }
+            if !page.messages.is_empty() || page.altered.is_empty() {
+                return Ok(page.messages);
+            }
+        }
+    }
+
+    /// Settles a message whose bytes are not those that its device sent: it must not hold up those behind it.
+    async fn give_up(&self, message: MessageId) -> Result<(), StoreError> {
+        let reason = Some(ALTERED.to_owned());
+        let outcome = ForwardOutcome { is_accepted: false, code: String::new(), reason, answer: None };
+        if self.store.settle_forward(message, outcome).await? {
+            self.metrics.gateway.settled(false);
+            tracing::error!(%message, "a message for the platform was altered in the store; it is not forwarded");
+            self.relay.settle(message, None);
+        }
+        Ok(())
     }
 
     fn release(&self, lane: &ForwardLane, has_more: bool) {
@@ -167,5 +195,7 @@ const RUN: u32 = 32;
 const RUN_BYTES: usize = 256 << 10;
 /// Messages of which is known how often they were not acknowledged. There is one under way in a lane.
 const MAX_UNANSWERED_KNOWN: usize = 10_000;
+/// Why a message is not forwarded whose bytes do not have their digest.
+const ALTERED: &str = "altered";
 /// Delay before the queue is read again after an error.
 const RETRY: Duration = Duration::from_secs(1);

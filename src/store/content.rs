@@ -5,7 +5,12 @@
 //! - `raw` is a frame that names no dictionary, as earlier versions wrote it: it holds `raw_size` received
 //!   bytes, and `acknowledgement` has the acknowledgement.
 //! - `raw` is a frame that names a dictionary: it holds `raw_size` received bytes, the acknowledgement, and
-//!   the length of that (two bytes, little endian). Where the length is 0, `acknowledgement` has it.
+//!   the length of that (two bytes, little endian). Where the length is 0, `acknowledgement` has it. The frame
+//!   ends with a checksum (RFC 8878, 3.1.1).
+//!
+//! A damaged frame holds nothing that can be trusted: bits depend on those before them. The digest of the row
+//! covers the received bytes only, and an acknowledgement that was spoiled must not be sent to a device that
+//! repeats its message. So the checksum covers both, for four bytes a message.
 //!
 //! The frame of a row names its dictionary by its number, and the program holds every dictionary that a
 //! version has ever written with. So each row, and each backup, can be read without anything beside it.
@@ -16,7 +21,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
-use zstd::zstd_safe::get_dict_id_from_frame;
+use zstd::zstd_safe::{CParameter, get_dict_id_from_frame};
 
 use crate::store::error::StoreError;
 
@@ -156,8 +161,7 @@ static WRITTEN: LazyLock<Option<EncoderDictionary<'static>>> =
 
 thread_local! {
     /// One per thread, because its tables are larger than most messages.
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> =
-        RefCell::new(WRITTEN.as_ref().and_then(|dictionary| Compressor::with_prepared_dictionary(dictionary).ok()));
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(compressor());
 
     /// One per thread and dictionary.
     static DECOMPRESSORS: RefCell<[Option<Decompressor<'static>>; DICTIONARIES.len()]> =
@@ -165,6 +169,12 @@ thread_local! {
             let prepared = DICTIONARIES.get(place)?.prepared.as_ref()?;
             Decompressor::with_prepared_dictionary(prepared).ok()
         }));
+}
+
+fn compressor() -> Option<Compressor<'static>> {
+    let mut compressor = Compressor::with_prepared_dictionary(WRITTEN.as_ref()?).ok()?;
+    compressor.set_parameter(CParameter::ChecksumFlag(true)).ok()?;
+    Some(compressor)
 }
 
 /// Smaller messages are stored uncompressed: little is saved, and an operator can read them.
@@ -278,6 +288,24 @@ mod tests {
         assert_eq!(bytes[5], 1, "one byte");
         bytes[5] = 99;
         assert!(matches!(Content::decompress(bytes, size), Err(StoreError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn each_damaged_bit_of_a_frame_is_noticed() {
+        let raw = Bytes::from(report(3));
+        let stored = Content::compress(&raw, &ACKNOWLEDGEMENT);
+        let (frame, size, column) = columns(&stored);
+        let mut harmless = Vec::new();
+        for bit in 0..frame.len() * 8 {
+            let mut damaged = frame.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(opened) = Content::open(damaged, size, column.clone()) {
+                assert!(opened.raw == raw && opened.acknowledgement == ACKNOWLEDGEMENT, "bit {bit}");
+                harmless.push(bit);
+            }
+        }
+        // Those that mean nothing, as bit 4 of the descriptor (RFC 8878, 3.1.1.1.1.3).
+        assert!(harmless.len() < 8, "{harmless:?}");
     }
 
     /// Rows are written with them: a changed one makes these rows unreadable.

@@ -49,6 +49,7 @@ pub use records::directory::SeenIdentity;
 pub(crate) use records::directory::device_kind;
 pub use records::forward::{
     ForwardBacklog, ForwardClass, ForwardLane, ForwardOutcome, ForwardState, RefusedForward, WaitingForward,
+    WaitingForwards,
 };
 pub use records::message::{
     CONTROL_ID_REUSED, CUT, MessageFilter, MessageRecord, MessageSummary, RECONSIDERED, Reconsideration,

@@ -105,21 +105,8 @@ fn a_message_that_was_changed_in_the_database_is_never_shown_without_a_warning()
     platform.stop();
     let cli = Cli::of(&site);
     assert_eq!(cli.try_run(&["store", "check"]).0.code(), Some(0));
-    // One bit of the file: the database does not notice.
+    site.damage("1");
     let database = site.path().join("platform.db");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let raw: Vec<u8> = runtime.block_on(async {
-        let mut outside =
-            sqlx::SqliteConnection::connect(&format!("sqlite://{}", database.display())).await.unwrap();
-        let sql = "SELECT raw FROM message WHERE control_id = '1'";
-        let raw = sqlx::query_scalar(sql).fetch_one(&mut outside).await.unwrap();
-        outside.close().await.unwrap();
-        raw
-    });
-    let mut bytes = std::fs::read(&database).unwrap();
-    let place = bytes.windows(raw.len()).position(|window| window == raw).expect("the message is there");
-    bytes[place + raw.len() - 2] ^= 1;
-    std::fs::write(&database, bytes).unwrap();
 
     let words: [&[&str]; 4] = [
         &["message", "show", &changed],

@@ -129,6 +129,9 @@ async fn about_alert(
         );
         return Err(anyhow!(why).into());
     }
+    if !message.is_intact {
+        return Err(anyhow!("message {alert} was altered in the store; the order was not queued").into());
+    }
     let alerts = ReportedAlert::all_of(&message, &TimeZone::UTC, store).await.map_err(failed)?;
     let origins: BTreeSet<_> = alerts.into_iter().filter_map(|alert| alert.first_control_id).collect();
     let (Some(control_id), 1) = (origins.first(), origins.len()) else {

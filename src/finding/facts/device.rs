@@ -218,6 +218,12 @@ pub struct ForwardRefused {
 impl fmt::Display for ForwardRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { message, answer, reason } = self;
+        if reason.as_deref() == Some("altered") && answer.is_empty() {
+            return write!(
+                f,
+                "its message {message} was altered in the store of this gateway, and is not forwarded"
+            );
+        }
         let reason = reason.as_deref().unwrap_or("no reason given");
         if answer.is_empty() {
             return write!(f, "the platform did not acknowledge its message {message} ({reason})");

@@ -6,7 +6,7 @@ use crate::model::MessageId;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::forward::{
-    ForwardBacklog, ForwardLane, ForwardOutcome, ForwardState, RefusedForward, WaitingForward,
+    ForwardBacklog, ForwardLane, ForwardOutcome, ForwardState, RefusedForward, WaitingForwards,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::forward::Forwarded;
@@ -22,7 +22,8 @@ impl Store {
     }
 
     /// The oldest messages of a lane of this node, in the order of their arrival: at most `limit`, of about
-    /// `max_bytes`.
+    /// `max_bytes`. What the platform gets under the name of a device is what the device sent: a message whose
+    /// bytes do not have their digest is named only.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -31,7 +32,7 @@ impl Store {
         lane: &ForwardLane,
         limit: u32,
         max_bytes: usize,
-    ) -> Result<Vec<WaitingForward>, StoreError> {
+    ) -> Result<WaitingForwards, StoreError> {
         self.reader().waiting_forwards(self.node(), lane, limit, max_bytes).await
     }
 

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::model::{MessageId, NodeName};
+use crate::model::{Fingerprint, MessageId, NodeName};
 use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::forward::{
-    ForwardBacklog, ForwardClass, ForwardLane, ForwardState, RefusedForward, WaitingForward,
+    ForwardBacklog, ForwardClass, ForwardLane, ForwardState, RefusedForward, WaitingForward, WaitingForwards,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
@@ -30,14 +30,21 @@ impl Reader {
         ForwardLane { class, device }: &ForwardLane,
         limit: u32,
         max_bytes: usize,
-    ) -> Result<Vec<WaitingForward>, StoreError> {
+    ) -> Result<WaitingForwards, StoreError> {
         let statement = Statement::new(SELECT_WAITING)
             .bind(node.as_str())
             .bind(class.number())
             .bind(device.as_str())
             .bind(limit);
-        let (page, _) = self.fetch_page(statement, max_bytes, waiting, |message| message.raw.len()).await?;
-        Ok(page)
+        let (page, _) = self.fetch_page(statement, max_bytes, waiting, |(_, raw)| size(raw)).await?;
+        let mut waiting = WaitingForwards::default();
+        for (id, raw) in page {
+            match raw {
+                Some(raw) => waiting.messages.push(WaitingForward { id, raw }),
+                None => waiting.altered.push(id),
+            }
+        }
+        Ok(waiting)
     }
 
     /// What waits for a node.
@@ -84,9 +91,15 @@ fn lane(row: &Row) -> Result<ForwardLane, StoreError> {
     Ok(ForwardLane { class, device: row.parsed("device", "forward.device")? })
 }
 
-fn waiting(row: &Row) -> Result<WaitingForward, StoreError> {
-    let raw = Content::decompress(row.get("raw")?, row.get("raw_size")?)?;
-    Ok(WaitingForward { id: message_id(row)?, raw })
+/// A message with its bytes, if they are those that were received.
+fn waiting(row: &Row) -> Result<(MessageId, Option<Bytes>), StoreError> {
+    let digest: Vec<u8> = row.get("digest")?;
+    let raw = Content::decompress(row.get("raw")?, row.get("raw_size")?).ok();
+    Ok((message_id(row)?, raw.filter(|raw| Fingerprint::sha256(raw).as_bytes().as_slice() == digest)))
+}
+
+fn size(raw: &Option<Bytes>) -> usize {
+    raw.as_ref().map_or(0, Bytes::len)
 }
 
 fn refused(row: &Row) -> Result<RefusedForward, StoreError> {
@@ -103,7 +116,7 @@ const SELECT_LANES: &str = "SELECT DISTINCT class, device FROM forward WHERE nod
 
 /// A message that an operator has removed from the database is left out.
 const SELECT_WAITING: &str = "
-SELECT message.id, message.raw, message.raw_size
+SELECT message.id, message.digest, message.raw, message.raw_size
 FROM forward JOIN message ON message.id = forward.message
 WHERE forward.node = $1 AND forward.class = $2 AND forward.device = $3 AND forward.settled_at IS NULL
 ORDER BY forward.message LIMIT $4";

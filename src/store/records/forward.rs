@@ -34,6 +34,15 @@ pub struct WaitingForward {
     pub raw: Bytes,
 }
 
+/// The oldest messages of a lane.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WaitingForwards {
+    /// Those that can be forwarded, in the order of their arrival.
+    pub messages: Vec<WaitingForward>,
+    /// Those among them whose stored bytes are not those that were received.
+    pub altered: Vec<MessageId>,
+}
+
 /// What waits to be forwarded by a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ForwardBacklog {

@@ -10,6 +10,7 @@ battery! {
     a_message_is_queued_by_the_transaction_that_stores_it,
     a_message_that_an_operator_has_removed_holds_up_no_retention,
     a_lane_has_the_order_of_arrival_and_each_node_its_own,
+    a_damaged_message_is_named_and_the_others_of_its_lane_are_read,
     an_answer_stays_as_long_as_its_message,
     a_late_result_replaces_an_outcome,
 }
@@ -30,7 +31,7 @@ fn accepted(answer: Option<&'static [u8]>) -> ForwardOutcome {
 
 async fn waiting(store: &Store, class: ForwardClass) -> Vec<Bytes> {
     let page = store.waiting_forwards(&lane(class), 100, 1 << 20).await.unwrap();
-    page.into_iter().map(|message| message.raw).collect()
+    page.messages.into_iter().map(|message| message.raw).collect()
 }
 
 async fn a_message_is_queued_by_the_transaction_that_stores_it(place: TestStore) {
@@ -74,6 +75,26 @@ async fn a_lane_has_the_order_of_arrival_and_each_node_its_own(place: TestStore)
     assert_eq!(waiting(&store, ForwardClass::Data).await, ["1", "3"]);
     assert_eq!(waiting(&other, ForwardClass::Data).await, ["4"]);
     assert_eq!(store.forward_backlog().await.unwrap().messages, 3);
+}
+
+async fn a_damaged_message_is_named_and_the_others_of_its_lane_are_read(place: TestStore) {
+    let store = place.open().await;
+    let text =
+        |id: &str| format!("{id} has enough bytes to be stored in a frame: {}", "OBX|1|NM|".repeat(30));
+    let mut ids = Vec::new();
+    for id in ["1", "2", "3", "4"] {
+        // The second one is too short for a frame.
+        let raw = if id == "2" { Bytes::from(id) } else { Bytes::from(text(id)) };
+        let record = MessageRecord { raw, ..queued(&place, id, ForwardClass::Data) };
+        ids.push(record.id);
+        store.record(record).await.unwrap();
+    }
+    place.execute("UPDATE message SET raw = digest WHERE control_id = '2'").await.unwrap();
+    place.execute("UPDATE message SET raw_size = raw_size + 1 WHERE control_id = '3'").await.unwrap();
+    let page = store.waiting_forwards(&lane(ForwardClass::Data), 100, 1 << 20).await.unwrap();
+    assert_eq!(page.altered, ids[1..3]);
+    let raw: Vec<_> = page.messages.into_iter().map(|message| message.raw).collect();
+    assert_eq!(raw, [text("1"), text("4")]);
 }
 
 async fn an_answer_stays_as_long_as_its_message(place: TestStore) {

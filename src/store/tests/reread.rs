@@ -80,6 +80,15 @@ async fn a_message_that_is_changed_as_it_is_stored_is_not_acknowledged(place: Te
     assert!(is_dropped(&changed, "message"), "its resend finds the altered row: {changed:?}");
     require_risk(&store, "table message, message ").await;
     require_recovery(&place, &store).await;
+    // A frame that is damaged later: the device is not told that its message is there.
+    let raw = Bytes::from("MSH|^~\\&|ACME|WARD|||".repeat(20));
+    let framed = MessageRecord { raw, ..place.record("framed", b"") };
+    let again = MessageRecord { id: place.record("", b"").id, ..framed.clone() };
+    store.record(framed).await.unwrap();
+    place.execute("UPDATE message SET raw_size = raw_size + 1 WHERE control_id = 'framed'").await.unwrap();
+    let again = store.record(again).await;
+    assert!(is_dropped(&again, "message"), "{again:?}");
+    require_recovery(&place, &store).await;
     store.check().await.unwrap();
 }
 

@@ -104,6 +104,32 @@ fn a_full_queue_refuses_messages_and_their_devices_keep_them() {
 }
 
 #[test]
+fn a_damaged_message_is_named_and_holds_up_no_other() {
+    let mut scene = Scene::new();
+    scene.stop_platform();
+    let (mut device, mut other) = (scene.device(ONE), scene.device(OTHER));
+    for id in ["1", "DAMAGED", "3"] {
+        assert_eq!(device.code(message(ONE, id)), "CA");
+    }
+    assert_eq!(other.code(message(OTHER, "4")), "CA");
+    let listed = scene.gateway().cli().json(&["message", "list"]);
+    let damaged = listed.iter().find(|message| message["control-id"] == "DAMAGED").unwrap();
+    let damaged = damaged["id"].as_str().unwrap();
+    scene.gateway.take().expect("it runs").stop();
+    scene.lower.damage("DAMAGED");
+    scene.start_gateway();
+    scene.start_platform();
+    let arrived = scene.all_arrived(3);
+    assert_eq!(arrived.iter().filter(|id| *id != "4").collect::<Vec<_>>(), ["1", "3"]);
+    eventually("it is a finding", || {
+        let text = scene.status();
+        text.contains("forward-refused") && text.contains(damaged) && text.contains("was altered")
+    });
+    let refused = "pcd_gateway_forwarded_total{outcome=\"refused\"}";
+    assert_eq!(scene.gateway().metric(refused), 1.0);
+}
+
+#[test]
 fn retention_removes_nothing_that_waits_for_the_platform() {
     let mut scene = Scene::with(KeyType::Ecc, |site| site.with("store", "retain-messages = \"1s\""));
     scene.stop_platform();

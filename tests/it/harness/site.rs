@@ -9,9 +9,10 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use pcd_platform::model::Clock;
 use pcd_platform::pki::{CertificateOrder, Issued, KeyType, Role, TestPki};
+use sqlx::Connection as _;
 use tempfile::TempDir;
 
-use super::{Platform, cluster, tool};
+use super::{Platform, cluster, runtime, tool};
 
 /// The files of a certificate and its key.
 #[derive(Debug, Clone)]
@@ -262,6 +263,24 @@ impl Site {
         text += &self.text;
         std::fs::write(&file, text).unwrap();
         file
+    }
+
+    /// Changes one bit of the stored content of a message, in the file of a platform that was stopped: SQLite
+    /// does not notice.
+    pub fn damage(&self, control_id: &str) {
+        let database = self.path().join("platform.db");
+        let raw: Vec<u8> = runtime().block_on(async {
+            let url = format!("sqlite://{}", database.display());
+            let mut outside = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            let sql = "SELECT raw FROM message WHERE control_id = $1";
+            let raw = sqlx::query_scalar(sql).bind(control_id).fetch_one(&mut outside).await.unwrap();
+            outside.close().await.unwrap();
+            raw
+        });
+        let mut bytes = std::fs::read(&database).unwrap();
+        let place = bytes.windows(raw.len()).position(|window| window == raw).expect("the message is there");
+        bytes[place + raw.len() / 2] ^= 1;
+        std::fs::write(&database, bytes).unwrap();
     }
 
     /// Starts the platform and waits until it listens.
