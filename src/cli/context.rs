@@ -61,6 +61,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::InstanceLost(_)
         | StoreError::Replaced(_)
         | StoreError::Thread(_)
+        | StoreError::Memory(_)
         | StoreError::Timeout(_)
         | StoreError::Stalled { .. }
         | StoreError::Closed => Exit::Unavailable,

@@ -83,7 +83,7 @@ impl Sent {
             answered: None,
             is_postponed: false,
         };
-        // What is in the queue was read before; a damaged row is sent, and its refusal is reported.
+        // What is in the queue was read before, and a damaged message is not forwarded.
         let Ok(message) = Message::parse(raw) else { return silent };
         let (header, transaction) = (message.header(), Transaction::of(&message));
         let request = |acknowledge| Transaction::acknowledgement_request(transaction, &header, acknowledge);

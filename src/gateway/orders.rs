@@ -234,6 +234,9 @@ impl Orders {
         match self.0.gateway.store.message(answer).await {
             Ok(Some(stored)) if !stored.is_intact => {
                 tracing::error!(%order, message = %answer, "the answer of a device was altered in the store; it is not passed on");
+                if is_last {
+                    self.finish(vec![order]).await;
+                }
                 true
             }
             Ok(Some(stored)) => {

@@ -5,11 +5,12 @@
 //! class each lane has its turn. Lanes are few (three for each device); messages stay in the store until
 //! their turn.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::task::JoinError;
 
 use crate::interface_a::Relay;
 use crate::metrics::Metrics;
@@ -120,7 +121,7 @@ impl Queue {
         Some(Claim { queue: Arc::clone(self), lane, has_more: true })
     }
 
-    async fn read(&self, mut claim: Claim) -> Option<(Claim, Vec<WaitingForward>)> {
+    async fn read(self: &Arc<Self>, mut claim: Claim) -> Option<(Claim, Vec<WaitingForward>)> {
         match self.waiting(&claim.lane).await {
             Ok(messages) if messages.is_empty() => {
                 claim.has_more = false;
@@ -135,16 +136,30 @@ impl Queue {
         }
     }
 
-    /// The oldest messages of a lane; empty when nothing waits. Those that are damaged are settled.
-    async fn waiting(&self, lane: &ForwardLane) -> Result<Vec<WaitingForward>, StoreError> {
+    /// The oldest messages of a lane; empty when nothing waits. Those that are damaged are settled, when they
+    /// have been read twice: what a disk gave wrong once may be right.
+    async fn waiting(self: &Arc<Self>, lane: &ForwardLane) -> Result<Vec<WaitingForward>, StoreError> {
+        let mut seen = HashSet::new();
         loop {
             let page = self.store.waiting_forwards(lane, RUN, RUN_BYTES).await?;
-            for id in &page.altered {
-                self.give_up(*id).await?;
+            let (again, first): (Vec<_>, Vec<_>) = page.altered.iter().partition(|id| seen.contains(*id));
+            for id in again {
+                let queue = Arc::clone(self);
+                // The session that waits is told, whatever becomes of this connection meanwhile.
+                let settling = tokio::spawn(async move { queue.give_up(id).await });
+                match settling.await.map_err(JoinError::try_into_panic) {
+                    Ok(settled) => settled?,
+                    Err(Ok(panic)) => std::panic::resume_unwind(panic),
+                    Err(Err(_)) => return Err(StoreError::Closed),
+                }
             }
-            if !page.messages.is_empty() || page.altered.is_empty() {
+            if first.is_empty() && (page.altered.is_empty() || !page.messages.is_empty()) {
                 return Ok(page.messages);
             }
+            if !first.is_empty() {
+                tokio::time::sleep(RETRY).await;
+            }
+            seen.extend(first);
         }
     }
 

@@ -267,6 +267,9 @@ pub enum StoreError {
         "the store did not respond within {0:?}: check that its server or its disk is available and not overloaded"
     )]
     Timeout(std::time::Duration),
+    /// There is no memory to decompress a message.
+    #[error("a stored message cannot be read for want of memory: check the limit on memory of the platform")]
+    Memory(#[source] Arc<std::io::Error>),
     /// Messages arrive, and none is stored.
     #[error("no message was stored for {seconds} s, although messages have arrived")]
     Stalled {

@@ -250,7 +250,7 @@ const INSERT_MESSAGES: &str = concat!(
 );
 
 const SELECT_RESENDS: &str = "
-SELECT asked.place, message.id, message.raw, message.raw_size, message.acknowledgement,
+SELECT asked.place, message.id, pg_catalog.substr(message.raw, 1, 65536) AS raw, message.raw_size, message.acknowledgement,
     coalesce((SELECT reconsidered.at FROM reconsidered WHERE reconsidered.message = message.id), message.received_at)
         AS recorded_at
 FROM unnest($1::text[], $2::bytea[], $3::bytea[]) WITH ORDINALITY AS asked (device, correlation, digest, place)

@@ -275,8 +275,11 @@ fn pruned_row(row: &Row) -> Result<PrunedRow, StoreError> {
 /// Whether the bytes of the message have the digest that was stored with them; not when they cannot be
 /// decompressed.
 fn has_its_digest(row: &Row) -> Result<bool, StoreError> {
-    let Ok(raw) = Content::decompress(row.get("raw")?, row.get("raw_size")?) else { return Ok(false) };
-    Ok(Fingerprint::sha256(&raw).as_bytes().as_slice() == row.get::<Vec<u8>>("digest")?)
+    match Content::decompress(row.get("raw")?, row.get("raw_size")?) {
+        Ok(raw) => Ok(Fingerprint::sha256(&raw).as_bytes().as_slice() == row.get::<Vec<u8>>("digest")?),
+        Err(StoreError::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 pub(super) fn details(row: &Row) -> Result<Value, StoreError> {

@@ -94,8 +94,13 @@ fn lane(row: &Row) -> Result<ForwardLane, StoreError> {
 /// A message with its bytes, if they are those that were received.
 fn waiting(row: &Row) -> Result<(MessageId, Option<Bytes>), StoreError> {
     let digest: Vec<u8> = row.get("digest")?;
-    let raw = Content::decompress(row.get("raw")?, row.get("raw_size")?).ok();
-    Ok((message_id(row)?, raw.filter(|raw| Fingerprint::sha256(raw).as_bytes().as_slice() == digest)))
+    let raw = match Content::decompress(row.get("raw")?, row.get("raw_size")?) {
+        Ok(raw) => Some(raw).filter(|raw| Fingerprint::sha256(raw).as_bytes().as_slice() == digest),
+        Err(StoreError::Corrupt { .. }) => None,
+        // Nothing is known of the message: it waits.
+        Err(error) => return Err(error),
+    };
+    Ok((message_id(row)?, raw))
 }
 
 fn size(raw: &Option<Bytes>) -> usize {

@@ -342,7 +342,7 @@ pub(in crate::store) fn summary(row: &Row) -> Result<MessageSummary, StoreError>
 
 fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
     let Opened { raw, acknowledgement } =
-        Content::open_or_stored(row.get("raw")?, row.get("raw_size")?, row.get("acknowledgement")?);
+        Content::open_or_stored(row.get("raw")?, row.get("raw_size")?, row.get("acknowledgement")?)?;
     let digest: Vec<u8> = row.get("digest")?;
     Ok(StoredMessage {
         is_intact: Fingerprint::sha256(&raw).as_bytes().as_slice() == digest,

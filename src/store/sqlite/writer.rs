@@ -347,7 +347,7 @@ SELECT 1 FROM message
 WHERE device = ? AND sending_application = ? AND control_id = ? AND rejection IS NULL LIMIT 1";
 
 const SELECT_SAME: &str = "
-SELECT id, raw, raw_size, acknowledgement,
+SELECT id, coalesce(substr(raw, 1, 65536), x''), raw_size, acknowledgement,
     coalesce((SELECT at FROM reconsidered WHERE reconsidered.message = message.id), received_at) FROM message
 WHERE device = ? AND sending_application = ? AND control_id = ? AND digest = ? AND rejection IS NULL";
 

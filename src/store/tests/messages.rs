@@ -314,6 +314,20 @@ async fn a_message_in_which_its_sender_names_itself_is_found_by_that_identity(pl
         scanned.messages.iter().map(|message| message.id).collect::<Vec<_>>(),
         [ids[5], ids[2], ids[1], ids[0]]
     );
+    // Names that are not the key of their identity, or are written otherwise in the list.
+    for (sender, named) in [("PUMP^ISO", "PUMP^ISO"), (r#"A","B"#, "A"), (r#"A","B"#, "B")] {
+        let device = sender.parse().unwrap();
+        let identities = match sender {
+            "PUMP^ISO" => vec![sender.to_owned()],
+            _ => vec!["A".to_owned(), "B".to_owned()],
+        };
+        let record =
+            MessageRecord { device, identities, ..place.record(named, sender.as_bytes().to_vec().leak()) };
+        let id = record.id;
+        store.record(record).await.unwrap();
+        let found = store.messages(&identity(named)).await.unwrap();
+        assert!(found.iter().any(|message| message.id == id), "{sender}: {named}");
+    }
     assert!(store.check_contents(&Repeating).await.unwrap().are_whole());
 }
 

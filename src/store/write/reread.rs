@@ -260,13 +260,19 @@ impl FoundMessage {
             && self.raw_size == content.size.map(i64::from)
             && self.acknowledgement == content.acknowledgement
             && self.raw == content.bytes
+            && Content::opens_to(&self.raw, self.raw_size, digest)
     }
 
-    /// Whether this is the message that a resend repeats, with the bytes that were received again. Its
-    /// acknowledgement is another one than that of the message, so the stored bytes differ.
+    /// Whether this is the message that a resend repeats, with the bytes that were received again. The same
+    /// bytes need no look inside, except where the acknowledgement is with them: it is another one now. An
+    /// earlier version may have compressed them otherwise.
     fn is_resent_by(&self, message: &IncomingMessage<'_>, acknowledgement: &[u8]) -> bool {
-        let IncomingMessage { record, digest, .. } = message;
+        let IncomingMessage { record, content, digest, .. } = message;
         let has_content = || {
+            let is_same = self.raw == content.bytes && self.raw_size == content.size.map(i64::from);
+            if is_same && !Content::is_joint(&self.raw, self.raw_size) {
+                return self.acknowledgement == acknowledgement;
+            }
             Content::open(self.raw.clone(), self.raw_size, self.acknowledgement.clone()).is_ok_and(|stored| {
                 stored.acknowledgement == acknowledgement && Fingerprint::sha256(&stored.raw) == **digest
             })

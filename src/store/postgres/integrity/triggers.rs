@@ -150,6 +150,6 @@ const FUNCTIONS: [(&str, &str, bool, bool, &str); 7] = [
         "plpgsql",
         true,
         true,
-        "0a9cf17c1105d0c75219f5a7bbf0f7cbf482c8697b190dce14518b64a836a444",
+        "24bfce975f57ff69402145c9b999aba87dbe6d2ad39ad22474953486391052b4",
     ),
 ];
