@@ -145,7 +145,7 @@ impl Queue {
             let (again, first): (Vec<_>, Vec<_>) = page.altered.iter().partition(|id| seen.contains(*id));
             for id in again {
                 let queue = Arc::clone(self);
-                // The session that waits is told, whatever becomes of this connection meanwhile.
+                // The session that waits gets its answer, whatever becomes of this connection meanwhile.
                 let settling = tokio::spawn(async move { queue.give_up(id).await });
                 match settling.await.map_err(JoinError::try_into_panic) {
                     Ok(settled) => settled?,

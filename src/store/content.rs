@@ -176,7 +176,7 @@ fn unframed(frame: &[u8], size: i64, acknowledgement: &[u8]) -> Result<Opened, S
     if framed.len() != usize::from(u16::from_le_bytes(*length)) {
         return Err(damaged());
     }
-    // A copy: whoever keeps the acknowledgement does not keep the message.
+    // A copy: a session that keeps the acknowledgement does not keep the message.
     let acknowledgement = if framed.is_empty() { acknowledgement } else { framed };
     let acknowledgement = Bytes::copy_from_slice(acknowledgement);
     Ok(Opened { raw: Bytes::from(content).slice(..size), acknowledgement })
@@ -270,8 +270,8 @@ fn with_checksum(compressor: io::Result<Compressor<'static>>) -> Option<Compress
 /// Smaller messages are stored uncompressed: little is saved, and an operator can read them.
 const MIN_COMPRESSED_BYTES: usize = 200;
 
-/// The largest message that is in one frame with its acknowledgement, with a dictionary: of a larger one it is
-/// no hundredth, and whoever wants the acknowledgement would have to decompress the message.
+/// The largest message that is in one frame with its acknowledgement, with a dictionary: of a larger one it
+/// is no hundredth, and the writer would have to decompress the message to repeat the acknowledgement.
 pub(super) const MAX_JOINT_BYTES: usize = 64 * 1024;
 
 /// Longer acknowledgements, which repeat a long control id, stay in their column.

@@ -22,8 +22,8 @@ impl Store {
     }
 
     /// The oldest messages of a lane of this node, in the order of their arrival: at most `limit`, of about
-    /// `max_bytes`. What the platform gets under the name of a device is what the device sent: a message whose
-    /// bytes do not have their digest is named only.
+    /// `max_bytes`. What the platform gets under the name of a device is what the device sent: a message
+    /// whose bytes do not have their digest is named only.
     ///
     /// # Errors
     /// When they cannot be read.

@@ -132,7 +132,7 @@ fn trail_row(row: &ChainRow) -> Result<TrailRow, StoreError> {
 }
 
 fn message(row: &Row) -> Result<ProjectedMessage, StoreError> {
-    // One damaged message must not hold up the index: it is not sound, as its stored bytes have another digest.
+    // One damaged message must not hold up the index: its stored bytes have another digest.
     let raw = Content::open_or_stored(row.get("raw")?, row.get("raw_size")?, Vec::new())?.raw;
     let digest: Vec<u8> = row.get("digest")?;
     let rejection: Option<String> = row.get("rejection")?;

@@ -80,7 +80,7 @@ async fn a_message_that_is_changed_as_it_is_stored_is_not_acknowledged(place: Te
     assert!(is_dropped(&changed, "message"), "its resend finds the altered row: {changed:?}");
     require_risk(&store, "table message, message ").await;
     require_recovery(&place, &store).await;
-    // A frame that is damaged later: the device is not told that its message is there.
+    // A frame that is damaged later: its message is not acknowledged again.
     let raw = Bytes::from("MSH|^~\\&|ACME|WARD|||".repeat(20));
     let framed = MessageRecord { raw, ..place.record("framed", b"") };
     let again = MessageRecord { id: place.record("", b"").id, ..framed.clone() };

@@ -52,8 +52,8 @@ pub(in crate::store) struct StoredCopy {
 }
 
 impl StoredCopy {
-    /// The copy in a row with these columns `raw` (its first 64 KiB), `raw_size` and `acknowledgement`. A damaged
-    /// one has no acknowledgement; reading it back finds the damage, so that it is not acknowledged.
+    /// The copy in a row with these columns `raw` (its first 64 KiB), `raw_size` and `acknowledgement`. A
+    /// damaged one has no acknowledgement; reading it back finds the damage, so that it is not acknowledged.
     pub(in crate::store) fn new(
         id: MessageId,
         (raw, raw_size, acknowledgement): (Vec<u8>, Option<i64>, Vec<u8>),
