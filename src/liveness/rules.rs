@@ -182,9 +182,9 @@ impl DeviceLiveness {
         Some(Change::Silent { last_heard: self.last_heard, threshold })
     }
 
-    /// A time in the future is one of a clock that was wrong and has been put back, or of a node whose clock is
-    /// ahead: what was heard then was heard before now. Otherwise the silence of the device would go unnoticed
-    /// until that time.
+    /// A time in the future is one of a clock that was wrong and has been put back, or of a node whose clock
+    /// is ahead: what was heard then was heard before now. Otherwise the silence of the device would go
+    /// unnoticed until that time.
     fn correct(&mut self, now: Timestamp) {
         for time in [&mut self.last_heard, &mut self.listening_since] {
             *time = (*time).min(now);

@@ -92,8 +92,8 @@ impl Liveness {
         }
     }
 
-    /// The same of a message that another node received: only what is newer than what is known. A message of a
-    /// time to come is one of a clock that was wrong: each look at the store would take it for a new one.
+    /// The same of a message that another node received: only what is newer than what is known. A message of
+    /// a time to come is one of a clock that was wrong: each look at the store would take it for a new one.
     pub fn hear_elsewhere(&self, device: &DeviceId, at: Timestamp, now: Timestamp, sign: &SignOfLife) {
         if at.duration_since(now) > CLOCK_TOLERANCE {
             return;
