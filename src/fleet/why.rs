@@ -1,6 +1,6 @@
 //! Why a device, or what is at an address, cannot connect or send.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use serde_json::Value;
@@ -52,8 +52,10 @@ impl FromStr for Subject {
     fn from_str(text: &str) -> Result<Self, DeviceIdError> {
         // An EUI-64 with colons looks like an IPv6 address.
         let is_eui64 = text.parse().is_ok_and(|id: DeviceId| eui64(&id).is_some());
-        match text.parse() {
-            Ok(address) if !is_eui64 => Ok(Self::Address(address)),
+        // As findings and lists print it, with its port.
+        let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
+        match text.parse().ok().or_else(with_port) {
+            Some(address) if !is_eui64 => Ok(Self::Address(address)),
             _ => text.parse().map(Self::Device),
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::devices::named;
-use super::element::{Html, Tone, address, counted, device_link, number};
+use super::element::{Html, Tone, address, counted, number};
 use super::frame::Frame;
 use super::layout::Table;
 use super::plot;
@@ -234,7 +234,9 @@ pub(super) fn in_quarter<'a>(
 fn row(end: &End, frame: &Frame) -> Vec<Html> {
     let name = match &end.of {
         Of::Device(id, device) => {
-            device.as_ref().map_or_else(|| device_link(id.as_str()), |device| named(device))
+            let removed =
+                || Html::joined([Html::code(id.as_str()), Html::muted("removed from the directory")]);
+            device.as_ref().map_or_else(removed, |device| named(device))
         }
         Of::Other(_, subject) => Html::text(subject),
     };
@@ -254,7 +256,7 @@ fn row(end: &End, frame: &Frame) -> Vec<Html> {
 }
 
 /// As CSV (RFC 4180).
-pub(super) fn csv<'a>(ends: impl Iterator<Item = &'a End>) -> String {
+pub(super) fn csv<'a>(ends: impl Iterator<Item = &'a End>, now: Timestamp) -> String {
     let mut text = "device,name,ward,ends,serial,issuer,state,for,subject\r\n".to_owned();
     for end in ends {
         let (device, name, subject) = match &end.of {
@@ -262,7 +264,13 @@ pub(super) fn csv<'a>(ends: impl Iterator<Item = &'a End>) -> String {
             Of::Device(id, None) => (id.as_str(), "", ""),
             Of::Other(_, subject) => ("", "", subject.as_str()),
         };
-        let (at, state) = (end.at.to_string(), if end.is_revoked { "revoked" } else { "" });
+        let at = end.at.to_string();
+        let state = match &end.of {
+            _ if end.is_revoked => "revoked",
+            Of::Device(_, None) => "removed",
+            _ if end.at < now => "ended",
+            _ => "valid",
+        };
         let cells = [device, name, end.ward(), &at, &end.serial, &end.issuer, state, end.kind(), subject]
             .map(csv_cell);
         let _ = write!(text, "{}\r\n", cells.join(","));

@@ -197,7 +197,7 @@ fn device_tiles(state: &AdminState, trend: &Trend) -> Vec<Tile> {
             ]),
         },
         Tile {
-            href: "/messages".to_owned(),
+            href: address("/messages", &[("since", "1m")]),
             // A rate of the minute that has ended, not a number of rows.
             rows: None,
             name: "Messages in the last minute".to_owned(),

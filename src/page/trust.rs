@@ -123,8 +123,8 @@ pub(super) async fn csv(
     let ends = calendar::ends(&state, &fleet, frame.times.now());
     let ends = calendar::with_others(ends, &state, &state.revocation().inventory());
     let text = match quarter {
-        Some(quarter) => calendar::csv(calendar::in_quarter(&ends, &quarter, &frame)),
-        None => calendar::csv(ends.iter()),
+        Some(quarter) => calendar::csv(calendar::in_quarter(&ends, &quarter, &frame), frame.times.now()),
+        None => calendar::csv(ends.iter(), frame.times.now()),
     };
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),

@@ -424,7 +424,7 @@ fn why_walks_the_path_to_the_last_message() {
         platform.cli().run(&["device", "change", "NEVER", "--name", "ICU-04"]);
         let called = why(&platform, "ICU-04");
         assert_eq!((&called["subject"], &called["code"]), (&"ICU-04, which is NEVER".into(), &never["code"]));
-        let absent = why(&platform, "127.0.0.77");
+        let absent = why(&platform, "127.0.0.77:54781");
         assert!(
             absent["steps"].as_array().unwrap().iter().all(|step| step["outcome"] != "failed"),
             "{absent:#}"

@@ -70,8 +70,12 @@ impl Sessions {
         let secret = Secret::new()?;
         let until = self.clock.instant() + LINK_LIFETIME;
         let mut tables = self.tables();
-        if tables.links.len() >= MAX_LINKS {
-            tables.links.pop_front();
+        let own = |link: &Link| link.user.user == user.user;
+        // An account makes room for itself, and takes none from another one.
+        let of_account = tables.links.iter().filter(|link| own(link)).count() >= MAX_LINKS / SHARE;
+        let at = if of_account { tables.links.iter().position(own) } else { Some(0) };
+        if of_account || tables.links.len() >= MAX_LINKS {
+            at.and_then(|at| tables.links.remove(at));
         }
         tables.links.push_back(Link { digest: secret.digest(), user, until });
         Some(secret)
@@ -95,8 +99,11 @@ impl Sessions {
         let secret = Secret::new()?;
         let form_token = token::of_person(&format!("session:{}", secret.as_str()));
         let session = Session { digest: secret.digest(), user, form_token, since: now, used: now };
-        let full = tables.sessions.len() >= MAX_SESSIONS;
-        let displaced = full.then(|| tables.sessions.pop_front()).flatten();
+        let own = |other: &Session| other.user.user == session.user.user;
+        let of_account = tables.sessions.iter().filter(|other| own(other)).count() >= MAX_SESSIONS / SHARE;
+        let at = if of_account { tables.sessions.iter().position(own) } else { Some(0) };
+        let full = of_account || tables.sessions.len() >= MAX_SESSIONS;
+        let displaced = at.filter(|_| full).and_then(|at| tables.sessions.remove(at));
         tables.sessions.push_back(session.clone());
         Some((secret, session, displaced.map(|session| Ended { user: session.user, why: "displaced" })))
     }
@@ -160,6 +167,8 @@ const LINK_LIFETIME: Duration = Duration::from_secs(60);
 const MAX_LINKS: usize = 64;
 /// Sessions at a time; the one that was not used for the longest time goes.
 const MAX_SESSIONS: usize = 256;
+/// An account has at most this part of the links, and of the sessions.
+const SHARE: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -223,14 +232,17 @@ mod tests {
     #[test]
     fn links_and_sessions_are_bounded_and_a_logout_ends_one() {
         let (sessions, _clock) = sessions();
+        let other = || Arc::new(LocalUser { user: 8, groups: Vec::new(), login: None });
+        let of_other = sessions.issue(other()).unwrap();
         let first = sessions.issue(user()).unwrap();
         for _ in 0..MAX_LINKS {
             sessions.issue(user()).unwrap();
         }
         assert!(sessions.begin(first.as_str()).is_none());
+        let of_other = sessions.begin(of_other.as_str()).expect("an account takes no link of another one").0;
         let begin = || sessions.begin(sessions.issue(user()).unwrap().as_str()).unwrap();
         let (oldest, second) = (begin().0, begin().0);
-        for _ in 0..MAX_SESSIONS - 2 {
+        for _ in 0..MAX_SESSIONS / SHARE - 2 {
             assert!(begin().2.is_none());
         }
         assert!(sessions.find(oldest.as_str(), LIFETIME, true).is_some());
@@ -239,6 +251,7 @@ mod tests {
             sessions.find(second.as_str(), LIFETIME, true).is_none(),
             "the one that was used least lately"
         );
+        assert!(sessions.find(of_other.as_str(), LIFETIME, true).is_some(), "an account displaces its own");
         assert_eq!(sessions.end(oldest.as_str()).map(|ended| ended.why), Some("requested"));
         assert!(sessions.end(oldest.as_str()).is_none());
     }

@@ -82,7 +82,9 @@ impl Volume {
         let seconds = left.checked_div(u128::from(bytes_per_day)).and_then(|left| i64::try_from(left).ok());
         let reached_at = seconds
             .filter(|seconds| bytes <= limit && *seconds < FAR.as_secs())
-            .and_then(|seconds| now.checked_add(SignedDuration::from_secs(seconds)).ok());
+            .and_then(|seconds| now.checked_add(SignedDuration::from_secs(seconds)).ok())
+            // Before, nothing is old enough to go: whole hours go, and none of the last day.
+            .map(|at| at.max(first.saturating_add(Self::LEAST_AGE + HOUR).unwrap_or(Timestamp::MAX)));
         Self { bytes, bytes_per_day, cutoff, reached_at }
     }
 }
