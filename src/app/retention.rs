@@ -119,7 +119,7 @@ impl Platform {
                 if let Some(limited) = &limited {
                     self.record_removal_by_size(limited, before).await?;
                 }
-                self.prune_table(table, oldest, before, limited.is_some()).await;
+                self.prune_table(table, oldest, before, limited.is_some(), time.now).await;
                 Ok(())
             };
             if let Err(error) = pass.await {
@@ -209,10 +209,17 @@ impl Platform {
 
     /// Removes rows batch by batch. The pause after a batch is as long as the batch took: senders have the
     /// store for at least half of the time.
-    async fn prune_table(&self, table: Table, oldest: Timestamp, before: Timestamp, by_size: bool) {
+    async fn prune_table(
+        &self,
+        table: Table,
+        oldest: Timestamp,
+        before: Timestamp,
+        by_size: bool,
+        now: Timestamp,
+    ) {
         // Identifiers are more precise than the time of one.
         let from = oldest.checked_sub(SignedDuration::from_secs(1)).ok();
-        loop {
+        while self.is_wanted(table, before, by_size, now) {
             let started = self.clock.instant();
             let pruned = match table {
                 Table::Messages => {
@@ -258,6 +265,17 @@ impl Platform {
     }
 }
 
+impl Platform {
+    /// Whether the configuration still removes what is before `before`: it may have been corrected since the
+    /// pass began at `now`.
+    fn is_wanted(&self, table: Table, before: Timestamp, by_size: bool, now: Timestamp) -> bool {
+        let store = &self.config.load().store;
+        let is_old = cutoff(now, table.age(store)).is_some_and(|cutoff| before <= cutoff);
+        let limit = self.limited(table).filter(|_| by_size).map(|known| known.limit);
+        is_old || limit.is_some_and(|limit| table.limit(store).is_some_and(|wanted| wanted <= limit))
+    }
+}
+
 /// Rows before this time are too old.
 fn cutoff(now: Timestamp, retain: Retain) -> Option<Timestamp> {
     match retain {
@@ -279,6 +297,17 @@ impl Table {
             // Without an age of their own they go with the others.
             Self::Large => store.retain_large.unwrap_or(Retain::Forever),
             Self::Audit => store.retain_audit,
+        }
+    }
+
+    /// Its limit by size, in bytes.
+    const fn limit(self, store: &config::Store) -> Option<u64> {
+        let [accepted, rejected, large] = store.message_sizes();
+        match self {
+            Self::Messages => accepted,
+            Self::Rejected => rejected,
+            Self::Large => large,
+            Self::Audit => None,
         }
     }
 

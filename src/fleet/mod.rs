@@ -1,7 +1,7 @@
 //! How each device stands, and why one cannot connect: what pages, commands, findings and metrics show.
 //!
 //! [`Fleet`] is what the store remembers ([`crate::contact`] writes it). With what only a running platform
-//! knows ([`LiveDevice`]) it gives the [`Standing`] of a device. [`investigate`] walks the path of a
+//! knows ([`LiveDevice`]) it gives the [`Standing`] of a device. [`investigate()`] walks the path of a
 //! connection, from TCP to messages, and says where it ends and what to do.
 
 mod behind;

@@ -23,7 +23,7 @@ pub(super) enum Command {
     /// Read a resource from the index, or the newest observations of a patient or device
     ///
     /// Shows terms and no values; with --phi it prints the resources themselves, one a line. Each look at a
-    /// message is recorded in the audit trail. Needs [fhir] enabled.
+    /// message is recorded in the audit trail. Needs fhir.enabled.
     ///
     /// Example: pcd-platform fhir read Device/5ad0c1f2e3b4a5968778695a4b3c2d1e --newest 10
     Read(read::Arguments),
@@ -31,7 +31,7 @@ pub(super) enum Command {
     Status,
     /// Index every stored message again, from the oldest on
     ///
-    /// Needed after [messages] zone was changed. Ids stay, and so do versions and times of what does not
+    /// Needed after messages.zone was changed. Ids stay, and so do versions and times of what does not
     /// change. A new version of the mapping does it by itself.
     Rebuild,
 }
