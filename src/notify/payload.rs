@@ -79,7 +79,7 @@ pub fn test_body(id: MessageId, now: Timestamp, node: &str) -> String {
 fn text(node: &str, begun: &[&Finding], ended: usize) -> String {
     let first = begun.first().map(|finding| {
         let more = if begun.len() > 1 { format!(" (and {} more)", begun.len() - 1) } else { String::new() };
-        let what: String = finding.what().chars().take(MAX_TEXT).collect();
+        let what = without_markup(&finding.what());
         format!("{} {}: {what}{more}", finding.severity, finding.subject)
     });
     let ended = match ended {
@@ -91,6 +91,15 @@ fn text(node: &str, begun: &[&Finding], ended: usize) -> String {
     format!("pcd-platform {node}: {}", parts.join("; "))
 }
 
+/// The beginning of a sentence for a chat. It may have a name from a certificate that no CA signed: links,
+/// mentions and markup in it would be in the name of the platform.
+fn without_markup(what: &str) -> String {
+    let plain = what.replace("://", ": //");
+    plain.chars().map(|letter| if MARKUP.contains(letter) { '·' } else { letter }).take(MAX_TEXT).collect()
+}
+
+/// What begins links, mentions and markup in chats.
+const MARKUP: &str = "<>[]|@*";
 /// Findings of each kind in one notification.
 const MAX_LISTED: usize = 50;
 /// Characters of a finding in the line of text.
@@ -108,6 +117,16 @@ mod tests {
         let last = Timestamp::from_second(1_749_999_880).unwrap().into();
         let facts = DeviceSilent { through: None, last, seconds: 120 };
         Finding::new(Subject::Device(format!("PUMP-{device}")), facts)
+    }
+
+    // A stranger chooses the names in a certificate.
+    #[test]
+    fn the_line_for_a_chat_has_no_link_and_no_mention() {
+        let what =
+            "no such root here: OU=log in at <https://evil.example|here> [x](http://evil) <!channel> @all";
+        let shown = without_markup(what);
+        assert!(!shown.contains(['<', '>', '[', ']', '|', '@']) && !shown.contains("://"), "{shown}");
+        assert!(shown.starts_with("no such root here: OU=log in at ·https: //evil.example·here·"), "{shown}");
     }
 
     #[test]
