@@ -25,14 +25,16 @@ pub async fn investigate(
             let why = of_address(&fleet, *address);
             let Some(row) = &why.refusal else { return Ok(why) };
             let Some(name) = &row.device else { return Ok(why) };
-            let Some(device) = store.device(name).await?.filter(|device| !holds(row.refusal, device)) else {
+            let Some(device) =
+                store.device_or_damaged(name).await?.filter(|device| !holds(row.refusal, device))
+            else {
                 return Ok(why);
             };
             let standing = fleet.standing(&device, live, now);
             let of_device = Box::pin(of_device(store, &device.id, &device, standing)).await?;
             Ok(Why { subject: why.subject, ..of_device })
         }
-        Subject::Device(id) => match store.device(id).await? {
+        Subject::Device(id) => match store.device_or_damaged(id).await? {
             None => Box::pin(of_another_name(store, &fleet, id, now)).await,
             Some(device) => {
                 let standing = fleet.standing(&device, live, now);

@@ -134,6 +134,7 @@ pub const OF_TLS: [Refusal; 7] = [
 ];
 pub const OF_LIMITS: [Refusal; 3] =
     [Refusal::TooManySessions, Refusal::TooManyNewSessions, Refusal::TooManyConnections];
+pub const OF_ENTRIES: [Refusal; 1] = [Refusal::DamagedEntry];
 /// What balancers cause, with their explanations: the tests of `balancers` provoke them.
 const OF_BALANCERS: [Refusal; 3] =
     [Refusal::ProxyNotAllowed, Refusal::ProxyHeaderMissing, Refusal::ProxyHeaderMalformed];
@@ -141,8 +142,16 @@ const OF_BALANCERS: [Refusal; 3] =
 /// A new refusal needs a peer that provokes it, and an explanation that is found.
 #[test]
 fn every_refusal_is_provoked_by_a_real_peer_and_explained() {
-    let lists: [&[Refusal]; 7] =
-        [&OF_CERTIFICATES, &OF_ROOTS, &OF_RULES, &OF_SOURCES, &OF_TLS, &OF_LIMITS, &OF_BALANCERS];
+    let lists: [&[Refusal]; 8] = [
+        &OF_CERTIFICATES,
+        &OF_ROOTS,
+        &OF_RULES,
+        &OF_SOURCES,
+        &OF_TLS,
+        &OF_LIMITS,
+        &OF_ENTRIES,
+        &OF_BALANCERS,
+    ];
     let provoked: BTreeSet<_> = lists.concat().into_iter().collect();
     assert_eq!(provoked, Refusal::ALL.into());
 }

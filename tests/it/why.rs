@@ -16,8 +16,8 @@ use rcgen::{
 use serde_json::Value;
 
 use crate::explained::{
-    OF_CERTIFICATES, OF_LIMITS, OF_ROOTS, OF_RULES, OF_SOURCES, OF_TLS, Refused, assert_all_were_explained,
-    assert_explained, assert_on_page, note, why,
+    OF_CERTIFICATES, OF_ENTRIES, OF_LIMITS, OF_ROOTS, OF_RULES, OF_SOURCES, OF_TLS, Refused,
+    assert_all_were_explained, assert_explained, assert_on_page, note, why,
 };
 use crate::harness::{
     Credential, Device, Platform, SOON, Site, authority, connect_from, establish, eventually, finish, framed,
@@ -147,6 +147,31 @@ fn a_refused_certificate_has_its_cause_and_next_step_in_why_api_and_log() {
     });
     assert!(platform.metric("pcd_devices{state=\"refused\"}") >= 1.0);
     assert_all_were_explained(&OF_CERTIFICATES);
+}
+
+#[test]
+fn a_damaged_entry_of_the_directory_has_its_cause_and_keeps_only_its_device_out() {
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit("DAMAGED", &[]);
+    platform.admit("WHOLE", &[]);
+    platform.stop();
+    let outside = rusqlite::Connection::open(site.path().join("platform.db")).unwrap();
+    outside.execute("UPDATE device SET speaks_for = '[1,{}]' WHERE id = 'DAMAGED'", []).unwrap();
+    drop(outside);
+    let platform = site.start();
+    let whole = site.certificate("WHOLE", KeyType::Ecc);
+    assert!(Device::connect(&site, platform.address, &whole).is_ok());
+    let own = site.certificate("DAMAGED", KeyType::Ecc);
+    knock(&site, &platform, Some(&own), &["-tls1_2"]);
+    let refused = Refused {
+        reason: "damaged-entry",
+        subject: "DAMAGED",
+        cause: "its entry in the directory cannot be read",
+        step: "device remove DAMAGED",
+    };
+    assert_explained(&platform, refused);
+    assert_all_were_explained(&OF_ENTRIES);
 }
 
 /// A root that is not installed, and a device certificate of it: alone, and with the root.

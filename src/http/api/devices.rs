@@ -91,6 +91,6 @@ pub(in crate::http) async fn why(
 
 /// The name as the directory spells it.
 async fn known(state: &AdminState, id: &DeviceId) -> Result<DeviceId, Response> {
-    let known = state.store.device(id).await.map_err(unavailable)?;
+    let known = state.store.device_or_damaged(id).await.map_err(unavailable)?;
     Ok(known.map_or_else(|| id.clone(), |device| device.id))
 }

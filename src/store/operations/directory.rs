@@ -159,6 +159,19 @@ impl Store {
         Ok(spelled.next().filter(|_| spelled.next().is_none()))
     }
 
+    /// The same, also an entry whose row cannot be read: it is damaged, and its device is refused.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub async fn device_or_damaged(&self, id: &DeviceId) -> Result<Option<Device>, StoreError> {
+        let error = match self.device(id).await {
+            Err(error) => error,
+            known => return known,
+        };
+        let entry = self.devices().await?.into_iter().find(|entry| entry.id == *id);
+        entry.map(Some).ok_or(error)
+    }
+
     async fn require_new_spellings(&self, devices: &[Device]) -> Result<(), StoreError> {
         if devices.iter().all(|device| eui64(&device.id).is_none()) {
             return Ok(());
