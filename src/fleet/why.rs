@@ -50,12 +50,14 @@ impl FromStr for Subject {
     type Err = DeviceIdError;
 
     fn from_str(text: &str) -> Result<Self, DeviceIdError> {
+        // As findings and lists print it, with its port.
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self::Address(address.ip()));
+        }
         // An EUI-64 with colons looks like an IPv6 address.
         let is_eui64 = text.parse().is_ok_and(|id: DeviceId| eui64(&id).is_some());
-        // As findings and lists print it, with its port.
-        let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
-        match text.parse().ok().or_else(with_port) {
-            Some(address) if !is_eui64 => Ok(Self::Address(address)),
+        match text.parse() {
+            Ok(address) if !is_eui64 => Ok(Self::Address(address)),
             _ => text.parse().map(Self::Device),
         }
     }

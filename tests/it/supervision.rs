@@ -31,7 +31,7 @@ const FATAL: [Task; 11] = [
     Task::RevocationDisk,
 ];
 /// These are restarted.
-const RESTARTED: [Task; 11] = [
+const RESTARTED: [Task; 12] = [
     Task::Stapling,
     Task::Dispatcher,
     Task::Gateway,
@@ -39,6 +39,7 @@ const RESTARTED: [Task; 11] = [
     Task::AuditForwarder,
     Task::Liveness,
     Task::Retention,
+    Task::Projector,
     Task::Findings,
     Task::Contacts,
     Task::Notifications,

@@ -107,11 +107,6 @@ impl Inbound {
         Self { relay: Some(relay), ..self }
     }
 
-    #[cfg(test)]
-    pub(super) const fn relay(&self) -> Option<&Relay> {
-        self.relay.as_ref()
-    }
-
     /// The device that sends.
     pub(super) fn device(&self) -> &DeviceId {
         &self.origin.device.id
@@ -485,6 +480,12 @@ const LATE_ALARM: &str = "late-alarm";
 /// The warning of a message whose batch trailer states another number of messages than the batch holds.
 const BATCH_MISCOUNTED: &str = "batch-miscounted";
 
+#[cfg(test)]
+impl Inbound {
+    pub(super) const fn relay(&self) -> Option<&Relay> {
+        self.relay.as_ref()
+    }
+}
 #[cfg(test)]
 mod cost;
 #[cfg(test)]
