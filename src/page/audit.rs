@@ -102,21 +102,57 @@ pub(super) async fn show(
     Ok(page(&page_of))
 }
 
+/// What a verification found.
+#[derive(Clone, Copy)]
+pub(super) enum Found {
+    Whole,
+    Broken,
+    /// Every chain is whole, and a place that was noted elsewhere is not in one.
+    PlaceMissing,
+}
+
+impl Found {
+    pub(super) fn tag(self) -> Html {
+        match self {
+            Self::Whole => Html::tag(Tone::Good, "whole"),
+            Self::Broken => Html::tag(Tone::Bad, "broken"),
+            Self::PlaceMissing => Html::tag(Tone::Watch, "a noted place is missing"),
+        }
+    }
+}
+
+/// What a row `audit-verified` says.
+pub(super) fn found(verified: &AuditRow) -> Found {
+    let details = details(verified);
+    let is_broken = |chain: &Value| !chain.get("broken-row").is_none_or(Value::is_null);
+    let chains = details.get("chains").and_then(Value::as_array);
+    let are_missing = details.get("missing-heads").and_then(Value::as_array).is_some_and(|it| !it.is_empty());
+    if details.get("intact").and_then(Value::as_bool) == Some(true) {
+        Found::Whole
+    } else if are_missing && !chains.into_iter().flatten().any(is_broken) {
+        Found::PlaceMissing
+    } else {
+        Found::Broken
+    }
+}
+
 /// Whether the trail is whole, in a word and a sentence.
 fn wholeness(state: &AdminState, trail: &[AuditRow]) -> (Html, String) {
     if let Some(divergence) = state.store().own_chain().refused() {
         return (Html::tag(Tone::Bad, "broken"), format!("{divergence}"));
     }
     let verified = trail.iter().find(|row| row.event == "audit-verified");
-    let is_intact = verified.map(|row| details(row).get("intact").and_then(Value::as_bool) == Some(true));
-    match is_intact {
-        Some(true) => {
-            (Html::tag(Tone::Good, "whole"), "The last verification found every chain whole.".to_owned())
-        }
-        Some(false) => (
-            Html::tag(Tone::Bad, "broken"),
-            "The last verification found a chain broken: `pcd-platform audit verify` names the row."
-                .replace('`', ""),
+    match verified.map(found) {
+        Some(found @ Found::Whole) => (found.tag(), "The last verification found every chain whole.".to_owned()),
+        Some(found @ Found::Broken) => (
+            found.tag(),
+            "The last verification found a chain broken: pcd-platform audit verify names the row.".to_owned(),
+        ),
+        Some(found @ Found::PlaceMissing) => (
+            found.tag(),
+            "The last verification was given a signed place that is not in the trail: it was mistyped, or the end of \
+             the trail was cut off. Compare it with where it was noted."
+                .to_owned(),
         ),
         None => (
             Html::tag(Tone::Quiet, "not verified yet"),

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 
+use super::audit::{Found, found};
 use super::element::{Html, Tone, address, counted, device_link, grouped, help_link, number, sentence};
 use super::event::in_words;
 use super::frame::Frame;
@@ -347,12 +348,10 @@ fn audit_tile(state: &AdminState, frame: &Frame, trail: &[AuditRow]) -> Tile {
     let last = |event: &str| trail.iter().find(|row| row.event == event);
     let signed = last("audit-signed").map(|row| format!("signed {} ago", frame.times.away(row.at)));
     let verified = last("audit-verified").map(|row| format!("verified {} ago", frame.times.away(row.at)));
-    let is_broken = state.store().own_chain().refused().is_some()
-        || last("audit-verified").is_some_and(|row| row.details.contains("\"intact\":false"));
-    let value = match (is_broken, &verified) {
-        (true, _) => Html::tag(Tone::Bad, "broken"),
-        (false, Some(_)) => Html::tag(Tone::Good, "whole"),
-        (false, None) => Html::tag(Tone::Quiet, "not verified yet"),
+    let value = match (state.store().own_chain().refused(), last("audit-verified")) {
+        (Some(_), _) => Found::Broken.tag(),
+        (None, Some(row)) => found(row).tag(),
+        (None, None) => Html::tag(Tone::Quiet, "not verified yet"),
     };
     let notes: Vec<_> = signed.into_iter().chain(verified).collect();
     Tile {

@@ -15,14 +15,20 @@ fn newest(platform: &Platform) -> String {
     all[0]["id"].as_str().unwrap().to_owned()
 }
 
-#[test]
-fn a_rejected_message_is_decided_again_by_a_form_that_says_first_what_it_would_do() {
+/// A platform with a device that has sent a message about another one, which was rejected.
+fn with_rejected() -> (Site, Platform) {
     let site = Site::new();
     let platform = site.start();
     platform.admit(NAME, &[]);
     let own = site.certificate(NAME, KeyType::Ecc);
     let mut device = Device::connect(&site, platform.address, &own).unwrap();
     assert_eq!(device.code(message(OTHER, "1")), "CR");
+    (site, platform)
+}
+
+#[test]
+fn a_rejected_message_is_decided_again_by_a_form_that_says_first_what_it_would_do() {
+    let (_site, platform) = with_rejected();
     let id = newest(&platform);
     let path = format!("/messages/{id}/reconsider");
     let (_, _, page) = open(&platform, &format!("/messages/{id}"));
@@ -123,12 +129,7 @@ fn submit(platform: &Platform, path: &str) -> (u16, String, String) {
 
 #[test]
 fn each_form_of_a_change_is_understood_as_a_browser_sends_it() {
-    let site = Site::new();
-    let platform = site.start();
-    platform.admit(NAME, &[]);
-    let own = site.certificate(NAME, KeyType::Ecc);
-    let mut device = Device::connect(&site, platform.address, &own).unwrap();
-    assert_eq!(device.code(message(OTHER, "1")), "CR");
+    let (_site, platform) = with_rejected();
     for (path, expected) in [
         (format!("/devices/{NAME}/allow?identity={OTHER}"), 303),
         (format!("/devices/{NAME}/suspend"), 303),
@@ -148,12 +149,7 @@ fn each_form_of_a_change_is_understood_as_a_browser_sends_it() {
 
 #[test]
 fn a_message_that_is_accepted_later_says_that_its_device_was_answered_otherwise() {
-    let site = Site::new();
-    let platform = site.start();
-    platform.admit(NAME, &[]);
-    let own = site.certificate(NAME, KeyType::Ecc);
-    let mut device = Device::connect(&site, platform.address, &own).unwrap();
-    assert_eq!(device.code(message(OTHER, "1")), "CR");
+    let (_site, platform) = with_rejected();
     let rejected = newest(&platform);
     let shown = platform.cli().run(&["message", "show", &rejected]);
     assert!(shown.contains("answered") && shown.contains("CR, error 207"), "{shown}");
@@ -181,4 +177,16 @@ fn a_page_that_cannot_be_shown_names_its_code_and_a_request_that_the_log_has() {
         let id = page.split("request ").nth(1).and_then(|rest| rest.split('<').next()).unwrap_or_default();
         assert!(id.len() == 32 && platform.log().contains(id), "{path}: {page}");
     }
+}
+
+#[test]
+fn a_head_that_a_person_mistypes_breaks_no_chain_on_the_page() {
+    let (_site, platform) = with_rejected();
+    let head = format!("1:{}", "00".repeat(32));
+    let (exit, printed, _) = platform.cli().try_run(&["audit", "verify", "--head", &head]);
+    assert!(!exit.success() && printed.contains("is not in the trail"), "{printed}");
+    let (_, _, page) = open(&platform, "/audit");
+    assert!(!page.contains("found a chain broken") && page.contains("it was mistyped"), "{page}");
+    let (_, _, page) = open(&platform, "/");
+    assert!(!page.contains("</span> broken") && page.contains("a noted place is missing"), "{page}");
 }
