@@ -269,10 +269,8 @@ impl Platform {
     /// Whether the configuration still removes what is before `before`: it may have been corrected since the
     /// pass began at `now`.
     fn is_wanted(&self, table: Table, before: Timestamp, by_size: bool, now: Timestamp) -> bool {
-        let store = &self.config.load().store;
-        let is_old = cutoff(now, table.age(store)).is_some_and(|cutoff| before <= cutoff);
         let limit = self.limited(table).filter(|_| by_size).map(|known| known.limit);
-        is_old || limit.is_some_and(|limit| table.limit(store).is_some_and(|wanted| wanted <= limit))
+        table.loses(&self.config.load().store, before, limit, now)
     }
 }
 
@@ -298,6 +296,13 @@ impl Table {
             Self::Large => store.retain_large.unwrap_or(Retain::Forever),
             Self::Audit => store.retain_audit,
         }
+    }
+
+    /// Whether what is before `before` goes by its age, or by this limit of bytes, which the configuration
+    /// may have raised.
+    fn loses(self, store: &config::Store, before: Timestamp, limit: Option<u64>, now: Timestamp) -> bool {
+        let is_old = cutoff(now, self.age(store)).is_some_and(|cutoff| before <= cutoff);
+        is_old || limit.is_some_and(|limit| self.limit(store).is_some_and(|wanted| wanted <= limit))
     }
 
     /// Its limit by size, in bytes.
@@ -326,3 +331,27 @@ const TABLES: [Table; 4] = [Table::Messages, Table::Rejected, Table::Large, Tabl
 const MAX_PASS_INTERVAL: Duration = Duration::from_mins(1);
 /// Shortest pause between two batches.
 const MIN_BATCH_PAUSE: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn store(text: &str) -> config::Store {
+        toml::from_str::<Config>(&format!("[store]\n{text}")).unwrap().store
+    }
+
+    #[test]
+    fn a_removal_ends_when_the_configuration_wants_it_no_more() {
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let days = |days: i64| now - SignedDuration::from_hours(24 * days);
+        let short = store("retain-messages = \"3d\"\nretain-messages-size = \"1 GiB\"");
+        assert!(Table::Messages.loses(&short, days(3), None, now));
+        let corrected = store("retain-messages = \"30d\"\nretain-messages-size = \"2 GiB\"");
+        assert!(!Table::Messages.loses(&corrected, days(3), None, now), "a longer age");
+        assert!(!Table::Messages.loses(&corrected, days(3), Some(1 << 30), now), "a larger limit");
+        assert!(Table::Messages.loses(&corrected, days(3), Some(2 << 30), now));
+        let none = store("retain-messages = \"30d\"");
+        assert!(!Table::Messages.loses(&none, days(3), Some(1 << 30), now), "no limit any more");
+    }
+}

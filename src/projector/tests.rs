@@ -306,17 +306,5 @@ async fn the_last_report_of_an_alert_replaces_the_others(place: TestStore) {
 }
 
 fn any() -> crate::store::MessageFilter {
-    crate::store::MessageFilter {
-        device: None,
-        identity: None,
-        key: None,
-        kind: None,
-        since: None,
-        rejected: false,
-        reason: None,
-        control_id: None,
-        warning: None,
-        before: None,
-        limit: 1,
-    }
+    crate::store::MessageFilter { limit: 1, ..crate::store::MessageFilter::default() }
 }

@@ -149,7 +149,7 @@ fn a_rejected_message_names_its_reason_its_answer_and_the_identity_that_is_not_a
 fn a_silent_device_is_the_first_thing_on_the_overview() {
     let site = Site::new().with("devices", "silent-after = \"2s\"");
     let platform = site.start();
-    platform.admit(NAME, &[]);
+    platform.admit(NAME, &["--name", "Pump 7", "--ward", "ICU"]);
     assert!(page(&platform, "/").contains("<title>"));
     let mut wire = Wire::connect(&site, platform.address, &site.certificate(NAME, KeyType::Ecc));
     wire.write(&framed(&message(NAME, "1")));
@@ -160,7 +160,9 @@ fn a_silent_device_is_the_first_thing_on_the_overview() {
         // A full disk of the machine that tests is before everything else.
         let of_site = |item: &&str| !item.contains("/help/disk-filling");
         let first = todo.split("</li>").find(of_site).unwrap_or_default();
-        first.contains(&format!("/devices/{NAME}")) && first.contains("/help/device-silent")
+        first.contains(&format!("/devices/{NAME}"))
+            && first.contains("/help/device-silent")
+            && first.contains("Pump 7, ICU")
     });
 }
 
@@ -471,6 +473,18 @@ fn the_calendar_names_the_certificates_that_end_in_a_month_and_gives_them_as_csv
         assert!(csv.contains(&format!(",{kind},")), "{kind}: {csv}");
     }
     device.close().unwrap();
+    assert!(
+        of_quarter.lines().any(|line| line.starts_with(NAME) && line.contains(",valid,")),
+        "{of_quarter}"
+    );
+    platform.cli().run(&["device", "remove", NAME]);
+    eventually("the certificate is that of a removed device", || {
+        let (_, _, csv) = open(&platform, "/trust.csv");
+        csv.lines().any(|line| line.starts_with(NAME) && line.contains(",removed,"))
+    });
+    let of_month = page(&platform, &format!("/trust?month={month}"));
+    assert!(of_month.contains("removed from the directory"), "{of_month}");
+    assert!(!of_month.contains(&format!("/devices/{NAME}")), "its page is gone: {of_month}");
 }
 
 #[test]

@@ -118,6 +118,10 @@ fn assert_through(nginx: &Nginx, platform: &Platform, by: &str) {
     // A change from a page, with its token and the origin that the person sees.
     let origin = format!("Origin: https://{NAME}:{}", nginx.port);
     let token = format!("csrf={}", person["form-token"].as_str().unwrap());
+    let own = format!("x-csrf-token: {}", person["form-token"].as_str().unwrap());
+    let link = [&weber[..], &["--header", &origin, "--header", &own, "--request", "POST"]].concat();
+    let (status, refused) = nginx.ask(&link, "/api/page-links");
+    assert!(status == 409 && !refused.contains("secret"), "no link of the proxy's account: {refused}");
     let form = [&weber[..], &["--header", &origin, "--data", &token]].concat();
     assert_eq!(nginx.ask(&form, &format!("/devices/{DEVICE}/suspend")).0, 303);
     let row = platform.cli().json(&["audit", "list", "--event", "device-suspended"]).remove(0);

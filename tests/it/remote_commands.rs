@@ -192,6 +192,17 @@ fn each_act_says_what_it_will_do_and_does_it_when_it_is_asked_to() {
         (200, &true.into(), &"PUMP-1".into()),
         "{act}"
     );
+    let about = r#"{"name": "Pump 7", "ward": "ICU", "model": "M 3", "serial": "SN-1", "owner": "biomed",
+        "expected": true}"#;
+    let (code, act) = post(&platform, "/api/devices/PUMP-1/change", about);
+    assert_eq!((code, &act["done"]), (200, &true.into()), "{act}");
+    let shown = platform.cli().json(&["device", "show", "PUMP-1"]).remove(0);
+    for (key, value) in
+        [("name", "Pump 7"), ("ward", "ICU"), ("model", "M 3"), ("serial", "SN-1"), ("owner", "biomed")]
+    {
+        assert_eq!(shown[key], value, "{shown}");
+    }
+    assert_eq!(shown["expected"], true, "{shown}");
     let (code, problem) = post(&platform, "/api/devices", r#"{"cn": "PUMP-1"}"#);
     assert_eq!((code, &problem["code"]), (409, &"conflict".into()), "{problem}");
 

@@ -154,6 +154,12 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_reached_when_something_is_old_enough_to_go() {
+        let young = Volume::new(&hours(0..3), MessageKind::Accepted, [Some(hour(0)); 2], 310, hour(3));
+        assert_eq!((young.cutoff, young.reached_at), (None, Some(hour(25))));
+    }
+
+    #[test]
     fn the_time_at_which_a_limit_is_reached_follows_the_rate_of_the_last_day() {
         // 2400 bytes a day, 1200 are left.
         assert_eq!(volume(11_200).reached_at, Some(hour(112)));
