@@ -6,14 +6,14 @@
 //! [`tls`], [`revocation`] and [`authz`] decide whether a peer may connect. [`store`] holds messages and the
 //! audit trail, [`audit`] defines the trail's events and its chain of hashes. [`interface_a`] serves devices,
 //! [`southbound`] sends messages to them, [`liveness`] notices devices that stop sending, [`contact`]
-//! remembers each device and each refused peer. [`interface_b`] is the device's side of the same
-//! specification, and [`simulate`] has thousands of such devices; [`gateway`] joins both interfaces to
-//! forward what devices send to another platform. [`audit_forwarder`] sends the audit trail to an Audit
-//! Record Repository, [`http`] serves operators, with the JSON of [`view`] and the pages of [`page`], and
-//! [`pki`] issues certificates where there is no other authority. [`finding`] lists what operators should
-//! know, and [`fleet`] says how each device stands; [`notify`] reports findings to webhooks. [`model`],
-//! [`config`], [`metrics`] and [`filesystem`] are shared by all; [`app`] puts the modules together and
-//! [`cli`] starts them.
+//! remembers each device and each refused peer. [`clients`] says which hospital systems may read what.
+//! [`interface_b`] is the device's side of the same specification, and [`simulate`] has thousands of such
+//! devices; [`gateway`] joins both interfaces to forward what devices send to another platform.
+//! [`audit_forwarder`] sends the audit trail to an Audit Record Repository, [`http`] serves operators, with
+//! the JSON of [`view`] and the pages of [`page`], and [`pki`] issues certificates where there is no other
+//! authority. [`finding`] lists what operators should know, and [`fleet`] says how each device stands;
+//! [`notify`] reports findings to webhooks. [`model`], [`config`], [`metrics`] and [`filesystem`] are shared
+//! by all; [`app`] puts the modules together and [`cli`] starts them.
 //!
 //! Modules depend only on lower layers; `tests/it/architecture` checks that.
 
@@ -24,6 +24,7 @@ pub mod audit;
 pub mod audit_forwarder;
 pub mod authz;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod contact;
 pub mod fhir;

@@ -1,0 +1,95 @@
+//! A client that may read.
+
+use std::sync::Arc;
+
+use super::oid::Oid;
+use super::scope::{Interaction, Scopes};
+use crate::model::{DeviceId, Fingerprint};
+
+/// A client that was admitted for one request: who it is, and what it may read. Clones are cheap.
+///
+/// Only the check of this module makes one, so a value is the proof that the check has passed.
+#[derive(Debug, Clone)]
+pub struct Reader(Arc<Rights>);
+
+#[derive(Debug)]
+struct Rights {
+    client: String,
+    organisation: Option<Oid>,
+    certificate: Fingerprint,
+    scopes: Scopes,
+    devices: Option<Vec<DeviceId>>,
+}
+
+impl Reader {
+    /// The id of the client. A member of a community that is read by every member has `community:NAME`.
+    #[must_use]
+    pub fn client(&self) -> &str {
+        &self.0.client
+    }
+
+    /// The organisation of the client; `None` for a member of a community that is not registered.
+    #[must_use]
+    pub fn organisation(&self) -> Option<&Oid> {
+        self.0.organisation.as_ref()
+    }
+
+    /// The certificate of the connection.
+    #[must_use]
+    pub fn certificate(&self) -> Fingerprint {
+        self.0.certificate
+    }
+
+    /// Whether the client may do this with resources of the type, such as `Observation`.
+    #[must_use]
+    pub fn may(&self, interaction: Interaction, resource_type: &str) -> bool {
+        self.0.scopes.allow(resource_type, interaction)
+    }
+
+    /// The scopes, as they were granted.
+    #[must_use]
+    pub fn scopes(&self) -> &Scopes {
+        &self.0.scopes
+    }
+
+    /// The senders whose messages the client may read, by the Common Name of their certificate; `None`: all.
+    #[must_use]
+    pub fn devices(&self) -> Option<&[DeviceId]> {
+        self.0.devices.as_deref()
+    }
+
+    /// Whether the client may read the messages of this sender.
+    #[must_use]
+    pub fn may_read_device(&self, device: &DeviceId) -> bool {
+        self.devices().is_none_or(|devices| devices.contains(device))
+    }
+}
+
+#[cfg(test)]
+impl Reader {
+    /// A reader with these scopes, of these devices alone if there are any.
+    pub(crate) fn for_tests(scopes: &str, devices: Option<&[&str]>) -> Self {
+        let devices = devices.map(|all| all.iter().map(|device| device.parse().unwrap()).collect());
+        Self(Arc::new(Rights {
+            client: "ehr".to_owned(),
+            organisation: Some("2.25.1".parse().unwrap()),
+            certificate: Fingerprint::sha256(b"certificate"),
+            scopes: scopes.parse().unwrap(),
+            devices,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n001_3_a_reader_may_read_its_types_and_devices() {
+        let reader = Reader::for_tests("system/Observation.rs", Some(&["PUMP0001"]));
+        assert!(reader.may(Interaction::Search, "Observation") && !reader.may(Interaction::Read, "Patient"));
+        let device = |name: &str| name.parse::<DeviceId>().unwrap();
+        assert!(reader.may_read_device(&device("PUMP0001")) && !reader.may_read_device(&device("PUMP0002")));
+        assert!(Reader::for_tests("system/*.rs", None).may_read_device(&device("PUMP0002")));
+    }
+}

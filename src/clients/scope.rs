@@ -1,0 +1,151 @@
+//! What a client may do, as SMART scopes (SMART App Launch 2.2, "Scopes and Launch Context").
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An interaction that a scope grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interaction {
+    /// read, vread, history of one resource.
+    Read,
+    /// search.
+    Search,
+}
+
+/// One scope: `system/Observation.rs`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// `None`: every type.
+    resource_type: Option<String>,
+    reads: bool,
+    searches: bool,
+}
+
+/// The scopes of a client.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scopes(Vec<Scope>);
+
+/// The text is not a scope that the platform can grant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "\"{0}\" is not a scope such as system/Observation.rs: it has the context system, one of {types} or *, and r, s or rs",
+    types = TYPES.join(", ")
+)]
+pub struct ScopeError(String);
+
+impl Scope {
+    fn allows(&self, resource_type: &str, interaction: Interaction) -> bool {
+        let is_granted = match interaction {
+            Interaction::Read => self.reads,
+            Interaction::Search => self.searches,
+        };
+        is_granted && self.resource_type.as_deref().is_none_or(|own| own == resource_type)
+    }
+}
+
+impl Scopes {
+    /// Whether a scope allows the interaction with resources of the type.
+    #[must_use]
+    pub fn allow(&self, resource_type: &str, interaction: Interaction) -> bool {
+        self.0.iter().any(|scope| scope.allows(resource_type, interaction))
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        let failed = || ScopeError(text.chars().take(MAX_SHOWN).collect());
+        let (name, rights) =
+            text.strip_prefix("system/").and_then(|rest| rest.split_once('.')).ok_or_else(failed)?;
+        let resource_type = match name {
+            "*" => None,
+            name if TYPES.contains(&name) => Some(name.to_owned()),
+            _ => return Err(failed()),
+        };
+        let (reads, searches) = match rights {
+            "r" => (true, false),
+            "s" => (false, true),
+            "rs" => (true, true),
+            _ => return Err(failed()),
+        };
+        Ok(Self { resource_type, reads, searches })
+    }
+}
+
+impl FromStr for Scopes {
+    type Err = ScopeError;
+
+    /// Scopes with white space between them (RFC 6749 section 3.3).
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        text.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "system/{}.", self.resource_type.as_deref().unwrap_or("*"))?;
+        f.write_str(if self.reads { "r" } else { "" })?;
+        f.write_str(if self.searches { "s" } else { "" })
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, scope) in self.0.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { " " })?;
+            scope.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// The types that the platform has.
+const TYPES: [&str; 4] = ["Observation", "Device", "DeviceMetric", "Patient"];
+/// Characters of a wrong scope that the error repeats.
+const MAX_SHOWN: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n001_3_a_scope_allows_its_type_and_its_interactions() {
+        let scopes: Scopes = "system/Observation.rs system/Patient.r".parse().unwrap();
+        assert!(scopes.allow("Observation", Interaction::Read));
+        assert!(scopes.allow("Observation", Interaction::Search));
+        assert!(scopes.allow("Patient", Interaction::Read));
+        assert!(!scopes.allow("Patient", Interaction::Search));
+        assert!(
+            !scopes.allow("Device", Interaction::Read) && !scopes.allow("DeviceMetric", Interaction::Read)
+        );
+        assert_eq!(scopes.to_string(), "system/Observation.rs system/Patient.r");
+        let all: Scopes = "system/*.s".parse().unwrap();
+        assert!(all.allow("Device", Interaction::Search) && !all.allow("Device", Interaction::Read));
+        assert!(!Scopes::default().allow("Device", Interaction::Read));
+    }
+
+    #[test]
+    fn scopes_that_the_platform_cannot_grant_are_refused() {
+        for text in [
+            "Observation.rs",
+            "patient/Observation.rs",
+            "system/Observation",
+            "system/Observation.",
+            "system/Observation.sr",
+            "system/Observation.cruds",
+            "system/Observation.read",
+            "system/observation.rs",
+            "system/Encounter.rs",
+            "system/Observation.rs?category=x",
+        ] {
+            assert!(text.parse::<Scopes>().is_err(), "{text}");
+        }
+    }
+}
