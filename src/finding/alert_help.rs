@@ -44,6 +44,7 @@ const PAGES: &[HelpPage] = pages![
     "PcdDeviceUnknown",
     "PcdDiskFilling",
     "PcdFault",
+    "PcdFhirBehind",
     "PcdGatewayBehind",
     "PcdGatewayMessageRefused",
     "PcdGatewayPlatformAway",
