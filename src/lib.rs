@@ -2,7 +2,8 @@
 //!
 //! The modules in the order of the data flow: [`mllp`] decodes bytes into frames, [`hl7`] parses frames into
 //! messages, [`pcd`] reads transactions and device identities from messages, [`fhir`] maps them to FHIR
-//! resources, and [`projector`] keeps the index from which these are read. [`x509`] reads certificates;
+//! resources, [`projector`] keeps the index from which these are read, [`render`] renders them, and [`api`]
+//! answers hospital systems. [`x509`] reads certificates;
 //! [`tls`], [`revocation`] and [`authz`] decide whether a peer may connect. [`store`] holds messages and the
 //! audit trail, [`audit`] defines the trail's events and its chain of hashes. [`interface_a`] serves devices,
 //! [`southbound`] sends messages to them, [`liveness`] notices devices that stop sending, [`contact`]
@@ -19,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod app;
 pub mod audit;
 pub mod audit_forwarder;
@@ -45,6 +47,7 @@ pub mod page;
 pub mod pcd;
 pub mod pki;
 pub mod projector;
+pub mod render;
 pub mod revocation;
 pub mod simulate;
 pub mod southbound;

@@ -161,6 +161,18 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::PersonLoggedIn { actor: actor() },
         Event::PersonLoggedOut(Logout { why: "idle".to_owned(), actor: actor() }),
         Event::StoreCopied { actor: actor() },
+        Event::IndexRebuilt { actor: actor() },
+        Event::ResourcesRead(Box::new(ResourcesRead {
+            client: "ehr".to_owned(),
+            organisation: Some("2.25.1".to_owned()),
+            certificate: digest,
+            interaction: "search-type",
+            kind: "Observation",
+            count: 50,
+            requests: 1,
+            patients: vec!["5ad0c1f2e3b4a5968778695a4b3c2d1e".to_owned()],
+            more_patients: 2,
+        })),
         Event::AuditExported { format: ExportFormat::Jsonl, since: Some(at), actor: actor() },
         Event::AuditVerified {
             chains: vec![

@@ -14,8 +14,8 @@ pub use chain::{
 pub use event::{
     Certificate, CertificateStatus, ChainFinding, ChainVerdict, ConfigurationFault, ContentSearch,
     CountedSessions, Event, ExportFormat, FeedsBehind, Installed, InstalledRole, Logout, LostRows,
-    RefusalCount, RefusedLook, RefusedPeers, ReloadedBy, RemovedMessages, ReplacedCopy, Selection,
-    SessionEnd, SettledBy, Settlement, SizeLimit, StopReason, UnfitUses, UsageField, ViewedAs,
+    RefusalCount, RefusedLook, RefusedPeers, ReloadedBy, RemovedMessages, ReplacedCopy, ResourcesRead,
+    Selection, SessionEnd, SettledBy, Settlement, SizeLimit, StopReason, UnfitUses, UsageField, ViewedAs,
 };
 
 #[cfg(test)]

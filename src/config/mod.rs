@@ -46,7 +46,7 @@ pub use audit::{Audit, AuditRepository, RefusalInterval};
 pub use devices::{Devices, Identity, MissingIdentity, SilentAfterError, Unknown};
 pub use effective::{Effective, Origin};
 pub use error::{ConfigError, Problem};
-pub use fhir::Fhir;
+pub use fhir::{Assigner, AuditReads, Fhir, FhirPatients};
 pub use gateway::{DuringOutage, Gateway, MissingStaple};
 pub use host::{HostAndPort, HostAndPortError};
 pub use interface_a::{FrameMemory, InterfaceA};

@@ -40,6 +40,9 @@ pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<P
     if let Some(what) = log_level::problem(&config.log.level) {
         checker.problem("log.level", what);
     }
+    if let Some(what) = config.fhir.problem() {
+        checker.problem("fhir.assigners", what);
+    }
     checker.admin(&mut config.admin);
     checker.problems
 }

@@ -6,6 +6,8 @@
 //! withdrew, did not obtain or contradicts is never written: its resource says why.
 
 mod alert;
+mod bundle;
+mod capability;
 mod coding;
 mod compound;
 mod content;
@@ -17,10 +19,12 @@ mod identity;
 mod limits;
 mod mapping;
 mod observation;
+mod outcome;
 mod patient;
 mod profile;
 mod quantity;
 mod resource;
+pub mod search;
 mod source;
 mod status;
 mod subject;
@@ -30,12 +34,15 @@ mod unmapped;
 mod value;
 mod vital_signs;
 
+pub use bundle::{Bundle, Entry, SearchMode};
+pub use capability::capability_statement;
 pub use datatypes::{
     Annotation, CodeableConcept, Coding, Extension, Identifier, Meta, Period, Quantity, Range, Ratio,
     Reference, SampledData,
 };
 pub use decimal::Decimal;
 pub use mapping::{Mapped, map};
+pub use outcome::OperationOutcome;
 pub use resource::{
     Component, Device, DeviceMetric, HumanName, Observation, Patient, ReferenceRange, Resource, UdiCarrier,
     Value, Version,

@@ -92,10 +92,12 @@ fn chosen(pid: Segment<'_>, characters: CharacterSet, options: &Options) -> Opti
     let mut parts = authority.subcomponents();
     let mut part = || parts.next().and_then(|part: Component<'_>| text::component(part, characters));
     let [namespace, universal, kind] = [part(), part(), part()];
-    let system = universal
-        .as_deref()
-        .and_then(|id| oid_uri(id, kind.as_deref().unwrap_or_default()))
-        .or_else(|| options.assigners.get(namespace.as_deref()?).cloned());
+    let system =
+        universal.as_deref().and_then(|id| oid_uri(id, kind.as_deref().unwrap_or_default())).or_else(|| {
+            let is_other = universal.is_some() && namespace.is_none();
+            let name = namespace.as_deref().unwrap_or_default();
+            options.assigners.get(name).filter(|_| !is_other).cloned()
+        });
     let key =
         [system.as_deref().or(universal.as_deref()).or(namespace.as_deref()).unwrap_or_default(), &value]
             .join("\u{1f}");
@@ -208,6 +210,17 @@ mod tests {
         assert_eq!(of("3^^^X&1.2.3&ISO^MR"), "urn:oid:1.2.3/3");
         assert_eq!(of("\"\"^^^A^MR"), "none");
         assert_eq!(of(""), "none");
+    }
+
+    #[test]
+    fn an_identifier_without_an_assigner_may_have_a_system() {
+        let text = "MSH|^~\\&|\rPID|||7\rOBR|1\rOBX|1\r";
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let assigners = [(String::new(), "urn:oid:1.2.9".to_owned())].into();
+        let options = Options { assigners, ..Options::default() };
+        let pid = message.segments().nth(1).unwrap();
+        let (identifier, key) = chosen(pid, message.text_encoding(), &options).unwrap();
+        assert_eq!((identifier.system.as_deref(), &*key), (Some("urn:oid:1.2.9"), "urn:oid:1.2.9\u{1f}7"));
     }
 
     #[test]

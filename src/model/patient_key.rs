@@ -47,9 +47,20 @@ impl PatientKey {
     /// digits; none if the machine had no random numbers for a key.
     #[must_use]
     pub fn opaque_id(&self, text: &str) -> String {
+        self.tagged(OPAQUE_ID, text)
+    }
+
+    /// What shows that this process, or another one of the store, made a link with this text: 32 hexadecimal
+    /// digits.
+    #[must_use]
+    pub fn link_tag(&self, text: &str) -> String {
+        self.tagged(LINK, text)
+    }
+
+    fn tagged(&self, label: &[u8], text: &str) -> String {
         let Some(key) = &self.key else { return String::new() };
         let mut context = hmac::Context::with_key(key);
-        context.update(OPAQUE_ID);
+        context.update(label);
         context.update(text.as_bytes());
         hexadecimal::encode(context.sign().as_ref().get(..OPAQUE_ID_BYTES).unwrap_or_default())
     }
@@ -74,6 +85,7 @@ impl fmt::Debug for PatientKey {
 
 /// Distinguishes ids from what else the key stands for.
 const OPAQUE_ID: &[u8] = b"opaque-id\0";
+const LINK: &[u8] = b"link\0";
 const OPAQUE_ID_BYTES: usize = 16;
 /// Bytes of the digits: they distinguish two patients of one device.
 const DIGEST_BYTES: usize = 4;

@@ -219,6 +219,10 @@ impl Facts<'_> {
                 let result = if intact { "every chain is whole" } else { "a chain is broken" };
                 Html::joined([result.into(), self.by()])
             }
+            "resources-read" => {
+                let read = [self.text("client"), self.text("interaction"), self.text("type")];
+                format!("{}, {}", read.join(" "), counted(self.number("count"), "resource")).into()
+            }
             "audit-signed" => format!("up to row {}", self.number("number")).into(),
             _ => self.by(),
         };

@@ -3,20 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::Serialize;
 
-use crate::fhir::{Mapped, Meta, Observation, Options, Reason, Resource, Source, map};
-use crate::hl7::Message;
-use crate::model::{Fingerprint, MessageId, PatientKey};
+use crate::fhir::{Mapped, Meta, Observation, Reason, Resource, search};
+use crate::model::{Fingerprint, MessageId};
+use crate::render::{GroupKey, Mapper, groups};
 use crate::store::{GroupRow, ProjectedMessage, ResourceRow, TrailRow};
-
-/// How messages are mapped.
-#[derive(Debug, Clone)]
-pub(super) struct Mapper {
-    pub(super) options: Options,
-    pub(super) key: PatientKey,
-}
 
 /// What the index has of resources, so that what does not change is not written: hash and message.
 #[derive(Debug, Default)]
@@ -52,69 +45,55 @@ struct MessageRows {
     left_out: u64,
 }
 
-impl Mapper {
-    /// What a stored message becomes; `None` when it is no HL7 message.
-    pub(super) fn map(&self, message: &ProjectedMessage) -> Option<Mapped> {
-        let parsed = Message::parse(&message.raw).ok()?;
-        let source = Source {
-            message: message.id,
-            sender: message.device.as_str(),
-            received: message.received_at,
-            patient_id: &|patient| self.key.opaque_id(patient),
-        };
-        Some(map(&parsed, &source, &self.options))
-    }
-
-    /// The rows of a batch: of the rows of the trail as many as fit. `is_cut`: messages after the last one
-    /// were not read.
-    pub(super) fn batch(
-        &self,
-        trail: &[TrailRow],
-        messages: &[ProjectedMessage],
-        is_cut: bool,
-        known: &mut KnownResources,
-    ) -> Batch {
-        let by_id: HashMap<_, _> = messages.iter().map(|message| (message.id, message)).collect();
-        let last_read = messages.last().map(|message| message.id);
-        let mut batch = Batch::default();
-        for row in trail {
-            if let Some(id) = row.message {
-                match by_id.get(&id) {
-                    Some(message) => {
-                        let rows = self.message_rows(message, &mut batch.counts);
-                        let fits = batch.rows() + rows.resources.len() + rows.groups.len() <= MAX_ROWS;
-                        if !fits && batch.to.is_some() {
-                            return batch;
-                        }
-                        batch.take(rows, known);
+/// The rows of a batch: of the rows of the trail as many as fit. `is_cut`: messages after the last one were
+/// not read.
+pub(super) fn batch(
+    mapper: &Mapper,
+    trail: &[TrailRow],
+    messages: &[ProjectedMessage],
+    is_cut: bool,
+    known: &mut KnownResources,
+) -> Batch {
+    let by_id: HashMap<_, _> = messages.iter().map(|message| (message.id, message)).collect();
+    let last_read = messages.last().map(|message| message.id);
+    let mut batch = Batch::default();
+    for row in trail {
+        if let Some(id) = row.message {
+            match by_id.get(&id) {
+                Some(message) => {
+                    let rows = message_rows(mapper, message, &mut batch.counts);
+                    let fits = batch.rows() + rows.resources.len() + rows.groups.len() <= MAX_ROWS;
+                    if !fits && batch.to.is_some() {
+                        return batch;
                     }
-                    None if is_cut && last_read < Some(id) => return batch,
-                    // Retention has removed it.
-                    None => batch.counts.skip("gone"),
+                    batch.take(rows, known);
                 }
+                None if is_cut && last_read < Some(id) => return batch,
+                // Retention has removed it.
+                None => batch.counts.skip("gone"),
             }
-            batch.to = Some(row.number);
         }
-        batch
+        batch.to = Some(row.number);
     }
+    batch
+}
 
-    fn message_rows(&self, message: &ProjectedMessage, counts: &mut Counts) -> MessageRows {
-        if !message.is_sound {
-            counts.skip("altered");
-            return MessageRows::default();
+fn message_rows(mapper: &Mapper, message: &ProjectedMessage, counts: &mut Counts) -> MessageRows {
+    if !message.is_sound {
+        counts.skip("altered");
+        return MessageRows::default();
+    }
+    // One message must not keep all others from the index.
+    match catch_unwind(AssertUnwindSafe(|| mapper.map(message))) {
+        Ok(Some(mapped)) => rows_of(message, &mapped),
+        Ok(None) => {
+            counts.skip("unreadable");
+            MessageRows::default()
         }
-        // One message must not keep all others from the index.
-        match catch_unwind(AssertUnwindSafe(|| self.map(message))) {
-            Ok(Some(mapped)) => rows_of(message, &mapped),
-            Ok(None) => {
-                counts.skip("unreadable");
-                MessageRows::default()
-            }
-            Err(_) => {
-                counts.skip("fault");
-                tracing::error!(message = %message.id, "a message could not be mapped to FHIR; it is left out");
-                MessageRows::default()
-            }
+        Err(_) => {
+            counts.skip("fault");
+            tracing::error!(message = %message.id, "a message could not be mapped to FHIR; it is left out");
+            MessageRows::default()
         }
     }
 }
@@ -186,33 +165,26 @@ fn rows_of(message: &ProjectedMessage, mapped: &Mapped) -> MessageRows {
         unmapped: mapped.unmapped.iter().map(|unmapped| unmapped.reason).collect(),
         ..MessageRows::default()
     };
-    let systems = systems(mapped);
-    let mut groups: BTreeMap<GroupKey, Vec<&Observation>> = BTreeMap::new();
     for resource in &mapped.resources {
-        if let Resource::Observation(observation) = resource {
-            rows.observations += 1;
-            groups.entry(GroupKey::of(observation, id, &systems)).or_default().push(observation);
-        }
-        if let Some(row) = resource_row(resource, id) {
-            rows.resources.push(row);
-        }
+        rows.observations += u64::from(matches!(resource, Resource::Observation(_)));
+        rows.resources.extend(resource_row(resource, id));
     }
+    let groups = groups(mapped, id, message.received_at);
     let left_out =
         rows.resources.len().saturating_sub(MAX_RESOURCES) + groups.len().saturating_sub(MAX_GROUPS);
     rows.left_out = u64::try_from(left_out).unwrap_or(u64::MAX);
-    rows.groups.extend(groups.into_iter().take(MAX_GROUPS).map(|(key, observations)| {
-        let at = observations.iter().map(|observation| instant(observation, message.received_at)).max();
-        let neutral: Vec<_> =
-            observations.iter().map(|observation| neutral_observation(observation)).collect();
-        let GroupKey { subject, device, alert } = key;
-        GroupRow {
-            message: id,
-            subject,
-            device,
-            alert,
-            at: at.unwrap_or(message.received_at),
-            hash: hash(&neutral),
-        }
+    rows.groups.extend(groups.into_iter().take(MAX_GROUPS).map(|(key, mut placed)| {
+        let at = placed.iter().map(|placed| placed.at).max().unwrap_or(message.received_at);
+        placed.sort_by_key(|placed| placed.place);
+        let neutral: Vec<_> = placed
+            .iter()
+            .filter_map(|placed| match mapped.resources.get(placed.place) {
+                Some(Resource::Observation(observation)) => Some(neutral_observation(observation)),
+                _ => None,
+            })
+            .collect();
+        let GroupKey { subject, device, alert, part } = key;
+        GroupRow { message: id, subject, device, alert, part, at, hash: hash(&neutral) }
     }));
     // What the groups refer to comes first, and stays.
     let is_referred = |row: &ResourceRow| {
@@ -224,51 +196,6 @@ fn rows_of(message: &ProjectedMessage, mapped: &Mapped) -> MessageRows {
     rows.resources.sort_by_key(|row| !is_referred(row));
     rows.resources.truncate(MAX_RESOURCES);
     rows
-}
-
-/// What the observations of a group have in common.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct GroupKey {
-    pub(super) subject: String,
-    pub(super) device: String,
-    pub(super) alert: Option<String>,
-}
-
-impl GroupKey {
-    pub(super) fn of(
-        observation: &Observation,
-        message: MessageId,
-        systems: &HashMap<String, String>,
-    ) -> Self {
-        let device = observation.device.reference.clone().unwrap_or_default();
-        let is_alert = !observation.id.starts_with(&format!("{message}."));
-        Self {
-            subject: observation.subject.reference.clone().unwrap_or_default(),
-            device: systems.get(&device).cloned().unwrap_or(device),
-            alert: is_alert.then(|| format!("Observation/{}", observation.id)),
-        }
-    }
-}
-
-/// The MDS of each device and metric of a message.
-pub(super) fn systems(mapped: &Mapped) -> HashMap<String, String> {
-    let mut systems = HashMap::new();
-    for resource in &mapped.resources {
-        let container = match resource {
-            Resource::Device(device) => device.parent.as_ref(),
-            Resource::DeviceMetric(metric) => Some(&metric.source),
-            Resource::Patient(_) | Resource::Observation(_) => continue,
-        };
-        let own = resource.reference();
-        let container = container.and_then(|container| container.reference.clone());
-        // What contains a device comes before it.
-        let system = match container {
-            Some(container) => systems.get(&container).cloned().unwrap_or(container),
-            None => own.clone(),
-        };
-        systems.insert(own, system);
-    }
-    systems
 }
 
 /// The row of a device, metric, patient or alert; measurements have none.
@@ -284,7 +211,13 @@ fn resource_row(resource: &Resource, message: MessageId) -> Option<ResourceRow> 
         Resource::Device(device) => device.kind.is_none() && device.parent.is_none(),
         _ => false,
     };
-    Some(ResourceRow { reference: resource.reference(), message, hash: hash(&neutral), is_named_only })
+    Some(ResourceRow {
+        reference: resource.reference(),
+        message,
+        hash: hash(&neutral),
+        is_named_only,
+        keys: search::keys(resource),
+    })
 }
 
 fn neutral_observation(observation: &Observation) -> Observation {
@@ -305,18 +238,6 @@ fn hash(content: &impl Serialize) -> i64 {
     let digest = Fingerprint::sha256(&json);
     let first = digest.as_bytes().first_chunk::<8>().copied().unwrap_or_default();
     i64::from_be_bytes(first)
-}
-
-/// The time of an observation: the end of its period, or its beginning; that of receipt where it has none, or
-/// only a date.
-pub(super) fn instant(observation: &Observation, received: Timestamp) -> Timestamp {
-    let period = observation.effective_period.as_ref();
-    let written = observation
-        .effective_date_time
-        .as_deref()
-        .or_else(|| period?.end.as_deref())
-        .or_else(|| period?.start.as_deref());
-    written.and_then(|written| written.parse().ok()).unwrap_or(received)
 }
 
 /// Rows of a transaction: senders wait for it.

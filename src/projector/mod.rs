@@ -7,7 +7,6 @@
 //! small, and the pause after it is as long as it took.
 
 mod batch;
-mod read;
 mod status;
 
 use std::time::{Duration, Instant};
@@ -15,13 +14,14 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ConfigHandle};
-use crate::fhir::{Options, REVISION, Reason};
+use crate::config::ConfigHandle;
+use crate::fhir::{REVISION, Reason};
 use crate::metrics::Metrics;
 use crate::model::{Clock, NodeName, explained};
+use crate::render::{Mapper, mapping_options};
 use crate::store::{ProjectedTo, Projection, ProjectionLeader, Store, StoreError};
-use batch::{Batch, Counts, KnownResources, Mapper};
-pub use read::{Found, Renderer};
+use batch::{Batch, Counts, KnownResources, batch};
+use status::INDEX_REVISION;
 pub use status::{IndexStatus, NodeStatus, ProjectionStatus};
 
 /// Writes the index until shutdown.
@@ -58,12 +58,6 @@ enum Round {
     Done,
     /// Another node leads.
     Follows,
-}
-
-/// The settings of the mapping.
-#[must_use]
-pub fn mapping_options(config: &Config) -> Options {
-    Options { zone: config.messages.zone.time_zone(), ..Options::default() }
 }
 
 /// The counters of everything that becomes nothing, at zero.
@@ -195,8 +189,8 @@ impl Projector {
         run: &mut Run,
     ) -> Result<Option<bool>, StoreError> {
         let Some((leader, _)) = run.lead.clone() else { return Ok(Some(false)) };
-        // Another revision of the mapping projects everything again.
-        let after = if from.revision == REVISION { from.number } else { 0 };
+        // Another revision of the mapping or of the index projects everything again.
+        let after = if from.revision == INDEX_REVISION { from.number } else { 0 };
         let trail = self.store.trail_after(node, after, MAX_TRAIL_ROWS).await?;
         if trail.is_empty() {
             return Ok(None);
@@ -206,15 +200,16 @@ impl Projector {
         let mapper = self.mapper().await;
         let mut known = std::mem::take(&mut run.known);
         let mapped = tokio::task::spawn_blocking(move || {
-            let batch = mapper.batch(&trail, &messages, is_cut, &mut known);
+            let batch = batch(&mapper, &trail, &messages, is_cut, &mut known);
             (batch, known)
         });
         let Ok((batch, known)) = mapped.await else { return Ok(Some(false)) };
         let Batch { to, resources, groups, counts } = batch;
         let Some(to) = to else { return Ok(Some(false)) };
         let at = self.store.now().max(leader.last_at);
-        let to = ProjectedTo { number: to, revision: REVISION };
-        let projection = Projection { node: node.clone(), from, to, leader, at, resources, groups };
+        let to = ProjectedTo { number: to, revision: INDEX_REVISION };
+        let node = node.clone();
+        let projection = Projection { node, from, to, mapping: REVISION, leader, at, resources, groups };
         let last_seq = projection.last_seq();
         if !self.store.project(projection).await? {
             return Ok(Some(false));
@@ -286,6 +281,15 @@ const FAILED_PAUSE: Duration = Duration::from_secs(2);
 const RENEW_AFTER: Duration = Duration::from_secs(10);
 /// How often the lag is measured.
 const MEASURED_EVERY: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+impl Projector {
+    /// Projects everything that is stored.
+    pub(crate) async fn project_all(&self) {
+        let mut run = Run::default();
+        while self.round(&mut run).await.unwrap() != Round::Done {}
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -61,7 +61,7 @@ impl IndexStatus {
         let mut nodes = Vec::new();
         for node in store.projected_nodes().await? {
             let position = positions.get(node.as_str()).copied().unwrap_or_default();
-            let projected = if position.revision == REVISION { position.number } else { 0 };
+            let projected = if position.revision == INDEX_REVISION { position.number } else { 0 };
             let next = store.trail_after(&node, projected, 1).await?;
             let end = store.chain_end(&node).await?.number.max(projected);
             let waiting_since = next.first().map(|row| row.at);
@@ -70,3 +70,7 @@ impl IndexStatus {
         Ok(Self { leader: store.projection_leader().await?, nodes })
     }
 }
+
+/// What a position is of: the mapping, and what the index has besides. 1: keys, versions, and parts of
+/// messages whose times are far apart.
+pub(super) const INDEX_REVISION: u32 = REVISION << 8 | 1;

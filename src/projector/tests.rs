@@ -6,8 +6,10 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::audit::fixtures::Repeating;
-use crate::fhir::Resource;
+use crate::config::Config;
+use crate::fhir::{Options, Resource};
 use crate::model::MessageId;
+use crate::render::{Found, Renderer};
 use crate::store::fixtures::{TestStore, battery};
 use crate::store::{GroupRow, MessageRecord, Reconsideration};
 
@@ -37,8 +39,7 @@ fn projector(place: &TestStore, store: Store) -> Projector {
 
 /// Projects until nothing is left.
 async fn project_all(projector: &Projector) {
-    let mut run = Run::default();
-    while projector.round(&mut run).await.unwrap() != Round::Done {}
+    projector.project_all().await;
 }
 
 /// A message of PCD-01 with the saturation of a patient, measured at a minute of the hour.
@@ -83,7 +84,7 @@ async fn newest(store: &Store, reference: &str) -> Vec<String> {
 
 async fn read(store: &Store, reference: &str) -> Option<String> {
     match Renderer::new(store, Options::default()).await.read(reference).await.unwrap() {
-        Found::Resource(resource, _) => Some(serde_json::to_string(&*resource).unwrap()),
+        Found::Resource(seen) => Some(serde_json::to_string(&seen.resource).unwrap()),
         Found::Gone => Some("gone".to_owned()),
         Found::Nothing => None,
     }
@@ -135,6 +136,7 @@ fn batch(store: &Store, leader: ProjectionLeader, message: MessageId, to: u64) -
         subject: "Device/x".to_owned(),
         device: "Device/x".to_owned(),
         alert: None,
+        part: 0,
         at: Timestamp::UNIX_EPOCH,
         hash: 1,
     };
@@ -143,10 +145,12 @@ fn batch(store: &Store, leader: ProjectionLeader, message: MessageId, to: u64) -
         message,
         hash: 1,
         is_named_only: false,
+        keys: Vec::new(),
     };
-    let (from, to) = (ProjectedTo::default(), ProjectedTo { number: to, revision: REVISION });
+    let (from, to) = (ProjectedTo::default(), ProjectedTo { number: to, revision: INDEX_REVISION });
     let (node, at) = (store.node().clone(), leader.last_at);
-    Projection { node, from, to, leader, at, resources: vec![resource], groups: vec![group] }
+    let (resources, groups) = (vec![resource], vec![group]);
+    Projection { node, from, to, mapping: REVISION, leader, at, resources, groups }
 }
 
 async fn a_batch_that_was_written_already_writes_nothing(place: TestStore) {

@@ -70,6 +70,7 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
         "messages-searched" => row.search(),
         "content-refused" => row.refused_look(),
         "messages-exported" | "store-copied" => row.export(),
+        "resources-read" => row.resources_read(),
         "audit-diverged" | "audit-end-accepted" | "audit-fault-accepted" => row.chain_end(),
         "audit-exported" => row.trail(Outcome::Success),
         "audit-verified" => {
@@ -291,6 +292,20 @@ impl Row<'_> {
         let responder = Participant { role: Some(role::DESTINATION), ..self.platform() };
         let object =
             Object { name: Name::Query(self.details.to_string()), ..self.resource("messages", "", "3") };
+        Message {
+            participants: vec![issuer, responder],
+            objects: vec![object],
+            ..self.about(event::QUERY, Action::Execute)
+        }
+    }
+
+    /// A read of a hospital system: the row has no query, which may name a patient.
+    fn resources_read(&self) -> Message {
+        let client = participant(&self.in_domain(self.text("client")), true);
+        let issuer = Participant { role: Some(role::SOURCE), ..client };
+        let responder = Participant { role: Some(role::DESTINATION), ..self.platform() };
+        let name = Name::Query(self.details.to_string());
+        let object = Object { name, ..self.resource("fhir", "", "3") };
         Message {
             participants: vec![issuer, responder],
             objects: vec![object],

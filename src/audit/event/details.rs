@@ -68,7 +68,9 @@ impl Event {
             | Self::MessagesSearched { .. }
             | Self::MessagesExported { .. }
             | Self::MessagesPruned { .. }
-            | Self::StoreCopied { .. } => self.message_fields(),
+            | Self::StoreCopied { .. }
+            | Self::IndexRebuilt { .. }
+            | Self::ResourcesRead(_) => self.message_fields(),
             Self::MessageResent { .. } | Self::CopyReplaced { .. } | Self::CopyRenewed { .. } => {
                 self.copy_fields()
             }
@@ -251,7 +253,8 @@ impl Event {
                 json!({ "selection": selection.fields(), "actor": actor })
             }
             Self::MessagesPruned { removed, orders, permit } => pruned_fields(removed, *orders, permit),
-            Self::StoreCopied { actor } => json!({ "actor": actor }),
+            Self::StoreCopied { actor } | Self::IndexRebuilt { actor } => json!({ "actor": actor }),
+            Self::ResourcesRead(read) => read.fields(),
             _ => Value::Null,
         }
     }

@@ -12,6 +12,7 @@ mod refused_peers;
 mod removed;
 mod replaced_copy;
 mod report;
+mod resources_read;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -28,6 +29,7 @@ pub use refused_peers::{RefusalCount, RefusedPeers};
 pub use removed::{LostRows, RemovedMessages, SizeLimit};
 pub use replaced_copy::ReplacedCopy;
 pub use report::{ChainVerdict, ContentSearch, ExportFormat, Selection, SettledBy, Settlement, ViewedAs};
+pub use resources_read::ResourcesRead;
 
 /// An audit event. Rows, a label of `pcd_audit_events_total` and the words of `audit list --event` follow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -391,6 +393,13 @@ pub enum Event {
     },
     /// The session of a person's browser ended.
     PersonLoggedOut(Logout),
+    /// An operator let every message be indexed again for FHIR; written before.
+    IndexRebuilt {
+        /// The actor.
+        actor: String,
+    },
+    /// A hospital system read resources of FHIR.
+    ResourcesRead(Box<ResourcesRead>),
     /// The store was copied; written before the copy.
     StoreCopied {
         /// The actor.

@@ -4,7 +4,7 @@ use super::Event;
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 54] = [
+    pub const NAMES: [&'static str; 56] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -51,6 +51,8 @@ impl Event {
         "person-logged-in",
         "person-logged-out",
         "store-copied",
+        "index-rebuilt",
+        "resources-read",
         "audit-exported",
         "audit-verified",
         Self::AUDIT_PRUNED,
@@ -144,6 +146,8 @@ impl Event {
             Self::PersonLoggedIn { .. } => "person-logged-in",
             Self::PersonLoggedOut { .. } => "person-logged-out",
             Self::StoreCopied { .. } => "store-copied",
+            Self::IndexRebuilt { .. } => "index-rebuilt",
+            Self::ResourcesRead(_) => "resources-read",
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
             Self::AuditPruned { .. } => Self::AUDIT_PRUNED,

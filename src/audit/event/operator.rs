@@ -30,6 +30,7 @@ impl Event {
                 | Self::PersonLoggedIn { .. }
                 | Self::PersonLoggedOut { .. }
                 | Self::StoreCopied { .. }
+                | Self::IndexRebuilt { .. }
                 | Self::AuditExported { .. }
                 | Self::AuditVerified { .. }
                 | Self::AuditEndAccepted { .. }

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use crate::audit::Event;
 use crate::cli::context::failed;
+use crate::cli::operator::operator;
 use crate::cli::{Failure, Output};
 use crate::config::Config;
 use crate::fhir::REVISION;
@@ -59,6 +61,7 @@ pub(super) async fn status(config: &Config, store: &Store, output: Output) -> Re
 
 /// Lets the platform index every stored message again.
 pub(super) async fn rebuild(config: &Config, store: &Store, output: Output) -> Result<(), Failure> {
+    store.audit(Event::IndexRebuilt { actor: operator() }).await.map_err(failed)?;
     store.rebuild_projection().await.map_err(failed)?;
     if !config.fhir.enabled {
         output.warn("[fhir] enabled is false: nothing is indexed before it is true")?;

@@ -12,7 +12,7 @@ use crate::cli::{Failure, Output};
 use crate::config::Config;
 use crate::fhir::Resource;
 use crate::model::MessageId;
-use crate::projector::{Found, Renderer, mapping_options};
+use crate::render::{Found, Renderer, mapping_options};
 use crate::store::Store;
 
 /// Options of `fhir read`.
@@ -40,7 +40,7 @@ pub(super) async fn run(
     let found = match newest {
         Some(count) => renderer.newest(&reference, usize::from(count)).await.map_err(failed)?,
         None => match renderer.read(&reference).await.map_err(failed)? {
-            Found::Resource(resource, message) => vec![(*resource, message)],
+            Found::Resource(seen) => vec![(seen.resource, seen.message)],
             Found::Gone => {
                 return Err(anyhow!("{reference} is gone: its message was removed, or has it no more").into());
             }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::projection::{
-    FoundGroup, FoundResource, ProjectedMessage, ProjectedTo, Projection, ProjectionLeader, TrailRow,
+    FoundGroup, FoundResource, FoundVersion, GroupPage, ProjectedMessage, ProjectedTo, Projection,
+    ProjectionLeader, ResourcesOf, TrailRow,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
@@ -120,6 +123,49 @@ impl Store {
     /// When they cannot be read.
     pub async fn groups_of_message(&self, message: MessageId) -> Result<Vec<FoundGroup>, StoreError> {
         self.reader().groups_of_message(message).await
+    }
+
+    /// A page of groups.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn group_page(&self, page: &GroupPage<'_>) -> Result<Vec<FoundGroup>, StoreError> {
+        self.reader().group_page(page).await
+    }
+
+    /// The place, in the order of changes, of the first group that the index got at this time or later; with
+    /// `of_groups` false, of the first device, metric, patient or alert.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn first_change_since(&self, since: Timestamp, of_groups: bool) -> Result<u64, StoreError> {
+        self.reader().first_change_since(since, of_groups).await
+    }
+
+    /// A page of devices, metrics or patients behind this one: at most `limit`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn resource_page(
+        &self,
+        of: &ResourcesOf<'_>,
+        behind: Option<&FoundResource>,
+        limit: u32,
+    ) -> Result<Vec<FoundResource>, StoreError> {
+        self.reader().resource_page(of, behind, limit).await
+    }
+
+    /// Versions of a device, metric, patient or alert before `before`, the latest first: at most `limit`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn resource_versions(
+        &self,
+        reference: &str,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<FoundVersion>, StoreError> {
+        self.reader().resource_versions(reference, before, limit).await
     }
 
     /// Groups of a patient or of a device, the latest first, behind this one: at most `limit`.

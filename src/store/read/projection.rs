@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::audit::ChainRow;
 use crate::model::{Fingerprint, MessageId, NodeName};
 use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::projection::{
-    FoundGroup, FoundResource, ProjectedMessage, ProjectedTo, ProjectionLeader, TrailRow,
+    FoundGroup, FoundResource, FoundVersion, GroupPage, GroupPlace, GroupsOf, ProjectedMessage, ProjectedTo,
+    ProjectionLeader, ResourcesOf, TrailRow,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
@@ -70,15 +73,10 @@ impl Reader {
         &self,
         reference: &str,
     ) -> Result<Option<FoundResource>, StoreError> {
-        let found = |row: &Row| -> Result<FoundResource, StoreError> {
-            Ok(FoundResource {
-                message: message_id(row)?,
-                version: row.count("version", "fhir_resource.version")?,
-                projected_at: row.time("projected_at", "fhir_resource.projected_at")?,
-            })
-        };
-        let rows = self.fetch(Statement::new(SELECT_RESOURCE).bind(reference)).await?;
-        rows.first().map(found).transpose()
+        let mut statement = Statement::new(SELECT_RESOURCE);
+        statement.push(" WHERE reference = ").push_bind(reference);
+        let rows = self.fetch(statement).await?;
+        rows.first().map(resource).transpose()
     }
 
     /// The groups of a message.
@@ -90,6 +88,72 @@ impl Reader {
         statement.push(" WHERE found.message = ").push_bind(message.as_bytes().as_slice());
         statement.push(" ORDER BY found.seq");
         self.fetch(statement).await?.iter().map(group).collect()
+    }
+
+    /// A page of groups.
+    pub(in crate::store) async fn group_page(
+        &self,
+        page: &GroupPage<'_>,
+    ) -> Result<Vec<FoundGroup>, StoreError> {
+        self.fetch(select_groups(page)).await?.iter().map(group).collect()
+    }
+
+    /// The place of the first change that the index got at this time or later: of groups, or of resources.
+    pub(in crate::store) async fn first_change_since(
+        &self,
+        since: Timestamp,
+        of_groups: bool,
+    ) -> Result<u64, StoreError> {
+        let select = if of_groups { SELECT_GROUP_CHANGE } else { SELECT_RESOURCE_CHANGE };
+        // Both numbers only grow: each step halves what is left.
+        let (mut from, mut to) = (0, self.projection_leader().await?.last_seq.saturating_add(1));
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let statement = Statement::new(select).bind(middle);
+            let row = self.fetch(statement).await?;
+            let Some(row) = row.first() else {
+                to = middle;
+                continue;
+            };
+            if row.time("projected_at", "projected_at")? < since {
+                from = row.count("seq", "seq")?.saturating_add(1);
+            } else {
+                to = middle;
+            }
+        }
+        Ok(from)
+    }
+
+    /// A page of resources, with the first place behind which they are.
+    pub(in crate::store) async fn resource_page(
+        &self,
+        of: &ResourcesOf<'_>,
+        behind: Option<&FoundResource>,
+        limit: u32,
+    ) -> Result<Vec<FoundResource>, StoreError> {
+        self.fetch(select_resources(of, behind, limit)).await?.iter().map(resource).collect()
+    }
+
+    /// Versions of a resource before `before`, the latest first.
+    pub(in crate::store) async fn resource_versions(
+        &self,
+        reference: &str,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<FoundVersion>, StoreError> {
+        let mut statement = Statement::new(SELECT_VERSIONS).bind(reference);
+        if let Some(before) = before {
+            statement.push(" AND version < ").push_bind(before);
+        }
+        statement.push(" ORDER BY version DESC LIMIT ").push_bind(limit);
+        let version = |row: &Row| -> Result<FoundVersion, StoreError> {
+            Ok(FoundVersion {
+                version: row.count("version", "fhir_version.version")?,
+                message: message_id(row)?,
+                projected_at: row.time("projected_at", "fhir_version.projected_at")?,
+            })
+        };
+        self.fetch(statement).await?.iter().map(version).collect()
     }
 
     /// Groups of a subject or of a device, the latest first, behind this one.
@@ -145,6 +209,83 @@ fn message(row: &Row) -> Result<ProjectedMessage, StoreError> {
     })
 }
 
+fn resource(row: &Row) -> Result<FoundResource, StoreError> {
+    Ok(FoundResource {
+        reference: row.get("reference")?,
+        number: row.count("number", "fhir_resource.number")?,
+        seq: row.count("seq", "fhir_resource.seq")?,
+        message: message_id(row)?,
+        version: row.count("version", "fhir_resource.version")?,
+        projected_at: row.time("projected_at", "fhir_resource.projected_at")?,
+    })
+}
+
+/// Reads an index in its order.
+pub(in crate::store) fn select_groups(page: &GroupPage<'_>) -> Statement {
+    let GroupPage { of, from, since, before, ascending, limit } = *page;
+    let mut statement = Statement::new(SELECT_GROUPS);
+    let (order, compared) = if ascending { ("ASC", ">=") } else { ("DESC", "<=") };
+    let (column, reference) = match of {
+        GroupsOf::Subject(reference) => ("found.subject", reference),
+        GroupsOf::Device(reference) => ("found.device", reference),
+        GroupsOf::Changes => {
+            let seq = from.map_or(if ascending { 0 } else { u64::MAX }, |from| from.seq);
+            statement.push(" WHERE found.seq ").push(compared).push(" ").push_bind(seq);
+            statement.push(" ORDER BY found.seq ").push(order).push(" LIMIT ").push_bind(limit);
+            return statement;
+        }
+    };
+    statement.push(" WHERE ").push(column).push(" = (SELECT number FROM fhir_resource WHERE reference = ");
+    statement.push_bind(reference).push(")");
+    if let Some(GroupPlace { at, seq }) = from {
+        statement.push(" AND (found.at, found.seq) ").push(compared).push(" (").push_bind(at);
+        statement.push(", ").push_bind(seq).push(")");
+    }
+    if let Some(since) = since {
+        statement.push(" AND found.at >= ").push_bind(since);
+    }
+    if let Some(before) = before {
+        statement.push(" AND found.at < ").push_bind(before);
+    }
+    statement.push(" ORDER BY found.at ").push(order).push(", found.seq ").push(order);
+    statement.push(" LIMIT ").push_bind(limit);
+    statement
+}
+
+/// Reads an index in its order.
+pub(in crate::store) fn select_resources(
+    of: &ResourcesOf<'_>,
+    behind: Option<&FoundResource>,
+    limit: u32,
+) -> Statement {
+    let mut statement = Statement::new(SELECT_RESOURCE);
+    let order = match of {
+        ResourcesOf::Key(hash) => {
+            statement
+                .push(", fhir_key WHERE fhir_key.resource = number AND fhir_key.hash = ")
+                .push_bind(*hash);
+            statement.push(" AND resource > ").push_bind(behind.map_or(0, |behind| behind.number));
+            "resource"
+        }
+        ResourcesOf::Changes(prefix) => {
+            statement.push(" WHERE seq > ").push_bind(behind.map_or(0, |behind| behind.seq));
+            let length = u32::try_from(prefix.len()).unwrap_or(u32::MAX);
+            statement.push(" AND substr(reference, 1, CAST(").push_bind(length).push(" AS INTEGER)) = ");
+            statement.push_bind(*prefix);
+            "seq"
+        }
+        ResourcesOf::All(prefix) => {
+            let first = behind.map_or(*prefix, |behind| behind.reference.as_str());
+            statement.push(" WHERE reference > ").push_bind(first);
+            // The character behind the solidus.
+            statement.push(" AND reference < ").push_bind(prefix.replace('/', "0"));
+            "reference"
+        }
+    };
+    statement.push(" ORDER BY ").push(order).push(" LIMIT ").push_bind(limit);
+    statement
+}
+
 fn group(row: &Row) -> Result<FoundGroup, StoreError> {
     Ok(FoundGroup {
         seq: row.count("seq", "fhir_group.seq")?,
@@ -152,6 +293,7 @@ fn group(row: &Row) -> Result<FoundGroup, StoreError> {
         subject: row.get("subject")?,
         device: row.get("device")?,
         alert: row.get("alert")?,
+        part: u32::try_from(row.get::<i64>("place")?.saturating_neg()).unwrap_or(0),
         at: row.time("at", "fhir_group.at")?,
         version: row.count("version", "fhir_group.revision")?,
         projected_at: row.time("projected_at", "fhir_group.projected_at")?,
@@ -170,11 +312,21 @@ const SELECT_MESSAGES: &str =
     "SELECT id, device, received_at, rejection, digest, raw_size, raw FROM message WHERE id IN (";
 
 const SELECT_RESOURCE: &str =
-    "SELECT message AS id, version, projected_at FROM fhir_resource WHERE reference = $1";
+    "SELECT number, reference, message AS id, version, seq, projected_at FROM fhir_resource";
+
+const SELECT_VERSIONS: &str = "
+SELECT version, message AS id, projected_at FROM fhir_version
+WHERE resource = (SELECT number FROM fhir_resource WHERE reference = $1)";
+
+const SELECT_RESOURCE_CHANGE: &str =
+    "SELECT seq, projected_at FROM fhir_resource WHERE seq >= $1 ORDER BY seq LIMIT 1";
+
+const SELECT_GROUP_CHANGE: &str =
+    "SELECT seq, projected_at FROM fhir_group WHERE seq >= $1 ORDER BY seq LIMIT 1";
 
 const SELECT_GROUPS: &str = "
 SELECT found.seq, found.message AS id, subject.reference AS subject, device.reference AS device,
-    alert.reference AS alert, found.at, coalesce(alert.version, found.revision) AS version,
+    alert.reference AS alert, found.alert AS place, found.at, coalesce(alert.version, found.revision) AS version,
     coalesce(alert.projected_at, found.projected_at) AS projected_at
 FROM fhir_group AS found
     LEFT JOIN fhir_resource AS subject ON subject.number = found.subject

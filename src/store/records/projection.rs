@@ -10,7 +10,7 @@ use crate::model::{DeviceId, MessageId, NodeName};
 pub struct ProjectedTo {
     /// The number of the last row; 0: none.
     pub number: u64,
-    /// The revision of the mapping that projected it.
+    /// The revision of the mapping and of the index that projected it.
     pub revision: u32,
 }
 
@@ -66,6 +66,8 @@ pub struct ResourceRow {
     pub hash: i64,
     /// Whether the message only names it, and does not describe it: then it replaces nothing.
     pub is_named_only: bool,
+    /// What readers find it by, besides its reference.
+    pub keys: Vec<i64>,
 }
 
 /// The observations of one message that have one subject and one device.
@@ -79,6 +81,8 @@ pub struct GroupRow {
     pub device: String,
     /// `Observation/ID` of an alert, whose earlier report this one replaces.
     pub alert: Option<String>,
+    /// Of measurements of one message that are far apart in time: 0 has the latest.
+    pub part: u32,
     /// The latest time of the observations.
     pub at: Timestamp,
     /// Equal for equal contents.
@@ -94,6 +98,8 @@ pub struct Projection {
     pub from: ProjectedTo,
     /// The position after.
     pub to: ProjectedTo,
+    /// The revision of the mapping: `meta.versionId` of measurements that it changes.
+    pub mapping: u32,
     /// The leader that writes, as it was before.
     pub leader: ProjectionLeader,
     /// When the rows are projected; not before [`ProjectionLeader::last_at`].
@@ -116,6 +122,12 @@ impl Projection {
 /// A resource as a reader finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundResource {
+    /// `TYPE/ID`.
+    pub reference: String,
+    /// Its place in the index: the order of the first messages.
+    pub number: u64,
+    /// Its place in the order of changes.
+    pub seq: u64,
     /// The message that it is rendered from.
     pub message: MessageId,
     /// `meta.versionId`.
@@ -137,10 +149,71 @@ pub struct FoundGroup {
     pub device: String,
     /// `Observation/ID` of an alert.
     pub alert: Option<String>,
+    /// Of measurements of one message that are far apart in time: 0 has the latest.
+    pub part: u32,
     /// The latest time of its observations.
     pub at: Timestamp,
     /// `meta.versionId`: of measurements the revision of the mapping that last changed them.
     pub version: u64,
     /// `meta.lastUpdated`.
+    pub projected_at: Timestamp,
+}
+
+/// Which groups a reader wants, in which order.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupPage<'q> {
+    /// Of a subject, of a device, or in the order of changes.
+    pub of: GroupsOf<'q>,
+    /// The first one: none is before it in this order.
+    pub from: Option<GroupPlace>,
+    /// Only groups of this time and later.
+    pub since: Option<Timestamp>,
+    /// Only groups before this time.
+    pub before: Option<Timestamp>,
+    /// The earliest first.
+    pub ascending: bool,
+    /// The maximum number.
+    pub limit: u32,
+}
+
+/// What groups are found by.
+#[derive(Debug, Clone, Copy)]
+pub enum GroupsOf<'q> {
+    /// `Patient/ID`, or a device.
+    Subject(&'q str),
+    /// `Device/ID` of an MDS.
+    Device(&'q str),
+    /// The order of changes: only `from`, `ascending` and `limit` count.
+    Changes,
+}
+
+/// The place of a group: its time, and its place in the order of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupPlace {
+    /// Its time.
+    pub at: Timestamp,
+    /// Its place in the order of changes.
+    pub seq: u64,
+}
+
+/// Which resources a reader wants, in the order of the index.
+#[derive(Debug, Clone, Copy)]
+pub enum ResourcesOf<'q> {
+    /// With this key.
+    Key(i64),
+    /// Whose reference begins so (`Device/`), in the order of changes.
+    Changes(&'q str),
+    /// The same in the order of their references.
+    All(&'q str),
+}
+
+/// A version of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundVersion {
+    /// Its number: 1 is the first.
+    pub version: u64,
+    /// The message that it is rendered from.
+    pub message: MessageId,
+    /// When the index got it.
     pub projected_at: Timestamp,
 }

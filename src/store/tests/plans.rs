@@ -4,9 +4,10 @@ use super::*;
 use crate::model::Searched;
 use crate::store::read::audit::select_audit_rows;
 use crate::store::read::message::{Lookup, select_floor, select_messages};
+use crate::store::read::projection::{select_groups, select_resources};
 use crate::store::records::audit::WITHOUT_MESSAGES;
 use crate::store::statement::Statement;
-use crate::store::write::{envelope, forward, retention, search_key};
+use crate::store::write::{envelope, forward, projection, retention, search_key};
 
 async fn plan(store: &Store, statement: Statement) -> String {
     let rows = store.reader().fetch(statement.prefixed("EXPLAIN QUERY PLAN ")).await.unwrap();
@@ -133,6 +134,44 @@ async fn alert_reports_are_found_and_deleted_by_an_index() {
     ] {
         let plan = plan(&store, Statement::new(sql)).await;
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn hospital_systems_read_the_index_of_resources_in_its_order() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    let now = place.clock.now();
+    let from = Some(GroupPlace { at: now, seq: 7 });
+    for (of, index) in [
+        (GroupsOf::Subject("Patient/1"), "fhir_group_subject (subject=?"),
+        (GroupsOf::Device("Device/1"), "fhir_group_device (device=?"),
+        (GroupsOf::Changes, "PRIMARY KEY (rowid"),
+    ] {
+        for (from, since, ascending) in
+            [(None, None, false), (from, None, true), (from, Some(now), false), (from, Some(now), true)]
+        {
+            let page = GroupPage { of, from, since, before: since, ascending, limit: 8 };
+            let plan = plan(&store, select_groups(&page)).await;
+            assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{page:?}: {plan}");
+            assert!(!plan.contains("SCAN"), "{page:?}: {plan}");
+        }
+    }
+    for (of, index) in [
+        (ResourcesOf::Key(7), "PRIMARY KEY (hash=? AND resource>?)"),
+        (ResourcesOf::Changes("Device/"), "fhir_resource_seq (seq>?)"),
+        (ResourcesOf::All("Device/"), "(reference>? AND reference<?)"),
+    ] {
+        let plan = plan(&store, select_resources(&of, None, 8)).await;
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{of:?}: {plan}");
+        assert!(!plan.contains("SCAN"), "{of:?}: {plan}");
+    }
+    let removed = [place.record("1", b"").id];
+    for delete in
+        [retention::rows_of(projection::DELETE_VERSIONS, &removed), projection::delete_keys(&removed)]
+    {
+        let plan = plan(&store, delete).await;
+        assert!(plan.contains("fhir_") && !plan.contains("SCAN"), "{plan}");
     }
 }
 

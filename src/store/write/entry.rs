@@ -109,6 +109,7 @@ impl Entry {
         match &self.write {
             Write::Index(_) => Lane::Retention,
             Write::Message { record, .. } => Lane::Device(record.device.clone()),
+            Write::Audit(audit::Event::ResourcesRead(_)) => Lane::Readers,
             Write::Audit(event) => event.device_of_session().cloned().map_or(Lane::Platform, Lane::Device),
             Write::PruneMessages { .. }
             | Write::PruneAudit { .. }

@@ -15,6 +15,8 @@ use crate::model::DeviceId;
 pub(in crate::store) enum Lane {
     /// Those of the platform and of its operators.
     Platform,
+    /// Reads of hospital systems. They have at most a tenth of a batch: devices come first.
+    Readers,
     /// Messages and sessions of this device.
     Device(DeviceId),
     /// Removals, and the index of FHIR resources. Each has a batch of its own: what the database refuses to
@@ -107,7 +109,8 @@ impl<J> Lanes<J> {
                 let fits_batch = chosen.is_empty()
                     || (spent == 0 && work <= SMALL_WORK)
                     || work.saturating_add(total) <= MAX_BATCH_WORK;
-                let fits_lane = spent == 0 || work.saturating_add(spent) <= max_lane_work;
+                let own_share = if lane == Lane::Readers { MAX_READERS_WORK } else { max_lane_work };
+                let fits_lane = spent == 0 || work.saturating_add(spent) <= own_share;
                 chosen.len() < MAX_BATCH && fits_batch && fits_lane
             };
             match waiting.pop_front_if(|next| fits(next.work)) {
@@ -154,6 +157,8 @@ const MAX_BATCH_WORK: u32 = 1024;
 /// The maximum work of one lane in a transaction, where several devices send; one entry may be more
 /// expensive.
 const MAX_LANE_WORK: u32 = 32;
+/// The maximum work of the reads of hospital systems in a transaction: a tenth of its entries.
+const MAX_READERS_WORK: u32 = MAX_BATCH as u32 / 10;
 /// Several devices send if another one did within so many batches: some tenths of a second.
 const CONTENDED_BATCHES: u32 = 64;
 /// The work of a small message.
@@ -203,6 +208,24 @@ mod tests {
             lanes.push(device("FLOOD"), 1, number);
         }
         assert_eq!(taken(&mut lanes).len(), MAX_BATCH, "it is alone");
+    }
+
+    #[test]
+    fn reads_of_hospital_systems_have_a_tenth_of_a_batch() {
+        let mut lanes = Lanes::new();
+        for number in 0..1000 {
+            lanes.push(Lane::Readers, 1, (0, number));
+        }
+        for number in 0..1000 {
+            lanes.push(device("A"), 1, (1, number));
+        }
+        let batch = taken(&mut lanes);
+        let reads = batch.iter().filter(|(kind, _)| *kind == 0).count();
+        assert_eq!((batch.len(), reads), (MAX_BATCH, 51));
+        // Also alone: the next batch begins sooner.
+        let mut lanes = Lanes::new();
+        (0..1000).for_each(|number| lanes.push(Lane::Readers, 1, number));
+        assert_eq!(taken(&mut lanes), (0..51).collect::<Vec<_>>());
     }
 
     #[test]

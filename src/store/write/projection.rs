@@ -84,7 +84,7 @@ async fn project(
     }
     for group in groups {
         seq = seq.saturating_add(1);
-        write_group(connection, group, seq, *at, projection.to.revision).await?;
+        write_group(connection, group, seq, *at, projection.mapping).await?;
     }
     Ok(1)
 }
@@ -105,7 +105,7 @@ async fn move_position(
 
 async fn write_resource(
     connection: &mut impl Connection,
-    ResourceRow { reference, message, hash, is_named_only }: &ResourceRow,
+    ResourceRow { reference, message, hash, is_named_only, keys }: &ResourceRow,
     seq: u64,
     at: Timestamp,
 ) -> Result<(), StoreError> {
@@ -119,7 +119,13 @@ async fn write_resource(
     upsert
         .push(if *is_named_only { OR_REFRESH } else { OR_REPLACE })
         .push_bind(first_id(long_ago).as_slice());
-    connection.execute(upsert).await.map(drop)
+    connection.execute(upsert).await?;
+    connection.execute(Statement::new(INSERT_VERSION).bind(reference.as_str())).await?;
+    for key in keys {
+        let insert = Statement::new(INSERT_KEY).bind(*key).bind(reference.as_str());
+        connection.execute(insert).await?;
+    }
+    Ok(())
 }
 
 async fn write_group(
@@ -129,7 +135,7 @@ async fn write_group(
     at: Timestamp,
     revision: u32,
 ) -> Result<(), StoreError> {
-    let GroupRow { message, subject, device, alert, .. } = group;
+    let GroupRow { message, subject, device, alert, part, .. } = group;
     let values = |statement: Statement| {
         statement
             .bind(seq)
@@ -142,7 +148,8 @@ async fn write_group(
             .bind(device.as_str())
     };
     let Some(alert) = alert else {
-        return connection.execute(values(Statement::new(INSERT_GROUP))).await.map(drop);
+        let insert = values(Statement::new(INSERT_GROUP)).bind(-i64::from(*part));
+        return connection.execute(insert).await.map(drop);
     };
     let replaced = Statement::new(DELETE_REPORT).bind(alert.as_str()).bind(message.as_bytes().as_slice());
     connection.execute(replaced).await?;
@@ -154,8 +161,20 @@ pub(in crate::store) async fn delete(
     connection: &mut impl Connection,
     messages: &[MessageId],
 ) -> Result<(), StoreError> {
+    if messages.is_empty() {
+        return Ok(());
+    }
     retention::delete_rows_of(connection, DELETE_GROUPS, messages).await?;
+    retention::delete_rows_of(connection, DELETE_VERSIONS, messages).await?;
+    connection.execute(delete_keys(messages)).await?;
     retention::delete_rows_of(connection, DELETE_RESOURCES, messages).await
+}
+
+/// Deletes what the resources of messages are found by.
+pub(in crate::store) fn delete_keys(messages: &[MessageId]) -> Statement {
+    let mut delete = retention::rows_of(DELETE_KEYS, messages);
+    delete.push(")");
+    delete
 }
 
 /// How long a leader that does not renew its lead has it.
@@ -197,9 +216,20 @@ const OR_REPLACE: &str = " DO UPDATE SET message = excluded.message, hash = excl
 WHERE (excluded.message >= fhir_resource.message AND excluded.hash <> fhir_resource.hash)
     OR fhir_resource.message < ";
 
+/// A version is rendered from the last message that has it.
+const INSERT_VERSION: &str = "
+INSERT INTO fhir_version (resource, version, message, projected_at)
+SELECT number, version, message, projected_at FROM fhir_resource WHERE reference = $1
+ON CONFLICT (resource, version) DO UPDATE SET message = excluded.message";
+
+const INSERT_KEY: &str = "
+INSERT INTO fhir_key (hash, resource) SELECT $1, number FROM fhir_resource WHERE reference = $2
+ON CONFLICT (hash, resource) DO NOTHING";
+
+/// Parts of measurements beside the latest have negative numbers in place of an alert.
 const INSERT_GROUP: &str = "
 INSERT INTO fhir_group (seq, message, at, hash, revision, projected_at, subject, device, alert)
-SELECT $1, $2, $3, $4, $5, $6, subject.number, device.number, 0
+SELECT $1, $2, $3, $4, $5, $6, subject.number, device.number, $9
 FROM fhir_resource AS subject CROSS JOIN fhir_resource AS device
 WHERE subject.reference = $7 AND device.reference = $8
 ON CONFLICT (message, subject, device, alert) DO UPDATE SET
@@ -222,5 +252,10 @@ const DELETE_REPORT: &str = "
 DELETE FROM fhir_group WHERE alert <> 0 AND alert = (SELECT number FROM fhir_resource WHERE reference = $1) AND message < $2";
 
 const DELETE_GROUPS: &str = "DELETE FROM fhir_group WHERE message IN (";
+
+pub(in crate::store) const DELETE_VERSIONS: &str = "DELETE FROM fhir_version WHERE message IN (";
+
+const DELETE_KEYS: &str =
+    "DELETE FROM fhir_key WHERE resource IN (SELECT number FROM fhir_resource WHERE message IN (";
 
 const DELETE_RESOURCES: &str = "DELETE FROM fhir_resource WHERE message IN (";

@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 208] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 214] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -136,6 +136,8 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 208] = [
     ("fhir_group", "hash", "bigint not null"),
     ("fhir_group", "revision", "bigint not null"),
     ("fhir_group", "projected_at", "bigint not null"),
+    ("fhir_key", "hash", "bigint not null"),
+    ("fhir_key", "resource", "bigint not null"),
     ("fhir_leader", "one", "bigint not null"),
     ("fhir_leader", "holder", "text C not null"),
     ("fhir_leader", "fence", "bigint not null"),
@@ -152,6 +154,10 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 208] = [
     ("fhir_resource", "version", "bigint not null"),
     ("fhir_resource", "seq", "bigint not null"),
     ("fhir_resource", "projected_at", "bigint not null"),
+    ("fhir_version", "resource", "bigint not null"),
+    ("fhir_version", "version", "bigint not null"),
+    ("fhir_version", "message", "bytea not null"),
+    ("fhir_version", "projected_at", "bigint not null"),
     ("forward", "message", "bytea not null"),
     ("forward", "node", "text C not null"),
     ("forward", "class", "bigint not null"),
@@ -263,7 +269,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 208] = [
 
 /// Table, and the definition of a check.
 #[rustfmt::skip]
-pub(in crate::store) const CHECKS: [(&str, &str); 54] = [
+pub(in crate::store) const CHECKS: [(&str, &str); 55] = [
     ("alert_report", "CHECK ((length(filler) = 32))"),
     ("alert_report", "CHECK ((length(first_message) = 16))"),
     ("alert_report", "CHECK ((length(last_message) = 16))"),
@@ -291,6 +297,7 @@ pub(in crate::store) const CHECKS: [(&str, &str); 54] = [
     ("fhir_group", "CHECK ((length(message) = 16))"),
     ("fhir_leader", "CHECK ((one = 1))"),
     ("fhir_resource", "CHECK ((length(message) = 16))"),
+    ("fhir_version", "CHECK ((length(message) = 16))"),
     ("forward", "CHECK (((outcome IS NULL) = (settled_at IS NULL)))"),
     ("forward", "CHECK ((length(message) = 16))"),
     ("forward", "CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text])))"),

@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 36] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 38] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
@@ -50,6 +50,8 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 36] = [
     ("fhir_resource", "reference", ""),
     ("fhir_group", "seq", ""),
     ("fhir_group", "message, subject, device, alert", ""),
+    ("fhir_key", "hash, resource", ""),
+    ("fhir_version", "resource, version", ""),
     ("alert_report", "device, report", ""),
     ("reconsidered", "original", ""),
     ("reconsidered", "message", ""),

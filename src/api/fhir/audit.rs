@@ -1,0 +1,67 @@
+//! The record of a read: a row of the audit trail, durable before the answer leaves.
+//!
+//! With `fhir.audit-reads = "minute"` the first read of a client, of its kind, has a row before its answer;
+//! the reads of the minute after it share one row, which follows at its end.
+
+use std::collections::BTreeSet;
+
+use super::answer::Failure;
+use super::minute;
+use super::reads::Reads;
+use crate::audit::{Event, ResourcesRead};
+use crate::clients::Reader;
+use crate::config::AuditReads;
+use crate::fhir::Resource;
+
+/// Records a read. Several rows share a commit, and device messages come first.
+///
+/// # Errors
+/// When the row cannot be written: then nothing may be given out.
+pub(super) async fn record(
+    reads: &Reads,
+    reader: &Reader,
+    (interaction, kind): (&'static str, &'static str),
+    resources: &[Resource],
+) -> Result<(), Failure> {
+    let patients: BTreeSet<&str> = resources.iter().filter_map(patient).collect();
+    let more = patients.len().saturating_sub(ResourcesRead::MAX_PATIENTS);
+    let read = ResourcesRead {
+        client: reader.client().to_owned(),
+        organisation: reader.organisation().map(ToString::to_string),
+        certificate: reader.certificate(),
+        interaction,
+        kind,
+        count: u64::try_from(resources.len()).unwrap_or(u64::MAX),
+        requests: 1,
+        patients: patients.into_iter().take(ResourcesRead::MAX_PATIENTS).map(str::to_owned).collect(),
+        more_patients: u64::try_from(more).unwrap_or(u64::MAX),
+    };
+    let shares = reads.config.load().fhir.audit_reads == AuditReads::Minute;
+    if shares && reads.minute.joins(&read) {
+        return Ok(());
+    }
+    let own = minute::kind(&read);
+    let written = reads.store.audit(Event::ResourcesRead(Box::new(read))).await;
+    match (shares, &written) {
+        (false, _) => {}
+        (true, Ok(())) => reads.minute.write_later(own, reads.store.clone()),
+        // The next one tries again. Others may have been answered meanwhile.
+        (true, Err(_)) => {
+            if let Some(shared) = reads.minute.take(&own).filter(|shared| shared.requests > 0) {
+                reads.store.audit_or_defer(Event::ResourcesRead(Box::new(shared))).await;
+            }
+        }
+    }
+    Ok(written?)
+}
+
+/// The opaque id of the patient that a resource is about.
+fn patient(resource: &Resource) -> Option<&str> {
+    match resource {
+        Resource::Patient(patient) => Some(&patient.id),
+        Resource::Observation(observation) => {
+            observation.subject.reference.as_deref()?.strip_prefix("Patient/")
+        }
+        Resource::Device(_) | Resource::DeviceMetric(_) => None,
+    }
+}

@@ -1,0 +1,226 @@
+//! A request of a reader, and its response.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Query as Parameters;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::answer::{Answer, Failure};
+use super::audit::record;
+use super::negotiate::{check_format, is_lenient, takes_gzip};
+use super::read::Asking;
+use super::reads::{Reads, instant};
+use crate::clients::Reader;
+use crate::fhir::capability_statement;
+use crate::fhir::search::ResourceType;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target<'p> {
+    Metadata,
+    Read { kind: ResourceType, id: &'p str },
+    Version { kind: ResourceType, id: &'p str, version: &'p str },
+    History { kind: ResourceType, id: &'p str },
+    Search { kind: ResourceType },
+}
+
+/// Answers a request. `reader` is the client that was admitted; without one only `metadata` is answered. The
+/// path may begin with `/fhir`.
+pub async fn respond(reads: &Reads, reader: Option<&Reader>, request: Request<Bytes>) -> Response<Body> {
+    let (is_head, takes_gzip) = (request.method() == Method::HEAD, takes_gzip(request.headers()));
+    let known = request.headers().get(header::IF_NONE_MATCH).cloned();
+    let answer = match tokio::time::timeout(MAX_TIME, answer(reads, reader, &request)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(failure)) => failure.answer(),
+        Err(_) => Failure::timeout().answer(),
+    };
+    let answer = answer.with(PROJECTION_LAG, &reads.metrics.fhir.lag_seconds.get().to_string());
+    response(not_modified(answer, known.as_ref()), is_head, takes_gzip)
+}
+
+async fn answer(reads: &Reads, reader: Option<&Reader>, request: &Request<Bytes>) -> Result<Answer, Failure> {
+    let parameters = parameters(request)?;
+    let format = parameters.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
+    check_format(request.headers(), format)?;
+    let target = target(request.method(), request.uri().path())?;
+    if target == Target::Metadata {
+        let date = instant(reads.store.now());
+        let statement = capability_statement(&reads.base, env!("CARGO_PKG_VERSION"), &date);
+        return Answer::json(StatusCode::OK, &statement);
+    }
+    let reader = reader.ok_or_else(Failure::unauthorized)?;
+    if reads.is_disabled() {
+        return Err(Failure::disabled());
+    }
+    let renderer = reads.renderer().await;
+    let asking = Asking { reads, renderer: &renderer, reader };
+    let result = match target {
+        Target::Metadata => Err(Failure::fault()),
+        Target::Read { kind, id } => asking.read(kind, id).await,
+        Target::Version { kind, id, version } => asking.version(kind, id, version).await,
+        Target::History { kind, id } => asking.history(kind, id, history_page(&parameters)?).await,
+        Target::Search { kind } => asking.search(kind, &parameters, is_lenient(request.headers())).await,
+    };
+    let (interaction, kind) = target.interaction();
+    match result {
+        Ok((answer, resources)) => {
+            record(reads, reader, (interaction, kind), &resources).await?;
+            Ok(answer)
+        }
+        // Who tries ids leaves a trace too.
+        Err(failure) if failure.is_of_a_read() => {
+            record(reads, reader, (interaction, kind), &[]).await?;
+            Err(failure)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+impl Target<'_> {
+    /// The interaction and the type, for the record.
+    const fn interaction(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Metadata => ("capabilities", "CapabilityStatement"),
+            Self::Read { kind, .. } => ("read", kind.name()),
+            Self::Version { kind, .. } => ("vread", kind.name()),
+            Self::History { kind, .. } => ("history-instance", kind.name()),
+            Self::Search { kind } => ("search-type", kind.name()),
+        }
+    }
+}
+
+/// What a path asks for.
+fn target<'p>(method: &Method, path: &'p str) -> Result<Target<'p>, Failure> {
+    let path =
+        path.strip_prefix("/fhir").filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path);
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let kind = |name: &str| {
+        ResourceType::named(name).ok_or_else(|| {
+            let text = "there are Observation, Device, DeviceMetric and Patient, and metadata";
+            Failure::new(StatusCode::NOT_FOUND, "not-supported", text)
+        })
+    };
+    let target = match parts.as_slice() {
+        ["metadata"] => Target::Metadata,
+        [name, "_search"] if *method == Method::POST => return Ok(Target::Search { kind: kind(name)? }),
+        [name] | [name, "_search"] => Target::Search { kind: kind(name)? },
+        [name, id] => Target::Read { kind: kind(name)?, id },
+        [name, id, "_history"] => Target::History { kind: kind(name)?, id },
+        [name, id, "_history", version] => Target::Version { kind: kind(name)?, id, version },
+        _ => return Err(Failure::not_found()),
+    };
+    if *method == Method::GET || *method == Method::HEAD {
+        return Ok(target);
+    }
+    let text = "resources are read here and not written: GET, HEAD, and POST to TYPE/_search";
+    Err(Failure::new(StatusCode::METHOD_NOT_ALLOWED, "not-supported", text))
+}
+
+/// The parameters of the address, and of the body of a POST to `_search`.
+fn parameters(request: &Request<Bytes>) -> Result<Vec<(String, String)>, Failure> {
+    let unreadable = || {
+        Failure::bad(
+            "the parameters of the request cannot be read: they are application/x-www-form-urlencoded",
+        )
+    };
+    let read = |uri: &Uri| {
+        Parameters::<Vec<(String, String)>>::try_from_uri(uri)
+            .map(|Parameters(all)| all)
+            .map_err(|_| unreadable())
+    };
+    let mut all = read(request.uri())?;
+    if request.method() == Method::POST && !request.body().is_empty() {
+        let is_form =
+            request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(
+                |kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM),
+            );
+        let body = std::str::from_utf8(request.body()).ok().filter(|_| is_form).ok_or_else(unreadable)?;
+        let uri: Uri = format!("/?{}", body.trim_end()).parse().map_err(|_| unreadable())?;
+        all.extend(read(&uri)?);
+    }
+    Ok(all)
+}
+
+/// `_count` and `_before` of a history.
+fn history_page(parameters: &[(String, String)]) -> Result<(u32, Option<u64>), Failure> {
+    let (mut count, mut before) = (None, None);
+    for (name, value) in parameters {
+        let number = || value.parse::<u32>().map_err(|_| Failure::bad("_count and _before are numbers"));
+        match name.as_str() {
+            "_count" if count.is_none() => count = Some(number()?.clamp(1, MAX_VERSIONS)),
+            "_before" if before.is_none() => before = Some(u64::from(number()?)),
+            "_format" => {}
+            _ => {
+                return Err(Failure::bad(
+                    "a history has the parameters _count, _before and _format, each once",
+                ));
+            }
+        }
+    }
+    Ok((count.unwrap_or(DEFAULT_VERSIONS), before))
+}
+
+/// 304 where the reader has this version already (RFC 9110 13.1.2).
+fn not_modified(answer: Answer, known: Option<&HeaderValue>) -> Answer {
+    let etag = answer.headers.iter().find(|(name, _)| *name == header::ETAG).map(|(_, value)| value);
+    let (Some(etag), Some(known)) =
+        (etag.and_then(|tag| tag.to_str().ok()), known.and_then(|it| it.to_str().ok()))
+    else {
+        return answer;
+    };
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let is_known = known.trim() == "*" || known.split(',').any(|tag| opaque(tag) == opaque(etag));
+    if answer.status != StatusCode::OK || !is_known {
+        return answer;
+    }
+    Answer { status: StatusCode::NOT_MODIFIED, body: Bytes::new(), ..answer }
+}
+
+fn response(answer: Answer, is_head: bool, takes_gzip: bool) -> Response<Body> {
+    let Answer { status, body, headers: own } = answer;
+    let mut headers = HeaderMap::new();
+    headers.extend(own);
+    let mut set = |name: HeaderName, value: &'static str| {
+        drop(headers.insert(name, HeaderValue::from_static(value)));
+    };
+    set(header::CACHE_CONTROL, "no-store");
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::VARY, "Accept, Accept-Encoding");
+    let mut body = body;
+    if status != StatusCode::NOT_MODIFIED {
+        set(header::CONTENT_TYPE, "application/fhir+json; charset=utf-8");
+        if takes_gzip
+            && body.len() >= MIN_COMPRESSED
+            && let Some(compressed) = compressed(&body)
+        {
+            set(header::CONTENT_ENCODING, "gzip");
+            body = compressed;
+        }
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    let mut response = Response::new(if is_head { Body::empty() } else { Body::from(body) });
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn compressed(body: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok().map(Bytes::from)
+}
+
+/// How long an answer may take.
+const MAX_TIME: Duration = Duration::from_secs(5);
+/// Bytes from which an answer is compressed.
+const MIN_COMPRESSED: usize = 1024;
+const DEFAULT_VERSIONS: u32 = 50;
+const MAX_VERSIONS: u32 = 200;
+/// How old the oldest message is that is not in the index, in seconds; 0: none is.
+const PROJECTION_LAG: HeaderName = HeaderName::from_static("x-projection-lag");
+const FORM: &str = "application/x-www-form-urlencoded";

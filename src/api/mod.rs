@@ -1,0 +1,3 @@
+//! What hospital systems read.
+
+pub mod fhir;

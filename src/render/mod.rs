@@ -1,0 +1,10 @@
+//! FHIR resources as readers see them: rendered from the stored bytes, by what the index knows of them.
+//!
+//! The projector writes the index; hospital systems and the command line read by it.
+
+mod mapper;
+mod read;
+
+pub(crate) use mapper::MAX_SPREAD;
+pub use mapper::{GroupKey, Mapper, Placed, groups, mapping_options, systems};
+pub use read::{Found, Rendered, Renderer, Seen, Timed};

@@ -1,0 +1,258 @@
+//! Reads of the index: resources are rendered from the stored bytes.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::mapper::{GroupKey, Mapper, groups};
+use crate::fhir::{Mapped, Options, Resource};
+use crate::model::{DeviceId, MessageId};
+use crate::store::{FoundGroup, FoundResource, ProjectedMessage, Store, StoreError};
+
+/// Reads resources of the index.
+#[derive(Debug, Clone)]
+pub struct Renderer {
+    store: Store,
+    mapper: Arc<Mapper>,
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub enum Found {
+    /// The resource.
+    Resource(Box<Seen>),
+    /// It was there: its message is removed, or does not have it any more.
+    Gone,
+    /// Nothing.
+    Nothing,
+}
+
+/// A resource as a reader sees it.
+#[derive(Debug)]
+pub struct Seen {
+    /// The resource.
+    pub resource: Resource,
+    /// The message that it was rendered from.
+    pub message: MessageId,
+    /// Who sent that.
+    pub sender: DeviceId,
+    /// `meta.versionId`.
+    pub version: u64,
+    /// `meta.lastUpdated`.
+    pub updated: Timestamp,
+}
+
+/// A stored message with what it becomes.
+#[derive(Debug)]
+pub struct Rendered {
+    /// The message.
+    pub message: ProjectedMessage,
+    /// Its resources, as the mapping makes them: without what the index knows.
+    pub mapped: Mapped,
+}
+
+/// An observation as a reader sees it, with its place in the order of time.
+#[derive(Debug)]
+pub struct Timed {
+    /// Its time.
+    pub at: Timestamp,
+    /// The place of its group in the order of changes.
+    pub seq: u64,
+    /// Its place among the resources of the message.
+    pub place: usize,
+    /// The observation.
+    pub resource: Resource,
+    /// The message that it was rendered from.
+    pub message: MessageId,
+    /// `Device/ID` of the MDS.
+    pub system: String,
+    /// `meta.versionId`.
+    pub version: u64,
+    /// `meta.lastUpdated`.
+    pub updated: Timestamp,
+}
+
+impl Renderer {
+    /// A renderer. Resources are those of the mapping with these settings.
+    pub async fn new(store: &Store, options: Options) -> Self {
+        let mapper = Arc::new(Mapper { options, key: store.patient_key().await });
+        Self { store: store.clone(), mapper }
+    }
+
+    /// How it maps.
+    #[must_use]
+    pub fn mapper(&self) -> &Mapper {
+        &self.mapper
+    }
+
+    /// The resource with this reference (`TYPE/ID`).
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn read(&self, reference: &str) -> Result<Found, StoreError> {
+        if let Some(found) = self.store.projected_resource(reference).await? {
+            let rendered = self.render(&[found.message]).await?;
+            let FoundResource { message, version, projected_at, .. } = found;
+            let seen = rendered.get(&message).and_then(|it| it.seen(reference, version, projected_at));
+            return Ok(seen.map_or(Found::Gone, |seen| Found::Resource(Box::new(seen))));
+        }
+        let measured = reference.strip_prefix("Observation/").and_then(|id| id.split_once('.'));
+        let message = measured.and_then(|(message, _)| message.parse::<MessageId>().ok());
+        match message {
+            Some(message) => self.read_measured(reference, message).await,
+            None => Ok(Found::Nothing),
+        }
+    }
+
+    async fn read_measured(&self, reference: &str, message: MessageId) -> Result<Found, StoreError> {
+        let groups = self.store.groups_of_message(message).await?;
+        if groups.is_empty() {
+            // Retention removes the oldest messages first.
+            let oldest = self.store.oldest_message_before(Timestamp::MAX).await?;
+            let may_have_been = oldest.is_none_or(|oldest| message.time() < oldest);
+            return Ok(if may_have_been { Found::Gone } else { Found::Nothing });
+        }
+        let Some(mut rendered) = self.render(&[message]).await?.remove(&message) else {
+            return Ok(Found::Gone);
+        };
+        let found = rendered.take_observations(&groups);
+        let found = found.into_iter().find(|found| found.resource.reference() == reference);
+        let sender = rendered.message.device;
+        Ok(found.map_or(Found::Nothing, |Timed { resource, version, updated, .. }| {
+            Found::Resource(Box::new(Seen { resource, message, sender, version, updated }))
+        }))
+    }
+
+    /// The newest observations of a patient or of a device (`Patient/ID`, `Device/ID` of an MDS), the newest
+    /// first, each with its message.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn newest(
+        &self,
+        reference: &str,
+        count: usize,
+    ) -> Result<Vec<(Resource, MessageId)>, StoreError> {
+        let mut found: Vec<Timed> = Vec::new();
+        let mut behind: Option<FoundGroup> = None;
+        for _ in 0..MAX_PAGES {
+            let page = self.store.latest_groups(reference, behind.as_ref(), GROUPS_OF_A_PAGE).await?;
+            for group in &page {
+                // No observation of a further group is newer than it.
+                if found.get(count.saturating_sub(1)).is_some_and(|last| group.at < last.at) {
+                    return Ok(first(found, count));
+                }
+                if let Some(mut rendered) = self.render(&[group.message]).await?.remove(&group.message) {
+                    found.extend(rendered.take_observations(std::slice::from_ref(group)));
+                    found.sort_by_key(|timed| std::cmp::Reverse(timed.at));
+                    found.truncate(count.max(1));
+                }
+            }
+            if page.len() < GROUPS_OF_A_PAGE as usize {
+                break;
+            }
+            behind = page.into_iter().next_back();
+        }
+        Ok(first(found, count))
+    }
+
+    /// What stored messages become. Those that are not there are left out, and those that are not what was
+    /// received or cannot be mapped. The mapping does not run on a thread that serves devices.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn render(&self, messages: &[MessageId]) -> Result<HashMap<MessageId, Rendered>, StoreError> {
+        let mut rest = messages.to_vec();
+        rest.sort_unstable();
+        rest.dedup();
+        let mut found = HashMap::new();
+        while !rest.is_empty() {
+            let (stored, is_cut) = self.store.projected_messages(&rest, MAX_BATCH_BYTES).await?;
+            let last = stored.last().map(|message| message.id).filter(|_| is_cut);
+            rest.retain(|id| last.is_some_and(|last| *id > last));
+            let mapper = Arc::clone(&self.mapper);
+            let mapped = tokio::task::spawn_blocking(move || {
+                stored.into_iter().filter_map(|message| rendered(&mapper, message)).collect::<Vec<_>>()
+            });
+            found.extend(
+                mapped.await.unwrap_or_default().into_iter().map(|rendered| (rendered.message.id, rendered)),
+            );
+        }
+        Ok(found)
+    }
+}
+
+/// One message that cannot be mapped must not keep others from readers.
+fn rendered(mapper: &Mapper, message: ProjectedMessage) -> Option<Rendered> {
+    let mapped = catch_unwind(AssertUnwindSafe(|| mapper.map(&message)));
+    let mapped = mapped.ok().flatten().filter(|_| message.is_sound)?;
+    Some(Rendered { message, mapped })
+}
+
+impl Rendered {
+    /// A device, metric, patient or alert of the message, of this version.
+    #[must_use]
+    pub fn seen(&self, reference: &str, version: u64, updated: Timestamp) -> Option<Seen> {
+        let found = self.mapped.resources.iter().find(|resource| resource.reference() == reference)?;
+        let mut resource = found.clone();
+        stamp(&mut resource, version, updated);
+        let (message, sender) = (self.message.id, self.message.device.clone());
+        Some(Seen { resource, message, sender, version, updated })
+    }
+
+    /// The observations that are in these groups of the message, as readers see them, in the order of the
+    /// message. The resources without them are left.
+    #[must_use]
+    pub fn take_observations(&mut self, of: &[FoundGroup]) -> Vec<Timed> {
+        let Self { message, mapped } = self;
+        let groups = groups(mapped, message.id, message.received_at);
+        let mut wanted: HashMap<usize, (Timestamp, &FoundGroup)> = HashMap::new();
+        for group in of.iter().filter(|group| group.message == message.id) {
+            let FoundGroup { subject, device, alert, part, .. } = group.clone();
+            let placed = groups.get(&GroupKey { subject, device, alert, part });
+            wanted.extend(placed.into_iter().flatten().map(|placed| (placed.place, (placed.at, group))));
+        }
+        let mut found = Vec::new();
+        let mut left = Vec::new();
+        for (place, mut resource) in std::mem::take(&mut mapped.resources).into_iter().enumerate() {
+            match wanted.get(&place) {
+                Some((at, group)) => {
+                    stamp(&mut resource, group.version, group.projected_at);
+                    found.push(Timed {
+                        at: *at,
+                        seq: group.seq,
+                        place,
+                        resource,
+                        message: message.id,
+                        system: group.device.clone(),
+                        version: group.version,
+                        updated: group.projected_at,
+                    });
+                }
+                None => left.push(resource),
+            }
+        }
+        mapped.resources = left;
+        found
+    }
+}
+
+fn first(found: Vec<Timed>, count: usize) -> Vec<(Resource, MessageId)> {
+    found.into_iter().take(count).map(|timed| (timed.resource, timed.message)).collect()
+}
+
+/// Sets what the index knows of a resource.
+fn stamp(resource: &mut Resource, version: u64, projected_at: Timestamp) {
+    let meta = resource.meta_mut();
+    meta.version_id = version.to_string();
+    meta.last_updated = Some(projected_at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
+}
+
+/// Groups that are read at once.
+const GROUPS_OF_A_PAGE: u32 = 32;
+/// Pages that one read looks through.
+const MAX_PAGES: usize = 64;
+/// Bytes of messages that are held at once.
+const MAX_BATCH_BYTES: usize = 8 << 20;
