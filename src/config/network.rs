@@ -16,7 +16,10 @@ pub struct Network {
 
 /// A text that is no [`Network`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a network such as 10.0.0.0/8; bits after the prefix must be zero")]
+#[error(
+    "\"{0}\" is not a network such as 10.0.0.0/8; bits after the prefix must be zero, and an IPv4 network is not written \
+     as one of IPv6"
+)]
 pub struct NetworkError(String);
 
 impl Network {
@@ -26,10 +29,11 @@ impl Network {
         address.is_ipv4() == self.address.is_ipv4() && truncate(address, self.prefix) == self.address
     }
 
-    /// Whether every address of its family is one of this network.
+    /// Whether the network is larger than each private one: 10.0.0.0/8 (RFC 1918 3), fc00::/7 (RFC 4193
+    /// 3.1).
     #[must_use]
-    pub const fn is_everything(&self) -> bool {
-        self.prefix == 0
+    pub const fn is_wider_than_private(&self) -> bool {
+        self.prefix < if self.address.is_ipv4() { 8 } else { 7 }
     }
 }
 
@@ -61,6 +65,10 @@ fn parse(text: &str) -> Option<Network> {
     let (address, prefix) =
         text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
     let address: IpAddr = address.parse().ok()?;
+    // No peer has such an address: the platform sees the IPv4 address in it.
+    if matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
+        return None;
+    }
     let longest = if address.is_ipv4() { 32 } else { 128 };
     let prefix = prefix.map_or(Some(longest), |prefix| prefix.parse().ok())?;
     (prefix <= longest && truncate(address, prefix) == address).then_some(Network { address, prefix })
@@ -102,9 +110,18 @@ mod tests {
 
     #[test]
     fn texts_that_are_no_network_are_refused() {
-        for text in
-            ["", "ten", "10.0.0.0/33", "::/129", "10.0.0.1/8", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8/8"]
-        {
+        for text in [
+            "",
+            "ten",
+            "::ffff:10.20.0.5",
+            "::ffff:0:0/96",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.1/8",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+            "10.0.0.0/8/8",
+        ] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
         assert_eq!("10.0.0.0/8".parse::<Network>().unwrap().to_string(), "10.0.0.0/8");

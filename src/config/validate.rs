@@ -19,10 +19,12 @@ pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<P
     checker.require(!config.interface_a.listen.is_empty(), "interface-a.listen", || {
         "name at least one address".to_owned()
     });
-    let everyone = config.interface_a.proxy_protocol.iter().find(|network| network.is_everything());
-    if let Some(everyone) = everyone {
-        let what =
-            format!("{everyone} lets every peer choose the address for which it counts; name the balancers");
+    let wide = config.interface_a.proxy_protocol.iter().find(|network| network.is_wider_than_private());
+    if let Some(wide) = wide {
+        let what = format!(
+            "{wide} lets every peer in it choose the address for which it counts; name the balancers, or a network of at \
+             most 10.0.0.0/8 or fc00::/7"
+        );
         checker.problem("interface-a.proxy-protocol", what);
     }
     checker.tls(&mut config.tls);

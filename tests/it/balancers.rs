@@ -297,7 +297,53 @@ fn a_reload_names_other_balancers() {
     let mut wire = Wire::over(&site, begin(&platform, &header(Ipv4Addr::new(192, 0, 2, 7))), &own);
     wire.write(&framed(&message(NAME, "1")));
     assert_eq!(wire.verdict().0, "CA");
-    let everyone = site.with("interface-a", "proxy-protocol = [\"0.0.0.0/0\"]");
-    let (status, _, stderr) = crate::harness::Cli::without_store(&everyone).try_run(&["check"]);
-    assert!(!status.success() && stderr.contains("lets every peer choose"), "{stderr}");
+    for everyone in ["\"0.0.0.0/0\"", "\"0.0.0.0/1\", \"128.0.0.0/1\"", "\"::/1\", \"8000::/1\""] {
+        let everyone = Site::new().with("interface-a", &format!("proxy-protocol = [{everyone}]"));
+        let (status, _, stderr) = crate::harness::Cli::without_store(&everyone).try_run(&["check"]);
+        assert!(!status.success() && stderr.contains("lets every peer in it choose"), "{stderr}");
+    }
+}
+
+// The platform ends them; a peer that keeps its half open must not keep a place at the balancer with it.
+#[test]
+fn connections_that_the_platform_has_ended_leave_the_balancer() {
+    for kind in [BalancerKind::Haproxy, BalancerKind::Nginx] {
+        let site = site("\"127.0.0.1\"").with("interface-a", "hello-timeout = \"1s\"");
+        let platform = site.start();
+        // So few places that these peers take all of them.
+        let places = [("maxconn 8000", "maxconn 16"), ("client-fin 10s", "client-fin 1s")];
+        let lines: &[_] = if matches!(kind, BalancerKind::Haproxy) { &places } else { &[] };
+        let balancer = Balancer::start_with(kind, platform.address, lines);
+        let mut held: Vec<TcpStream> =
+            (0..16).map(|_| begin_from(Ipv4Addr::LOCALHOST, balancer.address, b"")).collect();
+        let own = site.certificate(NAME, KeyType::Ecc);
+        platform.admit(NAME, &[]);
+        speak(&site, balancer.address, "127.0.3.10", &own, "-tls1_3");
+        for stream in &mut held {
+            assert_eq!(stream.read_to_end(&mut Vec::new()).unwrap_or_default(), 0, "{kind:?}");
+        }
+    }
+}
+
+// The limits of the platform count after the balancer has given a place of its own away.
+#[test]
+fn an_address_has_no_more_places_at_the_balancer_than_at_the_platform() {
+    let limits = [
+        (BalancerKind::Haproxy, "sc0_conn_cur gt 512", "sc0_conn_cur gt 4"),
+        (BalancerKind::Nginx, "limit_conn devices 512", "limit_conn devices 4"),
+    ];
+    for (kind, shipped, small) in limits {
+        let site = site("\"127.0.0.1\"").with("interface-a", "hello-timeout = \"2m\"");
+        let platform = site.start();
+        let own = site.certificate(NAME, KeyType::Ecc);
+        platform.admit(NAME, &[]);
+        let balancer = Balancer::start_with(kind, platform.address, &[(shipped, small)]);
+        let flood = Ipv4Addr::new(127, 0, 3, 12);
+        let held: Vec<_> = (0..4).map(|_| begin_from(flood, balancer.address, b"")).collect();
+        eventually("they are at the platform", || platform.metric("pcd_incomplete_connections") >= 4.0);
+        let over = begin_from(flood, balancer.address, b"");
+        assert!(is_closed_without_a_byte(over), "{kind:?}: the next one of the address is refused");
+        speak(&site, balancer.address, "127.0.3.11", &own, "-tls1_3");
+        drop(held);
+    }
 }

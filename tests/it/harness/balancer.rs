@@ -41,7 +41,7 @@ impl Balancer {
         let (bind, listen) = (format!("bind {address}"), format!("listen {address}"));
         let (to, port) = (platform.to_string(), address.to_string());
         let (shipped, own): (_, Vec<(&str, &str)>) = match kind {
-            BalancerKind::Haproxy => ("haproxy/haproxy.cfg", vec![("bind :2575", &bind)]),
+            BalancerKind::Haproxy => ("haproxy/haproxy.cfg", vec![("bind :::2575 v4v6", &bind)]),
             BalancerKind::Nginx => (
                 "nginx/nginx.conf",
                 vec![
