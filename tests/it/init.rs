@@ -40,6 +40,31 @@ fn the_commands_that_init_prints_bring_the_first_message_into_the_store() {
     });
 }
 
+// What others may write, they may replace: a root, a chain, the configuration.
+#[test]
+fn other_accounts_may_write_nothing_of_a_site_whatever_the_umask_is() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("site");
+    std::fs::create_dir(&dir).unwrap();
+    let script = "umask 000; exec \"$0\" init \"$1\" --site Test --host localhost";
+    let made = Command::new("sh").args(["-c", script, program()]).arg(&dir).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut folders = vec![dir];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let (path, metadata) = entry.map(|entry| (entry.path(), entry.metadata().unwrap())).unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o022, 0, "{}", path.display());
+            files += 1;
+            if metadata.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    assert!(files > 20, "{files}");
+}
+
 #[test]
 fn a_site_with_certificates_of_the_hospitals_ca_says_what_is_missing_until_they_are_there() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,7 @@
 //! What `init` has made.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -31,7 +33,10 @@ impl Made {
     }
 }
 
-/// Writes a file of the site.
+/// Writes a new file of the site: through no link, and over nothing that another process has put there.
 pub(super) fn write(path: &Path, contents: &[u8]) -> anyhow::Result<()> {
-    std::fs::write(path, contents).with_context(|| format!("cannot write {}", path.display()))
+    let mut options = OpenOptions::new();
+    let written =
+        options.write(true).create_new(true).open(path).and_then(|mut file| file.write_all(contents));
+    written.with_context(|| format!("cannot write {}", path.display()))
 }

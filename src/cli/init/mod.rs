@@ -18,6 +18,10 @@ use made::Made;
 use places::Places;
 
 pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> Outcome {
+    // What others may write, they may replace: the configuration, a root, a chain.
+    let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let strict = if arguments.system { OWNER_WRITES } else { umask | OWNER_WRITES };
+    rustix::process::umask(strict);
     let places = match &arguments.dir {
         Some(dir) => Places::in_folder(dir)?,
         None => Places::of_system()?,
@@ -27,7 +31,13 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
         Source::Request => requested::make(&places, &arguments, &clock).await,
     };
     let made = made.and_then(|made| places.hand_over().map(|()| made));
-    let incomplete = || format!("{} is incomplete: empty it, then try again", places.dir.display());
-    output.print(&made.with_context(incomplete)?, Made::text)?;
+    if made.is_err() {
+        places.give_back();
+    }
+    output.print(&made.with_context(|| places.incomplete())?, Made::text)?;
     Ok(Exit::Done)
 }
+
+/// The umask of `init --system`: the account of the service reads what the folder of the configuration lets
+/// it enter, and keys have a mode of their own.
+const OWNER_WRITES: rustix::fs::Mode = rustix::fs::Mode::WGRP.union(rustix::fs::Mode::WOTH);

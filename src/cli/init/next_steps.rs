@@ -51,6 +51,7 @@ impl TestSite<'_> {
         ];
         let pki = path(&self.places.dir.join("pki"));
         let text = words.fill(include_str!("next_test.md"));
+        let text = text.replace("{data}", &self.places.data_in_configuration());
         let text = text.replace("{send}", &send).replace("{pki}", &pki).replace("{device}", FIRST_DEVICE);
         let next = self.places.dir.join("NEXT.md");
         write(&next, text.as_bytes())?;
@@ -79,6 +80,10 @@ struct Words {
     sudo: &'static str,
     as_service: &'static str,
     option: String,
+    /// How a site with certificates of another CA is made.
+    own_ca: &'static str,
+    /// What a package leaves to the operator.
+    backups: &'static str,
 }
 
 impl Words {
@@ -86,10 +91,13 @@ impl Words {
         if places.is_system() {
             let (sudo, as_service) = ("sudo ", "sudo -u pcd-platform ");
             let serve = "sudo systemctl enable --now pcd-platform".to_owned();
-            return Self { serve, sudo, as_service, option: String::new() };
+            let own_ca = "pcd-platform init --system --pki request` in its place, with /etc/pcd-platform and \
+                          /var/lib/pcd-platform empty again";
+            return Self { serve, sudo, as_service, option: String::new(), own_ca, backups: SYSTEM_BACKUPS };
         }
         let option = format!(" --config {}", shell_word(&config.display().to_string()));
-        Self { serve: format!("pcd-platform serve{option}"), sudo: "", as_service: "", option }
+        let (serve, own_ca) = (format!("pcd-platform serve{option}"), "pcd-platform init DIR --pki request`");
+        Self { serve, sudo: "", as_service: "", option, own_ca, backups: "" }
     }
 
     /// Without `sudo`: the link counts for a browser of the account that runs the command.
@@ -109,8 +117,22 @@ impl Words {
             .replace("{add}", &self.as_service("device add NAME"))
             .replace("{remove}", &self.as_service(&format!("device remove {FIRST_DEVICE}")))
             .replace("{sudo}", self.sudo)
+            .replace("{own-ca}", self.own_ca)
+            .replace("{backups}", self.backups)
     }
 }
+
+/// No timer is enabled by the installation of a package.
+const SYSTEM_BACKUPS: &str = "\
+- Switch the nightly copy of the store and its weekly verification on:
+
+      sudo systemctl enable --now pcd-platform-backup.timer pcd-platform-verify.timer
+
+- Members of the group `pcd-operators` may connect to the platform: `sudo adduser ACCOUNT pcd-operators`. What
+  each may do is in `[admin.roles]` of `platform.toml`; without a role it is nothing.
+- Commands that read the configuration, a key or the store themselves (`check`, `doctor`, `audit verify`, `store
+  check`, `store migrate`) run as the account of the service: `sudo -u pcd-platform pcd-platform check`.
+";
 
 /// Where people and commands come in to the service of a package.
 const SYSTEM_SOCKET: &str = r#"socket = "/run/pcd-platform/admin.sock"

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown, lchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -42,7 +42,33 @@ impl Places {
             return Err(Failure::new(Exit::Usage, error));
         };
         let (dir, data) = (new_folder(Path::new(CONFIGURATION))?, new_folder(Path::new(DATA))?);
-        Ok(Self { dir, data, account: Some((user, group)) })
+        // The folder of the data belongs to the service: until it is handed over, a process of that account
+        // must not put anything into it, such as a link to a file of root.
+        chown(&data, Some(0), Some(0)).with_context(|| format!("cannot take {}", data.display()))?;
+        let places = Self { dir, data, account: Some((user, group)) };
+        let taken = fs::set_permissions(&places.data, Permissions::from_mode(0o700));
+        let taken = taken.map_err(|error| anyhow::Error::new(error).into());
+        if let Err(failure) = taken.and_then(|()| new_folder(&places.data)) {
+            places.give_back();
+            return Err(failure);
+        }
+        Ok(places)
+    }
+
+    /// After a failure: the folder of the data belongs to the service as before.
+    pub(super) fn give_back(&self) {
+        if let Some((user, group)) = self.account {
+            let _ = chown(&self.data, Some(user), Some(group));
+        }
+    }
+
+    /// What to do after a failure.
+    pub(super) fn incomplete(&self) -> String {
+        let (dir, data) = (self.dir.display(), self.data.display());
+        if self.is_system() {
+            return format!("{dir} and {data} are incomplete: empty both folders, then try again");
+        }
+        format!("{dir} is incomplete: empty it, then try again")
     }
 
     /// Whether the site is that of an installed package.
@@ -61,11 +87,10 @@ impl Places {
     pub(super) fn hand_over(&self) -> anyhow::Result<()> {
         let Some((user, group)) = self.account else { return Ok(()) };
         give_all(&self.data, user, group)?;
-        fs::set_permissions(&self.data, Permissions::from_mode(0o700))?;
-        for readable in [self.dir.clone(), self.dir.join("platform.toml")] {
+        for (readable, mode) in [(self.dir.clone(), 0o750), (self.dir.join("platform.toml"), 0o640)] {
             chown(&readable, Some(0), Some(group)).with_context(|| cannot_give(&readable))?;
+            fs::set_permissions(&readable, Permissions::from_mode(mode))?;
         }
-        fs::set_permissions(&self.dir, Permissions::from_mode(0o750))?;
         for entry in fs::read_dir(self.dir.join("pki/platform"))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "key") {
@@ -83,8 +108,11 @@ fn new_folder(dir: &Path) -> Result<PathBuf, Failure> {
     match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
         Ok(true) => {}
         Ok(false) => {
-            let error =
-                anyhow!("{} is not empty: nothing in it is changed; choose a new folder", dir.display());
+            let advice = match dir == Path::new(CONFIGURATION) || dir == Path::new(DATA) {
+                true => "what an earlier `init` has left has to be moved away",
+                false => "choose a new folder",
+            };
+            let error = anyhow!("{} is not empty: nothing in it is changed; {advice}", dir.display());
             return Err(Failure::new(Exit::Usage, error));
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -95,14 +123,14 @@ fn new_folder(dir: &Path) -> Result<PathBuf, Failure> {
     Ok(fs::canonicalize(dir).with_context(cannot)?)
 }
 
+/// The folder itself comes last: while it belongs to root, no other account changes what is in it.
 fn give_all(path: &Path, user: u32, group: u32) -> anyhow::Result<()> {
-    chown(path, Some(user), Some(group)).with_context(|| cannot_give(path))?;
-    if path.is_dir() {
+    if path.symlink_metadata()?.is_dir() {
         for entry in fs::read_dir(path)? {
             give_all(&entry?.path(), user, group)?;
         }
     }
-    Ok(())
+    lchown(path, Some(user), Some(group)).with_context(|| cannot_give(path))
 }
 
 fn cannot_give(path: &Path) -> String {
