@@ -4,6 +4,7 @@ mod access;
 pub(crate) mod accounts;
 mod create;
 mod private;
+mod private_mount;
 mod replace;
 #[cfg(test)]
 mod tests;
@@ -12,4 +13,5 @@ pub use access::AccessProblem;
 pub(crate) use access::{file_problem, folder_problem};
 pub(crate) use create::{create_folder, open_or_create};
 pub(crate) use private::NotPrivate;
+pub(crate) use private_mount::is_private_to_service;
 pub(crate) use replace::replace_file;

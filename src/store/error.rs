@@ -302,10 +302,7 @@ pub enum StoreError {
     )]
     Malformed(#[source] Arc<DatabaseError>),
     /// The backup failed.
-    #[error(
-        "cannot copy the store to {}: name a file that does not exist, in a directory with free space",
-        path.display()
-    )]
+    #[error("cannot copy the store to {}: {}", path.display(), backup_advice(source))]
     Backup {
         /// The file.
         path: PathBuf,
@@ -410,5 +407,18 @@ impl StoreError {
     /// The value at `place` (`table.column`) cannot be read.
     pub(super) const fn unreadable(place: &'static str) -> Self {
         Self::Corrupt { place, source: None }
+    }
+}
+
+/// What to do when a copy cannot be written.
+fn backup_advice(source: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
+    match source.kind() {
+        InvalidInput => "name a file in a folder of the machine, such as /var/lib/pcd-platform of a package",
+        PermissionDenied | ReadOnlyFilesystem => {
+            "the process that writes it may not write there; a running platform writes the copy itself, as its user, and its \
+             unit lets it write below /var/lib/pcd-platform only (docs/howto/backup-and-restore.md)"
+        }
+        _ => "name a file that does not exist, in a directory with free space",
     }
 }

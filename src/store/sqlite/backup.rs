@@ -15,6 +15,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoo
 
 use super::failure::read_error;
 use super::location::Location;
+use crate::filesystem;
 use crate::model::LongWork;
 use crate::store::error::StoreError;
 
@@ -35,6 +36,9 @@ pub(in crate::store) async fn backup(
             let what = format!("{} exists already", Path::new(&name).display());
             return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, what)));
         }
+    }
+    if filesystem::is_private_to_service(folder_of(to)) {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, PRIVATE)));
     }
     let partial = Partial::create(to).map_err(failed)?;
     // SQLite fills an empty file. Created here, the file is never readable by others, not even briefly.
@@ -133,6 +137,9 @@ async fn check(copy: &Path) -> Result<(), StoreError> {
     if found == ["ok"] { Ok(()) } else { Err(StoreError::unreadable("the copy")) }
 }
 
+/// Why no copy is made there.
+const PRIVATE: &str = "this folder is one of the service alone (PrivateTmp=): no other process would see the copy, and it would \
+                       go when the service stops";
 /// How often the size of the copy is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// Steps of SQLite's virtual machine between two looks whether the copy is still wanted.
