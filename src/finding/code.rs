@@ -141,7 +141,8 @@ codes! {
         "install a later CRL, or make the distribution point reachable";
     /// A certificate of the platform has no OCSP response to staple (A10).
     StapleMissing, "staple-missing", Attention,
-        "make the OCSP responder of the certificate reachable from this machine";
+        "make the OCSP responder of the certificate reachable from this machine; where none is named, name it in \
+         [[revocation.responders]], or have certificates issued that do";
     /// The platform's own certificate has been revoked.
     PlatformCertificateRevoked, "platform-certificate-revoked", Urgent,
         "install a new certificate now: clients refuse the present one";
@@ -181,6 +182,9 @@ codes! {
     /// The last backup is old, or there is none.
     BackupOld, "backup-old", Attention,
         "make one: `pcd-platform store backup FILE`, and let a timer repeat it";
+    /// Bytes of messages do not have the digest that is stored with them.
+    MessageDamaged, "message-damaged", Attention,
+        "name the messages: `pcd-platform store check`; examine the disk, and compare with an older backup";
     /// Connections, descriptors, handshakes or the queue of the store are nearly used up.
     LimitNear, "limit-near", Attention,
         "raise the limit that is named, or find out who uses it: `/api/sessions`";

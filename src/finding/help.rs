@@ -158,6 +158,7 @@ const PAGES: &[HelpPage] = pages![
     "line-feeds",
     "long-control-id",
     "malformed-certificate",
+    "message-damaged",
     "method-not-allowed",
     "missing-carriage-return-before-pid",
     "missing-final-carriage-return",

@@ -247,6 +247,12 @@ impl Store {
         self.0.process
     }
 
+    /// Whether the store is on a server, which can be away while the platform runs.
+    #[must_use]
+    pub fn is_on_server(&self) -> bool {
+        self.0.server.is_some()
+    }
+
     /// The server of the store; `None` for a file.
     pub(in crate::store) fn server(&self) -> Option<&Location> {
         self.0.server.as_ref()

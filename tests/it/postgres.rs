@@ -126,8 +126,15 @@ fn while_the_server_is_away_senders_keep_their_messages_and_then_it_goes_on() {
         let (status, check) = store_check(&platform);
         assert_eq!((status, &check["ok"]), (503, &false.into()), "{check}");
         assert!(check["reason"].as_str().unwrap().contains("server"), "{check}");
+        eventually("status names it", || {
+            let (status, stdout, _) = platform.cli().try_run(&["status"]);
+            status.code() == Some(2) && stdout.contains("store-unavailable")
+        });
         server.restart();
         eventually("it is ready again", || store_check(&platform).0 == 200);
+        eventually("status names it no longer", || {
+            !platform.cli().try_run(&["status"]).1.contains("store-unavailable")
+        });
         let id = format!("after {crash}");
         wire.write(&framed(&message(NAME, &id)));
         assert_eq!(wire.verdict(), ("CA".to_owned(), id), "the same connection goes on");

@@ -339,7 +339,7 @@ fn the_commands_of_the_units_exist() {
     std::fs::create_dir(&copies).unwrap();
     let text = std::fs::read_to_string(folder.join("pcd-platform-backup.service")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=/bin/sh -c '")).unwrap();
-    let script = line.strip_suffix('\'').unwrap().replace("%%", "%");
+    let script = line.strip_suffix('\'').unwrap().replace("%%", "%").replace("$$", "$");
     let script = script.replace("/usr/bin/pcd-platform", crate::harness::program());
     let script = script.replace("/var/lib/pcd-platform/backup", copies.to_str().unwrap());
     let config = site.write_configuration();

@@ -2,12 +2,17 @@
 //! is a metric and a finding.
 
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use pcd_platform::model::Clock;
+use pcd_platform::pki::KeyType;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Disk, Platform, Site, eventually, message, where_one_may_mount};
+use crate::harness::{
+    Disk, Platform, Site, Wire, command_at, eventually, finish, framed, message, program, where_one_may_mount,
+};
 
 const NAME: &str = "00A037FFFE000001";
 
@@ -93,6 +98,40 @@ fn the_last_backup_and_the_last_verification_are_known_after_a_restart() {
     let platform = site.start();
     eventually("it is examined", || platform.metric("pcd_store_size_bytes") > 0.0);
     assert!(findings(&platform, "backup-old").is_empty());
+}
+
+// The nightly copy, by the line of its unit.
+#[test]
+fn a_damaged_message_is_a_finding_and_old_copies_are_removed_all_the_same() {
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    let mut wire = Wire::connect(&site, platform.address, &site.certificate(NAME, KeyType::Ecc));
+    wire.write(&framed(&message(NAME, "1")));
+    assert_eq!(wire.verdict().0, "CA");
+    platform.stop();
+    site.damage("1");
+
+    let copies = site.path().join("backup");
+    fs::create_dir(&copies).unwrap();
+    let old = fs::File::create(copies.join("old.db")).unwrap();
+    old.set_modified(std::time::SystemTime::now() - Duration::from_hours(20 * 24)).unwrap();
+    let unit = include_str!("../../deploy/systemd/pcd-platform-backup.service");
+    let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/bin/sh -c '")).unwrap();
+    let script = line.strip_suffix('\'').unwrap().replace("%%", "%").replace("$$", "$");
+    let script = script.replace("/usr/bin/pcd-platform", program());
+    let script = script.replace("/var/lib/pcd-platform/backup", copies.to_str().unwrap());
+    let config = site.write_configuration();
+    let mut backup = command_at(Path::new("/bin/sh"));
+    backup.args(["-c", &script]).env("PCD_CONFIG", config);
+    let made = finish(backup, b"", None);
+    assert!(!made.success, "the store has a damaged message");
+    let left: Vec<_> = fs::read_dir(&copies).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.len() == 1 && left[0] != "old.db", "{left:?} {}", made.text());
+
+    let platform = site.start();
+    let finding = found(&platform, "message-damaged");
+    assert!(finding["what"].as_str().unwrap().contains("in the store and in its copy"), "{finding}");
 }
 
 #[test]

@@ -82,7 +82,9 @@ impl Examiner {
             }
             found = tokio::select! {
                 () = done.cancelled() => return,
-                found = self.examine(&mut state, &mut progress) => found,
+                found = self.examine(&mut state, &mut progress, &found) => found,
+                // Each read of a server that is gone takes seconds, and there are many.
+                outage = self.outage() => without_store(&found).chain([outage]).collect(),
             };
             self.publish_readiness(&found);
             let now = self.platform.clock.now();
@@ -102,15 +104,32 @@ impl Examiner {
         }
     }
 
-    async fn examine(&self, state: &mut State, progress: &mut Progress) -> Vec<Finding> {
+    /// Waits until the server of the store is away.
+    async fn outage(&self) -> Finding {
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            let store = &self.platform.store;
+            if store.is_on_server()
+                && let Err(error) = store.check().await
+            {
+                return of_error(&error);
+            }
+        }
+    }
+
+    /// While the server of the store is away, what was found before stays.
+    async fn examine(&self, state: &mut State, progress: &mut Progress, before: &[Finding]) -> Vec<Finding> {
         let Platform { store, directory, config, clock, .. } = &*self.platform;
+        let of_store = store::store(store, removals(&config.load().store)).await;
+        if store.is_on_server() && store::is_away(&of_store) {
+            return without_store(before).chain(of_store).collect();
+        }
         let mut found = self.process();
         found.extend(self.trust());
         found.extend(devices::silent(&directory.load(), &self.live.liveness, clock.now()));
         found.extend(devices::left(&directory.load(), &self.live.liveness));
         found.extend(devices::missing(&directory.load(), &self.live.liveness));
         found.extend(self.fleet(progress).await);
-        let removals = removals(&config.load().store);
         found.extend(configuration::look(&self.platform));
         found.extend(state.limits.look(&self.platform, &self.live.accepting));
         // The board has one finding of a code about one subject.
@@ -121,7 +140,7 @@ impl Examiner {
         found.extend(fhir::look(&self.platform));
         found.extend(gateway::refused(store, clock.now()).await);
         found.extend(gateway::left_behind(store, config.load().gateway.as_ref(), clock.now()).await);
-        found.extend(store::store(store, removals).await);
+        found.extend(of_store);
         let is_broken = found.iter().any(|finding| finding.code() == Code::AuditChainBroken);
         let upkeep = state.upkeep.look(&self.platform, &self.live).await;
         // The board has one finding of a code about one subject.
@@ -202,6 +221,17 @@ impl Examiner {
         let anchors = anchors.iter().map(unfit_anchor).chain(of_people);
         own.chain(admin).chain(gateway).chain(authorities).chain(anchors).chain(staples).chain(crls).collect()
     }
+}
+
+/// What else was found than that the store cannot be used.
+fn without_store(found: &[Finding]) -> impl Iterator<Item = Finding> {
+    let is_of_check = |code| {
+        matches!(
+            code,
+            Code::StoreUnavailable | Code::StoreRightMissing | Code::StoreRisk | Code::AuditChainBroken
+        )
+    };
+    found.iter().filter(move |finding| !is_of_check(finding.code())).cloned()
 }
 
 /// One line for each finding that begins or ends, as long as they are few.

@@ -33,11 +33,20 @@ pub(super) async fn store(store: &Store, removals: Removals) -> Vec<Finding> {
         found.push(Finding::new(Subject::AuditTrail, AuditEndUnread { error: warning }));
     }
     found.extend(other_chains(&chain.other_faults()));
+    // Whatever else is read would wait for the server once more.
+    if store.is_on_server() && is_away(&found) {
+        return found;
+    }
     found.extend(copies(store).await);
     if let Ok(Some(report)) = store.server_report().await {
         found.extend(server(&report));
     }
     found
+}
+
+/// Whether the store cannot be used.
+pub(super) fn is_away(found: &[Finding]) -> bool {
+    found.iter().any(|finding| finding.code() == Code::StoreUnavailable)
 }
 
 /// Faults of other nodes' chains: one finding, which names some of them.

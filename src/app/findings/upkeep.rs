@@ -10,7 +10,7 @@ use super::disk::{self, DiskWatch, Forecast};
 use crate::app::Platform;
 use crate::app::live::LiveView;
 use crate::config::BackupAge;
-use crate::finding::facts::{AuditChainBroken, BackupOld};
+use crate::finding::facts::{AuditChainBroken, BackupOld, MessageDamaged};
 use crate::finding::{Finding, Subject};
 use crate::store::{Milestone, Reached, StoreError, StoreSize};
 use crate::view::StoreRoomView;
@@ -49,8 +49,9 @@ impl Upkeep {
         let last = |what| milestones.iter().find(|reached| reached.what == what).copied();
         // The server of a store is copied by its own tools, of which the platform knows nothing.
         let backup = size.disk.and_then(|_| backup(platform, live, last(Milestone::Backup)));
+        let damaged = last(Milestone::Backup).and_then(damaged);
         let verified = last(Milestone::AuditVerified).and_then(|reached| verified(platform, reached));
-        Ok([filling, backup, verified].into_iter().flatten().collect())
+        Ok([filling, backup, damaged, verified].into_iter().flatten().collect())
     }
 }
 
@@ -95,6 +96,12 @@ fn backup(platform: &Platform, live: &LiveView, last: Option<Reached>) -> Option
     }
     let last = last.map(|reached| reached.at.into());
     Some(Finding::new(Subject::Store, BackupOld { last, allowed_seconds: max.as_secs() }))
+}
+
+/// The last copy has damaged messages of the store.
+fn damaged(Reached { at, is_good, .. }: Reached) -> Option<Finding> {
+    let facts = MessageDamaged { found: at.into() };
+    (!is_good).then(|| Finding::new(Subject::Store, facts).since(at))
 }
 
 /// The last verification found a fault.

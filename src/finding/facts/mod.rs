@@ -20,7 +20,8 @@ pub use platform::{
 };
 pub use store::{
     AuditChainBroken, AuditEndUnread, BackupOld, BrokenRow, CopyReplaced, DiskFilling, DiskRate,
-    OtherChainBroken, SizeLimitNear, SizeOutlook, SizedKind, StoreRightMissing, StoreRisk, StoreUnavailable,
+    MessageDamaged, OtherChainBroken, SizeLimitNear, SizeOutlook, SizedKind, StoreRightMissing, StoreRisk,
+    StoreUnavailable,
 };
 pub use time::{At, days_until};
 pub use trust::{

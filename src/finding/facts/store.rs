@@ -304,6 +304,24 @@ impl fmt::Display for SizeLimitNear {
     }
 }
 
+/// Facts of `message-damaged`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct MessageDamaged {
+    /// When the copy of the store was made that has them as well
+    pub found: At,
+}
+
+impl fmt::Display for MessageDamaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "bytes of messages do not have their digest, in the store and in its copy of {}",
+            self.found
+        )
+    }
+}
+
 /// Facts of `backup-old`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
