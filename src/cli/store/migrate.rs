@@ -61,6 +61,8 @@ struct Migration {
     needed_bytes: u64,
     free_bytes: Option<u64>,
     serving: Vec<Serving>,
+    /// Whether other nodes acknowledge nothing after it until they have the new version.
+    stops_former_nodes: bool,
     /// How long it took.
     seconds: Option<f64>,
 }
@@ -98,7 +100,10 @@ pub(super) async fn run(
         progress::shown(&work, Store::migrate(&config.store.node, &url)).await?.map_err(failed)?
     };
     let seconds = (!dry_run).then(|| clock.instant().saturating_duration_since(began).as_secs_f64());
-    output.print(&Migration::new(plan, dry_run, seconds), Migration::lines)?;
+    // No other process can serve a file while it is migrated.
+    let stops_former_nodes = url.is_postgres() && plan.stops_former_nodes();
+    let migration = Migration { stops_former_nodes, ..Migration::new(plan, dry_run, seconds) };
+    output.print(&migration, Migration::lines)?;
     Ok(Exit::Done)
 }
 
@@ -121,6 +126,7 @@ impl Migration {
             needed_bytes: plan.needed,
             free_bytes: plan.free,
             serving: serving.collect(),
+            stops_former_nodes: false,
             migrations: plan.migrations.into_iter().map(|(number, name)| Step { number, name }).collect(),
             seconds,
         }
@@ -149,6 +155,9 @@ impl Migration {
             .iter()
             .map(|one| format!("served now: node {} on host {}, pid {}", one.node, one.host, one.pid));
         lines.extend(serving);
+        if self.stops_former_nodes {
+            lines.push(FORMER_NODES.to_owned());
+        }
         lines.push(match self.seconds {
             None => "nothing was changed (--dry-run)".to_owned(),
             Some(seconds) => format!("done in {}", time(seconds)),
@@ -171,6 +180,9 @@ impl Migration {
         }
     }
 }
+
+const FORMER_NODES: &str = "other nodes: after the migration, a node of the former version may acknowledge nothing until it has \
+    the new version; install the new version on all nodes first, and restart the others when this one is ready";
 
 fn time(seconds: f64) -> String {
     if seconds < 1.0 {

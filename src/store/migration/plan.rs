@@ -91,6 +91,13 @@ impl MigrationPlan {
         self.rows == 0 || (self.rows <= limits.rows && self.estimated <= limits.time)
     }
 
+    /// Whether the migration changes what nodes of a former version compare on a server: from then on they
+    /// acknowledge nothing (`foreign-code`), until they have the new version.
+    #[must_use]
+    pub fn stops_former_nodes(&self) -> bool {
+        !self.creates && self.migrations.iter().any(|(number, _)| CHANGES_WHAT_NODES_COMPARE.contains(number))
+    }
+
     /// Whether the disk has the space that the migration needs, as far as that is known.
     #[must_use]
     pub fn fits_on_disk(&self) -> bool {
@@ -122,6 +129,10 @@ const COSTS: [Cost; 5] = [
     // As 22: it reads the audit trail, and leaves accepted messages out.
     Cost { migration: 280, micros_per_message: 0, micros_per_audit_row: 1, percent_of_size: 1 },
 ];
+
+/// Migrations that change a function, a trigger or a unique index of a table that was there before. The
+/// version that began to compare them has 140.
+const CHANGES_WHAT_NODES_COMPARE: [u64; 1] = [401];
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,8 @@ use super::fixtures::DirectConnection;
 use super::*;
 use crate::audit::fixtures::Repeating;
 use crate::audit::{RowHash, Signer as _, signed_bytes};
+use crate::store::migration::pending::Pending;
+use crate::store::migration::plan::{MigrationPlan, Volume};
 
 battery! {
     data_of_an_earlier_version_reads_unchanged,
@@ -16,6 +18,23 @@ fn migrations_have_the_same_numbers_and_names_on_both_databases() {
         migrator.iter().map(|one| (one.version, one.description.to_string())).collect::<Vec<_>>()
     };
     assert_eq!(of(&sqlite::migrator::MIGRATOR), of(&postgres::schema::MIGRATOR));
+}
+
+// Nodes compare the functions and triggers of the tables with those of their own migrations.
+#[test]
+fn the_plan_names_each_migration_that_stops_nodes_of_the_former_version() {
+    const FIRST_COMPARED: i64 = 140;
+    for migration in postgres::schema::MIGRATOR.iter().filter(|one| one.version > FIRST_COMPARED) {
+        let sql = migration.sql.as_str();
+        let changes = ["REPLACE FUNCTION", "ALTER FUNCTION", "CREATE TRIGGER", "DROP TRIGGER", "DROP INDEX"];
+        let is_changed = changes.iter().any(|change| sql.contains(change));
+        let number = migration.version.unsigned_abs();
+        let migrations = vec![(number, String::new())];
+        let pending = Pending { from: FIRST_COMPARED.unsigned_abs(), migrations };
+        let plan = |creates| MigrationPlan::new(pending.clone(), creates, Volume::default());
+        assert_eq!(plan(false).stops_former_nodes(), is_changed, "migration {number}");
+        assert!(!plan(true).stops_former_nodes(), "no node serves a store that is not there");
+    }
 }
 
 /// The last migration of the earlier version.
