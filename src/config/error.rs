@@ -10,7 +10,7 @@ use crate::finding::SetupCode;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {}; give its path with --config or PCD_CONFIG", file.display())]
+    #[error("cannot read the configuration {}; {}", file.display(), unreadable(source))]
     Read {
         /// Which file.
         file: PathBuf,
@@ -57,7 +57,7 @@ impl ConfigError {
             }
         };
         match self {
-            Self::Read { source, .. } => format!("{file} cannot be read: {source}"),
+            Self::Read { source, .. } => format!("{file} cannot be read: {source}; {}", unreadable(source)),
             Self::Syntax { source, .. } => format!("{file}: {}", source.in_one_line()),
             Self::Invalid { problems, .. } => {
                 let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
@@ -79,6 +79,16 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.key, self.what)
+    }
+}
+
+/// What to do about a file that cannot be read.
+fn unreadable(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            "run the command as the account of the service (of a package: `sudo -u pcd-platform pcd-platform …`)"
+        }
+        _ => "give its path with --config or PCD_CONFIG",
     }
 }
 

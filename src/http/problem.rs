@@ -63,18 +63,15 @@ impl Problem {
     /// 401: nothing says who asks.
     #[must_use]
     pub fn not_admitted() -> Self {
-        let detail = "nothing says who you are, or you have no role: on the machine of the platform, `pcd-platform` \
-                      commands come in over the socket `admin.socket` as the account that runs them, and \
-                      `pcd-platform page` prints a link for a browser; from other machines a certificate of \
-                      `admin.trust-anchors` or a proxy of `admin.identity-proxies` says it; [admin.roles] says who \
-                      may do what";
+        let detail = format!("{UNKNOWN}: {WAYS_IN}");
         Self::new(StatusCode::UNAUTHORIZED, "not-admitted", "only people with a role are admitted", detail)
     }
 
     /// The same, with what is known of this request before what is true of all.
     #[must_use]
     pub(super) fn because(self, reason: &str) -> Self {
-        Self { detail: format!("{reason}; {}", self.detail), ..self }
+        let known = self.detail.strip_prefix(UNKNOWN).and_then(|rest| rest.strip_prefix(": "));
+        Self { detail: format!("{reason}; {}", known.unwrap_or(&self.detail)), ..self }
     }
 
     /// 401: the link of a page has been used, or its minute is over.
@@ -242,6 +239,13 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+/// Why a request is refused of whose person nothing is known.
+const UNKNOWN: &str = "nothing says who you are, or you have no role";
+const WAYS_IN: &str = "on the machine of the platform, `pcd-platform` commands come in over the socket `admin.socket` as the \
+                       account that runs them, and `pcd-platform page` prints a link for a browser; from other machines a \
+                       certificate of `admin.trust-anchors` or a proxy of `admin.identity-proxies` says who you are; \
+                       [admin.roles] says who may do what";
 
 #[cfg(test)]
 mod tests {

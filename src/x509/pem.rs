@@ -1,5 +1,7 @@
 //! Parses files of certificates, CRLs and requests: PEM with other text in between, or one object in DER.
 
+use std::borrow::Cow;
+
 use rustls_pki_types::pem::{PemObject, SectionKind};
 
 use super::error::{Part, X509Error};
@@ -24,7 +26,8 @@ pub fn items(contents: &[u8]) -> Result<Vec<Item>, X509Error> {
     if let Some(part) = der_part(contents) {
         return Ok(vec![Item::new(part, contents.to_vec())]);
     }
-    let sections = Section::pem_slice_iter(contents).collect::<Result<Vec<_>, _>>();
+    let contents = with_usual_label(contents);
+    let sections = Section::pem_slice_iter(&contents).collect::<Result<Vec<_>, _>>();
     let sections = sections.map_err(|_| X509Error::Pem)?;
     Ok(sections.into_iter().map(|section| section.0).collect())
 }
@@ -90,6 +93,15 @@ fn der_part(contents: &[u8]) -> Option<Part> {
     super::RequestFacts::read(contents).is_ok().then_some(Part::Request)
 }
 
+/// Requests of GnuTLS and others have a label of their own, which means the same (RFC 7468 section 7).
+fn with_usual_label(contents: &[u8]) -> Cow<'_, [u8]> {
+    let label = OTHER_LABEL.as_bytes();
+    if !contents.windows(label.len()).any(|window| window == label) {
+        return Cow::Borrowed(contents);
+    }
+    Cow::Owned(String::from_utf8_lossy(contents).replace(OTHER_LABEL, LABEL).into_bytes())
+}
+
 struct Section(Item);
 
 impl PemObject for Section {
@@ -105,3 +117,5 @@ impl PemObject for Section {
 }
 
 const SEQUENCE: u8 = 0x30;
+const LABEL: &str = "CERTIFICATE REQUEST-----";
+const OTHER_LABEL: &str = "NEW CERTIFICATE REQUEST-----";

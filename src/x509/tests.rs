@@ -224,6 +224,9 @@ fn files_may_be_pem_with_other_content_or_der() {
     assert_eq!(pem::crls(bundle.as_bytes()), Ok(vec![SAMPLES.crl.clone()]));
     assert_eq!(pem::request(bundle.as_bytes()), Ok(SAMPLES.request.clone()));
     assert_eq!(pem::items(bundle.as_bytes()).unwrap().len(), 4);
+    // As GnuTLS writes it.
+    let gnutls = bundle.replace(" CERTIFICATE REQUEST-----", " NEW CERTIFICATE REQUEST-----");
+    assert_eq!(pem::request(gnutls.as_bytes()), Ok(SAMPLES.request.clone()));
 
     assert_eq!(pem::certificates(&SAMPLES.certificate), Ok(vec![SAMPLES.certificate.clone()]));
     assert_eq!(pem::crls(&SAMPLES.crl), Ok(vec![SAMPLES.crl.clone()]));

@@ -64,7 +64,7 @@ fn doctor_asks_responders_ports_disk_and_database_of_a_running_platform() {
     platform.stop();
     let (lines, _) = examined(&cli);
     line(&lines, "platform", "none runs");
-    line(&lines, "port", &format!("{address} is free"));
+    line(&lines, "port", &format!("{address} (interface-a.listen) is free"));
     let taken = TcpListener::bind(address).unwrap();
     let (lines, exit) = examined(&cli);
     assert_eq!(line(&lines, "port", "is in use")["code"], "address-in-use");

@@ -1,4 +1,5 @@
-//! Whether devices reach the ports of Interface A, as far as this machine can say.
+//! Whether devices reach the ports of Interface A, as far as this machine can say, and whether a start finds
+//! each port free.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
@@ -20,8 +21,14 @@ pub(super) async fn look(config: &Config, is_running: bool) -> Vec<Finding> {
                 findings.push(reached(address).await);
             }
         } else {
-            findings.push(free(*listen));
+            findings.push(free("interface-a.listen", *listen));
         }
+    }
+    let admin =
+        [("admin.listen", Some(config.admin.listen)), ("admin.health-listen", config.admin.health_listen)];
+    for (key, listen) in admin.into_iter().filter(|_| !is_running) {
+        let listen = listen.filter(|listen| listen.port() != 0);
+        findings.extend(listen.map(|listen| free(key, listen)));
     }
     findings
 }
@@ -36,16 +43,16 @@ async fn reached(address: SocketAddr) -> Finding {
     Finding::error("port", SetupCode::PortUnreachable.code(), text)
 }
 
-fn free(address: SocketAddr) -> Finding {
+fn free(key: &str, address: SocketAddr) -> Finding {
     let (code, what) = match TcpListener::bind(address) {
-        Ok(_) => return Finding::ok("port", format!("{address} is free")),
+        Ok(_) => return Finding::ok("port", format!("{address} ({key}) is free")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => (
             SetupCode::AddressInUse,
             "is in use, by another process or by pcd-platform.socket of systemd".to_owned(),
         ),
         Err(error) => (SetupCode::PortUnreachable, format!("cannot be bound: {error}")),
     };
-    Finding::warning("port", code.code(), format!("{address} {what}"))
+    Finding::warning("port", code.code(), format!("{address} ({key}) {what}"))
 }
 
 /// The address itself; of an unspecified one loopback and the address that this machine has to the outside,
@@ -79,10 +86,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         assert_eq!(reached(address).await.code, None);
-        assert_eq!(free(address).code, Some("address-in-use"));
+        assert_eq!(free("admin.listen", address).code, Some("address-in-use"));
         drop(listener);
         assert_eq!(reached(address).await.code, Some("port-unreachable"));
-        assert_eq!(free(address).code, None);
+        assert_eq!(free("admin.listen", address).code, None);
         assert_eq!(addresses(address), [address]);
         let all = |listen: &str| addresses(listen.parse().unwrap());
         assert_eq!(all("0.0.0.0:2575")[0], "127.0.0.1:2575".parse().unwrap());

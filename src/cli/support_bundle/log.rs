@@ -32,8 +32,12 @@ fn journal() -> io::Result<Vec<u8>> {
         ["--unit", UNIT, "--lines", &lines, "--no-pager", "--quiet", "--output", "short-iso-precise"];
     let read = Command::new("journalctl").args(arguments).output()?;
     match read.status.success() {
+        true if read.stdout.is_empty() => Err(io::Error::other(NO_LINE)),
         true => Ok(read.stdout),
-        false => Err(io::Error::other(String::from_utf8_lossy(&read.stderr).trim().to_owned())),
+        false => {
+            let reason = String::from_utf8_lossy(&read.stderr);
+            Err(io::Error::other(format!("{}; {NO_LINE}", reason.trim())))
+        }
     }
 }
 
@@ -47,6 +51,9 @@ fn end(bytes: &[u8]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
+/// An account outside of the group systemd-journal sees its own lines only, and no error.
+const NO_LINE: &str =
+    "it has no line that this account may read; as root write it into a file, and name that: --log FILE";
 const UNIT: &str = "pcd-platform";
 const MAX_LINES: usize = 10_000;
 const MAX_BYTES: usize = 4 << 20;
