@@ -11,15 +11,20 @@ pub(super) enum Allowance {
     Before(Timestamp),
     /// A day's worth of a backlog: everything before this time. The next day's worth has to wait.
     Day(Timestamp),
-    /// Nothing yet: the backlog is larger than a day, and the last day's worth, or the start of the process,
-    /// was less than [`BACKLOG_INTERVAL`] ago.
+    /// Nothing yet: the backlog is larger than a day, or the clock has gone on by more than a day in steps, and
+    /// the last day's worth, or the start of the process, was less than [`BACKLOG_INTERVAL`] ago.
     Wait,
 }
 
 /// When a table may lose the next day's worth of a backlog.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
+    /// When the last day's worth began.
     last: Instant,
+    /// How much of it is used up.
+    used: SignedDuration,
+    /// Everything before this time was removable, and when it was.
+    removed: Option<(Timestamp, Instant)>,
     /// Rows before this time were released by an operator, and when the platform has learned it.
     released: Option<(Timestamp, Instant)>,
 }
@@ -28,7 +33,7 @@ impl Pace {
     /// A process that has just started waits as well: a clock that is wrong when the machine starts, and a
     /// process that starts again and again, remove nothing in a hurry.
     pub(super) const fn starting(now: Instant) -> Self {
-        Self { last: now, released: None }
+        Self { last: now, used: SignedDuration::ZERO, removed: None, released: None }
     }
 
     /// An operator has released what is older than `before`. Of that what has reached its age now, before
@@ -43,16 +48,35 @@ impl Pace {
         let is_valid = |at: Instant| now.saturating_duration_since(at) <= RELEASE_TIME;
         let released = self.released.filter(|(_, at)| is_valid(*at)).map(|(before, _)| before);
         let released = released.map_or(Timestamp::MIN, |before| before.min(cutoff));
-        if cutoff.duration_since(oldest) <= DAY {
+        if cutoff.duration_since(oldest) <= DAY && self.takes_step(cutoff, oldest, now) {
             Allowance::Before(cutoff)
         } else if oldest < released {
             Allowance::Before(released)
         } else if now.saturating_duration_since(self.last) >= BACKLOG_INTERVAL {
-            self.last = now;
+            (self.last, self.used) = (now, DAY);
             Allowance::Day(oldest.saturating_add(DAY).unwrap_or(Timestamp::MAX).min(cutoff))
         } else {
             Allowance::Wait
         }
+    }
+
+    /// Whether what has reached its age may go at once. `cutoff` goes on as monotonic time does; where it goes
+    /// further, by a step of the clock or a shorter age, that counts as a part of a day's worth: a clock that
+    /// is stepped again and again by less than a day must not remove everything.
+    fn takes_step(&mut self, cutoff: Timestamp, oldest: Timestamp, now: Instant) -> bool {
+        let expected = self.removed.map_or(oldest, |(before, at)| {
+            before.saturating_add(now.saturating_duration_since(at)).unwrap_or(Timestamp::MAX)
+        });
+        let step = cutoff.duration_since(expected).max(SignedDuration::ZERO);
+        if !step.is_zero() && now.saturating_duration_since(self.last) >= BACKLOG_INTERVAL {
+            (self.last, self.used) = (now, SignedDuration::ZERO);
+        }
+        let used = self.used + step;
+        if used > DAY {
+            return false;
+        }
+        (self.used, self.removed) = (used, Some((cutoff.max(expected), now)));
+        true
     }
 }
 
@@ -86,6 +110,28 @@ mod tests {
         assert_eq!(pace.allow(day(31), day(0), after(4)), Allowance::Day(day(1)));
         assert_eq!(pace.allow(day(31), day(1), after(5)), Allowance::Wait);
         assert_eq!(pace.allow(day(31), day(1), after(8)), Allowance::Day(day(2)));
+    }
+
+    // A clock that an unsound source steps to and fro, or on and on.
+    #[test]
+    fn steps_of_the_clock_below_a_day_make_up_a_days_worth_in_four_hours() {
+        let start = Clock::system().instant();
+        let mut pace = Pace::starting(start);
+        let minute = |number: u64| start + Duration::from_mins(number);
+        let hours = |hours| day(0) + SignedDuration::from_hours(hours);
+        let step = SignedDuration::from_hours(23);
+        assert_eq!(pace.allow(day(0), day(0), minute(0)), Allowance::Before(day(0)));
+        assert_eq!(pace.allow(hours(23), day(0), minute(1)), Allowance::Before(hours(23)));
+        assert_eq!(pace.allow(day(0), day(0) - step, minute(2)), Allowance::Before(day(0)), "it was removed");
+        assert_eq!(pace.allow(hours(23), day(0), minute(3)), Allowance::Before(hours(23)), "so was this");
+        assert_eq!(pace.allow(hours(46), hours(23), minute(4)), Allowance::Wait);
+        assert_eq!(pace.allow(hours(46), hours(23), minute(239)), Allowance::Wait);
+        // With the time that passes, the clock goes on, and its rows go.
+        let ordinary = hours(23) + SignedDuration::from_mins(237);
+        assert_eq!(pace.allow(ordinary, hours(23), minute(240)), Allowance::Before(ordinary));
+        let next = ordinary + step;
+        assert_eq!(pace.allow(next, ordinary, minute(241)), Allowance::Before(next), "the next day's worth");
+        assert_eq!(pace.allow(next + step, next, minute(242)), Allowance::Wait);
     }
 
     #[test]

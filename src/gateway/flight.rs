@@ -183,6 +183,11 @@ impl<J> Flight<J> {
         self.sent.last().is_some_and(|last| !last.is_silent())
     }
 
+    /// Nothing is known of those that have no answer: they stay in the queue.
+    pub(super) fn postpone_all(&mut self) {
+        self.sent.iter_mut().for_each(|sent| sent.is_postponed = true);
+    }
+
     /// The platform could not take the last message. An answer that it has given counts.
     pub(super) fn postpone(&mut self) {
         if let Some(last) = self.sent.last_mut() {

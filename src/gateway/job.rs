@@ -27,7 +27,8 @@ impl Job {
     }
 
     /// Records the outcomes of messages that were taken, until the store has them, and reports them to the
-    /// sessions that wait.
+    /// sessions that wait. At the end of the gateway it is tried once: what is not recorded is sent again,
+    /// and the platform recognises it.
     pub(super) async fn record(&self, settled: Vec<(MessageId, ForwardOutcome)>) {
         let queue = &self.claim.queue;
         for (id, outcome) in settled {
@@ -35,7 +36,9 @@ impl Job {
             while let Err(error) = queue.store.settle_forward(id, outcome.clone()).await {
                 let error = explained(&error);
                 tracing::error!(message = %id, error, "the platform's answer is not recorded; will retry");
-                tokio::time::sleep(RETRY).await;
+                if queue.done.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
+                    return;
+                }
             }
             queue.relay.settle(id, answer.as_ref());
         }
@@ -60,3 +63,34 @@ impl Run for Job {
 
 /// Retry delay after a store error.
 const RETRY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::gateway::queue::Queue;
+    use crate::interface_a::Relay;
+    use crate::metrics::Metrics;
+    use crate::store::fixtures::TestStore;
+    use crate::store::{ForwardClass, ForwardLane};
+
+    #[tokio::test]
+    async fn a_store_that_takes_nothing_does_not_hold_up_the_end() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let done = CancellationToken::new();
+        let queue = Queue::new(store.clone(), Relay::default(), Metrics::new().unwrap(), done.clone());
+        let lane = ForwardLane { class: ForwardClass::Alarm, device: "PUMP-1".parse().unwrap() };
+        let claim = Claim { queue: Arc::new(queue), lane, has_more: false };
+        let job = Job::new(claim, Vec::new());
+        let outcome = ForwardOutcome { is_accepted: true, code: String::new(), reason: None, answer: None };
+        let id = MessageId::at(store.now());
+        store.close().await;
+        let recording = tokio::spawn(async move { job.record(vec![(id, outcome)]).await });
+        done.cancel();
+        tokio::time::timeout(Duration::from_secs(60), recording).await.expect("it ends").unwrap();
+    }
+}

@@ -48,8 +48,8 @@ impl Gateway {
                 _ = waits.tick() => {}
             }
         };
-        let queue =
-            Arc::new(Queue::new(self.store.clone(), self.registry.relay().clone(), self.metrics.clone()));
+        let (relay, metrics) = (self.registry.relay().clone(), self.metrics.clone());
+        let queue = Arc::new(Queue::new(self.store.clone(), relay, metrics, done.clone()));
         let orders = Orders::new(&self, done.clone());
         let mut parts = JoinSet::new();
         parts.spawn(orders.clone().run());

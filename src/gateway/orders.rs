@@ -62,10 +62,15 @@ impl Orders {
 
     /// Passes on what devices answer, until the end.
     pub(super) async fn run(self) {
+        let done = self.0.done.clone();
+        // Also while an answer waits for a connection: there may be none any more.
+        done.run_until_cancelled(self.pass_on_answers()).await;
+    }
+
+    async fn pass_on_answers(&self) {
         let mut looks = tokio::time::interval(LOOK);
         loop {
             let is_read = tokio::select! {
-                () = self.0.done.cancelled() => return,
                 _ = looks.tick() => self.catch_up().await,
                 answer = self.0.gateway.registry.relay().order_answer() => match answer {
                     Some(answer) => self.hear(answer).await,
@@ -341,3 +346,52 @@ const MAX_OPEN: usize = 10_000;
 const LOOK: Duration = Duration::from_hours(1);
 /// Retry delay after a store error.
 const RETRY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Overrides};
+    use crate::gateway::Status;
+    use crate::interface_a::Registry;
+    use crate::metrics::Metrics;
+    use crate::model::Clock;
+    use crate::store::fixtures::TestStore;
+
+    #[tokio::test]
+    async fn answers_that_wait_for_a_connection_do_not_hold_up_the_end() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let text =
+            "[tls]\nclient-trust-anchors = [\"root.pem\"]\necc = { chain = \"c.pem\", key = \"k.pem\" }\n";
+        let config =
+            Config::parse(text, std::path::Path::new("gateway.toml"), &Overrides::default()).unwrap();
+        let gateway = Gateway {
+            config: Arc::new(arc_swap::ArcSwap::from_pointee(config)),
+            directory: Default::default(),
+            store: store.clone(),
+            registry: Registry::default(),
+            metrics: Metrics::new().unwrap(),
+            clock: Clock::system(),
+            status: Status::default(),
+        };
+        let done = CancellationToken::new();
+        let orders = Orders::new(&gateway, done.clone());
+        let record = place.record("ANSWER", b"MSH|^~\\&|A||B||20260101||ACK|ANSWER|P|2.6\rMSA|AA|1\r");
+        let (order, answer) = (MessageId::at(store.now()), record.id);
+        store.record(record).await.unwrap();
+        orders.open().insert(order);
+        // The platform is away. One more may wait, and two come.
+        for _ in 1..MAX_ANSWERS {
+            orders.returned().try_send(OrderReply { raw: Bytes::new(), finishes: None }).unwrap();
+        }
+        for _ in 0..2 {
+            gateway.registry.relay().answer_order(OrderAnswer { order, answer, is_last: true });
+        }
+        let running = tokio::spawn(orders.clone().run());
+        while orders.returned().capacity() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        done.cancel();
+        tokio::time::timeout(Duration::from_secs(60), running).await.expect("it ends").unwrap();
+    }
+}

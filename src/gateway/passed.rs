@@ -5,6 +5,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::orders::OrderReply;
+use super::window::is_proved_by_end;
 use crate::model::MessageId;
 
 /// The last answers to orders that were sent on a connection, until it is proved that they have arrived: by
@@ -43,6 +44,12 @@ impl Passed {
     /// The message with this number was acknowledged: the orders whose answers have arrived before it.
     pub(super) fn proved_by(&mut self, number: u64) -> Vec<MessageId> {
         let count = self.sent.iter().take_while(|one| one.after < number).count();
+        self.sent.drain(..count).map(|one| one.order).collect()
+    }
+
+    /// The connection has ended with close_notify: the orders whose answers have arrived.
+    pub(super) fn proved_by_end(&mut self, now: Instant) -> Vec<MessageId> {
+        let count = self.sent.iter().take_while(|one| is_proved_by_end(one.since, now)).count();
         self.sent.drain(..count).map(|one| one.order).collect()
     }
 

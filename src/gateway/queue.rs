@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
 
 use crate::interface_a::Relay;
 use crate::metrics::Metrics;
@@ -27,6 +28,8 @@ pub(super) struct Queue {
     changed: Notify,
     /// How often a message was left without the acknowledgement that it asks for.
     unanswered: Mutex<HashMap<MessageId, u32>>,
+    /// Cancelled when the gateway is to end.
+    pub(super) done: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -56,9 +59,9 @@ pub(super) struct Claim {
 }
 
 impl Queue {
-    pub(super) fn new(store: Store, relay: Relay, metrics: Metrics) -> Self {
+    pub(super) fn new(store: Store, relay: Relay, metrics: Metrics, done: CancellationToken) -> Self {
         let (lanes, changed, unanswered) = Default::default();
-        Self { store, relay, metrics, lanes, changed, unanswered }
+        Self { store, relay, metrics, lanes, changed, unanswered, done }
     }
 
     /// A lane has messages that wait.

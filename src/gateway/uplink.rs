@@ -211,7 +211,16 @@ impl Uplink {
 
 impl Session<'_> {
     async fn run(mut self, done: &CancellationToken) -> Result<Ended, ClientError> {
-        let ended = self.forward(done).await;
+        let stuck = async {
+            done.cancelled().await;
+            tokio::time::sleep(FINISH_TIMEOUT).await;
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = self.forward(done) => ended,
+            // The platform takes no bytes.
+            () = stuck => Err(ClientError::Timeout(FINISH_TIMEOUT)),
+        };
         // What the platform has answered counts, also when the connection is lost.
         while let Some(job) = self.settling.next().await {
             drop(job);
@@ -343,19 +352,19 @@ impl Session<'_> {
         needs_end.then_some(Ended::Proved)
     }
 
-    /// Closes the connection. A platform that answers close_notify has taken everything that was sent.
+    /// Closes the connection. A platform that answers close_notify has taken everything that was sent before.
     async fn finish(self) -> Result<(), ClientError> {
         let limits = self.limits();
         let Self { uplink, client, window, mut passed, .. } = self;
         let finishing = tokio::time::timeout(FINISH_TIMEOUT, client.finish()).await;
         let last = finishing.unwrap_or(Err(ClientError::Timeout(FINISH_TIMEOUT)))?;
-        uplink.orders.finish(passed.proved_by(u64::MAX)).await;
+        let now = uplink.gateway.clock.instant();
+        uplink.orders.finish(passed.proved_by_end(now)).await;
         let answers = last.into_iter().filter_map(|incoming| match incoming {
             Incoming::Answer(answer) => Some(answer),
             // Its sender gets no answer, and sends it again.
             Incoming::Message(_) => None,
         });
-        let now = uplink.gateway.clock.instant();
         for done in window.finish(&answers.collect::<Vec<_>>(), now, limits) {
             let Done { job, mut outcomes, unanswered, .. } = done;
             outcomes.extend(uplink.give_up(&unanswered));

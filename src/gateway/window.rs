@@ -273,7 +273,7 @@ impl<J: Run> Window<J> {
     }
 
     /// The connection has ended with close_notify, after these acknowledgements: everything that was sent has
-    /// arrived. What asks for an acknowledgement and has none is sent again.
+    /// arrived, unless it was sent just now. What asks for an acknowledgement and has none is sent again.
     pub(super) fn finish(mut self, answers: &[Answer], now: Instant, limits: Limits) -> Vec<Done<J>> {
         for answer in answers {
             for flight in &mut self.flights {
@@ -287,8 +287,10 @@ impl<J: Run> Window<J> {
             }
         }
         let done = |mut flight: Flight<J>| {
-            // It had no time: the platform may not have come to it.
-            if flight.awaits() && !flight.is_late(now, limits) {
+            if !is_proved_by_end(flight.since, now) {
+                flight.postpone_all();
+            } else if flight.awaits() && !flight.is_late(now, limits) {
+                // It had no time: the platform may not have come to it.
                 flight.postpone();
             }
             flight.done()
@@ -309,6 +311,13 @@ impl<J> Flight<J> {
     fn done(self) -> Done<J> {
         Done::new(self.job, self.sent)
     }
+}
+
+/// Whether close_notify of the platform that came `now` proves that something has arrived which was sent at
+/// `since`. A platform may end a connection by itself, and then what was sent last may have met its
+/// close_notify on the way.
+pub(super) fn is_proved_by_end(since: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(since) >= PROOF_AFTER
 }
 
 /// MSH-10s that a connection remembers; then a new one takes its place.

@@ -131,6 +131,15 @@ impl PendingReplies {
         true
     }
 
+    /// Ends the exchange of a message that was to be sent on this session, and was not.
+    pub(super) fn give_back(&self, session: SessionId, device: &DeviceId, control_id: &[u8]) {
+        let key = (device.clone(), control_id.to_vec());
+        let mut all = self.lock();
+        if all.get(&key).is_some_and(|waiting| waiting.session == Some(session)) {
+            all.remove(&key);
+        }
+    }
+
     /// Ends the exchanges of a session that is over: delivery of their messages is in doubt.
     pub(super) fn abandon(&self, session: SessionId) {
         self.lock().retain(|_, waiting| waiting.session != Some(session));

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use super::admitted::{connected, info, readmit};
-use super::connection::{Connection, Ended, Relays, Services, WRITE_TIMEOUT, close};
+use super::connection::{Connection, Ended, Notice, Relays, Services, WRITE_TIMEOUT, close};
 use super::counters;
 use super::device_limits::{DeviceLimits, DeviceShare, NotStored};
 use super::frame_memory::FrameMemory;
@@ -316,7 +316,7 @@ impl InterfaceA {
         };
         let origin = Origin { balancer: peer.balancer(), ..Origin::direct(peer.address()) };
         self.refuse(origin, refused).await;
-        close(&mut stream).await;
+        close(&mut stream, Notice::UnlessUnread).await;
     }
 
     /// Records how many rejected messages of each device were not stored in the last hour; with `everything`

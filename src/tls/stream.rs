@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -60,6 +60,34 @@ fn poll_read<IO: AsyncRead + AsyncWrite + Unpin>(
 }
 
 impl SecuredStream {
+    /// Whether a part of a TLS record has come whose rest is on its way. Known on the server's side only.
+    #[must_use]
+    pub const fn has_partial_record(&self) -> bool {
+        match &self.0 {
+            Inner::Served(stream) => stream.has_partial_record(),
+            Inner::Plain(_) | Inner::Offering(_) => false,
+        }
+    }
+
+    /// Ends our side of the connection without close_notify, behind everything that was written: the peer
+    /// must not take its end for a proof that all of its bytes were read (RFC 8446 6.1, RFC 5246 7.2.1).
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Inner::Served(stream) => stream.poll_cut(cx),
+            Inner::Plain(stream) => {
+                ready!(Pin::new(stream.as_mut()).poll_flush(cx))?;
+                Pin::new(stream.get_mut().0).poll_shutdown(cx)
+            }
+            Inner::Offering(stream) => {
+                ready!(Pin::new(stream.as_mut()).poll_flush(cx))?;
+                Pin::new(stream.get_mut().0).poll_shutdown(cx)
+            }
+        }
+    }
+
     fn writer(&mut self) -> Pin<&mut (dyn AsyncWrite + Send + Unpin)> {
         match &mut self.0 {
             Inner::Served(stream) => Pin::new(stream.as_mut()),

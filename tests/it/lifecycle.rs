@@ -1,7 +1,7 @@
 //! How the platform starts, stops, dies and comes back.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,6 +81,28 @@ impl Writing {
 /// Waits until the platform has read every message that was sent: their work has begun.
 fn are_read(platform: &Platform) {
     eventually("the messages are read", || has_read_everything(platform.address));
+}
+
+// RFC 8446 6.1: a peer may take close_notify for the word that everything it has sent was taken.
+#[test]
+fn a_device_whose_messages_were_not_read_gets_no_close_notify_at_a_shutdown() {
+    const OTHER: &str = "00A037FFFE000002";
+    let site = Site::new().with("devices", "messages-per-second = 2");
+    let (platform, mut begun) = start(&site);
+    platform.admit(OTHER, &[]);
+    let mut flooding = connect(&site, &platform, OTHER);
+    begun.write(&framed(&message(NAME, "1"))[..100]);
+    are_read(&platform);
+    flooding.write(&(0..100).flat_map(|id| framed(&message(OTHER, &id.to_string()))).collect::<Vec<_>>());
+    let pauses = "pcd_read_pauses_total{reason=\"message-rate\"}";
+    eventually("the platform reads no more", || platform.metric(pauses) >= 1.0);
+    platform.signal(Signal::TERM);
+    for wire in [&mut begun, &mut flooding] {
+        let answers = std::iter::from_fn(|| Some(wire.try_answer()));
+        let end = answers.skip_while(|answer| matches!(answer, Ok(Some(_)))).next().unwrap();
+        assert_eq!(end.expect_err("no close_notify").kind(), ErrorKind::UnexpectedEof);
+    }
+    assert_eq!(platform.wait().status.code(), Some(0));
 }
 
 fn ready(platform: &Platform) -> (u16, serde_json::Value) {

@@ -42,6 +42,8 @@ enum Step {
     Cut(u8, u8),
     /// The gateway closes the connection to have a proof.
     Close(u8),
+    /// It does, and the platform, which has read so many bytes, ends the connection by itself.
+    Shutdown(u8, u8, Fate),
     /// What was accepted, and not answered for long, is given up.
     Late(u8),
     /// The platform sends an order.
@@ -75,9 +77,10 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (one(), one()).prop_map(|(lane, on)| Step::Take(lane, on)),
         6 => (one(), one()).prop_map(|(on, part)| Step::Up(on, part)),
         6 => (one(), one()).prop_map(|(on, part)| Step::Down(on, part)),
-        6 => (one(), fate).prop_map(|(on, fate)| Step::Store(on, fate)),
+        6 => (one(), fate.clone()).prop_map(|(on, fate)| Step::Store(on, fate)),
         1 => (one(), one()).prop_map(|(on, stored)| Step::Cut(on, stored)),
         1 => one().prop_map(Step::Close),
+        1 => (one(), one(), fate.clone()).prop_map(|(on, part, fate)| Step::Shutdown(on, part, fate)),
         1 => one().prop_map(Step::Late),
         2 => one().prop_map(Step::Order),
         3 => one().prop_map(Step::Reply),
@@ -229,6 +232,7 @@ impl World {
             Step::Store(on, fate) => self.store(on, fate),
             Step::Cut(on, stored) => self.cut(on, stored.into()),
             Step::Close(on) => self.close(on),
+            Step::Shutdown(on, part, fate) => self.shut_down(on, usize::from(part) * 4, fate),
             Step::Late(on) => self.late(on),
             Step::Order(on) => self.order(on),
             Step::Reply(on) => self.reply(on),
@@ -389,8 +393,38 @@ impl World {
         while !self.on(on).1.platform.storing().is_empty() {
             self.store(on, Fate::Stored);
         }
-        self.hear_orders();
+        self.end(on);
+    }
+
+    /// The platform ends the connection by itself, after it has read so many bytes. With close_notify only if
+    /// it has taken everything.
+    fn shut_down(&mut self, on: u8, read: usize, fate: Fate) {
+        let at = usize::from(on) % CONNECTIONS;
+        if self.connections[at].is_none() {
+            return;
+        }
+        self.up(on, read);
+        self.on(on).1.platform.withdraw();
+        while let Some(record) = self.on(on).1.platform.storing().into_iter().next() {
+            if fate == Fate::Failed {
+                self.failed.push(record.raw);
+                self.on(on).1.platform.stored(Err(StoreError::Closed));
+            } else {
+                self.store(on, fate);
+            }
+        }
         let (_, connection) = self.on(on);
+        if connection.up.is_empty() && connection.platform.has_taken_all() {
+            self.end(on);
+        } else {
+            self.cut(on, 0);
+        }
+    }
+
+    /// The connection ends with the platform's close_notify, and the gateway hears what came before.
+    fn end(&mut self, on: u8) {
+        self.hear_orders();
+        let (at, connection) = self.on(on);
         connection.down.extend(connection.platform.take_sent());
         let bytes: Vec<u8> = connection.down.drain(..).collect();
         connection.read.extend_from_slice(&bytes);
@@ -398,8 +432,9 @@ impl World {
         // An order that comes now is not taken.
         let answers: Vec<_> = frames.into_iter().filter_map(|frame| Answer::read(frame).unwrap()).collect();
         let Connection { window, mut passed, platform, .. } = self.connections[at].take().unwrap();
-        self.finished.extend(passed.proved_by(u64::MAX));
+        self.clock.advance(PROOF_AFTER);
         let now = self.clock.instant();
+        self.finished.extend(passed.proved_by_end(now));
         for Done { outcomes, .. } in window.finish(&answers, now, LIMITS) {
             self.record(outcomes);
         }
@@ -643,5 +678,25 @@ fn a_clean_end_shows_that_a_late_message_was_skipped() {
         sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|NE"));
         let done = window.finish(&[], Clock::system().instant() + after, LIMITS);
         assert_eq!((done[0].unanswered.len(), done[0].outcomes.len()), (unanswered, 0));
+    }
+}
+
+// The platform may have closed the connection by itself while the last messages were on their way.
+#[test]
+fn a_clean_end_proves_nothing_of_what_was_sent_just_now() {
+    for (after, settled) in [(PROOF_AFTER, 1), (PROOF_AFTER - Duration::from_millis(1), 0)] {
+        let began = Clock::system().instant();
+        let mut window = Window::new();
+        let job = one_job(1, "ORU^R01^ORU_R01", "1", "NE|NE");
+        assert_eq!(window.send(job, AcknowledgeAs::AsAsked, began).len(), 1);
+        let done = window.finish(&[], began + after, LIMITS);
+        assert_eq!((done[0].outcomes.len(), done[0].is_postponed), (settled, settled == 0));
+        let (returned, mut again) = mpsc::channel(1);
+        let mut passed = Passed::new(returned);
+        let order = MessageId::at(Clock::system().now());
+        passed.add(OrderReply { raw: Bytes::new(), finishes: Some(order) }, 0, began);
+        assert_eq!(passed.proved_by_end(began + after).len(), settled);
+        drop(passed);
+        assert_eq!(again.try_recv().is_ok(), settled == 0, "the next connection sends it again");
     }
 }

@@ -1,5 +1,6 @@
 //! The task of a session: it reads, writes, stores, and keeps the deadlines.
 
+mod closing;
 mod recording;
 mod services;
 mod writes;
@@ -16,11 +17,13 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use self::closing::{CLOSE_TIMEOUT, Closing};
+pub(super) use self::closing::{Notice, close};
 pub(super) use self::recording::Relays;
 use self::recording::{Recording, record_message, wait_for_platform};
 pub(super) use self::services::Services;
@@ -83,7 +86,7 @@ enum Event {
     Deadline,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Closing> Connection<S> {
     /// Runs until the session ends.
     pub(super) async fn run(mut self: Box<Self>) -> Ended {
         let mut tasks = StoreTasks::new();
@@ -94,6 +97,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let reason = loop {
             if self.opening.is_due(self.services.clock.instant()) {
                 self.record_opening(&tasks);
+            }
+            if self.session.is_draining() {
+                self.channels.refuse_deliveries(self.session.device());
             }
             match self.perform(&mut tasks).await {
                 Ok(None) => {}
@@ -118,8 +124,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.handle(event);
             }
         };
+        self.channels.refuse_deliveries(self.session.device());
         if takes_bytes {
-            Box::pin(close(&mut self.stream)).await;
+            // What comes after the peer's own end is none of its messages.
+            let notice = match (self.session.has_taken_all(), reason) {
+                (false, _) => Notice::Withheld,
+                (true, SessionEnd::PeerClosed) => Notice::Given,
+                (true, _) => Notice::UnlessUnread,
+            };
+            Box::pin(close(&mut self.stream, notice)).await;
         }
         // An answer of the device to an order counts when it is durable, also after the end of the session.
         // A frame that was cut off is stored.
@@ -286,9 +299,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Writes to a peer that takes no bytes at present.
-    async fn write_slowly(&mut self, mut writing: Writing) -> io::Result<()> {
+    async fn write_slowly(&mut self, writing: Writing) -> io::Result<()> {
         let (inbox, drain) = (&self.channels.inbox, &self.services.drain);
-        let written = poll_fn(|cx| writing.poll(&mut self.stream, cx));
+        let written = writing.finish(&mut self.stream, self.write_timeout);
         // Such a peer must neither keep a session that it has lost the right to, nor delay a shutdown.
         let cut_short = async {
             tokio::select! {
@@ -299,9 +312,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         tokio::select! {
             biased;
-            written = tokio::time::timeout(self.write_timeout, written) => {
-                written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            }
+            written = written => written,
             () = cut_short => Err(io::ErrorKind::TimedOut.into()),
         }
     }
@@ -385,18 +396,6 @@ async fn read<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> io
     .await
 }
 
-/// Sends close_notify, which shows the peer that nothing was cut off, then reads and discards what the peer
-/// still sends: a TCP connection closed with unread bytes is reset, and a reset discards our last
-/// acknowledgement.
-pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
-    let closing = async {
-        stream.shutdown().await?;
-        tokio::io::copy(&mut stream.take(MAX_LINGER_BYTES), &mut tokio::io::sink()).await
-    };
-    // The result does not matter: a peer that breaks the connection now has lost nothing.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
-}
-
 fn audit(services: Arc<Services>, event: audit::Event) -> BoxFuture<'static, StoreResult> {
     async move {
         services.store.audit_or_defer(event).await;
@@ -429,10 +428,6 @@ const FRAME_MEMORY_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a shutdown asks whether the device has answered the order that it was sent.
 const ANSWER_POLL: Duration = Duration::from_millis(50);
-/// How long a peer has to take our close_notify and to close its own side.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Bytes that are read and discarded while a connection closes.
-const MAX_LINGER_BYTES: u64 = 4 << 20;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -247,4 +247,20 @@ async fn deliveries_to_a_peer_that_takes_no_bytes_are_limited() {
     for mut exchange in waiting {
         assert_eq!(exchange.answer().await, None);
     }
+}
+
+/// A session that ends reads no answer: an order that waits for it goes out on another one.
+#[tokio::test]
+async fn a_session_that_ends_takes_no_orders_and_gives_back_those_it_has_not_sent() {
+    let mut bench = unresponsive(WRITE_TIMEOUT).await;
+    let order = Bytes::from_static(b"\x0Bours\x1C\r");
+    let recipient = bench.registry.recipient(&name()).unwrap();
+    let mut waiting = bench.registry.deliver(&recipient, delivery(b"1", order.clone())).unwrap();
+    bench.registry.recheck(&suspended());
+    assert_eq!(bench.registry.recipient(&name()).unwrap_err(), DeliverError::NotConnected);
+    // It takes what it was sent, and the session comes to its end, in which it waits for the other side.
+    assert!(bench.device.read(&mut vec![0; 64 * 1024]).await.unwrap() > 0);
+    assert_eq!(waiting.answer().await, None);
+    let again = bench.registry.deliver(&recipient, delivery(b"1", order));
+    assert_eq!(again.unwrap_err(), DeliverError::NotConnected);
 }

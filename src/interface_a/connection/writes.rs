@@ -1,8 +1,10 @@
 //! What leaves in one TLS record.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::AsyncWrite;
@@ -48,6 +50,37 @@ impl Writing {
     }
 }
 
+impl Writing {
+    /// Writes the rest to a peer that does not take it at once. A peer behind a slow line takes long for a large
+    /// message, and takes bytes all the time.
+    ///
+    /// # Errors
+    /// When the connection is lost, or the peer takes no bytes for `limit`.
+    pub(super) async fn finish<S: AsyncWrite + Unpin>(
+        mut self,
+        stream: &mut S,
+        limit: Duration,
+    ) -> io::Result<()> {
+        let mut late = pin!(tokio::time::sleep(limit));
+        poll_fn(|cx| {
+            let before = self.rest();
+            if let Poll::Ready(written) = self.poll(stream, cx) {
+                return Poll::Ready(written);
+            }
+            if self.rest() < before {
+                late.as_mut().reset(tokio::time::Instant::now() + limit);
+            }
+            late.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        })
+        .await
+    }
+
+    /// How many bytes the stream has not taken.
+    fn rest(&self) -> usize {
+        self.writes.iter().map(Bytes::len).sum()
+    }
+}
+
 /// Joins what is to be sent into writes, each of which becomes a TLS record of its own: several clients read
 /// one frame of a record and lose the next. So the two acknowledgements of one message (HL7 2.6
 /// ch. 2, 2.9.3.2) leave in two records. Frames that belong to different messages may share one.
@@ -77,6 +110,8 @@ const FRAME_END: usize = 2;
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
 
     const CA: &[u8] = b"\x0bMSA|CA|1\x1c\r";
@@ -102,5 +137,27 @@ mod tests {
             written(&[CA, &both, &both, CA]),
             [[CA, CA].concat(), [AA, CA].concat(), [AA, CA].concat()]
         );
+    }
+
+    #[tokio::test]
+    async fn a_peer_may_take_long_while_it_takes_bytes() {
+        // The whole takes longer, and a part much less.
+        const LIMIT: Duration = Duration::from_secs(5);
+        let message = Bytes::from(vec![7; 70_000]);
+        let (mut stream, mut device) = tokio::io::duplex(1000);
+        let writing = Writing::new(std::slice::from_ref(&message));
+        let reading = async {
+            let mut read = vec![0; message.len()];
+            for part in read.chunks_mut(1000) {
+                tokio::time::sleep(LIMIT / 50).await;
+                device.read_exact(part).await.unwrap();
+            }
+            read
+        };
+        let (written, read) = tokio::join!(writing.finish(&mut stream, LIMIT), reading);
+        assert!(written.is_ok() && read == message);
+        let writing = Writing::new(&[message]);
+        let late = writing.finish(&mut stream, LIMIT / 50).await.unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut, "it takes none");
     }
 }

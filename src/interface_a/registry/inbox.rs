@@ -100,13 +100,20 @@ impl Inbox {
         self.lock().idle_since
     }
 
-    /// The session is over: what waits is dropped, and nothing more is taken.
-    pub(super) fn close(&self) {
+    /// The session is over, or ends: nothing more is taken. Returns what waits.
+    pub(in crate::interface_a) fn close(&self) -> VecDeque<Outgoing> {
         let mut state = self.lock();
         state.is_closed = true;
         let (deliveries, waker) = (std::mem::take(&mut state.deliveries), state.waker.take());
         drop(state);
-        drop((deliveries, waker));
+        drop(waker);
+        deliveries
+    }
+
+    /// Whether the session takes messages: it neither ends nor has been asked to.
+    pub(super) fn is_open(&self) -> bool {
+        let state = self.lock();
+        !state.is_closed && state.withdrawn.is_none()
     }
 
     fn poll<T>(&self, cx: &Context<'_>, take: impl FnOnce(&mut State) -> Option<T>) -> Poll<T> {

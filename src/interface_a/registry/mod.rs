@@ -80,7 +80,7 @@ pub(super) struct Channels {
     pub(super) unawaited: Unawaited,
     /// How many unawaited answers of the session may wait for the dispatcher.
     pub(super) unawaited_permits: Arc<Semaphore>,
-    _registration: Registration,
+    registration: Registration,
 }
 
 /// How many sessions a device may have, and the time.
@@ -169,6 +169,15 @@ impl Sessions {
 }
 
 impl Channels {
+    /// The session ends: it takes no further message for its device. What waits was not sent, and may go out
+    /// on another session.
+    pub(super) fn refuse_deliveries(&self, device: &DeviceId) {
+        let Registration { registry, id } = &self.registration;
+        for outgoing in self.inbox.close() {
+            registry.pending_replies.give_back(*id, device, &outgoing.control_id);
+        }
+    }
+
     /// Reports since when the session has been idle; `None` while it is busy.
     pub(super) fn set_idle_since(&self, since: Option<Instant>) {
         self.inbox.set_idle_since(since);
@@ -249,8 +258,9 @@ impl Registry {
     pub fn recipient(&self, device: &DeviceId) -> Result<Recipient, DeliverError> {
         let habits = self.pending_replies.habits();
         let entries = self.entries();
-        let sessions: Vec<_> =
-            entries.of_device(device).rev().map(|entry| (entry, habits.of(entry.info.id))).collect();
+        // A session that ends reads no answer.
+        let open = entries.of_device(device).rev().filter(|entry| entry.inbox.is_open());
+        let sessions: Vec<_> = open.map(|entry| (entry, habits.of(entry.info.id))).collect();
         let newest = sessions.first().ok_or(DeliverError::NotConnected)?.0.opened;
         let rank = |(entry, habit): &(&Entry, Habit)| {
             let is_known = habit.has_answered && entry.is_heard_since(newest);
@@ -354,7 +364,7 @@ impl Registry {
         }
         let unawaited = self.pending_replies.unawaited().clone();
         let unawaited_permits = Arc::new(Semaphore::new(MAX_UNAWAITED));
-        Ok(Channels { inbox, unawaited, unawaited_permits, _registration: registration })
+        Ok(Channels { inbox, unawaited, unawaited_permits, registration })
     }
 
     fn entries(&self) -> MutexGuard<'_, Sessions> {

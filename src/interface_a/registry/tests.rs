@@ -232,3 +232,15 @@ fn nothing_is_remembered_of_a_session_that_is_over() {
     pool.registry.left_unanswered(&recipient);
     assert_eq!(pool.registry.pending_replies().habits().of(id), Habit::default());
 }
+
+#[test]
+fn a_session_that_ends_gets_no_order() {
+    let mut pool = Pool::of(3);
+    assert_eq!(pool.next(), 2);
+    pool.sessions[2].1.refuse_deliveries(&NAME.parse().unwrap());
+    assert_eq!(pool.next(), 1);
+    pool.sessions[1].1.inbox.withdraw(Refusal::TooManySessions);
+    assert_eq!(pool.next(), 0);
+    pool.sessions.remove(0);
+    assert_eq!(pool.registry.recipient(&NAME.parse().unwrap()).unwrap_err(), DeliverError::NotConnected);
+}

@@ -9,7 +9,7 @@ use super::effect::{Effect, Now};
 use super::phase::{Phase, answer_timeout};
 use super::timing::REFUSED_BYTES_KEPT;
 use crate::audit::SessionEnd;
-use crate::mllp::{Broken, BrokenReason, Interruption, Received};
+use crate::mllp::{Broken, BrokenReason, Interruption, Received, VT};
 use crate::model::Refusal;
 
 impl Session {
@@ -77,11 +77,19 @@ impl Session {
             // A message that is not being stored is not acknowledged: its sender keeps it. A peer that only
             // closed its side has sent whole messages, and all of them are stored.
             if reason != SessionEnd::PeerClosed {
+                let has_begun = self.codec.in_frame() || self.buffer.bytes.contains(&VT);
+                self.is_incomplete |= has_begun || !self.backlog.is_empty();
                 self.abandon_relayed();
                 self.backlog.clear();
             }
         }
         self.send_answers();
+    }
+
+    /// Whether everything that was read is durable, or was refused by an answer: what close_notify tells the
+    /// peer.
+    pub(in crate::interface_a) const fn has_taken_all(&self) -> bool {
+        !self.is_incomplete
     }
 
     pub(super) fn end_after_violations(&mut self) {

@@ -31,7 +31,7 @@ pub(super) use self::buffer::READ_SIZE;
 use self::buffer::{Buffer, HeldFrames};
 pub(super) use self::effect::{Context, Effect, Now, PlatformWord, Ticket};
 use self::in_flight::{InFlight, PendingAnswer, take_pending};
-use self::phase::{Phase, end_after};
+use self::phase::{Phase, end_after, is_cut_short};
 use self::timing::{CARRIAGE_RETURN_TIMEOUT, MESSAGES_AT_ONCE, Timing};
 use super::acknowledgement::Acknowledgement;
 use super::device_limits::{DeviceShare, Storage, count_of};
@@ -76,6 +76,8 @@ pub(super) struct Session {
     violations: u32,
     /// Whether the last frame was truncated: only the first of a run is stored.
     is_truncated_run: bool,
+    /// Whether something of the peer was neither taken nor refused by an answer.
+    is_incomplete: bool,
     phase: Phase,
     /// When the platform began to shut down.
     shutdown_since: Option<Instant>,
@@ -107,6 +109,7 @@ impl Session {
             pending_replies,
             violations: 0,
             is_truncated_run: false,
+            is_incomplete: false,
             phase: Phase::Open,
             shutdown_since: None,
             effects: VecDeque::new(),
@@ -246,6 +249,7 @@ impl Session {
                 self.inbound.answer_failure(&failure, &unavailable, label, &self.settings, now.wall)
             }
         };
+        self.is_incomplete |= outcome.is_err() && frames.is_empty();
         let is_answered = is_in_turn && !is_held;
         *message = InFlight::Answered(if is_answered { self.awaited.answer(ticket, frames) } else { frames });
         if relayed.is_some() {
@@ -389,6 +393,8 @@ impl Session {
                     return;
                 }
                 let decision = self.inbound.evaluate_broken(&broken, &self.settings, now.wall);
+                self.is_incomplete |=
+                    is_cut_short(broken.reason) && decision.record.acknowledgement.is_empty();
                 self.apply(decision, now);
                 if broken.reason.must_close() {
                     self.drain(end_after(broken.reason));

@@ -28,6 +28,11 @@ pub(super) const fn end_after(reason: BrokenReason) -> SessionEnd {
     }
 }
 
+/// Whether the platform reads no further in such a frame, of which more may come.
+pub(super) const fn is_cut_short(reason: BrokenReason) -> bool {
+    matches!(reason, BrokenReason::TooLarge | BrokenReason::TimedOut | BrokenReason::MemoryLimit)
+}
+
 /// How long a shutdown waits for the answer to an order that was sent.
 pub(super) fn answer_timeout(config: &Config) -> Duration {
     config.interface_a.drain_timeout.mul_f64(ANSWER_SHARE)

@@ -136,6 +136,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> ServerStream<IO> {
         invalid(error)
     }
 
+    /// Ends our side of the connection without close_notify, behind everything that was written.
+    pub(super) fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.owes_answer = false;
+        ready!(self.poll_outgoing(cx))?;
+        match ready!(Pin::new(&mut self.io).poll_shutdown(cx)) {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+            closed => Poll::Ready(closed),
+        }
+    }
+
     /// Writes records. Ready when none is left.
     fn poll_outgoing(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = self.outgoing.get(self.written..).filter(|rest| !rest.is_empty()) {
@@ -159,6 +169,11 @@ impl<IO> ServerStream<IO> {
     /// The connection below.
     pub(super) const fn io_mut(&mut self) -> &mut IO {
         &mut self.io
+    }
+
+    /// Whether a part of a record has come whose rest is on its way.
+    pub(super) const fn has_partial_record(&self) -> bool {
+        !self.incoming.is_empty()
     }
 
     /// Processes what is in memory: as a rule nothing.
@@ -356,16 +371,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerStream<IO> {
 
     /// Sends close_notify.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.owes_answer = false;
         // rustls sends it once. A connection that has failed has sent an alert.
         if self.failure.is_none() {
             let _ = self.process_incoming(None, Action::Close);
         }
-        ready!(self.poll_outgoing(cx))?;
-        match ready!(Pin::new(&mut self.io).poll_shutdown(cx)) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
-            closed => Poll::Ready(closed),
-        }
+        self.poll_cut(cx)
     }
 }
 

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    CipherSuiteCommon, ClientConfig, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion,
-    Tls12CipherSuite,
+    CipherSuiteCommon, ClientConfig, ClientConnection, ConnectionTrafficSecrets, RootCertStore,
+    SupportedCipherSuite, SupportedProtocolVersion, Tls12CipherSuite,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_rustls::TlsConnector;
@@ -205,6 +206,31 @@ async fn only_close_notify_is_a_clean_end() {
         drop(client);
         let error = server.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+
+        let (mut server, mut client) = connect(version, 1 << 16).await;
+        server.write_all(b"last").await.unwrap();
+        std::future::poll_fn(|cx| server.poll_cut(cx)).await.unwrap();
+        read.clear();
+        let error = client.read_to_end(&mut read).await.unwrap_err();
+        assert_eq!((&*read, error.kind()), (&b"last"[..], io::ErrorKind::UnexpectedEof));
+    }
+}
+
+#[tokio::test]
+async fn a_record_of_which_a_part_has_come_is_known() {
+    for version in VERSIONS {
+        let (mut server, client) = connect(version, 1 << 16).await;
+        let (mut pipe, mut connection) = client.into_inner();
+        io::Write::write_all(&mut connection.writer(), b"whole").unwrap();
+        let mut records = Vec::new();
+        connection.write_tls(&mut records).unwrap();
+        let (part, rest) = records.split_at(records.len() - 1);
+        pipe.write_all(part).await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(20), server.read_u8()).await.is_err());
+        assert!(server.has_partial_record());
+        pipe.write_all(rest).await.unwrap();
+        server.read_exact(&mut [0; 5]).await.unwrap();
+        assert!(!server.has_partial_record());
     }
 }
 
@@ -279,6 +305,68 @@ async fn a_connection_whose_keys_are_used_up_is_closed_and_not_cut() {
     let mut read = Vec::new();
     client.read_to_end(&mut read).await.expect("close_notify");
     assert_eq!(read.len(), written);
+}
+
+/// The keys of a TLS 1.2 connection with AES-GCM (RFC 5288 section 3): the key, and the salt.
+fn gcm((_, secrets): (u64, ConnectionTrafficSecrets)) -> (LessSafeKey, [u8; 4]) {
+    let (ConnectionTrafficSecrets::Aes128Gcm { key, iv } | ConnectionTrafficSecrets::Aes256Gcm { key, iv }) =
+        secrets
+    else {
+        panic!("no AES-GCM")
+    };
+    let algorithm = if key.as_ref().len() == 16 { &AES_128_GCM } else { &AES_256_GCM };
+    let salt = iv.as_ref()[..4].try_into().unwrap();
+    (LessSafeKey::new(UnboundKey::new(algorithm, key.as_ref()).unwrap()), salt)
+}
+
+/// The nonce and the additional data of a record (RFC 5246 6.2.3.3).
+fn nonce_and_data(
+    salt: [u8; 4],
+    explicit: &[u8],
+    sequence: u64,
+    kind: u8,
+    length: usize,
+) -> (Nonce, Aad<Vec<u8>>) {
+    let nonce = Nonce::try_assume_unique_for_key(&[&salt, explicit].concat()).unwrap();
+    let length = u16::try_from(length).unwrap().to_be_bytes();
+    (nonce, Aad::from([&sequence.to_be_bytes()[..], &[kind, 3, 3], &length].concat()))
+}
+
+// RFC 5246 7.2.2. No library asks for a renegotiation any more, so the record is made by hand. The pipe takes
+// the answer in pieces, and nobody writes anything else: the reader has to write the rest.
+#[tokio::test]
+async fn a_request_to_renegotiate_is_answered_while_nobody_writes() {
+    let (server, client) = configs(&TLS12);
+    let mut client = (*client).clone();
+    client.enable_secret_extraction = true;
+    let (mut server, connected) = connect_with(server, Arc::new(client.clone()), 7).await;
+    let (pipe, connection) = connected.into_inner();
+    let secrets = connection.dangerous_extract_secrets().unwrap();
+    let (sequence, peer_sequence) = (secrets.tx.0, secrets.rx.0);
+    let ((key, salt), (peer_key, peer_salt)) = (gcm(secrets.tx), gcm(secrets.rx));
+    let mut hello = Vec::new();
+    let mut again =
+        ClientConnection::new(Arc::new(client), ServerName::try_from("platform").unwrap()).unwrap();
+    again.write_tls(&mut hello).unwrap();
+    let mut sealed = hello.split_off(5);
+    let (nonce, data) = nonce_and_data(salt, &[9; 8], sequence, 22, sealed.len());
+    key.seal_in_place_append_tag(nonce, data, &mut sealed).unwrap();
+    let length = u16::try_from(8 + sealed.len()).unwrap().to_be_bytes();
+    let record = [&[22, 3, 3][..], &length, &[9; 8], &sealed].concat();
+
+    let (mut reader, mut writer) = tokio::io::split(pipe);
+    let mut answer = [0; 5 + 8 + 2 + 16];
+    let both = async {
+        writer.write_all(&record).await.unwrap();
+        reader.read_exact(&mut answer).await.unwrap();
+    };
+    tokio::select! {
+        read = server.read_u8() => panic!("{read:?}"),
+        both = tokio::time::timeout(Duration::from_secs(60), both) => both.expect("the whole answer"),
+    }
+    let (nonce, data) = nonce_and_data(peer_salt, &answer[5..13], peer_sequence, 21, 2);
+    let alert = peer_key.open_in_place(nonce, data, &mut answer[13..]).unwrap();
+    assert_eq!(alert, [1, 100], "warning, no_renegotiation");
 }
 
 // RFC 8446 4.6.3

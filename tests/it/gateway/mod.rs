@@ -39,8 +39,13 @@ impl Scene {
 
     /// A scene whose gateway shows a certificate of this kind, and is configured so.
     fn with(key: KeyType, settings: impl FnOnce(Site) -> Site) -> Self {
+        Self::under(Site::new(), key, settings)
+    }
+
+    /// The same under a platform of this site.
+    fn under(upper: Site, key: KeyType, settings: impl FnOnce(Site) -> Site) -> Self {
         let address = fixed_address();
-        let upper = Site::new().with("interface-a", &format!("listen = [\"{address}\"]"));
+        let upper = upper.with("interface-a", &format!("listen = [\"{address}\"]"));
         let lower = gateway_of(Site::new(), &address.to_string(), key);
         let mut scene = Self { upper, address, platform: None, lower: settings(lower), gateway: None };
         scene.start_platform();

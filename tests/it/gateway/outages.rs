@@ -1,7 +1,7 @@
 //! The platform is away, and the gateway is killed.
 
-use super::{ONE, OTHER, Scene};
-use crate::harness::{eventually, message};
+use super::{ONE, OTHER, Scene, asking};
+use crate::harness::{Site, eventually, framed, is_half_closed, message};
 use pcd_platform::interface_b::{Alarm, Phase};
 use pcd_platform::model::Clock;
 use pcd_platform::pki::KeyType;
@@ -141,4 +141,22 @@ fn retention_removes_nothing_that_waits_for_the_platform() {
     eventually("retention has passed", || scene.gateway().metric(pruned) >= 1.0);
     scene.start_platform();
     assert_eq!(scene.all_arrived(1), ["WAITS"]);
+}
+
+/// The platform reads slowly. The gateway has waited for a proof, and has closed its side of the connection,
+/// when the platform stops: its end must not be taken for the word that it has read everything.
+#[test]
+fn messages_without_acknowledgement_that_a_stopping_platform_has_not_read_are_sent_again() {
+    const MESSAGES: usize = 30;
+    let upper = Site::new().with("devices", "messages-per-second = 4");
+    let mut scene = Scene::under(upper, KeyType::Ecc, |site| site.with("gateway", "connections = 1"));
+    let mut device = scene.wire(ONE);
+    let sent = |number| framed(&asking(ONE, &number.to_string(), "NE", "NE"));
+    device.write(&(0..MESSAGES).flat_map(sent).collect::<Vec<_>>());
+    let address = scene.address;
+    eventually("the gateway has closed its side", || is_half_closed(address));
+    scene.stop_platform();
+    scene.start_platform();
+    let expected: Vec<_> = (0..MESSAGES).map(|number| number.to_string()).collect();
+    assert_eq!(scene.all_arrived(MESSAGES), expected);
 }

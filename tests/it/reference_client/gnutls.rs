@@ -43,19 +43,24 @@ fn b18_gnutls_is_accepted_in_tls_1_3_and_staples_too_little_in_tls_1_2() {
     }
 }
 
+/// B14, B18
 #[test]
 fn b18_gnutls_with_one_bad_staple_is_refused() {
-    let scene = Scene::new(KeyType::Ecc);
+    [KeyType::Ecc, KeyType::Rsa].into_iter().for_each(one_bad_staple);
+}
+
+fn one_bad_staple(key: KeyType) {
+    let scene = Scene::new(key);
     for present in [Of::Leaf, Of::Ca] {
         let server = server(&scene, &[(present, Kind::Good)], true);
         let refused = scene.echo(&server.address, Tls13, Staples::Require, "alarm\n").unwrap_err();
-        assert!(refused.contains("no status for CN="), "{present:?} alone: {refused}");
+        assert!(refused.contains("no status for CN="), "{key:?}, {present:?} alone: {refused}");
     }
     for (kind, why) in FAULTS.into_iter().filter(|(kind, _)| *kind != Kind::Missing) {
         let server = server(&scene, &[(Of::Leaf, kind)], false);
         for version in [Tls12, Tls13] {
             let refused = scene.echo(&server.address, version, Staples::Accept, "alarm\n").unwrap_err();
-            assert!(refused.contains(why), "{kind:?} {version:?}: {refused}");
+            assert!(refused.contains(why), "{key:?}, {kind:?} {version:?}: {refused}");
         }
     }
 }

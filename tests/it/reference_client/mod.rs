@@ -172,6 +172,11 @@ impl Drop for Running {
     }
 }
 
+/// Each fault at a platform with an ECC identity, and at one with an RSA identity.
+fn faults_with_each_key() -> impl Iterator<Item = (KeyType, (staple::Kind, &'static str))> {
+    [KeyType::Ecc, KeyType::Rsa].into_iter().flat_map(|key| FAULTS.map(|fault| (key, fault)))
+}
+
 /// The faults of one staple of two, and what the client says of it.
 const FAULTS: [(staple::Kind, &str); 5] = [
     (staple::Kind::Missing, "no status for CN="),

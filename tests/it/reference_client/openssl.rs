@@ -7,7 +7,7 @@ use pcd_platform::pki::KeyType;
 use pcd_platform::tls::Staples;
 
 use super::staple::{Kind, Of};
-use super::{FAULTS, Running, Scene};
+use super::{Running, Scene, faults_with_each_key};
 use crate::harness::{Credential, command, finish, tool};
 
 fn server(scene: &Scene, leaf: Kind, more: &[&str]) -> Running {
@@ -87,10 +87,11 @@ fn b18_openssl_that_staples_its_own_certificate_only_is_refused_unless_a_missing
 }
 
 // A status that is there and is not good is refused in both modes.
+/// B14, B18
 #[test]
 fn b18_openssl_with_a_bad_staple_is_refused() {
-    for (kind, why) in FAULTS {
-        let scene = Scene::new(KeyType::Ecc);
+    for (key, (kind, why)) in faults_with_each_key() {
+        let scene = Scene::new(key);
         let server = server(&scene, kind, &[]);
         for version in VERSIONS {
             for missing in [Staples::Require, Staples::Accept] {
@@ -100,7 +101,7 @@ fn b18_openssl_with_a_bad_staple_is_refused() {
                     continue;
                 }
                 let refused = done.unwrap_err();
-                assert!(refused.contains(why), "{kind:?} {version:?} {missing:?}: {refused}");
+                assert!(refused.contains(why), "{key:?} {kind:?} {version:?} {missing:?}: {refused}");
             }
         }
     }

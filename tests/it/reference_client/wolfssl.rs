@@ -11,7 +11,7 @@ use pcd_platform::pki::{Authority, KeyType};
 use pcd_platform::tls::Staples;
 
 use super::staple::{Kind, Of};
-use super::{FAULTS, Running, Scene};
+use super::{Running, Scene, faults_with_each_key};
 use crate::harness::{authority, command_at, serial, tool};
 
 /// The program, compiled once.
@@ -65,14 +65,15 @@ fn b18_wolfssl_is_accepted_in_tls_1_2() {
     }
 }
 
+/// B14, B18
 #[test]
 fn b18_wolfssl_with_one_bad_staple_is_not_accepted() {
-    for (kind, _) in FAULTS {
-        let scene = Scene::new(KeyType::Ecc);
+    for (key, (kind, _)) in faults_with_each_key() {
+        let scene = Scene::new(key);
         for (leaf, ca) in [(kind, Kind::Good), (Kind::Good, kind)] {
             let server = server(&scene, leaf, ca);
             let done = scene.echo(&server.address, Tls12, Staples::Require, "alarm\n");
-            assert!(done.is_err(), "{leaf:?} {ca:?}");
+            assert!(done.is_err(), "{key:?}, {leaf:?} {ca:?}");
         }
     }
 }

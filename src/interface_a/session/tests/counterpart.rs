@@ -36,6 +36,16 @@ impl Counterpart {
         self.bench.then(Session::peer_closed);
     }
 
+    /// The platform ends the connection.
+    pub(crate) fn withdraw(&mut self) {
+        self.bench.then(|session, _| session.withdraw(Refusal::SuspendedDevice));
+    }
+
+    /// Whether everything that was read is durable, or was refused by an answer.
+    pub(crate) fn has_taken_all(&self) -> bool {
+        self.bench.session.has_taken_all()
+    }
+
     /// What is being stored, in the order of arrival.
     pub(crate) fn storing(&self) -> Vec<MessageRecord> {
         self.bench.storing.iter().map(|(_, record)| (**record).clone()).collect()

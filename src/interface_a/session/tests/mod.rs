@@ -22,6 +22,7 @@ mod answers;
 mod awaited;
 mod costly;
 pub(crate) mod counterpart;
+mod ends;
 mod hostile;
 mod model;
 
