@@ -84,6 +84,16 @@ impl Wire {
         self.read_answer(self.answer_timeout).unwrap_or_else(|error| panic!("no answer: {error}"))
     }
 
+    /// Waits for the end of the connection. Whether it comes with close_notify: not where the platform has not
+    /// taken everything that was sent.
+    pub fn ends_cleanly(&mut self) -> bool {
+        match self.read_answer(self.answer_timeout) {
+            Ok(None) => true,
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => false,
+            other => panic!("the connection goes on: {other:?}"),
+        }
+    }
+
     /// As [`Wire::answer`], for connections that are about to break.
     pub fn try_answer(&mut self) -> std::io::Result<Option<String>> {
         self.read_answer(self.answer_timeout)

@@ -50,15 +50,19 @@ fn what_is_not_stored_is_taken_only_if_its_sender_learns_it() {
 
 #[test]
 fn a_frame_that_is_read_no_further_is_taken_only_if_it_is_refused() {
+    let late = frame("1");
+    let mut bench = Bench::new(LIMITS);
+    bench.receive(&late[..late.len() - 20]);
+    bench.pass(LIMITS.frame_timeout);
+    bench.stored(0);
+    assert_eq!((bench.end, bench.sent.is_empty()), (Some(SessionEnd::FrameTimeout), true));
+    assert!(!bench.session.has_taken_all());
     for (message, is_taken) in [(frame("1"), true), (silent("1"), false)] {
         let mut bench = Bench::new(LIMITS);
-        bench.receive(&message[..message.len() - 20]);
-        bench.clock.advance(LIMITS.frame_timeout);
-        bench.then(Session::expired);
-        while !bench.storing.is_empty() {
-            bench.answered(0, stored());
-        }
-        assert_eq!(bench.end, Some(SessionEnd::FrameTimeout));
-        assert_eq!((bench.session.has_taken_all(), !bench.sent.is_empty()), (is_taken, is_taken));
+        let large = [&message[..message.len() - 2], &vec![b'x'; LIMITS.max_frame]].concat();
+        bench.receive(&large);
+        bench.stored(0);
+        assert_eq!((bench.end, !bench.sent.is_empty()), (Some(SessionEnd::FrameTooLarge), is_taken));
+        assert_eq!(bench.session.has_taken_all(), is_taken);
     }
 }
