@@ -11,8 +11,8 @@ pub(super) enum Allowance {
     Before(Timestamp),
     /// A day's worth of a backlog: everything before this time. The next day's worth has to wait.
     Day(Timestamp),
-    /// Nothing yet: the backlog is larger than a day, or the clock has gone on by more than a day in steps, and
-    /// the last day's worth, or the start of the process, was less than [`BACKLOG_INTERVAL`] ago.
+    /// Nothing yet: the backlog is larger than a day, or the clock has gone on by more than a day in steps,
+    /// and the last day's worth, or the start of the process, was less than [`BACKLOG_INTERVAL`] ago.
     Wait,
 }
 
@@ -60,9 +60,9 @@ impl Pace {
         }
     }
 
-    /// Whether what has reached its age may go at once. `cutoff` goes on as monotonic time does; where it goes
-    /// further, by a step of the clock or a shorter age, that counts as a part of a day's worth: a clock that
-    /// is stepped again and again by less than a day must not remove everything.
+    /// Whether what has reached its age may go at once. `cutoff` goes on as monotonic time does; where it
+    /// goes further, by a step of the clock or a shorter age, that counts as a part of a day's worth: a clock
+    /// that is stepped again and again by less than a day must not remove everything.
     fn takes_step(&mut self, cutoff: Timestamp, oldest: Timestamp, now: Instant) -> bool {
         let expected = self.removed.map_or(oldest, |(before, at)| {
             before.saturating_add(now.saturating_duration_since(at)).unwrap_or(Timestamp::MAX)

@@ -37,14 +37,14 @@ impl Closing for SecuredStream {
 pub(in crate::interface_a) enum Notice {
     /// It has closed its side, and everything before that was taken.
     Given,
-    /// Unless something has come that nobody has read.
+    /// Unless something has come that the session has not read.
     UnlessUnread,
     /// Something was read, and not taken.
     Withheld,
 }
 
-/// Ends our side, then reads and discards what the peer still sends: a TCP connection closed with unread bytes
-/// is reset, and a reset discards our last acknowledgement.
+/// Ends our side, then reads and discards what the peer still sends: a TCP connection closed with unread
+/// bytes is reset, and a reset discards our last acknowledgement.
 pub(in crate::interface_a) async fn close<S: Closing>(stream: &mut S, notice: Notice) {
     let closing = async {
         let is_given = match notice {
@@ -63,7 +63,7 @@ pub(in crate::interface_a) async fn close<S: Closing>(stream: &mut S, notice: No
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
 }
 
-/// Whether bytes of the peer are here that nobody has read.
+/// Whether bytes of the peer are here that the session has not read.
 async fn has_unread<S: Closing>(stream: &mut S) -> bool {
     let mut byte = [0];
     let mut byte = ReadBuf::new(&mut byte);

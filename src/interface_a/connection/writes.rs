@@ -51,8 +51,8 @@ impl Writing {
 }
 
 impl Writing {
-    /// Writes the rest to a peer that does not take it at once. A peer behind a slow line takes long for a large
-    /// message, and takes bytes all the time.
+    /// Writes the rest to a peer that does not take it at once. A peer behind a slow line takes long for a
+    /// large message, and takes bytes all the time.
     ///
     /// # Errors
     /// When the connection is lost, or the peer takes no bytes for `limit`.

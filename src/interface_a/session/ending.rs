@@ -86,8 +86,7 @@ impl Session {
         self.send_answers();
     }
 
-    /// Whether everything that was read is durable, or was refused by an answer: what close_notify tells the
-    /// peer.
+    /// Whether everything that was read is durable, or was refused by an answer: what close_notify says.
     pub(in crate::interface_a) const fn has_taken_all(&self) -> bool {
         !self.is_incomplete
     }

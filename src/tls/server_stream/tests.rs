@@ -333,9 +333,9 @@ fn nonce_and_data(
 }
 
 // RFC 5246 7.2.2. No library asks for a renegotiation any more, so the record is made by hand. The pipe takes
-// the answer in pieces, and nobody writes anything else: the reader has to write the rest.
+// the answer in pieces, and no task writes anything else: the reader has to write the rest.
 #[tokio::test]
-async fn a_request_to_renegotiate_is_answered_while_nobody_writes() {
+async fn a_request_to_renegotiate_is_answered_while_no_task_writes() {
     let (server, client) = configs(&TLS12);
     let mut client = (*client).clone();
     client.enable_secret_extraction = true;

@@ -151,7 +151,7 @@ fn messages_without_acknowledgement_that_a_stopping_platform_has_not_read_are_se
     let upper = Site::new().with("devices", "messages-per-second = 4");
     let mut scene = Scene::under(upper, KeyType::Ecc, |site| site.with("gateway", "connections = 1"));
     let mut device = scene.wire(ONE);
-    let sent = |number| framed(&asking(ONE, &number.to_string(), "NE", "NE"));
+    let sent = |number: usize| framed(&asking(ONE, &number.to_string(), "NE", "NE"));
     device.write(&(0..MESSAGES).flat_map(sent).collect::<Vec<_>>());
     let address = scene.address;
     eventually("the gateway has closed its side", || is_half_closed(address));

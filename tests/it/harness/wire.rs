@@ -84,8 +84,8 @@ impl Wire {
         self.read_answer(self.answer_timeout).unwrap_or_else(|error| panic!("no answer: {error}"))
     }
 
-    /// Waits for the end of the connection. Whether it comes with close_notify: not where the platform has not
-    /// taken everything that was sent.
+    /// Waits for the end of the connection. Whether it comes with close_notify: not where the platform has
+    /// not taken everything that was sent.
     pub fn ends_cleanly(&mut self) -> bool {
         match self.read_answer(self.answer_timeout) {
             Ok(None) => true,

@@ -1,4 +1,4 @@
-//! Whether everything that came was taken when a session ends: what close_notify tells the peer.
+//! Whether everything that came was taken when a session ends: what close_notify says.
 
 use super::super::super::fixtures::frame_about;
 use super::*;
