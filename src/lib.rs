@@ -47,6 +47,7 @@ pub mod page;
 pub mod pcd;
 pub mod pki;
 pub mod projector;
+pub mod proxy_header;
 pub mod render;
 pub mod revocation;
 pub mod simulate;

@@ -1,3 +1,22 @@
-//! What hospital systems read.
+//! What hospital systems read: a listener of its own, apart from devices and from operators.
+//!
+//! `listener` accepts connections within their limits, `connection` performs the handshake and reads
+//! requests, `gate` decides each request, and what is admitted is answered by `fhir`. A client without a
+//! certificate finds what is open: the CAs of the listener, and the description of the server. Devices come
+//! first: connections, requests at once and the time of each have limits that are the listener's
+//! own.
 
+mod connection;
 pub mod fhir;
+mod follower;
+mod gate;
+mod listener;
+mod outcome;
+mod peer;
+mod places;
+mod refusals;
+mod routes;
+mod state;
+
+pub use listener::ApiListener;
+pub use state::ApiState;

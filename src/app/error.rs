@@ -26,6 +26,9 @@ pub enum PlatformError {
     /// A root of people's certificates, or the certificate of the admin listener.
     #[error("the roots of people, or the certificate of the admin listener, cannot be used")]
     People(#[source] AcceptorError),
+    /// A trust community, or the certificate of the listener for hospital systems.
+    #[error("the trust communities of [api], or the certificate of its listener, cannot be used")]
+    Api(#[source] AcceptorError),
     /// The identity or the trust anchors for the Audit Record Repository.
     #[error("the configuration of the audit record repository cannot be used")]
     Repository(#[from] ConnectError),
@@ -68,6 +71,7 @@ impl PlatformError {
             Self::Revocation(_) => SetupCode::RevocationDataUnusable,
             Self::Tls(_) | Self::Gateway(_) => SetupCode::IdentityUnusable,
             Self::People(_) => SetupCode::PeopleUnusable,
+            Self::Api(_) => SetupCode::CommunitiesUnusable,
             Self::Repository(_) => SetupCode::RepositoryUnusable,
             Self::Notify(_) => SetupCode::ReceiverUnusable,
             Self::Bind(_) => SetupCode::AddressInUse,

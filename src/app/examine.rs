@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::model::Clock;
 use crate::notify::Receiver;
 use crate::revocation::{self, Engine, InstalledCrl, KnownStaple, Probe};
-use crate::tls::{self, Acceptor, Authority, PeopleAcceptor, UnfitAnchor, UnusableIdentity};
+use crate::tls::{self, Acceptor, ApiAcceptor, Authority, PeopleAcceptor, UnfitAnchor, UnusableIdentity};
 use crate::x509::CertificateFacts;
 
 /// What a start with a configuration would find, apart from the store.
@@ -73,14 +73,7 @@ pub async fn examine(config: &Config, clock: &Clock) -> Examination {
         }
     };
     found.crls = engine.installed_crls();
-    match PeopleAcceptor::build(config, engine.clone(), clock.clone()) {
-        Ok(people) => {
-            found.admin_certificate = people.certificate();
-            found.authorities = people.authorities();
-            found.unfit_people_anchors = people.unfit_anchors();
-        }
-        Err(error) => found.problems.push(PlatformError::People(error)),
-    }
+    examine_people(&mut found, config, &engine, clock);
     match Acceptor::build(config, DirectoryHandle::default(), engine, clock.clone()).map(Arc::new) {
         Ok(acceptor) => {
             acceptor.fetch_staples(config.stapling.wait).await;
@@ -97,6 +90,21 @@ pub async fn examine(config: &Config, clock: &Clock) -> Examination {
         }
     }
     found
+}
+
+/// What people and hospital systems show and see.
+fn examine_people(found: &mut Examination, config: &Config, engine: &Engine, clock: &Clock) {
+    match PeopleAcceptor::build(config, engine.clone(), clock.clone()) {
+        Ok(people) => {
+            found.admin_certificate = people.certificate();
+            found.authorities = people.authorities();
+            found.unfit_people_anchors = people.unfit_anchors();
+        }
+        Err(error) => found.problems.push(PlatformError::People(error)),
+    }
+    if let Err(error) = ApiAcceptor::build(config, engine.clone(), clock.clone()) {
+        found.problems.push(PlatformError::Api(error));
+    }
 }
 
 /// Asks the sources of revocation data that the configuration, the certificates that an examination found and

@@ -1,6 +1,6 @@
 //! What the operator's side sees of the devices' side.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -11,6 +11,7 @@ use super::directory::Follower;
 use super::removals::removals;
 use super::tasks::Supervisor;
 use crate::authz::{Device, DeviceStatus, Directory, DirectoryHandle};
+use crate::clients::{LastRead, LastReads};
 use crate::config::ConfigHandle;
 use crate::finding::Board;
 use crate::fleet::{BehindDevice, LiveDevice, state_behind};
@@ -45,6 +46,8 @@ pub(super) struct LiveView {
     pub(super) started: Timestamp,
     pub(super) acceptor: Arc<Acceptor>,
     pub(super) people: Arc<PeopleAcceptor>,
+    /// When hospital systems read last.
+    pub(super) last_reads: LastReads,
     /// The last day, for plots.
     pub(super) trend: Mutex<Trend>,
 }
@@ -105,6 +108,10 @@ impl Live for LiveView {
 
     fn follow_directory(&self) -> BoxFuture<'static, bool> {
         Box::pin(Arc::clone(&self.follower).follow_now())
+    }
+
+    fn last_reads(&self) -> BTreeMap<String, LastRead> {
+        self.last_reads.all()
     }
 
     fn trend(&self) -> Trend {

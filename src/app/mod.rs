@@ -41,9 +41,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::ApiListener;
 use crate::audit::{Event, ReloadedBy, StopReason};
 use crate::audit_forwarder;
 use crate::authz::DirectoryHandle;
+use crate::clients::{LastReads, RegistryHandle};
 use crate::config::{self, AdminSocket, Config, ConfigHandle, Values};
 use crate::contact::Contacts;
 use crate::gateway;
@@ -56,7 +58,7 @@ use crate::notify;
 use crate::projector::ProjectionStatus;
 use crate::revocation::Engine;
 use crate::store::{MigrationPolicy, OwnChain, Store, WhenBehind};
-use crate::tls::{Acceptor, PeopleAcceptor};
+use crate::tls::{Acceptor, ApiAcceptor, PeopleAcceptor};
 
 pub use chain::examine_chain;
 pub use error::PlatformError;
@@ -79,6 +81,12 @@ pub struct Platform {
     directory: DirectoryHandle,
     acceptor: Arc<Acceptor>,
     people: Arc<PeopleAcceptor>,
+    /// TLS for hospital systems.
+    api: Arc<ApiAcceptor>,
+    /// Hospital systems.
+    clients: RegistryHandle,
+    /// When each of them read last.
+    last_reads: LastReads,
     revocation: Engine,
     clock_watch: clock_watch::ClockWatch,
     /// Limits of messages by size.
@@ -98,6 +106,7 @@ pub struct Bound {
     platform: Platform,
     serving: Serving,
     admin: http::AdminListener,
+    api: ApiListener,
     commands: Option<Arc<dyn http::CommandLine>>,
     registry: Registry,
     liveness: Liveness,
@@ -135,6 +144,8 @@ impl Platform {
             .map(Arc::new)?;
         let people = PeopleAcceptor::build(&config, revocation.clone(), clock.clone());
         let people = people.map(Arc::new).map_err(PlatformError::People)?;
+        let api = ApiAcceptor::build(&config, revocation.clone(), clock.clone());
+        let api = api.map(Arc::new).map_err(PlatformError::Api)?;
         audit_forwarder::connector(&config, &clock)?;
         config.gateway.as_ref().map(|gateway| gateway::connector(gateway, &clock)).transpose()?;
         let gateway = gateway::Status::new(config.gateway.as_ref());
@@ -161,6 +172,9 @@ impl Platform {
             directory,
             acceptor,
             people,
+            api,
+            clients: RegistryHandle::default(),
+            last_reads: LastReads::default(),
             revocation,
             clock_watch: clock_watch::ClockWatch::default(),
             sizes: size_watch::SizeWatch::default(),
@@ -216,7 +230,8 @@ impl Platform {
         if let Some(address) = self.config.load().admin.health_listen {
             admin.bind_health(address)?;
         }
-        Ok(Bound { platform: self, serving, admin, commands: None, registry, liveness, contacts, drain })
+        let api = ApiListener::bind(&self.config.load().api.listen)?;
+        Ok(Bound { platform: self, serving, admin, api, commands: None, registry, liveness, contacts, drain })
     }
 }
 
@@ -283,6 +298,12 @@ impl Bound {
     #[must_use]
     pub const fn admin_address(&self) -> SocketAddr {
         self.admin.address()
+    }
+
+    /// The addresses for hospital systems.
+    #[must_use]
+    pub fn api_addresses(&self) -> Vec<SocketAddr> {
+        self.api.addresses()
     }
 
     /// Whether the admin listener speaks TLS.

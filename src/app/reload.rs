@@ -12,7 +12,7 @@ use crate::model::explained;
 use crate::notify::Receiver;
 use crate::revocation::{self, Engine};
 use crate::store::StoreAccess;
-use crate::tls::{self, PreparedPeople};
+use crate::tls::{self, PreparedApi, PreparedPeople};
 
 /// Why a configuration was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -95,10 +95,11 @@ impl Platform {
         let current = self.config.load_full();
         let config = Config::load(&current.file, &Overrides::from_environment())?;
         let certificates = self.acceptor.installed_certificates();
-        let (revocation, acceptor, people, access) = self.prepare(&config)?;
+        let (revocation, acceptor, (people, api), access) = self.prepare(&config)?;
         self.store.apply_access(access);
         self.revocation.apply(revocation);
         self.people.publish(people);
+        self.api.publish(api);
         self.acceptor.publish(acceptor, config.stapling.wait).await;
         let changed = current.values.changed(&config.values);
         let changes = current.values.changes(&config.values, &self.started);
@@ -113,7 +114,10 @@ impl Platform {
     fn prepare(
         &self,
         config: &Config,
-    ) -> Result<(revocation::Prepared, tls::Prepared, PreparedPeople, StoreAccess), PlatformError> {
+    ) -> Result<
+        (revocation::Prepared, tls::Prepared, (PreparedPeople, PreparedApi), StoreAccess),
+        PlatformError,
+    > {
         let revocation = Engine::prepare(&config.revocation)?;
         audit_forwarder::connector(config, &self.clock)?;
         config.gateway.as_ref().map(|gateway| gateway::connector(gateway, &self.clock)).transpose()?;
@@ -122,7 +126,8 @@ impl Platform {
         }
         let access = self.store.prepare_access(&config.store.url)?;
         let people = self.people.prepare(config).map_err(PlatformError::People)?;
-        Ok((revocation, self.acceptor.prepare(config)?, people, access))
+        let api = self.api.prepare(config).map_err(PlatformError::Api)?;
+        Ok((revocation, self.acceptor.prepare(config)?, (people, api), access))
     }
 
     /// Says in the log, in the audit trail and in the response what happens to each key.

@@ -11,8 +11,10 @@ use super::health_report::HealthReport;
 use super::service_manager::ServiceManager;
 use super::tasks::{OnEnd, Tasks};
 use super::{Bound, Platform, audit, chain_end, directory, findings, live, revocation};
+use crate::api::{ApiListener, ApiState};
 use crate::audit::ReloadedBy;
 use crate::audit_forwarder::Forwarder;
+use crate::clients::RefusedReader;
 use crate::contact::{Contacts, Recorder};
 use crate::finding::Board;
 use crate::gateway::Gateway;
@@ -42,7 +44,7 @@ impl Bound {
         tasks: &mut Tasks,
         hangup: Signal,
     ) -> (Arc<Platform>, BoxFuture<'static, ()>) {
-        let Self { platform, serving, admin, commands, registry, liveness, contacts, drain } = self;
+        let Self { platform, serving, admin, api, commands, registry, liveness, contacts, drain } = self;
         let follower = Arc::new(directory::Follower::new(
             platform.store.clone(),
             Arc::clone(&platform.directory),
@@ -58,6 +60,7 @@ impl Bound {
         shared.start_dispatcher(tasks).await;
         shared.start_gateway(tasks);
         shared.start_projector(tasks);
+        shared.start_api(tasks, api);
         shared.start_housekeeping(tasks);
         let live = shared.live_view(tasks, serving.accepting());
         shared.start_health_report(tasks, Arc::clone(&live), serving.accept_check());
@@ -192,6 +195,20 @@ impl Shared {
         tasks.spawn_restarting(Task::Projector, move || projector.clone().run(done.clone()));
     }
 
+    fn start_api(&self, tasks: &mut Tasks, listener: ApiListener) {
+        let Platform { config, api, clients, last_reads, store, metrics, clock, .. } = &*self.platform;
+        metrics.api.start_refusals_at_zero(&RefusedReader::CODES);
+        let shared = (store.clone(), metrics.clone(), clock.clone());
+        let state = ApiState::new(
+            Arc::clone(config),
+            Arc::clone(api),
+            (Arc::clone(clients), last_reads.clone()),
+            shared,
+        );
+        let (listener, done) = (Arc::new(listener), tasks.done());
+        tasks.spawn_restarting(Task::Api, move || Arc::clone(&listener).serve(state.clone(), done.clone()));
+    }
+
     fn start_housekeeping(&self, tasks: &mut Tasks) {
         let done = tasks.done();
         let watch = liveness::Watch {
@@ -242,6 +259,7 @@ impl Shared {
             started: clock.now(),
             acceptor: Arc::clone(acceptor),
             people: Arc::clone(&self.platform.people),
+            last_reads: self.platform.last_reads.clone(),
             trend: std::sync::Mutex::default(),
         })
     }

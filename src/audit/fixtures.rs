@@ -149,6 +149,19 @@ pub(crate) fn every_event() -> Vec<Event> {
             ..ContentSearch::default()
         })),
         Event::ContentRefused(RefusedLook { what: "/messages/search".to_owned(), actor: actor() }),
+        Event::ReadRefused(Box::new(RefusedRead {
+            peer: "192.0.2.7".parse().unwrap(),
+            reason: "expired",
+            certificate: None,
+            others: 2,
+        })),
+        Event::ClientsChanged(Box::new(ClientsChange {
+            change: "client-added",
+            organisation: "2.25.1".to_owned(),
+            client: Some("ehr".to_owned()),
+            detail: Some("system/Observation.rs".to_owned()),
+            actor: actor(),
+        })),
         Event::MessagesExported {
             selection: Selection { device: Some(id()), since: Some(at), ..Selection::default() },
             actor: actor(),

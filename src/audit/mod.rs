@@ -12,10 +12,11 @@ pub use chain::{
     SigningRule, Verifier, begin_bytes, is_of_a_serving_platform, permit_bytes, signed_bytes,
 };
 pub use event::{
-    Certificate, CertificateStatus, ChainFinding, ChainVerdict, ConfigurationFault, ContentSearch,
-    CountedSessions, Event, ExportFormat, FeedsBehind, Installed, InstalledRole, Logout, LostRows,
-    RefusalCount, RefusedLook, RefusedPeers, ReloadedBy, RemovedMessages, ReplacedCopy, ResourcesRead,
-    Selection, SessionEnd, SettledBy, Settlement, SizeLimit, StopReason, UnfitUses, UsageField, ViewedAs,
+    Certificate, CertificateStatus, ChainFinding, ChainVerdict, ClientsChange, ConfigurationFault,
+    ContentSearch, CountedSessions, Event, ExportFormat, FeedsBehind, Installed, InstalledRole, Logout,
+    LostRows, RefusalCount, RefusedLook, RefusedPeers, RefusedRead, ReloadedBy, RemovedMessages,
+    ReplacedCopy, ResourcesRead, Selection, SessionEnd, SettledBy, Settlement, SizeLimit, StopReason,
+    UnfitUses, UsageField, ViewedAs,
 };
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use super::config_file::ConfigFile;
 use super::exit::exit_codes;
 use super::{
-    audit, client, config, demo, device, fhir, help, init, manual, message, notify, order, page, pki, remote,
-    serve, simulate, status, store, support_bundle,
+    audit, client, config, demo, device, fhir, help, init, manual, message, notify, order, organisation,
+    page, pki, reader, remote, serve, simulate, status, store, support_bundle,
 };
 use crate::model::Right;
 
@@ -93,6 +93,20 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: fhir::Command,
     },
+    /// Organisations whose hospital systems read
+    Organisation {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: organisation::Command,
+    },
+    /// Clients of hospital systems, and what each may read
+    Reader {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: reader::Command,
+    },
     /// Orders: messages from the platform to a device
     Order {
         #[command(flatten)]
@@ -152,6 +166,8 @@ impl Command {
             Self::Device { .. } => Right::Operate,
             Self::Message { command, .. } => command.right()?,
             Self::Fhir { command, .. } => command.right(),
+            Self::Organisation { command, .. } => command.right(),
+            Self::Reader { command, .. } => command.right(),
             Self::Order { command, .. } => command.right()?,
             Self::Audit { command: audit::Command::List { .. }, .. } => Right::See,
             Self::Store { command: store::Command::Backup { .. }, .. } => Right::Administer,
@@ -174,6 +190,8 @@ impl Command {
             Self::Device { config, .. }
             | Self::Message { config, .. }
             | Self::Fhir { config, .. }
+            | Self::Organisation { config, .. }
+            | Self::Reader { config, .. }
             | Self::Order { config, .. }
             | Self::Audit { config, .. }
             | Self::Store { config, .. } => Some(config),

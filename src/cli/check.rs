@@ -101,6 +101,7 @@ fn problem(error: &PlatformError) -> Finding {
     let what = match error {
         PlatformError::Tls(_) => "identities and roots",
         PlatformError::People(_) => "people",
+        PlatformError::Api(_) => "api",
         PlatformError::Revocation(_) => "revocation",
         PlatformError::Repository(_) => "audit record repository",
         PlatformError::Gateway(_) => "gateway",
@@ -179,7 +180,8 @@ fn addresses(config: &Config) -> Vec<Finding> {
     let admin =
         [("admin.listen", Some(config.admin.listen)), ("admin.health-listen", config.admin.health_listen)];
     let admin = admin.into_iter().filter_map(|(key, address)| Some((key, address?)));
-    let all: Vec<_> = named.chain(admin).filter(|(_, address)| address.port() != 0).collect();
+    let api = config.api.listen.iter().map(|address| ("api.listen", *address));
+    let all: Vec<_> = named.chain(api).chain(admin).filter(|(_, address)| address.port() != 0).collect();
     let mut findings = Vec::new();
     for (at, (key, address)) in all.iter().enumerate() {
         let earlier = all.iter().take(at).find(|(_, other)| overlap(*other, *address));

@@ -73,6 +73,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Sign(_)
         | StoreError::DeviceExists(_)
         | StoreError::DeviceEnforced(_)
+        | StoreError::Clients(_)
         | StoreError::IdentityNotSeen(_)
         | StoreError::DeviceSpelled { .. }
         | StoreError::AlreadyWaiting(_)

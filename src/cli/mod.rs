@@ -36,10 +36,12 @@ mod notify;
 mod on_store;
 mod operator;
 mod order;
+mod organisation;
 mod output;
 mod page;
 mod pki;
 mod progress;
+mod reader;
 mod remote;
 mod renamed;
 mod responder;
@@ -153,14 +155,12 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
             store.close().await;
             outcome
         }
-        Command::Fhir { config, command } => Box::pin(show_fhir(config, command, output, clock)).await,
-        Command::Order { config, command } => {
-            let store = config.open_store(&clock, output).await?;
-            let config = config.load()?;
-            let outcome = order::run(command, &config, &store, output).await;
-            store.close().await;
-            outcome
+        Command::Organisation { config, command } => {
+            Box::pin(change_organisations(config, command, output, clock)).await
         }
+        Command::Reader { config, command } => Box::pin(change_readers(config, command, output, clock)).await,
+        Command::Fhir { config, command } => Box::pin(show_fhir(config, command, output, clock)).await,
+        Command::Order { config, command } => Box::pin(run_order(config, command, output, clock)).await,
         Command::Audit { config, command } => {
             let store = if command.accepts_end() {
                 config.open_any_store(&clock).await?
@@ -185,6 +185,38 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
 async fn show_fhir(config: ConfigFile, command: fhir::Command, output: Output, clock: Clock) -> Outcome {
     let store = config.open_store(&clock, output).await?;
     let outcome = fhir::run(command, || config.load(), &store, output).await;
+    store.close().await;
+    outcome
+}
+
+async fn run_order(config: ConfigFile, command: order::Command, output: Output, clock: Clock) -> Outcome {
+    let store = config.open_store(&clock, output).await?;
+    let config = config.load()?;
+    let outcome = order::run(command, &config, &store, output).await;
+    store.close().await;
+    outcome
+}
+
+async fn change_organisations(
+    config: ConfigFile,
+    command: organisation::Command,
+    output: Output,
+    clock: Clock,
+) -> Outcome {
+    let store = config.open_store(&clock, output).await?;
+    let outcome = organisation::run(command, &store, output).await;
+    store.close().await;
+    outcome
+}
+
+async fn change_readers(
+    config: ConfigFile,
+    command: reader::Command,
+    output: Output,
+    clock: Clock,
+) -> Outcome {
+    let store = config.open_store(&clock, output).await?;
+    let outcome = reader::run(command, &store, output).await;
     store.close().await;
     outcome
 }

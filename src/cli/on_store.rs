@@ -3,7 +3,9 @@
 use anyhow::anyhow;
 
 use super::arguments::Command;
-use super::{Outcome, Output, audit, device, fhir, message, order, store as store_command};
+use super::{
+    Outcome, Output, audit, device, fhir, message, order, organisation, reader, store as store_command,
+};
 use crate::config::Config;
 use crate::store::Store;
 
@@ -14,6 +16,8 @@ pub(super) async fn on_store(command: Command, config: &Config, store: &Store, o
         Command::Device { command, .. } => device::run(command, load, store, output).await,
         Command::Message { command, .. } => Box::pin(message::run(command, load, store, output)).await,
         Command::Fhir { command, .. } => Box::pin(fhir::run(command, load, store, output)).await,
+        Command::Organisation { command, .. } => organisation::run(command, store, output).await,
+        Command::Reader { command, .. } => Box::pin(reader::run(command, store, output)).await,
         Command::Order { command, .. } => order::run(command, config, store, output).await,
         Command::Audit { command, .. } => {
             let verifier = || Err(anyhow!("this verifies nothing").into());

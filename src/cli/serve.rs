@@ -39,6 +39,9 @@ struct Listening {
     socket: Option<PathBuf>,
     /// The listener for probes of other machines.
     health: Option<SocketAddr>,
+    /// The listener for hospital systems.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    api: Vec<SocketAddr>,
 }
 
 pub(super) async fn run(
@@ -80,14 +83,21 @@ pub(super) async fn run(
         has_tls: bound.has_admin_tls(),
         socket: bound.admin_socket().map(Path::to_owned),
         health: bound.health_address(),
+        api: bound.api_addresses(),
     };
     output.print(&listening, |listening| {
         let addresses: Vec<_> = listening.interface_a.iter().map(ToString::to_string).collect();
+        let readers: Vec<_> = listening
+            .api
+            .iter()
+            .map(|address| format!(", for hospital systems on https://{address}"))
+            .collect();
         format!(
-            "listening for devices on {}, for operators on {}://{}",
+            "listening for devices on {}, for operators on {}://{}{}",
             addresses.join(", "),
             if listening.has_tls { "https" } else { "http" },
-            listening.admin
+            listening.admin,
+            readers.concat()
         )
     })?;
     bound.run(signals).await.map_err(failure)?;
@@ -99,6 +109,7 @@ pub(super) fn failure(error: PlatformError) -> Failure {
         PlatformError::Store(error) => return context::failed(error),
         PlatformError::Tls(_)
         | PlatformError::People(_)
+        | PlatformError::Api(_)
         | PlatformError::Revocation(_)
         | PlatformError::Repository(_)
         | PlatformError::Gateway(_)

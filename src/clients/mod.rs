@@ -3,10 +3,24 @@
 //! An organisation has clients; a client has certificates, secrets and rights. A [`Reader`] is a client that
 //! was admitted for one request.
 
+mod admission;
+mod client;
+mod last_reads;
 mod oid;
+mod organisation;
 mod reader;
+mod refused;
+mod registry;
 mod scope;
+mod secret;
 
+pub use admission::{Presented, PresentedCertificate, Unregistered, admit};
+pub use client::{Client, ClientId, ClientIdError, KnownCertificate, KnownCertificateError};
+pub use last_reads::{LastRead, LastReads};
 pub use oid::{Oid, OidError};
+pub use organisation::Organisation;
 pub use reader::Reader;
+pub use refused::RefusedReader;
+pub use registry::{Registry, RegistryHandle};
 pub use scope::{Interaction, Scope, ScopeError, Scopes};
+pub use secret::{NoRandomness, StoredSecret};

@@ -10,15 +10,15 @@ use crate::model::{DeviceId, Fingerprint};
 ///
 /// Only the check of this module makes one, so a value is the proof that the check has passed.
 #[derive(Debug, Clone)]
-pub struct Reader(Arc<Rights>);
+pub struct Reader(pub(super) Arc<Rights>);
 
 #[derive(Debug)]
-struct Rights {
-    client: String,
-    organisation: Option<Oid>,
-    certificate: Fingerprint,
-    scopes: Scopes,
-    devices: Option<Vec<DeviceId>>,
+pub(super) struct Rights {
+    pub(super) client: String,
+    pub(super) organisation: Option<Oid>,
+    pub(super) certificate: Fingerprint,
+    pub(super) scopes: Scopes,
+    pub(super) devices: Option<Vec<DeviceId>>,
 }
 
 impl Reader {
@@ -66,23 +66,22 @@ impl Reader {
 }
 
 #[cfg(test)]
-impl Reader {
-    /// A reader with these scopes, of these devices alone if there are any.
-    pub(crate) fn for_tests(scopes: &str, devices: Option<&[&str]>) -> Self {
-        let devices = devices.map(|all| all.iter().map(|device| device.parse().unwrap()).collect());
-        Self(Arc::new(Rights {
-            client: "ehr".to_owned(),
-            organisation: Some("2.25.1".parse().unwrap()),
-            certificate: Fingerprint::sha256(b"certificate"),
-            scopes: scopes.parse().unwrap(),
-            devices,
-        }))
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Reader {
+        /// A reader with these scopes, of these devices alone if there are any.
+        pub(crate) fn for_tests(scopes: &str, devices: Option<&[&str]>) -> Self {
+            let devices = devices.map(|all| all.iter().map(|device| device.parse().unwrap()).collect());
+            Self(Arc::new(Rights {
+                client: "ehr".to_owned(),
+                organisation: Some("2.25.1".parse().unwrap()),
+                certificate: Fingerprint::sha256(b"certificate"),
+                scopes: scopes.parse().unwrap(),
+                devices,
+            }))
+        }
+    }
 
     #[test]
     fn n001_3_a_reader_may_read_its_types_and_devices() {

@@ -50,6 +50,12 @@ impl Scopes {
         self.0.iter().any(|scope| scope.allows(resource_type, interaction))
     }
 
+    /// Reading and searching of every type.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self(vec![Scope { resource_type: None, reads: true, searches: true }])
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

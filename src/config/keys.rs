@@ -2,7 +2,7 @@
 
 use super::key::{Key, ReloadClass};
 use super::{
-    admin, audit, devices, fhir, gateway, interface_a, messages, notify, operations, orders, revocation,
+    admin, api, audit, devices, fhir, gateway, interface_a, messages, notify, operations, orders, revocation,
     store, tls,
 };
 
@@ -17,7 +17,7 @@ pub(super) fn class(name: &str) -> ReloadClass {
     all().find(|key| key.name == name).map_or(ReloadClass::Restart, |key| key.class)
 }
 
-const SECTIONS: [&[Key]; 13] = [
+const SECTIONS: [&[Key]; 14] = [
     interface_a::KEYS,
     tls::KEYS,
     revocation::KEYS,
@@ -26,6 +26,7 @@ const SECTIONS: [&[Key]; 13] = [
     orders::KEYS,
     gateway::KEYS,
     fhir::KEYS,
+    api::KEYS,
     store::KEYS,
     audit::KEYS,
     admin::KEYS,

@@ -5,6 +5,7 @@
 //! checks everything else at once and reports every problem; only what it returns may be used.
 
 mod admin;
+mod api;
 mod audit;
 mod devices;
 mod effective;
@@ -42,6 +43,7 @@ mod values;
 mod webhook_url;
 
 pub use admin::{Admin, AdminRoles, AdminSocket};
+pub use api::{Api, ApiRead, Community};
 pub use audit::{Audit, AuditRepository, RefusalInterval};
 pub use devices::{Devices, Identity, MissingIdentity, SilentAfterError, Unknown};
 pub use effective::{Effective, Origin};

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use super::admin::Admin;
+use super::api::Api;
 use super::audit::Audit;
 use super::devices::Devices;
 use super::fhir::Fhir;
@@ -62,6 +63,9 @@ pub struct Config {
     /// The index from which messages are read as FHIR.
     #[serde(default)]
     pub fhir: Fhir,
+    /// The listener for hospital systems that read.
+    #[serde(default)]
+    pub api: Api,
     /// Where messages and the audit trail are stored, and for how long.
     #[serde(default)]
     pub store: Store,

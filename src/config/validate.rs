@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "pkcs11")]
 use super::TokenUri;
 use super::admin::{self, Admin, AdminSocket};
+use super::api::{self, Api};
 use super::{
     Audit, AuditRepository, Config, Credential, Gateway, KeyLocation, Messages, Notify, Overrides, Problem,
     Revocation, Store, Tls, Values, keys, log_level, notify,
@@ -45,6 +46,7 @@ pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<P
     if let Some(what) = config.fhir.problem() {
         checker.problem("fhir.assigners", what);
     }
+    checker.api(&mut config.api);
     checker.admin(&mut config.admin);
     checker.problems
 }
@@ -318,6 +320,18 @@ impl Checker<'_> {
         }
     }
 
+    fn api(&mut self, api: &mut Api) {
+        for community in &mut api.communities {
+            self.resolve_all(&mut community.anchors);
+        }
+        if let Some(identity) = &mut api.identity {
+            self.credential(identity, &API);
+        }
+        for (key, what) in api::problems(api) {
+            self.problem(key, what);
+        }
+    }
+
     fn store(&mut self, store: &mut Store) {
         let covers = [store.retain_messages, store.retain_rejected()]
             .into_iter()
@@ -379,6 +393,7 @@ const RSA: CredentialKeys = CredentialKeys { key: "tls.rsa.key", passphrase: "tl
 const COMMAND_LINE: CredentialKeys = CredentialKeys { key: "--key", passphrase: "--passphrase" };
 const ADMIN: CredentialKeys =
     CredentialKeys { key: "admin.certificate.key", passphrase: "admin.certificate.passphrase" };
+const API: CredentialKeys = CredentialKeys { key: "api.identity.key", passphrase: "api.identity.passphrase" };
 const GATEWAY: CredentialKeys =
     CredentialKeys { key: "gateway.certificate.key", passphrase: "gateway.certificate.passphrase" };
 const REPOSITORY: CredentialKeys = CredentialKeys {

@@ -100,6 +100,7 @@ const PAGES: &[HelpPage] = pages![
     "clock-difference",
     "clock-unconfirmed",
     "clock-unsynchronised",
+    "communities-unusable",
     "config-syntax",
     "config-unreadable",
     "config-value",

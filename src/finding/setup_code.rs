@@ -38,6 +38,8 @@ codes! {
     IdentityOneKind, "identity-one-kind";
     /// Roots of people, or the certificate of the admin listener, cannot be used.
     PeopleUnusable, "people-unusable";
+    /// Trust communities of hospital systems, or the certificate of their listener, cannot be used.
+    CommunitiesUnusable, "communities-unusable";
     /// Installed CRLs, responders, or the folder of fetched data cannot be used.
     RevocationDataUnusable, "revocation-data-unusable";
     /// No CRL is installed (A9.1).

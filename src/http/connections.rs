@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use super::listener::{Bytes, Listener};
 use super::person::Arrival;
 use super::places::{Place, Places};
-use super::write_deadline::WriteDeadline;
 use crate::metrics::Metrics;
+use crate::model::WriteDeadline;
 
 /// Accepts connections and serves them until the caller drops the future. `is_person` says whether a
 /// connection shows a person with a role before its first request.

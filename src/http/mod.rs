@@ -32,7 +32,6 @@ mod standing;
 mod state;
 mod token;
 mod unreadable;
-mod write_deadline;
 
 pub use self::command_line::{CommandAnswer, CommandCall, CommandContext, CommandLine};
 pub use self::meant_store::{MeantStore, STORE_HEADER};

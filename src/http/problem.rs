@@ -210,6 +210,7 @@ impl From<StoreError> for Problem {
             StoreError::DeviceExists(_)
             | StoreError::DeviceSpelled { .. }
             | StoreError::DeviceEnforced(_)
+            | StoreError::Clients(_)
             | StoreError::AlreadyWaiting(_) => Self::conflict(text),
             _ => {
                 tracing::error!(error = text, "store query failed; the request is answered with 503");

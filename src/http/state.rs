@@ -1,5 +1,6 @@
 //! What the handlers of the admin listener use.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
@@ -14,6 +15,7 @@ use super::refused_looks::RefusedLooks;
 use super::reload::{Reloaded, Reloader};
 use crate::audit::{Event, ViewedAs};
 use crate::authz::Directory;
+use crate::clients::LastRead;
 use crate::config::ConfigHandle;
 use crate::finding::Board;
 use crate::fleet::LiveDevice;
@@ -52,6 +54,8 @@ pub trait Live: std::fmt::Debug + Send + Sync {
     /// Reads the directory if it was changed; resolves within some seconds, to whether it decides now as it
     /// was stored when this was called.
     fn follow_directory(&self) -> BoxFuture<'static, bool>;
+    /// When each client of a hospital system read last from this node.
+    fn last_reads(&self) -> BTreeMap<String, LastRead>;
     /// The last day, minute by minute.
     fn trend(&self) -> Trend;
     /// The platform's certificates, its CAs and the roots.

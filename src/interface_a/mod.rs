@@ -45,8 +45,6 @@ pub use evaluator::{AssumedSender, Evaluator, Judgement};
 pub use listener::Listener;
 pub use passed_sockets::{ListenAt, PassedSocketError, PassedSockets};
 pub use pending_replies::Exchange;
-#[cfg(fuzzing)]
-pub use proxy::fuzzing;
 pub use registry::{DeliverError, Delivery, Recipient, Registry, SessionInfo};
 pub use relay::{OrderAnswer, Relay};
 pub use resources::{Accepting, Shortage};

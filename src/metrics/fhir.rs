@@ -1,5 +1,7 @@
 //! Metrics of the index of FHIR resources.
 
+use prometheus::core::Collector as _;
+use prometheus::proto::Metric;
 use prometheus::{IntCounter, IntGauge};
 
 use super::registrar::{CounterVec, Registrar};
@@ -40,6 +42,20 @@ impl Fhir {
             left_out_total: r.counter("fhir_left_out_total", LEFT_OUT)?,
             refused_batches_total: r.counter("fhir_refused_batches_total", REFUSED)?,
         })
+    }
+
+    /// OBX that became nothing since the start, by their reason.
+    #[must_use]
+    pub fn unmapped(&self) -> Vec<(String, u64)> {
+        let families = self.unmapped_total.collect();
+        let metrics = families.iter().flat_map(|family| family.get_metric());
+        let count = |metric: &Metric| {
+            let reason = metric.get_label().first().map(|label| label.value().to_owned());
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole OBX")]
+            let count = metric.get_counter().get_value() as u64;
+            Some((reason?, count))
+        };
+        metrics.filter_map(count).collect()
     }
 
     pub(super) fn start_at_zero(&self) {

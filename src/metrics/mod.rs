@@ -1,5 +1,6 @@
 //! The metrics of the process: one registry, passed down. Base units; labels with few values.
 
+mod api;
 mod fhir;
 mod gateway;
 mod operation;
@@ -11,6 +12,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use crate::model::{Clock, StoreRisk, Task};
+pub use api::Api;
 pub use fhir::Fhir;
 pub use gateway::Gateway;
 pub use operation::{Limit, Operation};
@@ -119,6 +121,8 @@ pub struct Metrics {
     pub operation: Operation,
     /// Those of the index of FHIR resources.
     pub fhir: Fhir,
+    /// Those of the listener for hospital systems.
+    pub api: Api,
     /// Those of gateway mode.
     pub gateway: Gateway,
     /// Panics that ended one connection: each is a fault of the platform.
@@ -186,7 +190,6 @@ impl Metrics {
     }
 
     fn create(r: &Registrar<'_>, registry: Registry) -> Result<Self, prometheus::Error> {
-        r.build_info()?;
         let (reason, failure) = (&["reason"], &["source", "reason"]);
         Ok(Self {
             connections_active: r.gauge("connections_active", "Open sessions")?,
@@ -237,6 +240,7 @@ impl Metrics {
             housekeeping: Housekeeping::new(r)?,
             operation: Operation::new(r)?,
             fhir: Fhir::new(r)?,
+            api: Api::new(r)?,
             gateway: Gateway::new(r)?,
             panics_total: r.counter("panics_total", "Connections that a fault of the platform ended")?,
             task_failures_total: r.counters("task_failures_total", TASK_FAILURES, &["task"])?,
@@ -255,6 +259,7 @@ impl Metrics {
         }
         self.operation.start_at_zero();
         self.fhir.start_at_zero();
+        self.api.start_at_zero();
         self.gateway.start_at_zero();
     }
 

@@ -86,6 +86,7 @@ impl Operation {
     ];
 
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
+        r.build_info()?;
         Ok(Self {
             info: r.gauges("info", "Always 1; what runs", &["version", "commit", "node", "store"])?,
             ready: r.gauges("ready", "1: this check of /readyz passes", &["check"])?,

@@ -32,6 +32,7 @@ mod store_url;
 mod task;
 mod while_waiting;
 pub mod work;
+mod write_deadline;
 
 pub(crate) use beside_tasks::{beside_tasks, steps_beside_tasks};
 pub use bind_error::BindError;
@@ -61,3 +62,4 @@ pub use store_risk::{FoundRisks, StoreRisk, StoreRisks};
 pub use store_url::StoreUrl;
 pub use task::Task;
 pub(crate) use while_waiting::{Wait, giving_back, note_hello_retry, take_hello_retry, while_waiting};
+pub(crate) use write_deadline::WriteDeadline;

@@ -50,6 +50,8 @@ pub enum Task {
     Retention,
     /// Writes the index of FHIR resources.
     Projector,
+    /// Serves hospital systems.
+    Api,
     /// Finds what an operator should know.
     Findings,
     /// Reports what was found to receivers.
@@ -60,7 +62,7 @@ pub enum Task {
 
 impl Task {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::InterfaceA,
         Self::Handshakes,
         Self::Directory,
@@ -82,6 +84,7 @@ impl Task {
         Self::Contacts,
         Self::Retention,
         Self::Projector,
+        Self::Api,
         Self::Findings,
         Self::Notifications,
         Self::ServiceManager,
@@ -112,6 +115,7 @@ impl Task {
             Self::Contacts => "contacts",
             Self::Retention => "retention",
             Self::Projector => "projector",
+            Self::Api => "api",
             Self::Findings => "findings",
             Self::Notifications => "notifications",
             Self::ServiceManager => "service-manager",

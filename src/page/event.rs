@@ -207,7 +207,7 @@ impl Facts<'_> {
         let keys = || Html::text(&self.list("keys").join(", "));
         let tone = match event {
             "configuration-refused" | "audit-diverged" | "audit-rows-lost" | "copy-replaced" => Tone::Bad,
-            "clock-unconfirmed" | "size-limit-reached" => Tone::Watch,
+            "clock-unconfirmed" | "size-limit-reached" | "read-refused" => Tone::Watch,
             _ => Tone::Quiet,
         };
         let why = match event {
@@ -222,6 +222,11 @@ impl Facts<'_> {
             "resources-read" => {
                 let read = [self.text("client"), self.text("interaction"), self.text("type")];
                 format!("{}, {}", read.join(" "), counted(self.number("count"), "resource")).into()
+            }
+            "read-refused" => format!("{}: {}", self.text("peer"), self.text("reason")).into(),
+            "clients-changed" => {
+                let named = [self.text("change"), self.text("organisation"), self.text("client")];
+                Html::joined([Html::text(&named.join(" ")), self.by()])
             }
             "audit-signed" => format!("up to row {}", self.number("number")).into(),
             _ => self.by(),

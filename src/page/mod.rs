@@ -28,6 +28,7 @@ mod overview;
 mod plot;
 mod problem;
 mod query;
+mod readers;
 mod refusals;
 mod response;
 mod search;

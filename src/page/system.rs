@@ -15,6 +15,7 @@ use super::layout::{Facts, Table};
 use super::overview::{disk, subject};
 use super::problem::{Failure, OrFailure as _, Pages};
 use super::query::given;
+use super::readers;
 use super::response::page;
 use super::times::seconds;
 use super::visitor::Visitor;
@@ -35,6 +36,8 @@ struct SystemPage {
     risks: Table,
     nodes: Table,
     limits: Table,
+    index: Facts,
+    readers: Table,
     findings: Table,
     /// A link to all findings, where only those of one code are shown.
     all: Html,
@@ -75,6 +78,8 @@ pub(super) async fn show(
         risks: risks(&view),
         nodes: nodes(&view),
         limits: limits(&state),
+        index: readers::index(&state),
+        readers: readers::clients(&state, &frame).await?,
         findings: findings(&state, &code, &frame),
         all: if code.is_empty() { Html::default() } else { Html::link("/system#findings", "All findings") },
         frame,

@@ -340,6 +340,9 @@ pub enum StoreError {
         "device {0} is enforced: it has a list (--speaks-for), or has learnt before; allow identities with `device propose`"
     )]
     DeviceEnforced(DeviceId),
+    /// Organisations and clients are not as the change needs them.
+    #[error(transparent)]
+    Clients(#[from] ClientsConflict),
     /// A message with the same control id waits for the device. The device's answer refers to a message by
     /// its control id only, so the answer would be ambiguous.
     #[error(
@@ -349,6 +352,29 @@ pub enum StoreError {
     /// The directory has no entry for the device.
     #[error("device {0} is not in the directory")]
     DeviceUnknown(DeviceId),
+}
+
+/// Why organisations and clients cannot be changed so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClientsConflict {
+    /// There is an organisation with this number.
+    #[error("an organisation with this number is there already; `organisation list` shows it")]
+    OrganisationExists,
+    /// There is none with this number.
+    #[error("there is no organisation with this number; `organisation list` shows all")]
+    OrganisationUnknown,
+    /// There is a client with this id.
+    #[error("a client with this id is there already; `reader list` shows it")]
+    ClientExists,
+    /// There is none with this id.
+    #[error("there is no client with this id; `reader list` shows all")]
+    ClientUnknown,
+    /// The certificate belongs to a client already.
+    #[error("the certificate belongs to a client already; `reader list` shows to which")]
+    CertificateTaken,
+    /// The client does not have this certificate.
+    #[error("the client does not have this certificate; `reader list` shows those that it has")]
+    CertificateUnknown,
 }
 
 fn about(time: std::time::Duration) -> String {
@@ -381,6 +407,7 @@ impl StoreError {
                 | Self::UnknownCopy(_)
                 | Self::DeviceExists(_)
                 | Self::DeviceEnforced(_)
+                | Self::Clients(_)
                 | Self::DeviceUnknown(_)
                 | Self::AlreadyWaiting(_)
         )

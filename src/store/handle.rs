@@ -28,7 +28,7 @@ use crate::store::write::queue::Queue;
 
 /// An open store. Cheap to clone; clones share it. Several processes may have the same store open.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<Inner>, Option<Arc<Reader>>);
 
 struct Inner {
     queue: Queue,
@@ -90,7 +90,7 @@ impl Store {
     ) -> Self {
         let Opener { chain, process, instance } = opener;
         let fault_log = FaultLog::default();
-        Self(Arc::new(Inner {
+        let inner = Inner {
             queue,
             reader,
             place: StorePlace::of(&url),
@@ -107,7 +107,8 @@ impl Store {
             server,
             patient_key: OnceCell::new(),
             checkpointer_ended,
-        }))
+        };
+        Self(Arc::new(inner), None)
     }
 
     /// Resolves when the writer has ended, for any reason. Before [`Store::close`] that is a fault.
@@ -267,7 +268,14 @@ impl Store {
     }
 
     pub(in crate::store) fn reader(&self) -> &Reader {
-        &self.0.reader
+        self.1.as_deref().unwrap_or(&self.0.reader)
+    }
+
+    /// The same store for work that others decide how much there is of: it reads through connections of its
+    /// own, so that the platform itself never waits for one.
+    #[must_use]
+    pub fn with_own_connections(&self) -> Self {
+        Self(Arc::clone(&self.0), Some(Arc::new(self.0.reader.another())))
     }
 
     pub(in crate::store) fn url(&self) -> &StoreUrl {

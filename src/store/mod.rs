@@ -28,7 +28,7 @@ mod sqlite;
 mod statement;
 mod write;
 
-pub use error::{DatabaseError, StoreError};
+pub use error::{ClientsConflict, DatabaseError, StoreError};
 pub use handle::{Store, StoreAccess};
 pub use instance::process::Holder;
 pub use migration::plan::{MigrationLimits, MigrationPlan};

@@ -7,6 +7,7 @@
 
 mod acceptor;
 mod anchor_fitness;
+mod api;
 mod audit_signature;
 mod ca_cache;
 mod certificate_selection;
@@ -19,6 +20,7 @@ mod identity;
 mod inventory;
 mod key;
 mod key_policy;
+mod listener_identity;
 mod peer;
 mod people;
 mod platform_chain;
@@ -41,6 +43,7 @@ mod web_connector;
 
 pub use acceptor::{Acceptor, AcceptorError, Prepared, Secured};
 pub use anchor_fitness::{UnfitAnchor, UnfitReason};
+pub use api::{ApiAcceptor, ApiCertificate, Membership, PreparedApi};
 pub use audit_signature::{AuditSignatureVerifier, AuditSigner};
 pub use certificate_selection::PlatformCertificates;
 pub use chain_examination::examine_chain;

@@ -20,9 +20,8 @@ use tokio::net::TcpStream;
 use super::acceptor::AcceptorError;
 use super::anchor_fitness::UnfitAnchor;
 use super::certificate_selection::PlatformCertificates;
-use super::credential::{PlatformCredentials, read_pair};
-use super::identity::PlatformIdentity;
 use super::inventory::{Authority, AuthorityRole};
+use super::listener_identity::ListenerIdentity;
 use super::refusal::HandshakeError;
 use super::server_stream::ServerStream;
 use super::status_request_v2::RewritingStream;
@@ -37,7 +36,7 @@ use crate::authz::DirectoryHandle;
 use crate::config::Config;
 use crate::model::{Clock, Refusal};
 use crate::revocation::{Engine, IssuedCertificate, Status, Verdict};
-use crate::x509::{CertificateFacts, DistinguishedName, KeyKind};
+use crate::x509::{CertificateFacts, DistinguishedName};
 
 /// The server side of TLS for people. It is off while the configuration names no roots of people.
 #[derive(Debug)]
@@ -189,22 +188,8 @@ impl PeopleSettings {
         let key = "admin.trust-anchors";
         let trust =
             Trust::load_fit(key, &config.admin.trust_anchors, clock.now(), config.revocation.clock_skew)?;
-        let mut shown = Vec::new();
-        let identity = match &config.admin.certificate {
-            Some(certificate) => {
-                let own = read_pair(certificate, &provider)?;
-                let authorities = own.key.cert.iter().skip(1);
-                shown.push(own.facts.clone());
-                shown.extend(authorities.filter_map(|der| CertificateFacts::read(der).ok()));
-                let is_rsa = matches!(own.facts.key, KeyKind::Rsa { .. });
-                let (ecc, rsa) = if is_rsa { (None, Some(own.key)) } else { (Some(own.key), None) };
-                PlatformIdentity::new(ecc, rsa).map_err(super::CredentialError::from)?
-            }
-            None => {
-                let roots = Trust::load(config.tls.roots_of_platform())?;
-                PlatformCredentials::load(&config.tls, &roots, &provider, now)?.identity
-            }
-        };
+        let ListenerIdentity { identity, own: shown } =
+            ListenerIdentity::load(config.admin.certificate.as_ref(), &config.tls, &provider, now)?;
         let verifier = Arc::new(PeerVerifier {
             trust,
             revocation: revocation.clone(),

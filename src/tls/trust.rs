@@ -76,14 +76,14 @@ pub enum TrustError {
 }
 
 impl Trust {
-    /// Loads the roots from files with one or more certificates each, in PEM or DER.
+    /// Loads the roots from files with one or more certificates each, in PEM, DER or PKCS#7.
     ///
     /// # Errors
     /// When a file cannot be read, holds no certificate, or holds one that cannot be a trust anchor.
     pub fn load(files: &[PathBuf]) -> Result<Self, TrustError> {
         let mut trust = Self::empty();
         for file in files {
-            for certificate in file::certificates(file)? {
+            for certificate in file::trust_bundle(file)? {
                 trust
                     .add(&certificate)
                     .map_err(|source| TrustError::Anchor { file: file.clone(), source })?;

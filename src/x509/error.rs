@@ -26,6 +26,9 @@ pub enum X509Error {
     /// The file does not contain the expected object.
     #[error("no {0} in this file; expected PEM or DER")]
     Missing(Part),
+    /// A PKCS#7 bundle is not what it should be.
+    #[error("the PKCS#7 bundle is malformed, empty or signed; expected certificates in DER without signers")]
+    Bundle,
     /// A PEM section is malformed.
     #[error("the PEM text is malformed: check for missing lines or BEGIN and END marks")]
     Pem,

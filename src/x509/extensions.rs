@@ -150,6 +150,20 @@ impl Extensions {
     }
 }
 
+impl KeyPurpose {
+    /// The purpose with this object identifier.
+    #[must_use]
+    pub fn from_oid(oid: &str) -> Self {
+        match oid {
+            "2.5.29.37.0" => Self::Any,
+            "1.3.6.1.5.5.7.3.1" => Self::ServerAuth,
+            "1.3.6.1.5.5.7.3.2" => Self::ClientAuth,
+            "1.3.6.1.5.5.7.3.9" => Self::OcspSigning,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
 impl fmt::Display for KeyPurpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

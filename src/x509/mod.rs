@@ -5,6 +5,7 @@
 //! algorithms). No input makes a parser panic.
 
 mod algorithm;
+pub mod bundle;
 mod certificate;
 mod comparable;
 mod crl;

@@ -57,8 +57,31 @@ impl PolicyId {
         Self(content.to_vec())
     }
 
+    /// A policy by its object identifier with dots; `None` if the text is none.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut arcs = text.split('.').map(str::parse::<u64>);
+        let (first, second) = (arcs.next()?.ok()?, arcs.next()?.ok()?);
+        let mut content = Vec::new();
+        // X.690 8.19.4: the first two arcs are one number.
+        push_arc(&mut content, first.checked_mul(40)?.checked_add(second)?);
+        for arc in arcs {
+            push_arc(&mut content, arc.ok()?);
+        }
+        Some(Self(content))
+    }
+
     fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self::from_content(reader.expect(OBJECT_IDENTIFIER)?.content))
+    }
+}
+
+/// X.690 8.19.2: seven bits an octet, the last one without the highest bit.
+fn push_arc(content: &mut Vec<u8>, arc: u64) {
+    let octets = (u64::BITS - arc.leading_zeros()).div_ceil(7).max(1);
+    for place in (0..octets).rev() {
+        let bits = u8::try_from((arc >> (7 * place)) & 0x7f).unwrap_or_default();
+        content.push(if place > 0 { bits | 0x80 } else { bits });
     }
 }
 

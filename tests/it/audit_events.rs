@@ -121,7 +121,7 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     // What retention says takes its time: `retention`. Limits: `hostile_device`, `strangers`.
     // Clocks: `clocks`. The end of the chain: `chain_end`. Two spellings of one device are what an earlier
     // version left, and learning: `cli::device::tests`. What is accepted later: `messages::reconsider`. A
-    // person without the role: `people_certificates`.
+    // person without the role: `people_certificates`. Hospital systems: `hospital_systems`.
     let later = [
         "device-merged",
         "device-learning-started",
@@ -129,6 +129,8 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
         "device-identities-forgotten",
         "message-reconsidered",
         "content-refused",
+        "read-refused",
+        "clients-changed",
         "copy-replaced",
         "copy-renewed",
         "messages-pruned",

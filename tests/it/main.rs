@@ -47,6 +47,7 @@ mod gateway;
 mod hapi;
 mod harness;
 mod hl7_tls;
+mod hospital_systems;
 mod hostile_chains;
 mod hostile_device;
 mod init;

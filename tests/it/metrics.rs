@@ -35,6 +35,7 @@ fn counters_are_there_from_the_start_and_are_zero() {
     // A labelled counter that has no series yet is not in the text at all.
     let source = [
         include_str!("../../src/metrics/mod.rs"),
+        include_str!("../../src/metrics/api.rs"),
         include_str!("../../src/metrics/fhir.rs"),
         include_str!("../../src/metrics/gateway.rs"),
         include_str!("../../src/metrics/operation.rs"),

@@ -96,7 +96,7 @@ fn make_outdated(site: &Site) {
                     ALTER TABLE device DROP COLUMN name; ALTER TABLE device DROP COLUMN ward;
                     ALTER TABLE device DROP COLUMN model; ALTER TABLE device DROP COLUMN serial;
                     ALTER TABLE device DROP COLUMN owner;
-                    DROP INDEX audit_event; DROP INDEX audit_other; DROP TABLE milestone; DROP TABLE notification; DROP TABLE notified; DROP TABLE patient_key; DROP TABLE message_key; DROP TABLE forward; DROP TABLE relayed_order; DROP TABLE fhir_leader; DROP TABLE fhir_position; DROP TABLE fhir_resource; DROP TABLE fhir_group; DROP TABLE fhir_key; DROP TABLE fhir_version; DROP TABLE message_volume; DROP TABLE unfit_certificate; ALTER TABLE outbox DROP COLUMN reason;
+                    DROP INDEX audit_event; DROP INDEX audit_other; DROP TABLE milestone; DROP TABLE notification; DROP TABLE notified; DROP TABLE patient_key; DROP TABLE message_key; DROP TABLE forward; DROP TABLE relayed_order; DROP TABLE fhir_leader; DROP TABLE fhir_position; DROP TABLE fhir_resource; DROP TABLE fhir_group; DROP TABLE fhir_key; DROP TABLE fhir_version; DROP TABLE organisation; DROP TABLE api_client; DROP TABLE api_certificate; DROP TABLE api_secret; DROP TABLE api_revision; DROP TABLE message_volume; DROP TABLE unfit_certificate; ALTER TABLE outbox DROP COLUMN reason;
                     DROP TABLE envelope; DROP TABLE reconsidered; DROP INDEX message_rejection; DROP INDEX message_rejected_control_id;
                     DROP TABLE node_lease; DROP TABLE confirmed_clock; ALTER TABLE audit_end DROP COLUMN holder;
                     ALTER TABLE outbox DROP COLUMN claimed_process;
@@ -115,7 +115,7 @@ fn make_outdated(site: &Site) {
                     ALTER TABLE device DROP COLUMN name; ALTER TABLE device DROP COLUMN ward;
                     ALTER TABLE device DROP COLUMN model; ALTER TABLE device DROP COLUMN serial;
                     ALTER TABLE device DROP COLUMN owner;
-                    DROP INDEX audit_event; DROP INDEX audit_other; DROP TABLE milestone; DROP TABLE notification; DROP TABLE notified; DROP TABLE patient_key; DROP TABLE message_key; DROP TABLE forward; DROP TABLE relayed_order; DROP TABLE fhir_leader; DROP TABLE fhir_position; DROP TABLE fhir_resource; DROP TABLE fhir_group; DROP TABLE fhir_key; DROP TABLE fhir_version; DROP TABLE message_volume; DROP TABLE unfit_certificate; ALTER TABLE outbox DROP COLUMN reason;
+                    DROP INDEX audit_event; DROP INDEX audit_other; DROP TABLE milestone; DROP TABLE notification; DROP TABLE notified; DROP TABLE patient_key; DROP TABLE message_key; DROP TABLE forward; DROP TABLE relayed_order; DROP TABLE fhir_leader; DROP TABLE fhir_position; DROP TABLE fhir_resource; DROP TABLE fhir_group; DROP TABLE fhir_key; DROP TABLE fhir_version; DROP TABLE organisation; DROP TABLE api_client; DROP TABLE api_certificate; DROP TABLE api_secret; DROP TABLE api_revision; DROP TABLE message_volume; DROP TABLE unfit_certificate; ALTER TABLE outbox DROP COLUMN reason;
                     DROP TABLE envelope; DROP TABLE reconsidered; DROP INDEX message_rejection; DROP INDEX message_rejected_control_id;
                     DROP TABLE confirmed_clock; DROP INDEX outbox_answered;
                     ALTER TABLE outbox DROP COLUMN claimed_process;

@@ -31,7 +31,7 @@ const FATAL: [Task; 11] = [
     Task::RevocationDisk,
 ];
 /// These are restarted.
-const RESTARTED: [Task; 12] = [
+const RESTARTED: [Task; 13] = [
     Task::Stapling,
     Task::Dispatcher,
     Task::Gateway,
@@ -40,6 +40,7 @@ const RESTARTED: [Task; 12] = [
     Task::Liveness,
     Task::Retention,
     Task::Projector,
+    Task::Api,
     Task::Findings,
     Task::Contacts,
     Task::Notifications,

@@ -69,6 +69,8 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
         "person-logged-out" => row.authentication(kind::LOGOUT),
         "messages-searched" => row.search(),
         "content-refused" => row.refused_look(),
+        "read-refused" => row.refused_read(),
+        "clients-changed" => row.clients(),
         "messages-exported" | "store-copied" => row.export(),
         "resources-read" => row.resources_read(),
         "audit-diverged" | "audit-end-accepted" | "audit-fault-accepted" => row.chain_end(),
@@ -232,6 +234,23 @@ impl Row<'_> {
             .push((ALERT, "a person without the role asked for the content of messages".to_owned()));
         object.details.push(("what", self.text("what").to_owned()));
         let mut message = self.alert(vec![kind::RESTRICTED_FUNCTION], Outcome::Serious, object);
+        message.participants.push(self.actor());
+        message
+    }
+
+    fn refused_read(&self) -> Message {
+        let mut object = self.node(self.text("peer"));
+        object.details.push((ALERT, "a client of the listener for hospital systems was refused".to_owned()));
+        object.details.push(("reason", self.text("reason").to_owned()));
+        self.alert(vec![kind::NODE_AUTHENTICATION], Outcome::Serious, object)
+    }
+
+    fn clients(&self) -> Message {
+        let client = self.text("client");
+        let changed = if client.is_empty() { self.text("organisation") } else { client };
+        let mut object = self.node(changed);
+        object.details.push((ALERT, self.text("change").to_owned()));
+        let mut message = self.alert(vec![kind::USER_ATTRIBUTES], Outcome::Success, object);
         message.participants.push(self.actor());
         message
     }

@@ -75,6 +75,8 @@ impl Event {
                 self.copy_fields()
             }
             Self::ContentRefused(RefusedLook { what, actor }) => json!({ "what": what, "actor": actor }),
+            Self::ReadRefused(refused) => refused.fields(),
+            Self::ClientsChanged(change) => change.fields(),
             Self::PersonLoggedIn { actor } => json!({ "actor": actor }),
             Self::PersonLoggedOut(Logout { why, actor }) => json!({ "why": why, "actor": actor }),
             Self::DeviceAdded { .. }

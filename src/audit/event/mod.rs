@@ -1,6 +1,7 @@
 //! The closed list of audit events. Details are identifiers and codes, never the content of a message.
 
 mod certificate;
+mod clients;
 mod copies;
 mod counted_sessions;
 mod details;
@@ -22,6 +23,7 @@ use super::chain::{Acceptance, ChainHead, Permit, Signature};
 use crate::authz::Device;
 use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, Refusal, SessionId};
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole, UnfitUses, UsageField};
+pub use clients::{ClientsChange, RefusedRead};
 pub use counted_sessions::CountedSessions;
 pub use feeds_behind::FeedsBehind;
 pub use reason::{ChainFinding, ConfigurationFault, Logout, RefusedLook, ReloadedBy, SessionEnd, StopReason};
@@ -370,6 +372,10 @@ pub enum Event {
     MessagesSearched(Box<ContentSearch>),
     /// A person without the role asked for the content of messages.
     ContentRefused(RefusedLook),
+    /// A request of a hospital system was refused.
+    ReadRefused(Box<RefusedRead>),
+    /// An organisation or a client was added or changed.
+    ClientsChanged(Box<ClientsChange>),
     /// Messages were exported with their content; written before the first one is printed.
     MessagesExported {
         /// Which.

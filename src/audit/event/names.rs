@@ -4,7 +4,7 @@ use super::Event;
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 56] = [
+    pub const NAMES: [&'static str; 58] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -46,6 +46,8 @@ impl Event {
         "message-viewed",
         "messages-searched",
         "content-refused",
+        "read-refused",
+        "clients-changed",
         "messages-exported",
         Self::MESSAGES_PRUNED,
         "person-logged-in",
@@ -141,6 +143,8 @@ impl Event {
             Self::MessageViewed { .. } => "message-viewed",
             Self::MessagesSearched { .. } => "messages-searched",
             Self::ContentRefused { .. } => "content-refused",
+            Self::ReadRefused(_) => "read-refused",
+            Self::ClientsChanged(_) => "clients-changed",
             Self::MessagesExported { .. } => "messages-exported",
             Self::MessagesPruned { .. } => Self::MESSAGES_PRUNED,
             Self::PersonLoggedIn { .. } => "person-logged-in",

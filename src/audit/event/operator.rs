@@ -26,6 +26,7 @@ impl Event {
                 | Self::MessageViewed { .. }
                 | Self::MessagesSearched { .. }
                 | Self::ContentRefused { .. }
+                | Self::ClientsChanged(_)
                 | Self::MessagesExported { .. }
                 | Self::PersonLoggedIn { .. }
                 | Self::PersonLoggedOut { .. }

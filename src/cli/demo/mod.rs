@@ -23,6 +23,7 @@ use crate::config::{Credential, Revocation};
 use crate::http::CommandLine;
 use crate::interface_a::PassedSockets;
 use crate::model::{Clock, StoreUrl};
+use crate::pki::Issued;
 use crate::revocation::Engine;
 use crate::store::{AuditFilter, MessageFilter, MigrationPolicy, Page, Store};
 use crate::tls::{Staples, StatusCheck};
@@ -43,6 +44,9 @@ pub(super) struct Arguments {
     /// TCP port of the admin listener; 0 takes a free port
     #[arg(long, default_value_t = 9575)]
     admin_port: u16,
+    /// TCP port of the listener for hospital systems; 0 takes a free port
+    #[arg(long, default_value_t = 0)]
+    api_port: u16,
     /// Put a gateway between the devices and the platform
     #[arg(long)]
     gateway: bool,
@@ -72,7 +76,7 @@ pub(super) async fn run(
 ) -> Outcome {
     let progress = Progress::new(output);
     progress.line("creating certificates, a store and a configuration ...")?;
-    let site = Site::prepare(&arguments.dir, arguments.port, arguments.admin_port, &clock).await?;
+    let site = prepare(&arguments, &clock).await?;
     telemetry::start(&site.config.log)?;
     let since = clock.now();
     let signals = Signals::listen().map_err(failure)?;
@@ -118,11 +122,16 @@ pub(super) async fn run(
         output.line(&serde_json::to_string(&summary)?)?;
         return Ok(if summary == expected_summary() { Exit::Done } else { Exit::Failed });
     }
-    progress.line(&next_steps(&arguments.dir, &bound))?;
+    progress.line(&next_steps(&arguments.dir, &bound, &site.reader))?;
     let mut devices = start(&environment, site.devices, u64::MAX, SEND_INTERVAL);
     bound.run(signals).await.map_err(failure)?;
     devices.shutdown().await;
     Ok(Exit::Done)
+}
+
+async fn prepare(arguments: &Arguments, clock: &Clock) -> anyhow::Result<Site> {
+    let ports = (arguments.admin_port, api_port(arguments.api_port)?);
+    Site::prepare(&arguments.dir, arguments.port, ports, clock).await
 }
 
 /// Starts a gateway between the devices and the platform.
@@ -255,12 +264,22 @@ fn expected_summary() -> Summary {
     summary
 }
 
-fn next_steps(dir: &Path, bound: &Bound) -> String {
+/// The port, or a free one: links in answers name it, so that it has to be known before the platform starts.
+fn api_port(wanted: u16) -> std::io::Result<u16> {
+    if wanted != 0 {
+        return Ok(wanted);
+    }
+    std::net::TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
+}
+
+fn next_steps(dir: &Path, bound: &Bound, reader: &Issued) -> String {
     let config = dir.join("platform.toml");
     let config = config.display();
     let pki = dir.join("pki");
     let pki = pki.display();
     let admin = bound.admin_address();
+    let api = bound.api_addresses().first().map(ToString::to_string).unwrap_or_default();
+    let (chain, key) = (reader.chain.display(), reader.key.display());
     format!(
         "Within a minute the pages show: devices that connect, one that is refused and why, an alarm of the
 monitor (page of its message), values as plots (page of the monitor, \"Numbers\"), and the pump that
@@ -277,6 +296,9 @@ Try in another terminal:
   pcd-platform page --config {config}                               (a link for the browser)
   pcd-platform status --config {config}
   curl http://{admin}/metrics
+  curl --cacert {pki}/root-ecc.pem --cert {chain} --key {key} \\
+    \"https://{api}/fhir/Observation?code=150456&_lastUpdated=ge$(date -u -d '10 seconds ago' +%FT%TZ)\"
+                                                          (SpO2 of the last seconds, as FHIR)
 Press Ctrl-C to end the demonstration.
 "
     )

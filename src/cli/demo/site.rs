@@ -24,6 +24,8 @@ pub(super) struct Site {
     pub(super) devices: Vec<(SimulatedDevice, Credential)>,
     /// The OCSP responder of the test PKI, and its socket.
     pub(super) responder: (TcpListener, Arc<OcspResponder>),
+    /// The certificate of a hospital system that reads.
+    pub(super) reader: Issued,
 }
 
 impl Site {
@@ -31,7 +33,7 @@ impl Site {
     pub(super) async fn prepare(
         dir: &Path,
         port: u16,
-        admin_port: u16,
+        (admin_port, api_port): (u16, u16),
         clock: &Clock,
     ) -> anyhow::Result<Self> {
         let pki_dir = dir.join("pki");
@@ -50,15 +52,16 @@ impl Site {
             devices.push((device, credential(issued)));
         }
 
+        let reader = hospital_system(&dir.join("hospital"), clock)?;
         let file = dir.join("platform.toml");
-        std::fs::write(&file, configuration(port, admin_port))
+        std::fs::write(&file, configuration(port, admin_port, api_port))
             .with_context(|| format!("cannot write {}", file.display()))?;
         let config = Config::load(&file, &Overrides::default())?;
         add_devices(&config, &devices, clock).await?;
         let trust_anchors = pki.trust_anchors().to_vec();
         let lifetime = SignedDuration::from_mins(10);
         let responder = Arc::new(OcspResponder::new(pki, OcspSigner::Delegate, lifetime)?);
-        Ok(Self { config, trust_anchors, devices, responder: (socket, responder) })
+        Ok(Self { config, trust_anchors, devices, responder: (socket, responder), reader })
     }
 }
 
@@ -77,6 +80,20 @@ async fn pki_and_socket(dir: &Path, clock: &Clock) -> anyhow::Result<(TestPki, T
     }
     let (socket, url) = responder::new_socket().await?;
     Ok((TestPki::init(dir, &url, clock).with_context(context)?, socket))
+}
+
+/// A certificate of a hospital system, of a PKI apart from that of devices: by CRLs alone.
+fn hospital_system(dir: &Path, clock: &Clock) -> anyhow::Result<Issued> {
+    let context = || format!("cannot prepare the PKI of hospital systems in {}", dir.display());
+    let pki = match dir.exists() {
+        true => TestPki::open(dir, clock),
+        false => TestPki::init(dir, "http://127.0.0.1:9", clock),
+    };
+    let pki = pki.with_context(context)?;
+    pki.publish_crls(TestPki::CRL_DAYS)?;
+    let order = CertificateOrder::new("ehr", Role::Device, KeyType::Ecc);
+    let by_crl_alone = CertificateOrder { ocsp_urls: Some(Vec::new()), crl_urls: Some(Vec::new()), ..order };
+    Ok(pki.issue(&by_crl_alone)?)
 }
 
 fn credential(issued: Issued) -> Credential {
@@ -122,7 +139,7 @@ pub(super) async fn add_devices(
 }
 
 /// The shortest complete configuration; port 0 lets the operating system choose.
-fn configuration(port: u16, admin_port: u16) -> String {
+fn configuration(port: u16, admin_port: u16, api_port: u16) -> String {
     format!(
         r#"# Written by `pcd-platform demo`.
 
@@ -136,7 +153,7 @@ rsa = {{ chain = "pki/platform/platform.rsa.chain.pem", key = "pki/platform/plat
 
 [revocation]
 directory = "data/revocation"
-installed-crls = ["pki/crl"]
+installed-crls = ["pki/crl", "hospital/crl"]
 # The responder of the demonstration listens on loopback, which is refused unless it is listed here.
 allowed-hosts = ["127.0.0.1"]
 # Short, so that a revocation takes effect within seconds; a production site would use "1h".
@@ -147,6 +164,17 @@ url = "sqlite:data/platform.db"
 
 [admin]
 listen = "127.0.0.1:{admin_port}"
+
+# Hospital systems read what the devices send. Every member of the community may; register them elsewhere.
+[fhir]
+enabled = true
+
+[api]
+listen = ["127.0.0.1:{api_port}"]
+base-url = "https://127.0.0.1:{api_port}"
+communities = [{{ name = "hospital", anchors = ["hospital/root-ecc.pem"] }}]
+read = "community"
+environment = "demo"
 
 [log]
 level = "warn"

@@ -24,6 +24,8 @@ struct IndexLine {
     revision: u32,
     /// The sequence number that was given out last.
     sequence: u64,
+    /// Clients of hospital systems that are registered.
+    clients: usize,
 }
 
 /// The chain of one node.
@@ -49,6 +51,7 @@ pub(super) async fn status(config: &Config, store: &Store, output: Output) -> Re
         fence: leader.fence,
         revision: REVISION,
         sequence: leader.last_seq,
+        clients: store.clients().await.map_err(failed)?.len(),
     };
     output.print(&index, IndexLine::shown)?;
     for NodeStatus { node, projected, end, waiting_since } in &nodes {
@@ -78,7 +81,8 @@ impl IndexLine {
             (true, None) => "no node writes it".to_owned(),
             (true, Some(leader)) => format!("written by {leader}"),
         };
-        format!("index: {state}, mapping revision {}, sequence {}", self.revision, self.sequence)
+        let Self { revision, sequence, clients, .. } = self;
+        format!("index: {state}, mapping revision {revision}, sequence {sequence}, clients {clients}")
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Reading<'r> {
     /// The zone of times that state none (`[messages] zone`).
     pub zone: &'r TimeZone,
     /// The id of the patient with an identifier: `SYSTEM`, U+001F, `VALUE`.
-    pub patient_id: &'r dyn Fn(&str) -> String,
+    pub patient_id: &'r (dyn Fn(&str) -> String + Sync),
     /// `Prefer: handling=lenient`: unknown parameters are ignored, and the answer says so.
     pub is_lenient: bool,
 }

@@ -2,6 +2,7 @@
 
 mod alert;
 pub(in crate::store) mod audit;
+mod clients;
 mod clock;
 mod contact;
 mod directory;

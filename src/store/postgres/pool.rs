@@ -42,6 +42,11 @@ impl ReadPool {
         Self(Arc::new(Shared { location, opened: Mutex::new(Opened { route, pool }) }))
     }
 
+    /// Another pool of connections to the same server.
+    pub(in crate::store) fn another(&self) -> Self {
+        Self::open(self.0.location.clone())
+    }
+
     /// The pool of the current server. After a failover it is a new one, because a former primary that still
     /// runs would be read without the messages that are stored now.
     pub(in crate::store) fn current(&self) -> PgPool {

@@ -53,7 +53,7 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 42] = [
+pub(in crate::store) const RIGHTS: [Rights; 47] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
@@ -75,6 +75,11 @@ pub(in crate::store) const RIGHTS: [Rights; 42] = [
     always("audit_begin", &["SELECT"]),
     always("device", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("device_revision", &["SELECT", "UPDATE"]),
+    always("organisation", &["SELECT", "INSERT", "UPDATE"]),
+    always("api_client", &["SELECT", "INSERT", "UPDATE"]),
+    always("api_certificate", &["SELECT", "INSERT", "DELETE"]),
+    always("api_secret", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    always("api_revision", &["SELECT", "UPDATE"]),
     always("seen_identity", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("unfit_certificate", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("contact", &["SELECT", "INSERT", "UPDATE", "DELETE"]),

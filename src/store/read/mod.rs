@@ -4,6 +4,7 @@ pub(in crate::store) mod acceptance;
 pub(in crate::store) mod alert;
 pub(in crate::store) mod audit;
 pub(in crate::store) mod changes;
+pub(in crate::store) mod clients;
 pub(in crate::store) mod clock;
 pub(in crate::store) mod comparison;
 pub(in crate::store) mod contact;

@@ -20,6 +20,17 @@ impl Reader {
         matches!(self, Self::Postgres(_))
     }
 
+    /// Another pool of connections to the same database, which are opened on demand.
+    pub(in crate::store) fn another(&self) -> Self {
+        match self {
+            Self::Sqlite(pool) => {
+                let options = (*pool.connect_options()).clone();
+                Self::Sqlite(pool.options().clone().connect_lazy_with(options))
+            }
+            Self::Postgres(pool) => Self::Postgres(pool.another()),
+        }
+    }
+
     /// The rows that a statement returns.
     pub(in crate::store) async fn fetch(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
         match self {

@@ -15,7 +15,7 @@ use crate::store::write::connection::Connection;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, Insertion, WriteOutcome};
 use crate::store::write::{
-    alert, clock, contact, directory, envelope, forward, inserted, milestone, notification, outbox,
+    alert, clients, clock, contact, directory, envelope, forward, inserted, milestone, notification, outbox,
     projection, read_back, reconsidered, replace, retention, search_key, unfit_certificate, volume,
 };
 
@@ -299,6 +299,10 @@ async fn apply_entry(
             let rows = withdrawn.len() as u64;
             trail.extend(change.events(actor).into_iter().chain(withdrawn).map(|event| (*at, event)));
             return Ok(WriteOutcome::Rows(rows));
+        }
+        Write::Clients { change, actor } => {
+            clients::apply(connection, change).await?;
+            trail.push((*at, change.event(actor)));
         }
         Write::Outbox(change) => {
             let now = connection.now(*at).await?;

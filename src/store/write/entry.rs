@@ -10,6 +10,7 @@ use crate::store::records::message::MessageRecord;
 use crate::store::records::milestone::Reached;
 use crate::store::records::notification::NotificationChange;
 use crate::store::records::volume::HourVolume;
+use crate::store::write::clients::ClientsUpdate;
 use crate::store::write::directory::DirectoryChange;
 use crate::store::write::forward::Forwarded;
 use crate::store::write::identity::MAX_SEEN_IN_MESSAGE;
@@ -35,6 +36,8 @@ pub(in crate::store) enum Write {
     Audit(audit::Event),
     /// A change of the device directory, and its audit rows.
     Directory { change: DirectoryChange, actor: String },
+    /// A change of organisations and clients, and its audit row.
+    Clients { change: Box<ClientsUpdate>, actor: String },
     /// A change of the outbox, and its audit row.
     Outbox(OutboxChange),
     /// Deletes at most `limit` messages that `permit` covers, from the identifier `first` on
@@ -95,6 +98,7 @@ impl Entry {
                 }
                 names
             }
+            (Write::Clients { change, actor }, _) => vec![change.event(actor).name()],
             (Write::Outbox(change), WriteOutcome::Rows(1..)) => names(change.event().as_slice()),
             (Write::PruneMessages { .. }, WriteOutcome::Rows(1..)) => vec![audit::Event::MESSAGES_PRUNED],
             (Write::Clock { event, .. }, _) => names(event.as_slice()),

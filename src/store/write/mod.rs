@@ -5,6 +5,7 @@ pub(in crate::store) mod alert;
 pub(in crate::store) mod batch;
 pub(in crate::store) mod capacity;
 pub(in crate::store) mod chain;
+pub(in crate::store) mod clients;
 pub(in crate::store) mod clock;
 pub(in crate::store) mod connection;
 pub(in crate::store) mod contact;

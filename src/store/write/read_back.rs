@@ -85,6 +85,10 @@ fn withdrawn(event: &Event) -> Option<Expected> {
 fn written(Entry { write, .. }: &Entry) -> Vec<Expected> {
     match write {
         Write::Directory { change, .. } => changed(change),
+        Write::Clients { change, .. } => {
+            let (table, select, rows) = change.stored();
+            vec![Expected { table, select, rows }]
+        }
         Write::Outbox(OutboxChange::Queue(message)) => {
             let select = Statement::new(SELECT_QUEUED)
                 .bind(message.id.as_bytes().as_slice())

@@ -90,6 +90,13 @@ pub(super) struct Presented {
     checked: CheckedPath,
 }
 
+impl Presented {
+    /// The certificate of the peer, and those of its path with their issuers.
+    pub(super) fn into_parts(self) -> (Arc<CertificateFacts>, Arc<[IssuedCertificate]>) {
+        (self.checked.facts, self.checked.path)
+    }
+}
+
 /// Work of earlier handshakes that later ones reuse. Clones share it. It holds no decisions.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Caches {
@@ -160,6 +167,20 @@ impl PeerVerifier {
         (facts, path, refusal)
     }
 
+    /// Why revocation (A9) refuses a path now, if it does: from the caches, or by queries. Nothing is logged:
+    /// a client decides how often it asks.
+    pub(super) async fn revocation_refusal(&self, path: &Arc<[IssuedCertificate]>) -> Option<Refusal> {
+        let statuses = match self.revocation.try_check(path) {
+            Some(statuses) => statuses,
+            None => self.revocation.check(path).await,
+        };
+        let refuses = self.policy.when_undetermined == Undetermined::Refuse;
+        if is_revoked(&statuses) {
+            return Some(Refusal::Revoked);
+        }
+        (refuses && statuses.iter().any(is_undetermined)).then_some(Refusal::RevocationUndetermined)
+    }
+
     /// The first valid path that `admit` admits. `admit` gets the revocation status of the last path.
     fn find_path<T>(
         &self,
@@ -193,6 +214,8 @@ impl PeerVerifier {
             rsa_bits: self.policy.rsa_bits,
             now,
             clock_skew: self.policy.clock_skew,
+            required_policies: &self.policy.required_policies,
+            required_purposes: &self.policy.required_purposes,
         };
         let mut last_statuses = Arc::default();
         let found = path::find(&rules, &candidates, &facts, |valid| {

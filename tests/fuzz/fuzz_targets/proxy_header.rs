@@ -7,7 +7,7 @@
 mod cost;
 
 use libfuzzer_sys::fuzz_target;
-use pcd_platform::interface_a::fuzzing::{Read, read};
+use pcd_platform::proxy_header::fuzzing::{Read, read};
 
 /// The longest header.
 const MAX_HEADER: usize = 536;

@@ -24,6 +24,8 @@ pub struct Platform {
     pub admin: SocketAddr,
     /// Where probes of other machines look.
     pub health: Option<SocketAddr>,
+    /// Where hospital systems read.
+    pub api: Option<SocketAddr>,
     /// Where people and commands come in.
     pub socket: Option<PathBuf>,
     /// Whether the admin listener speaks TLS.
@@ -88,6 +90,7 @@ impl Platform {
             address: address(&listening["interface-a"][0]),
             admin: address(&listening["admin"]),
             health: listening["health"].as_str().map(|address| address.parse().unwrap()),
+            api: listening["api"][0].as_str().map(|address| address.parse().unwrap()),
             socket: listening["socket"].as_str().map(PathBuf::from),
             has_tls: site.has_roots_of_people(),
             cli: Cli { config, environment: site.environment().to_vec() },

@@ -91,7 +91,8 @@ pub struct Site {
     stdin: Option<TcpListener>,
 }
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
+    "api",
     "fhir",
     "interface-a",
     "tls",

@@ -74,6 +74,8 @@ fn every_event_has_an_atna_message_or_is_listed_without_one() {
         ("message-viewed", "110110", "R", "0", vec![]),
         ("messages-searched", "110112", "E", "0", vec![]),
         ("content-refused", "110113", "E", "8", vec!["110132"]),
+        ("read-refused", "110113", "E", "8", vec!["110126"]),
+        ("clients-changed", "110113", "E", "0", vec!["110137"]),
         ("messages-exported", "110106", "R", "0", vec![]),
         ("person-logged-in", "110114", "E", "0", vec!["110122"]),
         ("person-logged-out", "110114", "E", "0", vec!["110123"]),

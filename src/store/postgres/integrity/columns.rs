@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 214] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 230] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -58,6 +58,18 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 214] = [
     ("alert_report", "last_message", "bytea not null"),
     ("alert_report", "first_message", "bytea not null"),
     ("alert_report", "first_control_id", "text C not null"),
+    ("api_certificate", "known", "text C not null"),
+    ("api_certificate", "client", "text C not null"),
+    ("api_client", "id", "text C not null"),
+    ("api_client", "organisation", "text C not null"),
+    ("api_client", "scopes", "text not null"),
+    ("api_client", "devices", "text"),
+    ("api_client", "suspended", "bigint not null"),
+    ("api_revision", "one", "bigint not null"),
+    ("api_revision", "value", "bigint not null"),
+    ("api_secret", "hash", "text C not null"),
+    ("api_secret", "client", "text C not null"),
+    ("api_secret", "ends", "bigint"),
     ("audit", "sequence", "bigint not null"),
     ("audit", "node", "text C not null"),
     ("audit", "number", "bigint not null"),
@@ -214,6 +226,10 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 214] = [
     ("notified", "node", "text C not null"),
     ("notified", "receiver", "text C not null"),
     ("notified", "findings", "text not null"),
+    ("organisation", "oid", "text C not null"),
+    ("organisation", "name", "text not null"),
+    ("organisation", "networks", "text not null"),
+    ("organisation", "suspended", "bigint not null"),
     ("outbox", "id", "bytea not null"),
     ("outbox", "queued_at", "bigint not null"),
     ("outbox", "expires_at", "bigint not null"),
@@ -269,12 +285,14 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 214] = [
 
 /// Table, and the definition of a check.
 #[rustfmt::skip]
-pub(in crate::store) const CHECKS: [(&str, &str); 55] = [
+pub(in crate::store) const CHECKS: [(&str, &str); 59] = [
     ("alert_report", "CHECK ((length(filler) = 32))"),
     ("alert_report", "CHECK ((length(first_message) = 16))"),
     ("alert_report", "CHECK ((length(last_message) = 16))"),
     ("alert_report", "CHECK ((length(message) = 16))"),
     ("alert_report", "CHECK ((length(report) = 32))"),
+    ("api_client", "CHECK ((suspended = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
+    ("api_revision", "CHECK ((one = 1))"),
     ("audit", "CHECK (((details)::json IS NOT NULL))"),
     ("audit", "CHECK ((length(hash) = 32))"),
     ("audit_begin", "CHECK ((length(hash) = 32))"),
@@ -312,6 +330,8 @@ pub(in crate::store) const CHECKS: [(&str, &str); 55] = [
     ("notification", "CHECK ((length(id) = 16))"),
     ("notification", "CHECK ((state = ANY (ARRAY['waiting'::text, 'dead'::text])))"),
     ("notified", "CHECK (((findings)::json IS NOT NULL))"),
+    ("organisation", "CHECK (((networks)::json IS NOT NULL))"),
+    ("organisation", "CHECK ((suspended = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
     ("outbox", "CHECK (((outcome IS NULL) = (settled_at IS NULL)))"),
     ("outbox", "CHECK (((result_until IS NULL) = (result_default IS NULL)))"),
     ("outbox", "CHECK ((length(answer) = 16))"),

@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 38] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 43] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
@@ -52,6 +52,11 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 38] = [
     ("fhir_group", "message, subject, device, alert", ""),
     ("fhir_key", "hash, resource", ""),
     ("fhir_version", "resource, version", ""),
+    ("organisation", "oid", ""),
+    ("api_client", "id", ""),
+    ("api_certificate", "known", ""),
+    ("api_secret", "hash", ""),
+    ("api_revision", "one", ""),
     ("alert_report", "device, report", ""),
     ("reconsidered", "original", ""),
     ("reconsidered", "message", ""),

@@ -1,8 +1,9 @@
 //! Certificate policies (RFC 5280 6.1.2 to 6.1.5) with the graph of RFC 9618.
 //!
-//! The initial policy set is any-policy, and no explicit policy is required at first. Then all that matters
-//! of the graph is whether its deepest level has a node: an ancestor without children is never looked at
-//! again. So one level is stored, and its size is bounded by the policies of one certificate and of its
+//! The initial policy set is any-policy, and no explicit policy is required at first; or it is what the
+//! configuration requires, and an explicit policy is required from the first certificate on. Then all that
+//! matters of the graph is whether its deepest level has a node: an ancestor without children is never looked
+//! at again. So one level is stored, and its size is bounded by the policies of one certificate and of its
 //! issuer.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,13 +22,20 @@ pub(super) struct PolicyState {
 }
 
 impl PolicyState {
-    /// The state above a path of `certificates`.
-    pub(super) fn new(certificates: usize) -> Self {
+    /// The state above a path of `certificates`, which has to be valid for one of the `required` policies if
+    /// there are any.
+    pub(super) fn new(certificates: usize, required: &[PolicyId]) -> Self {
         let beyond = u32::try_from(certificates).unwrap_or(u32::MAX).saturating_add(1);
-        let root = BTreeMap::from([(PolicyId::any(), BTreeSet::from([PolicyId::any()]))]);
+        let node = |policy: &PolicyId| (policy.clone(), BTreeSet::from([policy.clone()]));
+        // RFC 5280 6.1.5 (g) intersects with the initial set at the end; the nodes that remain then are those
+        // that descend from it.
+        let root = match required {
+            [] => BTreeMap::from([node(&PolicyId::any())]),
+            required => required.iter().map(node).collect(),
+        };
         Self {
             level: Some(root),
-            explicit_policy: beyond,
+            explicit_policy: if required.is_empty() { beyond } else { 0 },
             policy_mapping: beyond,
             inhibit_any_policy: beyond,
         }
@@ -152,7 +160,11 @@ mod tests {
 
     /// The result of a path of CAs and a device, from the top.
     fn validate(path: &[PathExtensions]) -> Result<(), Refusal> {
-        let mut state = PolicyState::new(path.len());
+        validate_for(path, &[])
+    }
+
+    fn validate_for(path: &[PathExtensions], required: &[PolicyId]) -> Result<(), Refusal> {
+        let mut state = PolicyState::new(path.len(), required);
         let (device, authorities) = path.split_last().unwrap();
         for authority in authorities {
             state.process(authority, false)?;
@@ -182,6 +194,22 @@ mod tests {
         assert_eq!(validate(&[none(), explicit(none())]), refused);
         let inhibiting = PathExtensions { inhibit_any_policy: Some(0), ..ca(&[&one]) };
         assert_eq!(validate(&[inhibiting, certificate(&[&any])]), refused);
+    }
+
+    #[test]
+    fn n001_2_a_path_is_valid_for_a_policy_that_the_configuration_requires() {
+        let (one, two, any) = (policy(1), policy(2), PolicyId::any());
+        let none = PathExtensions::default;
+        let required = std::slice::from_ref(&one);
+        let refused = Err(Refusal::CertificatePolicy);
+        assert_eq!(validate_for(&[certificate(&[&one])], required), Ok(()));
+        assert_eq!(validate_for(&[certificate(&[&any])], required), Ok(()));
+        assert_eq!(validate_for(&[certificate(&[&two, &any]), certificate(&[&one])], required), Ok(()));
+        assert_eq!(validate_for(&[certificate(&[&two])], required), refused);
+        assert_eq!(validate_for(&[none()], required), refused);
+        assert_eq!(validate_for(&[none(), certificate(&[&one])], required), refused);
+        assert_eq!(validate_for(&[certificate(&[&two]), certificate(&[&one])], required), refused);
+        assert_eq!(validate_for(&[certificate(&[&two])], &[one, two]), Ok(()));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::tls::ca_cache::{CaCache, CaCertificate};
 use crate::tls::key_policy::accepts_key;
 use crate::tls::signature_cache::CachingAlgorithm;
 use crate::tls::trust::{Anchor, Trust};
-use crate::x509::{CertificateFacts, KeyPurpose, PathExtensions};
+use crate::x509::{CertificateFacts, KeyPurpose, PathExtensions, PolicyId};
 
 /// What decides besides the certificates.
 #[derive(Debug)]
@@ -27,6 +27,10 @@ pub(in crate::tls) struct Rules<'a> {
     pub(in crate::tls) rsa_bits: (usize, usize),
     pub(in crate::tls) now: Timestamp,
     pub(in crate::tls) clock_skew: Duration,
+    /// Policies one of which the path must be valid for; empty: none is required.
+    pub(in crate::tls) required_policies: &'a [PolicyId],
+    /// Purposes that the client's certificate must have.
+    pub(in crate::tls) required_purposes: &'a [KeyPurpose],
 }
 
 /// A path that is valid, apart from revocation.
@@ -109,7 +113,7 @@ impl Rules<'_> {
         self.trust
             .check_anchor(anchor.issuer, counted, self.now, self.clock_skew)
             .map_err(PathError::rule)?;
-        let mut policies = PolicyState::new(authorities.len().saturating_add(1));
+        let mut policies = PolicyState::new(authorities.len().saturating_add(1), self.required_policies);
         let mut constraints = ConstraintState::default();
         constraints.add(anchor_extensions);
         let mut max_path_length = u32::MAX;
@@ -142,6 +146,9 @@ impl Rules<'_> {
         mut constraints: ConstraintState<'_>,
     ) -> Result<(), PathError> {
         self.check_each(own, &[KeyPurpose::ClientAuth])?;
+        if self.required_purposes.iter().any(|purpose| !own.facts.purposes.contains(purpose)) {
+            return Err(PathError::rule(Refusal::WrongPurpose));
+        }
         constraints.check(own.extensions)?;
         policies.process(own.extensions, false).map_err(PathError::rule)?;
         // A CA certificate is not that of a device.

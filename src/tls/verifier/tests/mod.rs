@@ -44,6 +44,8 @@ fn verifier(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> PeerV
             key_usage_exceptions: Vec::new(),
             expired_sessions: ExpiredSessions::End,
             limits: ChainLimits { certificates: 6, certificate_bytes: 16 << 10 },
+            required_policies: Vec::new(),
+            required_purposes: Vec::new(),
         },
         directory: DirectoryHandle::default(),
         algorithms: provider(settings).signature_verification_algorithms,

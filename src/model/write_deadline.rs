@@ -11,7 +11,7 @@ use tokio::time::Sleep;
 /// A stream that fails when its peer takes no byte for a while. Only writing is limited: a client may take
 /// its time to ask.
 #[derive(Debug)]
-pub(super) struct WriteDeadline<S> {
+pub(crate) struct WriteDeadline<S> {
     stream: S,
     timeout: Duration,
     deadline: Pin<Box<Sleep>>,
@@ -20,7 +20,7 @@ pub(super) struct WriteDeadline<S> {
 }
 
 impl<S> WriteDeadline<S> {
-    pub(super) fn new(stream: S, timeout: Duration) -> Self {
+    pub(crate) fn new(stream: S, timeout: Duration) -> Self {
         Self { stream, timeout, deadline: Box::pin(tokio::time::sleep(timeout)), is_waiting: false }
     }
 

@@ -9,14 +9,14 @@ use super::statement::{MAX_HEADER, Progress, Statement};
 
 /// A connection without a usable header.
 #[derive(Debug)]
-pub(super) struct Unreadable {
-    pub(super) error: HeaderError,
+pub(crate) struct Unreadable {
+    pub(crate) error: HeaderError,
     /// What has come of it.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Reads the header, and no byte beyond it. Dropping the future loses what was read.
-pub(super) async fn receive(tcp: &mut TcpStream) -> Result<Statement, Unreadable> {
+pub(crate) async fn receive(tcp: &mut TcpStream) -> Result<Statement, Unreadable> {
     let mut buffer = [0; MAX_HEADER];
     let mut read = 0;
     loop {

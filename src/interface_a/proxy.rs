@@ -7,36 +7,34 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::fault::{HeaderError, HeaderFault};
-use super::receive::{Unreadable, receive};
-use super::statement::Statement;
+use super::address_shares::{AddressShares, Membership, ShareLimits};
 use crate::config::ConfigHandle;
-use crate::interface_a::address_shares::{AddressShares, Membership, ShareLimits};
 use crate::metrics::Metrics;
 use crate::model::{Clock, Refusal};
+use crate::proxy_header::{HeaderError, HeaderFault, Statement, Unreadable, receive};
 use crate::tls::{HandshakeError, hello_facts};
 
 /// Whose connection it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::interface_a) struct Origin {
+pub(super) struct Origin {
     /// The address for which the connection counts: of the socket, or the one that the header states.
-    pub(in crate::interface_a) address: SocketAddr,
+    pub(super) address: SocketAddr,
     /// The load balancer that relays it.
-    pub(in crate::interface_a) balancer: Option<IpAddr>,
+    pub(super) balancer: Option<IpAddr>,
     /// Whether a load balancer has opened it for itself.
-    pub(in crate::interface_a) is_probe: bool,
+    pub(super) is_probe: bool,
 }
 
 impl Origin {
     /// A connection that no load balancer relays.
-    pub(in crate::interface_a) const fn direct(address: SocketAddr) -> Self {
+    pub(super) const fn direct(address: SocketAddr) -> Self {
         Self { address, balancer: None, is_probe: false }
     }
 }
 
 /// A connection of a load balancer that does not state its origin.
 #[derive(Debug)]
-pub(in crate::interface_a) enum Unannounced {
+pub(super) enum Unannounced {
     /// No byte came, or the connection had to give way.
     Silent,
     Refused(HandshakeError),
@@ -44,16 +42,16 @@ pub(in crate::interface_a) enum Unannounced {
 
 /// Receives the headers of load balancers.
 #[derive(Debug)]
-pub(in crate::interface_a) struct Arrivals {
-    pub(in crate::interface_a) shares: Arc<AddressShares>,
-    pub(in crate::interface_a) config: ConfigHandle,
-    pub(in crate::interface_a) metrics: Metrics,
-    pub(in crate::interface_a) clock: Clock,
+pub(super) struct Arrivals {
+    pub(super) shares: Arc<AddressShares>,
+    pub(super) config: ConfigHandle,
+    pub(super) metrics: Metrics,
+    pub(super) clock: Clock,
 }
 
 impl Arrivals {
     /// Whether connections from this address begin with a header.
-    pub(in crate::interface_a) fn is_balancer(&self, address: SocketAddr) -> bool {
+    pub(super) fn is_balancer(&self, address: SocketAddr) -> bool {
         let config = self.config.load();
         config.interface_a.proxy_protocol.iter().any(|network| network.contains(address.ip()))
     }
@@ -61,7 +59,7 @@ impl Arrivals {
     /// Reads the header of a connection of a load balancer, until `deadline`. No limit of its address
     /// applies: all of its devices come from there. Like every connection whose handshake is not complete it
     /// counts for all addresses together, and gives way when it is slow.
-    pub(in crate::interface_a) async fn receive(
+    pub(super) async fn receive(
         &self,
         tcp: &mut TcpStream,
         balancer: SocketAddr,

@@ -6,7 +6,7 @@ use super::fault::HeaderFault;
 
 /// What a header states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Statement {
+pub(crate) enum Statement {
     /// The balancer has opened the connection for itself: a health check.
     Local,
     /// The balancer relays a connection that comes from this address.

@@ -26,9 +26,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::interface_a::proxy::checksum::crc32c;
-    use crate::interface_a::proxy::fault::HeaderFault;
-    use crate::interface_a::proxy::statement::{MAX_HEADER, Statement};
+    use crate::proxy_header::checksum::crc32c;
+    use crate::proxy_header::fault::HeaderFault;
+    use crate::proxy_header::statement::{MAX_HEADER, Statement};
 
     fn bytes(hexadecimal: &str) -> Vec<u8> {
         let digits: Vec<char> = hexadecimal.chars().filter(|digit| !digit.is_whitespace()).collect();

@@ -2,7 +2,7 @@
 
 /// Why there is no header that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HeaderError {
+pub(crate) enum HeaderError {
     /// The first bytes are those of something else.
     Missing,
     /// It begins as a header does.
@@ -11,7 +11,7 @@ pub(super) enum HeaderError {
 
 /// What is wrong with a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HeaderFault {
+pub(crate) enum HeaderFault {
     /// The connection ended, or the time, before its last byte.
     Cut,
     /// It is longer than [`MAX_HEADER`](super::statement::MAX_HEADER), or than a line of version 1 may be.
@@ -51,7 +51,7 @@ impl HeaderFault {
     ];
 
     /// The fault, behind "its PROXY protocol header".
-    pub(super) const fn words(self) -> &'static str {
+    pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Cut => "is incomplete",
             Self::TooLong => "is too long",

@@ -2,13 +2,12 @@
 //!
 //! <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, sections 2.1 (version 1, text) and 2.2
 //! (version 2, binary). Behind a balancer every connection comes from its address; with the header, limits,
-//! refusals and audit rows are about the address of the device. Anyone can write a header, so it is read only
-//! from the addresses in `interface-a.proxy-protocol`, and there it must come.
+//! refusals and audit rows are about the address of the client. Anyone can write a header, so it is read only
+//! from the addresses that the configuration names for a listener (`proxy-protocol`), and there it must come.
 //!
 //! `header` is the parser, without a socket; `receive` reads from one, and no byte beyond
 //! the header. Both versions are read: HAProxy sends the second by `send-proxy-v2`, nginx has only the first.
 
-mod arrival;
 mod checksum;
 mod fault;
 #[cfg(fuzzing)]
@@ -19,4 +18,6 @@ mod statement;
 mod version_1;
 mod version_2;
 
-pub(super) use arrival::{Arrivals, Origin, Unannounced};
+pub(crate) use fault::{HeaderError, HeaderFault};
+pub(crate) use receive::{Unreadable, receive};
+pub(crate) use statement::Statement;

@@ -1,0 +1,51 @@
+//! Organisations and clients in memory, which follow those in the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::state::ApiState;
+use crate::clients::Registry;
+use crate::model::explained;
+use crate::store::StoreError;
+
+/// Follows the store until `done`: what a command changes counts on every node within a second.
+pub(super) async fn follow(state: &ApiState, done: CancellationToken) {
+    let (mut last, mut is_failing) = (None, false);
+    loop {
+        match read(state, &mut last).await {
+            Ok(()) => is_failing = false,
+            // Logged once for each outage.
+            Err(error) => {
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::error!(
+                        error = %explained(&error),
+                        "the clients of hospital systems could not be read; those that were read last still apply"
+                    );
+                }
+            }
+        }
+        tokio::select! {
+            () = done.cancelled() => return,
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
+        }
+    }
+}
+
+async fn read(state: &ApiState, last: &mut Option<u64>) -> Result<(), StoreError> {
+    let revision = state.store.clients_revision().await?;
+    if *last == Some(revision) {
+        return Ok(());
+    }
+    let (organisations, clients) = (state.store.organisations().await?, state.store.clients().await?);
+    let registry = Registry::new(organisations, clients);
+    state.metrics.api.clients.set(i64::try_from(registry.len()).unwrap_or(i64::MAX));
+    state.registry.store(Arc::new(registry));
+    // The revision was read before: a change meanwhile is read again.
+    *last = Some(revision);
+    Ok(())
+}
+
+/// How often the revision is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(300);

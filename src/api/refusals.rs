@@ -1,0 +1,68 @@
+//! Audit rows for refused requests: a stranger must not fill the trail.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::audit::{Certificate, Event, RefusedRead};
+use crate::clients::RefusedReader;
+use crate::store::Store;
+
+/// What was written in the current minute. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RefusalRows(Arc<Mutex<Minute>>);
+
+#[derive(Debug, Default)]
+struct Minute {
+    number: i64,
+    rows: u32,
+    /// Refusals without a row of their own.
+    others: u64,
+}
+
+impl RefusalRows {
+    /// Records a refused request: with a row of its own while the minute has fewer than `max`; the others are
+    /// counted in the first row of a later minute.
+    pub(super) async fn record(
+        &self,
+        store: &Store,
+        max: u32,
+        (refused, address): (RefusedReader, IpAddr),
+        certificate: Option<Certificate>,
+    ) {
+        let Some(others) = self.turn(store.now(), max) else { return };
+        let reason = refused.reason();
+        let event = RefusedRead { peer: address, reason, certificate, others };
+        store.audit_or_defer(Event::ReadRefused(Box::new(event))).await;
+    }
+
+    /// How many refusals before have no row, if this one gets a row.
+    fn turn(&self, now: Timestamp, max: u32) -> Option<u64> {
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = now.as_second().div_euclid(60);
+        if minute.number != number {
+            *minute = Minute { number, rows: 0, others: minute.others };
+        }
+        if minute.rows >= max {
+            minute.others = minute.others.saturating_add(1);
+            return None;
+        }
+        minute.rows += 1;
+        Some(std::mem::take(&mut minute.others))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n000_3_refusals_beyond_the_rows_of_a_minute_are_counted() {
+        let (rows, start) = (RefusalRows::default(), Timestamp::UNIX_EPOCH);
+        assert_eq!((rows.turn(start, 2), rows.turn(start, 2)), (Some(0), Some(0)));
+        assert!((0..5).all(|_| rows.turn(start, 2).is_none()));
+        let next = start + jiff::SignedDuration::from_mins(1);
+        assert_eq!((rows.turn(next, 2), rows.turn(next, 2), rows.turn(next, 2)), (Some(5), Some(0), None));
+    }
+}

@@ -1,0 +1,110 @@
+//! What is served.
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::{Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+
+use super::fhir;
+use super::gate;
+use super::outcome::{final_outcome, outcome};
+use super::peer::Peer;
+use super::state::ApiState;
+use crate::clients::Reader;
+use crate::model::steps_beside_tasks;
+
+/// Answers one request, and counts it.
+pub(super) async fn answer(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+    let began = state.clock.instant();
+    let surface = if is_fhir(request.uri().path()) { "fhir" } else { "pki" };
+    let mut response = route(state, peer, request).await;
+    // N000-8: a client sees what the platform is used for. The configuration has plain letters alone.
+    if let Ok(environment) = HeaderValue::from_str(&state.config.load().api.environment) {
+        response.headers_mut().insert(HeaderName::from_static("x-environment"), environment);
+    }
+    let took = state.clock.instant().saturating_duration_since(began);
+    state.metrics.api.answered(surface, response.status().as_u16(), took);
+    response
+}
+
+async fn route(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+    let path = request.uri().path();
+    if path == "/pki/ca.pem" {
+        return match *request.method() {
+            Method::GET | Method::HEAD => authorities(state),
+            _ => not_allowed("the CAs are read by GET"),
+        };
+    }
+    if !is_fhir(path) {
+        let text =
+            "nothing is served here; FHIR is served under /fhir, the CAs of the platform as /pki/ca.pem";
+        return outcome(StatusCode::NOT_FOUND, "not-found", "not-found", text);
+    }
+    let is_search = *request.method() == Method::POST && path.ends_with("/_search");
+    if !is_search && !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let text = "the platform is read by GET, and searched by GET or POST to _search; it stores nothing";
+        return not_allowed(text);
+    }
+    let timeout = state.config.load().api.query_timeout;
+    let answered = tokio::time::timeout(timeout, admitted(state, peer, request)).await;
+    answered.unwrap_or_else(|_| {
+        state.metrics.api.refuse("timeout");
+        let text = "the answer took too long; ask for less: a shorter period, or fewer results";
+        outcome(StatusCode::SERVICE_UNAVAILABLE, "timeout", "timeout", text)
+    })
+}
+
+async fn admitted(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+    let is_open = request.uri().path().trim_end_matches('/') == "/fhir/metadata";
+    let admitted = if is_open {
+        None
+    } else {
+        match gate::admit(state, peer, request.headers()).await {
+            Ok(admitted) => Some(admitted),
+            Err(refused) => return refused,
+        }
+    };
+    // After the check: strangers take no turn of a client.
+    let Ok(_permit) = state.requests.try_acquire() else {
+        state.metrics.api.refuse("busy");
+        let text = "the platform answers as many requests as it may at once; try again";
+        return outcome(StatusCode::SERVICE_UNAVAILABLE, "throttled", "busy", text);
+    };
+    let (head, body) = request.into_parts();
+    let limit = state.config.load().api.max_body;
+    let Ok(body) = Limited::new(body, limit).collect().await else {
+        state.metrics.api.refuse("body");
+        let text = "the body of the request is too large, or was cut; send fewer parameters";
+        return final_outcome(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "body", text);
+    };
+    let reader = admitted.as_ref().map(|admitted| &admitted.reader);
+    let mut response = respond(state, reader, Request::from_parts(head, body.to_bytes())).await;
+    // N000-9: who renews the certificate of a client reads its answers.
+    let renewal = admitted.and_then(|admitted| admitted.renewal);
+    if let Some(ends) = renewal.and_then(|ends| HeaderValue::from_str(&ends.to_string()).ok()) {
+        response.headers_mut().insert(HeaderName::from_static("x-certificate-expires"), ends);
+    }
+    response
+}
+
+/// What is read. Rendering may take long: it delays no device.
+async fn respond(state: &ApiState, reader: Option<&Reader>, request: Request<Bytes>) -> Response<Body> {
+    steps_beside_tasks(fhir::respond(&state.reads, reader, request)).await
+}
+
+/// The CAs of the listener's certificate: open, so that clients can check it (N000-3).
+fn authorities(state: &ApiState) -> Response<Body> {
+    let mut response = Response::new(Body::from(state.acceptor.authorities()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-pem-file"));
+    response
+}
+
+fn not_allowed(text: &str) -> Response<Body> {
+    outcome(StatusCode::METHOD_NOT_ALLOWED, "not-supported", "method", text)
+}
+
+fn is_fhir(path: &str) -> bool {
+    path == "/fhir" || path.starts_with("/fhir/")
+}

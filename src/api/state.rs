@@ -1,0 +1,61 @@
+//! What every connection of the listener shares.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::fhir::Reads;
+use super::places::Places;
+use super::refusals::RefusalRows;
+use crate::clients::{LastReads, RegistryHandle};
+use crate::config::ConfigHandle;
+use crate::metrics::Metrics;
+use crate::model::Clock;
+use crate::store::Store;
+use crate::tls::ApiAcceptor;
+
+/// What every connection of the listener shares. Clones are cheap.
+#[derive(Debug, Clone)]
+pub struct ApiState {
+    pub(super) config: ConfigHandle,
+    pub(super) acceptor: Arc<ApiAcceptor>,
+    pub(super) registry: RegistryHandle,
+    pub(super) last_reads: LastReads,
+    pub(super) store: Store,
+    pub(super) metrics: Metrics,
+    pub(super) clock: Clock,
+    pub(super) places: Places,
+    /// Requests that are answered at once.
+    pub(super) requests: Arc<Semaphore>,
+    pub(super) refusals: RefusalRows,
+    pub(super) reads: Reads,
+}
+
+impl ApiState {
+    /// The state of a listener.
+    #[must_use]
+    pub fn new(
+        config: ConfigHandle,
+        acceptor: Arc<ApiAcceptor>,
+        (registry, last_reads): (RegistryHandle, LastReads),
+        (store, metrics, clock): (Store, Metrics, Clock),
+    ) -> Self {
+        let started = config.load_full();
+        let base = format!("{}/fhir", started.api.base_url);
+        // Slow answers take no connection from the directory, from orders or from pages.
+        let reads = Reads::new(store.with_own_connections(), Arc::clone(&config), metrics.clone(), base);
+        Self {
+            requests: Arc::new(Semaphore::new(started.api.max_requests)),
+            config,
+            acceptor,
+            registry,
+            last_reads,
+            store,
+            metrics,
+            clock,
+            places: Places::default(),
+            refusals: RefusalRows::default(),
+            reads,
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `reader`: the clients of hospital systems, and what each may read.
+
+mod known;
+
+use anyhow::anyhow;
+use jiff::SignedDuration;
+use serde::Serialize;
+
+use super::context::failed;
+use super::operator::operator;
+use super::text::{column, paragraph};
+use super::time::parse_duration;
+use super::{Exit, Failure, Outcome, Output};
+use crate::clients::{Client, ClientId, KnownCertificate, Oid, Scopes, StoredSecret};
+use crate::model::{DeviceId, Right};
+use crate::store::{ClientsConflict, Store, StoreError};
+
+/// Subcommands of `reader`.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Add a client; it may read within a second
+    ///
+    /// Prints its id and its secret. The secret is shown this once; the store has only a hash. A client with
+    /// certificates is known by these, and needs no secret. One without comes with a certificate of a trust
+    /// community, its id and its secret.
+    ///
+    /// Example: pcd-platform reader add ehr --organisation 2.25.1 --certificate ehr.pem
+    Add {
+        /// Its id: letters, digits, '-', '_' and '.'
+        id: ClientId,
+        /// The object identifier of its organisation
+        #[arg(long, value_name = "OID")]
+        organisation: Oid,
+        /// Its certificate: a file, the SHA-256, or subject:COMMUNITY:SUBJECT; several times
+        #[arg(long = "certificate", value_name = "FILE|SHA256|SUBJECT", value_parser = known::parse)]
+        certificates: Vec<KnownCertificate>,
+        /// What it may read: SMART scopes with blanks between them
+        #[arg(long, default_value = "system/*.rs")]
+        scopes: Scopes,
+        /// A device whose messages it may read, by the Common Name of its certificate; several times;
+        /// without it, all
+        #[arg(long = "device", value_name = "CN")]
+        devices: Vec<DeviceId>,
+    },
+    /// List all clients
+    List,
+    /// Give a client a new secret; the one before counts for a while
+    ///
+    /// Prints the new secret, this once. Secrets before the last one end at once.
+    Rotate {
+        /// Its id
+        id: ClientId,
+        /// How long the last secret still counts, such as 24h
+        #[arg(long, default_value = "24h", value_name = "DURATION", value_parser = parse_duration)]
+        overlap: SignedDuration,
+    },
+    /// Add a certificate to a client: both count, for a renewal
+    AddCertificate {
+        /// Its id
+        id: ClientId,
+        /// A file, the SHA-256, or subject:COMMUNITY:SUBJECT
+        #[arg(value_parser = known::parse)]
+        certificate: KnownCertificate,
+    },
+    /// Take a certificate from a client, within a second
+    RemoveCertificate {
+        /// Its id
+        id: ClientId,
+        /// A file, the SHA-256, or subject:COMMUNITY:SUBJECT
+        #[arg(value_parser = known::parse)]
+        certificate: KnownCertificate,
+    },
+    /// Refuse a client, within a second
+    Suspend {
+        /// Its id
+        id: ClientId,
+    },
+    /// Admit a client again
+    Resume {
+        /// Its id
+        id: ClientId,
+    },
+}
+
+/// A client, as it is printed.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    organisation: &'a str,
+    status: &'static str,
+    scopes: String,
+    devices: Option<Vec<&'a str>>,
+    certificates: Vec<String>,
+    /// How many secrets count.
+    secrets: usize,
+    /// A new secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    fn new(client: &'a Client, secret: Option<&'a str>) -> Self {
+        let names = |devices: &'a Vec<DeviceId>| devices.iter().map(DeviceId::as_str).collect();
+        Self {
+            id: client.id.as_str(),
+            organisation: client.organisation.as_str(),
+            status: if client.is_suspended { "suspended" } else { "active" },
+            scopes: client.scopes.to_string(),
+            devices: client.devices.as_ref().map(names),
+            certificates: client.certificates.iter().map(ToString::to_string).collect(),
+            secrets: client.secrets.len(),
+            secret,
+        }
+    }
+
+    fn shown(&self) -> String {
+        let devices = self.devices.as_ref().map_or_else(|| "all".to_owned(), |devices| devices.join(" "));
+        let certificates = self.certificates.iter().map(|known| column(known)).collect::<Vec<_>>();
+        paragraph(&[
+            ("client", self.id.to_owned()),
+            ("organisation", self.organisation.to_owned()),
+            ("status", self.status.to_owned()),
+            ("scopes", self.scopes.clone()),
+            ("devices", devices),
+            ("certificates", certificates.join(" ")),
+            ("secrets", self.secrets.to_string()),
+            ("secret", self.secret.unwrap_or_default().to_owned()),
+        ])
+    }
+}
+
+impl Command {
+    /// The right that a person needs so that the running platform executes it.
+    pub(super) const fn right(&self) -> Right {
+        match self {
+            Self::List => Right::See,
+            _ => Right::Administer,
+        }
+    }
+}
+
+/// Runs the subcommand.
+pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
+    let actor = operator();
+    match command {
+        Command::Add { id, organisation, certificates, scopes, devices } => {
+            if scopes.is_empty() {
+                return Err(anyhow!("name at least one scope, such as system/Observation.rs").into());
+            }
+            require_organisation(store, &organisation).await?;
+            let (secret, hash) = StoredSecret::generate()?;
+            let client = Client {
+                id,
+                organisation,
+                scopes,
+                devices: (!devices.is_empty()).then_some(devices),
+                is_suspended: false,
+                certificates,
+                secrets: vec![StoredSecret { hash, ends: None }],
+            };
+            store.add_client(client.clone(), &actor).await.map_err(failed)?;
+            output.print(&Line::new(&client, Some(secret.as_str())), Line::shown)?;
+        }
+        Command::List => {
+            for client in store.clients().await.map_err(failed)? {
+                output.print(&Line::new(&client, None), |line| format!("{}\n", line.shown()))?;
+            }
+        }
+        Command::Rotate { id, overlap } => {
+            let client = client(store, &id).await?;
+            let (secret, hash) = StoredSecret::generate()?;
+            let until = store.now().saturating_add(overlap)?;
+            store.rotate_secret(client.clone(), hash, until, &actor).await.map_err(failed)?;
+            output.print(&Line::new(&client, Some(secret.as_str())), Line::shown)?;
+        }
+        Command::AddCertificate { id, certificate } => {
+            let client = client(store, &id).await?;
+            store.add_client_certificate(client, certificate, &actor).await.map_err(failed)?;
+        }
+        Command::RemoveCertificate { id, certificate } => {
+            let client = client(store, &id).await?;
+            store.remove_client_certificate(client, certificate, &actor).await.map_err(failed)?;
+        }
+        Command::Suspend { id } => suspend(store, &id, true, &actor).await?,
+        Command::Resume { id } => suspend(store, &id, false, &actor).await?,
+    }
+    Ok(Exit::Done)
+}
+
+async fn suspend(store: &Store, id: &ClientId, is: bool, actor: &str) -> Result<(), Failure> {
+    let client = client(store, id).await?;
+    store.suspend_client(client, is, actor).await.map_err(failed)
+}
+
+async fn client(store: &Store, id: &ClientId) -> Result<Client, Failure> {
+    let known = store.clients().await.map_err(failed)?.into_iter().find(|client| client.id == *id);
+    known.ok_or_else(|| failed(StoreError::Clients(ClientsConflict::ClientUnknown)))
+}
+
+async fn require_organisation(store: &Store, oid: &Oid) -> Result<(), Failure> {
+    let is_known = store.organisations().await.map_err(failed)?.iter().any(|own| own.oid == *oid);
+    let unknown = || failed(StoreError::Clients(ClientsConflict::OrganisationUnknown));
+    if is_known { Ok(()) } else { Err(unknown()) }
+}

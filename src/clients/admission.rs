@@ -1,0 +1,279 @@
+//! The check: who a client is, and what it may read.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::client::{Client, ClientId, KnownCertificate};
+use super::reader::{Reader, Rights};
+use super::refused::RefusedReader;
+use super::registry::Registry;
+use super::scope::Scopes;
+use crate::model::{Fingerprint, Refusal};
+
+/// What a request shows of its client.
+#[derive(Debug, Clone)]
+pub struct Presented<'a> {
+    /// The certificate of the connection, or why it does not count; `None`: there is none.
+    pub certificate: Option<Result<PresentedCertificate, Refusal>>,
+    /// The address of the client.
+    pub address: IpAddr,
+    /// The id and the secret of the client, if it names them.
+    pub secret: Option<(&'a str, &'a str)>,
+    /// The object identifier of the organisation, if the request names one.
+    pub organisation: Option<&'a str>,
+}
+
+/// A certificate that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentedCertificate {
+    /// Its community.
+    pub community: String,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Its subject, as the platform writes it.
+    pub subject: String,
+}
+
+/// Who may read, besides registered clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unregistered {
+    /// No client.
+    Refused,
+    /// Every member of a community, everything.
+    Members,
+}
+
+/// Decides one request.
+///
+/// A client proves who it is by a certificate that is registered for it; or by its id and secret, over a
+/// connection with a certificate of a community that is registered for no client. A secret beside a
+/// registered certificate must fit as well.
+///
+/// # Errors
+/// Why the request is refused.
+pub fn admit(
+    registry: &Registry,
+    presented: &Presented<'_>,
+    unregistered: Unregistered,
+    now: Timestamp,
+) -> Result<Reader, RefusedReader> {
+    let certificate = match &presented.certificate {
+        None => return Err(RefusedReader::NoCertificate),
+        Some(Err(refusal)) => return Err(RefusedReader::Certificate(*refusal)),
+        Some(Ok(certificate)) => certificate,
+    };
+    let owner = owner(registry, certificate);
+    let client = match presented.secret {
+        None => owner,
+        Some((id, secret)) => Some(by_secret(registry, owner, id, secret, now)?),
+    };
+    let Some(client) = client else {
+        let is_member = unregistered == Unregistered::Members && presented.organisation.is_none();
+        return if is_member { Ok(member(certificate)) } else { Err(RefusedReader::NotRegistered) };
+    };
+    if client.is_suspended {
+        return Err(RefusedReader::ClientSuspended);
+    }
+    let organisation = registry.organisation(&client.organisation);
+    let organisation =
+        organisation.filter(|own| !own.is_suspended).ok_or(RefusedReader::OrganisationSuspended)?;
+    let named = presented.organisation.map(|oid| oid.strip_prefix("urn:oid:").unwrap_or(oid));
+    if named.is_some_and(|oid| oid != organisation.oid.as_str()) {
+        return Err(RefusedReader::OtherOrganisation);
+    }
+    if !organisation.allows(presented.address) {
+        return Err(RefusedReader::OtherNetwork);
+    }
+    Ok(Reader(Arc::new(Rights {
+        client: client.id.as_str().to_owned(),
+        organisation: Some(organisation.oid.clone()),
+        certificate: certificate.fingerprint,
+        scopes: client.scopes.clone(),
+        devices: client.devices.clone(),
+    })))
+}
+
+/// The client for which the certificate is registered.
+fn owner<'a>(registry: &'a Registry, certificate: &PresentedCertificate) -> Option<&'a Client> {
+    let by_subject = || KnownCertificate::Subject {
+        community: certificate.community.clone(),
+        subject: certificate.subject.clone(),
+    };
+    registry
+        .client_of(&KnownCertificate::Fingerprint(certificate.fingerprint))
+        .or_else(|| registry.client_of(&by_subject()))
+}
+
+/// The client that the id and the secret prove. It is the owner of the certificate, if that has one.
+fn by_secret<'a>(
+    registry: &'a Registry,
+    owner: Option<&Client>,
+    id: &str,
+    secret: &str,
+    now: Timestamp,
+) -> Result<&'a Client, RefusedReader> {
+    let id = id.parse::<ClientId>().map_err(|_| RefusedReader::WrongSecret)?;
+    let client = registry.client(&id).ok_or(RefusedReader::WrongSecret)?;
+    // Each is compared: how long it takes does not say which one fits.
+    let fitting = client.secrets.iter().filter(|known| known.is(secret, now)).count();
+    let is_owner = match owner {
+        Some(owner) => owner.id == client.id,
+        // Its own certificates are the only ones that it may come with.
+        None => client.certificates.is_empty(),
+    };
+    if fitting > 0 && is_owner { Ok(client) } else { Err(RefusedReader::WrongSecret) }
+}
+
+/// A member of a community that is not registered.
+fn member(certificate: &PresentedCertificate) -> Reader {
+    Reader(Arc::new(Rights {
+        client: format!("community:{}", certificate.community),
+        organisation: None,
+        certificate: certificate.fingerprint,
+        scopes: Scopes::everything(),
+        devices: None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::organisation::Organisation;
+    use crate::clients::scope::Interaction;
+    use crate::clients::secret::StoredSecret;
+
+    const SECRET: &str = "open sesame";
+
+    fn certificate(name: &str) -> PresentedCertificate {
+        PresentedCertificate {
+            community: "hospital".to_owned(),
+            fingerprint: Fingerprint::sha256(name.as_bytes()),
+            subject: format!("CN={name}"),
+        }
+    }
+
+    fn client(id: &str, certificates: Vec<KnownCertificate>) -> Client {
+        Client {
+            id: id.parse().unwrap(),
+            organisation: "2.25.1".parse().unwrap(),
+            scopes: "system/Observation.rs".parse().unwrap(),
+            devices: None,
+            is_suspended: false,
+            certificates,
+            secrets: vec![StoredSecret { hash: Fingerprint::sha256(SECRET.as_bytes()), ends: None }],
+        }
+    }
+
+    fn organisation() -> Organisation {
+        Organisation {
+            oid: "2.25.1".parse().unwrap(),
+            name: "Hospital".to_owned(),
+            networks: vec!["10.0.0.0/8".parse().unwrap()],
+            is_suspended: false,
+        }
+    }
+
+    fn clients() -> Vec<Client> {
+        let own = KnownCertificate::Fingerprint(certificate("ehr").fingerprint);
+        let subject =
+            KnownCertificate::Subject { community: "hospital".to_owned(), subject: "CN=lab".to_owned() };
+        vec![client("ehr", vec![own]), client("lab", vec![subject]), client("report", Vec::new())]
+    }
+
+    fn presented(name: &str) -> Presented<'static> {
+        Presented {
+            certificate: Some(Ok(certificate(name))),
+            address: "10.1.2.3".parse().unwrap(),
+            secret: None,
+            organisation: None,
+        }
+    }
+
+    fn decide(registry: &Registry, presented: &Presented<'_>) -> Result<Reader, RefusedReader> {
+        admit(registry, presented, Unregistered::Refused, Timestamp::UNIX_EPOCH)
+    }
+
+    fn id(decided: Result<Reader, RefusedReader>) -> Result<String, RefusedReader> {
+        decided.map(|reader| reader.client().to_owned())
+    }
+
+    #[test]
+    fn n001_3_a_client_is_known_by_its_certificate() {
+        let registry = Registry::new(vec![organisation()], clients());
+        let reader = decide(&registry, &presented("ehr")).unwrap();
+        assert_eq!((reader.client(), reader.organisation().unwrap().as_str()), ("ehr", "2.25.1"));
+        assert_eq!(reader.certificate(), certificate("ehr").fingerprint);
+        assert!(reader.may(Interaction::Search, "Observation") && !reader.may(Interaction::Read, "Device"));
+        assert_eq!(id(decide(&registry, &presented("lab"))), Ok("lab".to_owned()));
+        let of_other = PresentedCertificate { community: "other".to_owned(), ..certificate("lab") };
+        let of_other = Presented { certificate: Some(Ok(of_other)), ..presented("lab") };
+        assert_eq!(id(decide(&registry, &of_other)), Err(RefusedReader::NotRegistered));
+        assert_eq!(id(decide(&registry, &presented("unknown"))), Err(RefusedReader::NotRegistered));
+        let none = Presented { certificate: None, ..presented("ehr") };
+        assert_eq!(id(decide(&registry, &none)), Err(RefusedReader::NoCertificate));
+        let revoked = Presented { certificate: Some(Err(Refusal::Revoked)), ..presented("ehr") };
+        assert_eq!(id(decide(&registry, &revoked)), Err(RefusedReader::Certificate(Refusal::Revoked)));
+    }
+
+    #[test]
+    fn n001_3_a_community_reads_where_that_is_configured() {
+        let registry = Registry::new(vec![organisation()], clients());
+        let admit = |name| admit(&registry, &presented(name), Unregistered::Members, Timestamp::UNIX_EPOCH);
+        let reader = admit("unknown").unwrap();
+        assert_eq!((reader.client(), reader.organisation()), ("community:hospital", None));
+        assert!(reader.may(Interaction::Read, "Patient"));
+        assert_eq!(id(admit("ehr")), Ok("ehr".to_owned()), "a registered client has its own scopes");
+    }
+
+    #[test]
+    fn n000_2_a_secret_proves_a_client_and_no_other_one() {
+        let registry = Registry::new(vec![organisation()], clients());
+        let with =
+            |name, secret| id(decide(&registry, &Presented { secret: Some(secret), ..presented(name) }));
+        assert_eq!(with("unknown", ("report", SECRET)), Ok("report".to_owned()));
+        assert_eq!(with("ehr", ("ehr", SECRET)), Ok("ehr".to_owned()));
+        let wrong = Err(RefusedReader::WrongSecret);
+        for (name, secret) in [
+            ("unknown", ("report", "")),
+            ("unknown", ("report", "Open sesame")),
+            ("unknown", ("unknown", SECRET)),
+            ("unknown", ("?", SECRET)),
+            ("ehr", ("ehr", "wrong")),
+            ("ehr", ("report", SECRET)),
+            // A client with certificates comes with one of them.
+            ("unknown", ("ehr", SECRET)),
+        ] {
+            assert_eq!(with(name, secret), wrong, "{name} {secret:?}");
+        }
+    }
+
+    #[test]
+    fn n000_1_an_organisation_has_networks_and_its_own_number() {
+        let registry = Registry::new(vec![organisation()], clients());
+        let elsewhere = Presented { address: "192.0.2.1".parse().unwrap(), ..presented("ehr") };
+        assert_eq!(id(decide(&registry, &elsewhere)), Err(RefusedReader::OtherNetwork));
+        for (oid, expected) in [
+            ("2.25.1", Ok("ehr".to_owned())),
+            ("urn:oid:2.25.1", Ok("ehr".to_owned())),
+            ("2.25.2", Err(RefusedReader::OtherOrganisation)),
+            ("", Err(RefusedReader::OtherOrganisation)),
+        ] {
+            let named = Presented { organisation: Some(oid), ..presented("ehr") };
+            assert_eq!(id(decide(&registry, &named)), expected, "{oid}");
+        }
+    }
+
+    #[test]
+    fn n000_2_who_is_suspended_reads_nothing() {
+        let suspended = clients().into_iter().map(|own| Client { is_suspended: true, ..own }).collect();
+        let registry = Registry::new(vec![organisation()], suspended);
+        assert_eq!(id(decide(&registry, &presented("ehr"))), Err(RefusedReader::ClientSuspended));
+        let organisation = Organisation { is_suspended: true, ..organisation() };
+        let registry = Registry::new(vec![organisation], clients());
+        assert_eq!(id(decide(&registry, &presented("ehr"))), Err(RefusedReader::OrganisationSuspended));
+        let refused = decide(&registry, &presented("ehr")).unwrap_err();
+        assert!(refused.is_unauthenticated() && RefusedReader::CODES.contains(&refused.code()));
+    }
+}

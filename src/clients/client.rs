@@ -1,0 +1,134 @@
+//! Clients: programs of an organisation that read.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::oid::Oid;
+use super::scope::Scopes;
+use super::secret::StoredSecret;
+use crate::model::{DeviceId, Fingerprint};
+
+/// The id of a client: 1 to 64 letters, digits, `-`, `_` and `.`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(Arc<str>);
+
+/// The text is not the id of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a client has 1 to {MAX_CHARS} letters, digits, '-', '_' and '.'")]
+pub struct ClientIdError;
+
+/// The text names no certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected sha256:DIGITS, or subject:COMMUNITY:SUBJECT")]
+pub struct KnownCertificateError;
+
+/// A client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Its id.
+    pub id: ClientId,
+    /// Its organisation.
+    pub organisation: Oid,
+    /// What it may read.
+    pub scopes: Scopes,
+    /// The senders whose messages it may read; `None`: all.
+    pub devices: Option<Vec<DeviceId>>,
+    /// Whether it is refused.
+    pub is_suspended: bool,
+    /// By which certificates it is known; several overlap at a renewal.
+    pub certificates: Vec<KnownCertificate>,
+    /// Its secrets; two overlap at a rotation.
+    pub secrets: Vec<StoredSecret>,
+}
+
+/// By what a certificate is known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum KnownCertificate {
+    /// This certificate.
+    Fingerprint(Fingerprint),
+    /// Each certificate of a community with this subject.
+    Subject {
+        /// The community.
+        community: String,
+        /// The subject, as the platform writes it (RFC 4514).
+        subject: String,
+    },
+}
+
+impl ClientId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = ClientIdError;
+
+    fn from_str(text: &str) -> Result<Self, ClientIdError> {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        let is_id = (1..=MAX_CHARS).contains(&text.len()) && text.chars().all(plain);
+        if is_id { Ok(Self(text.into())) } else { Err(ClientIdError) }
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for KnownCertificate {
+    /// `sha256:DIGITS`, or `subject:COMMUNITY:SUBJECT`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fingerprint(fingerprint) => write!(f, "sha256:{fingerprint}"),
+            Self::Subject { community, subject } => write!(f, "subject:{community}:{subject}"),
+        }
+    }
+}
+
+impl FromStr for KnownCertificate {
+    type Err = KnownCertificateError;
+
+    fn from_str(text: &str) -> Result<Self, KnownCertificateError> {
+        if let Some(digits) = text.strip_prefix("sha256:") {
+            return digits.parse().map(Self::Fingerprint).map_err(|_| KnownCertificateError);
+        }
+        let named = text.strip_prefix("subject:").and_then(|rest| rest.split_once(':'));
+        let (community, subject) = named.ok_or(KnownCertificateError)?;
+        let is_known = !community.is_empty() && !subject.is_empty() && subject.len() <= MAX_SUBJECT;
+        let known = || Self::Subject { community: community.to_owned(), subject: subject.to_owned() };
+        is_known.then(known).ok_or(KnownCertificateError)
+    }
+}
+
+/// Bytes of a subject.
+const MAX_SUBJECT: usize = 1024;
+/// Characters of an id.
+const MAX_CHARS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_written_as_it_is_read() {
+        let fingerprint = KnownCertificate::Fingerprint(Fingerprint::sha256(b""));
+        let subject =
+            KnownCertificate::Subject { community: "hospital".to_owned(), subject: "CN=a:b,O=c".to_owned() };
+        for known in [fingerprint, subject] {
+            assert_eq!(known.to_string().parse(), Ok(known));
+        }
+        for text in
+            ["", "sha256:", "sha256:xy", "subject:", "subject:a", "subject:a:", "subject::CN=a", "CN=a"]
+        {
+            assert_eq!(text.parse::<KnownCertificate>(), Err(KnownCertificateError), "{text}");
+        }
+        for id in ["", "a b", "a/b", &"x".repeat(65)] {
+            assert!(id.parse::<ClientId>().is_err(), "{id}");
+        }
+    }
+}

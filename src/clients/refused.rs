@@ -1,0 +1,119 @@
+//! Why a request of a client is refused.
+
+use crate::model::Refusal;
+
+/// Why a request of a client is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedReader {
+    /// The client has shown no certificate.
+    NoCertificate,
+    /// Its certificate does not count.
+    Certificate(Refusal),
+    /// Its certificate belongs to no client, and reading is for registered clients.
+    NotRegistered,
+    /// The id and the secret that it names do not fit.
+    WrongSecret,
+    /// The client is suspended.
+    ClientSuspended,
+    /// Its organisation is suspended.
+    OrganisationSuspended,
+    /// The request names another organisation.
+    OtherOrganisation,
+    /// It comes from an address outside of the networks of its organisation.
+    OtherNetwork,
+}
+
+impl RefusedReader {
+    /// Every code, for metrics that start at zero.
+    pub const CODES: [&'static str; 8] = [
+        "no-certificate",
+        "certificate",
+        "not-registered",
+        "wrong-secret",
+        "client-suspended",
+        "organisation-suspended",
+        "other-organisation",
+        "other-network",
+    ];
+
+    /// The stable code of the kind, in metrics and answers.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no-certificate",
+            Self::Certificate(_) => "certificate",
+            Self::NotRegistered => "not-registered",
+            Self::WrongSecret => "wrong-secret",
+            Self::ClientSuspended => "client-suspended",
+            Self::OrganisationSuspended => "organisation-suspended",
+            Self::OtherOrganisation => "other-organisation",
+            Self::OtherNetwork => "other-network",
+        }
+    }
+
+    /// The code of the reason, in the audit trail: what is wrong with a certificate too.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Certificate(refusal) => refusal.code(),
+            other => other.code(),
+        }
+    }
+
+    /// Whether the client has not proved who it is, or is suspended: 401, not 403.
+    #[must_use]
+    pub const fn is_unauthenticated(self) -> bool {
+        !matches!(self, Self::OtherOrganisation | Self::OtherNetwork | Self::NotRegistered)
+    }
+
+    /// What happened and what to do, for the people who run the client.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::NoCertificate => {
+                "reading needs a client certificate of a trust community; configure one in the client"
+            }
+            Self::Certificate(refusal) => certificate_text(refusal),
+            Self::NotRegistered => {
+                "the certificate belongs to no registered client; ask the operator of the platform to add it"
+            }
+            Self::WrongSecret => {
+                "the client id and secret do not fit this certificate; send the current secret, or none"
+            }
+            Self::ClientSuspended => "the client is suspended; ask the operator of the platform",
+            Self::OrganisationSuspended => "the organisation is suspended; ask the operator of the platform",
+            Self::OtherOrganisation => {
+                "the request names an organisation that is not that of the client; correct the header org_id"
+            }
+            Self::OtherNetwork => {
+                "the organisation may not read from this address; ask the operator to add its network"
+            }
+        }
+    }
+}
+
+const fn certificate_text(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::UntrustedIssuer | Refusal::IncompleteChain => {
+            "the certificate leads to no trust community of the platform; send its intermediate certificates, \
+             or ask for a certificate of a community"
+        }
+        Refusal::BadSignature => {
+            "the certificate is not signed by the CA of a trust community, only by one of the same name; use a \
+             certificate of a community"
+        }
+        Refusal::Expired => "the certificate, or a CA above it, has expired; renew it",
+        Refusal::NotYetValid => "the certificate is not valid yet; check its dates and the clocks",
+        Refusal::Revoked => "the certificate, or a CA above it, is revoked; ask for a new one",
+        Refusal::RevocationUndetermined => {
+            "whether the certificate is revoked cannot be found out now; try again later"
+        }
+        Refusal::CertificatePolicy => {
+            "the certificate has no policy that its trust community requires; ask its CA for one that has"
+        }
+        Refusal::WrongPurpose => {
+            "the certificate lacks a key usage that its trust community requires, or clientAuth"
+        }
+        _ => "the certificate cannot be used; the audit trail of the platform has the reason",
+    }
+}

@@ -1,0 +1,67 @@
+//! All organisations and clients, as they were last read from the store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::client::{Client, ClientId, KnownCertificate};
+use super::oid::Oid;
+use super::organisation::Organisation;
+
+/// Organisations and clients. Requests of clients are decided by the current one.
+#[derive(Debug, Default)]
+pub struct Registry {
+    organisations: HashMap<Oid, Organisation>,
+    clients: HashMap<ClientId, Client>,
+    by_certificate: HashMap<KnownCertificate, ClientId>,
+}
+
+/// The current registry; it is replaced as a whole.
+pub type RegistryHandle = Arc<ArcSwap<Registry>>;
+
+impl Registry {
+    /// A registry of what the store has.
+    #[must_use]
+    pub fn new(organisations: Vec<Organisation>, clients: Vec<Client>) -> Self {
+        let known = |client: &Client| {
+            let id = client.id.clone();
+            client.certificates.clone().into_iter().map(move |known| (known, id.clone()))
+        };
+        Self {
+            by_certificate: clients.iter().flat_map(known).collect(),
+            organisations: organisations.into_iter().map(|own| (own.oid.clone(), own)).collect(),
+            clients: clients.into_iter().map(|own| (own.id.clone(), own)).collect(),
+        }
+    }
+
+    /// How many clients there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Whether there is no client.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// The organisation.
+    #[must_use]
+    pub fn organisation(&self, oid: &Oid) -> Option<&Organisation> {
+        self.organisations.get(oid)
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn client(&self, id: &ClientId) -> Option<&Client> {
+        self.clients.get(id)
+    }
+
+    /// The client to which a certificate belongs.
+    #[must_use]
+    pub fn client_of(&self, known: &KnownCertificate) -> Option<&Client> {
+        self.clients.get(self.by_certificate.get(known)?)
+    }
+}

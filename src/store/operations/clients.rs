@@ -1,0 +1,113 @@
+//! Hospital systems that read: changes and queries.
+
+use jiff::Timestamp;
+
+use crate::clients::{Client, KnownCertificate, Oid, Organisation};
+use crate::model::Fingerprint;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::write::clients::ClientsUpdate;
+use crate::store::write::entry::Write;
+
+impl Store {
+    /// A number that grows with each change of organisations and clients.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn clients_revision(&self) -> Result<u64, StoreError> {
+        self.reader().clients_revision().await
+    }
+
+    /// Every organisation, by its number.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn organisations(&self) -> Result<Vec<Organisation>, StoreError> {
+        self.reader().organisations().await
+    }
+
+    /// Every client with its certificates and secrets, by its id.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        self.reader().clients().await
+    }
+
+    /// Adds an organisation.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when there is one with this number.
+    pub async fn add_organisation(&self, own: Organisation, actor: &str) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::AddOrganisation(own), actor).await
+    }
+
+    /// Suspends or resumes an organisation.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when there is none with this number.
+    pub async fn suspend_organisation(&self, oid: Oid, is: bool, actor: &str) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::SuspendOrganisation(oid, is), actor).await
+    }
+
+    /// Adds a client with its certificates and secrets.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when there is one with this id, or a certificate belongs to another one.
+    pub async fn add_client(&self, client: Client, actor: &str) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::AddClient(client), actor).await
+    }
+
+    /// Suspends or resumes a client.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when there is none with this id.
+    pub async fn suspend_client(&self, client: Client, is: bool, actor: &str) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::SuspendClient(client, is), actor).await
+    }
+
+    /// Adds a certificate to a client.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when it belongs to a client already.
+    pub async fn add_client_certificate(
+        &self,
+        client: Client,
+        known: KnownCertificate,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::AddCertificate(client, known), actor).await
+    }
+
+    /// Removes a certificate from a client.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when the client does not have it.
+    pub async fn remove_client_certificate(
+        &self,
+        client: Client,
+        known: KnownCertificate,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::RemoveCertificate(client, known), actor).await
+    }
+
+    /// Gives a client a new secret. The one before counts until `overlap`; earlier ones end now.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn rotate_secret(
+        &self,
+        client: Client,
+        hash: Fingerprint,
+        overlap: Timestamp,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::Rotate { client, hash, overlap }, actor).await
+    }
+
+    async fn update_clients(&self, change: ClientsUpdate, actor: &str) -> Result<(), StoreError> {
+        let change = Box::new(change);
+        self.write(Write::Clients { change, actor: actor.to_owned() }).await.map(drop)
+    }
+}

@@ -1,0 +1,215 @@
+//! Changes of the hospital systems that read, and their audit rows. The same on both databases.
+
+use jiff::Timestamp;
+
+use crate::audit::{ClientsChange, Event};
+use crate::clients::{Client, ClientId, KnownCertificate, Oid, Organisation};
+use crate::model::Fingerprint;
+use crate::store::error::{ClientsConflict, StoreError};
+use crate::store::statement::{Statement, json};
+use crate::store::write::connection::Connection;
+
+/// A change of organisations and clients.
+#[derive(Debug)]
+pub(in crate::store) enum ClientsUpdate {
+    AddOrganisation(Organisation),
+    /// Suspends or resumes.
+    SuspendOrganisation(Oid, bool),
+    /// Adds a client with its certificates and secrets.
+    AddClient(Client),
+    SuspendClient(Client, bool),
+    AddCertificate(Client, KnownCertificate),
+    RemoveCertificate(Client, KnownCertificate),
+    /// A new secret; those before count until `overlap` at most.
+    Rotate {
+        client: Client,
+        hash: Fingerprint,
+        overlap: Timestamp,
+    },
+}
+
+impl ClientsUpdate {
+    /// The audit row of the change, written in the same transaction.
+    pub(in crate::store) fn event(&self, actor: &str) -> Event {
+        let suspended = |is: bool, yes: &'static str, no: &'static str| if is { yes } else { no };
+        let of = |client: &Client| (client.organisation.to_string(), Some(client.id.to_string()));
+        let (change, (organisation, client), detail) = match self {
+            Self::AddOrganisation(own) => {
+                let networks = own.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+                ("organisation-added", (own.oid.to_string(), None), Some(networks))
+            }
+            Self::SuspendOrganisation(oid, is) => {
+                let change = suspended(*is, "organisation-suspended", "organisation-resumed");
+                (change, (oid.to_string(), None), None)
+            }
+            Self::AddClient(client) => ("client-added", of(client), Some(client.scopes.to_string())),
+            Self::SuspendClient(client, is) => {
+                (suspended(*is, "client-suspended", "client-resumed"), of(client), None)
+            }
+            Self::AddCertificate(client, known) => ("certificate-added", of(client), Some(known.to_string())),
+            Self::RemoveCertificate(client, known) => {
+                ("certificate-removed", of(client), Some(known.to_string()))
+            }
+            Self::Rotate { client, .. } => ("secret-rotated", of(client), None),
+        };
+        let actor = actor.to_owned();
+        Event::ClientsChanged(Box::new(ClientsChange { change, organisation, client, detail, actor }))
+    }
+
+    /// A SELECT that finds one row when the change is stored as it was written.
+    pub(in crate::store) fn stored(&self) -> (&'static str, Statement, u64) {
+        let suspended = |sql: &str, id: &str, is: bool| Statement::new(sql).bind(id).bind(i64::from(is));
+        match self {
+            Self::AddOrganisation(own) => {
+                let sql = "SELECT 1 FROM organisation WHERE oid = $1 AND networks = $2 AND suspended = 0";
+                ("organisation", Statement::new(sql).bind(own.oid.as_str()).bind(networks(own)), 1)
+            }
+            Self::SuspendOrganisation(oid, is) => {
+                let sql = "SELECT 1 FROM organisation WHERE oid = $1 AND suspended = $2";
+                ("organisation", suspended(sql, oid.as_str(), *is), 1)
+            }
+            Self::AddClient(client) => {
+                let sql = "SELECT 1 FROM api_client WHERE id = $1 AND scopes = $2 AND suspended = 0";
+                let scopes = client.scopes.to_string();
+                ("api_client", Statement::new(sql).bind(client.id.as_str()).bind(scopes), 1)
+            }
+            Self::SuspendClient(client, is) => {
+                let sql = "SELECT 1 FROM api_client WHERE id = $1 AND suspended = $2";
+                ("api_client", suspended(sql, client.id.as_str(), *is), 1)
+            }
+            Self::AddCertificate(client, known) => ("api_certificate", certificate(client, known), 1),
+            Self::RemoveCertificate(client, known) => ("api_certificate", certificate(client, known), 0),
+            Self::Rotate { client, hash, .. } => {
+                let sql = "SELECT 1 FROM api_secret WHERE hash = $1 AND client = $2 AND ends IS NULL";
+                let select = Statement::new(sql).bind(hash.to_string()).bind(client.id.as_str());
+                ("api_secret", select, 1)
+            }
+        }
+    }
+}
+
+/// Applies the change.
+pub(in crate::store) async fn apply(
+    connection: &mut impl Connection,
+    change: &ClientsUpdate,
+) -> Result<(), StoreError> {
+    match change {
+        ClientsUpdate::AddOrganisation(own) => {
+            let statement = Statement::new(INSERT_ORGANISATION)
+                .bind(own.oid.as_str())
+                .bind(own.name.as_str())
+                .bind(networks(own));
+            one(connection, statement, ClientsConflict::OrganisationExists).await?;
+        }
+        ClientsUpdate::SuspendOrganisation(oid, is) => {
+            let statement = Statement::new("UPDATE organisation SET suspended = $1 WHERE oid = $2")
+                .bind(i64::from(*is))
+                .bind(oid.as_str());
+            one(connection, statement, ClientsConflict::OrganisationUnknown).await?;
+        }
+        ClientsUpdate::AddClient(client) => add_client(connection, client).await?,
+        ClientsUpdate::SuspendClient(client, is) => {
+            let statement = Statement::new("UPDATE api_client SET suspended = $1 WHERE id = $2")
+                .bind(i64::from(*is))
+                .bind(client.id.as_str());
+            one(connection, statement, ClientsConflict::ClientUnknown).await?;
+        }
+        ClientsUpdate::AddCertificate(client, known) => add_certificate(connection, client, known).await?,
+        ClientsUpdate::RemoveCertificate(client, known) => {
+            let statement = Statement::new("DELETE FROM api_certificate WHERE known = $1 AND client = $2")
+                .bind(known.to_string())
+                .bind(client.id.as_str());
+            one(connection, statement, ClientsConflict::CertificateUnknown).await?;
+        }
+        ClientsUpdate::Rotate { client, hash, overlap } => {
+            let ended = Statement::new("DELETE FROM api_secret WHERE client = $1 AND ends IS NOT NULL");
+            connection.execute(ended.bind(client.id.as_str())).await?;
+            let earlier = Statement::new("UPDATE api_secret SET ends = $1 WHERE client = $2")
+                .bind(*overlap)
+                .bind(client.id.as_str());
+            connection.execute(earlier).await?;
+            add_secret(connection, &client.id, hash, None).await?;
+        }
+    }
+    connection.execute(Statement::new("UPDATE api_revision SET value = value + 1")).await.map(drop)
+}
+
+async fn add_client(connection: &mut impl Connection, client: &Client) -> Result<(), StoreError> {
+    let mut statement = Statement::new(INSERT_CLIENT)
+        .bind(client.id.as_str())
+        .bind(client.organisation.as_str())
+        .bind(client.scopes.to_string());
+    match &client.devices {
+        Some(devices) => {
+            let names: Vec<String> = devices.iter().map(ToString::to_string).collect();
+            statement.push_bind(json(&names));
+        }
+        None => {
+            statement.push("NULL");
+        }
+    }
+    statement.push(", 0) ON CONFLICT DO NOTHING");
+    one(connection, statement, ClientsConflict::ClientExists).await?;
+    for known in &client.certificates {
+        add_certificate(connection, client, known).await?;
+    }
+    for secret in &client.secrets {
+        add_secret(connection, &client.id, &secret.hash, secret.ends).await?;
+    }
+    Ok(())
+}
+
+async fn add_certificate(
+    connection: &mut impl Connection,
+    client: &Client,
+    known: &KnownCertificate,
+) -> Result<(), StoreError> {
+    let statement = Statement::new(INSERT_CERTIFICATE).bind(known.to_string()).bind(client.id.as_str());
+    one(connection, statement, ClientsConflict::CertificateTaken).await
+}
+
+async fn add_secret(
+    connection: &mut impl Connection,
+    client: &ClientId,
+    hash: &Fingerprint,
+    ends: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let mut statement = Statement::new("INSERT INTO api_secret (hash, client, ends) VALUES ($1, $2, ")
+        .bind(hash.to_string())
+        .bind(client.as_str());
+    match ends {
+        Some(ends) => statement.push_bind(ends),
+        None => statement.push("NULL"),
+    };
+    statement.push(")");
+    connection.execute(statement).await.map(drop)
+}
+
+/// Executes a statement that changes one row, or is the conflict.
+async fn one(
+    connection: &mut impl Connection,
+    statement: Statement,
+    conflict: ClientsConflict,
+) -> Result<(), StoreError> {
+    match connection.execute(statement).await? {
+        0 => Err(StoreError::Clients(conflict)),
+        _ => Ok(()),
+    }
+}
+
+fn certificate(client: &Client, known: &KnownCertificate) -> Statement {
+    Statement::new("SELECT 1 FROM api_certificate WHERE known = $1 AND client = $2")
+        .bind(known.to_string())
+        .bind(client.id.as_str())
+}
+
+fn networks(organisation: &Organisation) -> String {
+    json(&organisation.networks.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
+const INSERT_ORGANISATION: &str = "
+    INSERT INTO organisation (oid, name, networks, suspended) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING";
+const INSERT_CLIENT: &str = "
+    INSERT INTO api_client (id, organisation, scopes, devices, suspended) VALUES ($1, $2, $3, ";
+const INSERT_CERTIFICATE: &str =
+    "INSERT INTO api_certificate (known, client) VALUES ($1, $2) ON CONFLICT DO NOTHING";

@@ -1,0 +1,396 @@
+//! TLS for hospital systems: the listener asks for a certificate, and serves a client without one as a
+//! stranger.
+//!
+//! The roots of these clients are those of trust communities, apart from the roots of devices and of people.
+//! A chain is examined as one of a device is, in the same order. A certificate that is refused does not end
+//! the handshake: the answer to the request says why, and what to do. The TLS library verifies the signature
+//! that proves the key in any case.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName as Subject, Error, ServerConfig, SignatureScheme};
+use tokio::net::TcpStream;
+
+use super::acceptor::AcceptorError;
+use super::certificate_selection::PlatformCertificates;
+use super::file;
+use super::identity::PlatformIdentity;
+use super::listener_identity::ListenerIdentity;
+use super::refusal::{HandshakeError, presented_certificate};
+use super::server_stream::ServerStream;
+use super::status_request_v2::RewritingStream;
+use super::stream::SecuredStream;
+use super::time::time_provider;
+use super::trust::{Trust, TrustError};
+use super::verifier::{
+    AdmissionPolicy, Caches, PeerVerifier, verify_tls12_signature, verify_tls13_signature,
+};
+use crate::audit::Certificate;
+use crate::authz::DirectoryHandle;
+use crate::config::{Community, Config};
+use crate::model::{Clock, Fingerprint, Refusal};
+use crate::revocation::{Engine, IssuedCertificate};
+use crate::x509::CertificateFacts;
+
+tokio::task_local! {
+    /// The chain in the handshake of this task. rustls calls the verifier on the polling thread.
+    static SHOWN: RefCell<Option<Vec<CertificateDer<'static>>>>;
+}
+
+/// The server side of TLS for hospital systems. It is off while the configuration names no address.
+#[derive(Debug)]
+pub struct ApiAcceptor {
+    settings: ArcSwapOption<ApiSettings>,
+    revocation: Engine,
+    clock: Clock,
+}
+
+/// What a new configuration says, loaded and checked.
+#[derive(Debug)]
+pub struct PreparedApi(Option<ApiSettings>);
+
+#[derive(Debug)]
+struct ApiSettings {
+    config: Arc<ServerConfig>,
+    communities: Vec<Member>,
+    /// The CAs of the listener's certificate, in PEM.
+    authorities: String,
+}
+
+/// A trust community, loaded.
+#[derive(Debug)]
+struct Member {
+    name: Arc<str>,
+    verifier: PeerVerifier,
+}
+
+/// The certificate of a client that has proved to have its key. Whether it counts is
+/// [`membership`](ApiAcceptor::membership).
+#[derive(Debug, Clone)]
+pub struct ApiCertificate {
+    chain: Arc<[CertificateDer<'static>]>,
+    facts: Arc<CertificateFacts>,
+    /// Under which settings it was examined, and the result.
+    examined: Examined,
+}
+
+#[derive(Debug, Clone)]
+struct Examined {
+    settings: Arc<ApiSettings>,
+    result: Result<(Arc<str>, Arc<[IssuedCertificate]>), Refusal>,
+}
+
+/// The community of a certificate that counts now. Only [`ApiAcceptor::membership`] makes one.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    community: Arc<str>,
+    facts: Arc<CertificateFacts>,
+}
+
+impl Membership {
+    /// The name of the community.
+    #[must_use]
+    pub fn community(&self) -> &str {
+        &self.community
+    }
+
+    /// The certificate of the client.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.facts.fingerprint
+    }
+
+    /// When it ends.
+    #[must_use]
+    pub fn ends(&self) -> Timestamp {
+        self.facts.not_after
+    }
+
+    /// Its subject.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        self.facts.subject.to_string()
+    }
+}
+
+impl ApiCertificate {
+    /// Whether it led to a community when the connection was made.
+    #[must_use]
+    pub const fn is_of_a_community(&self) -> bool {
+        self.examined.result.is_ok()
+    }
+
+    /// The certificate, as the audit trail records it.
+    #[must_use]
+    pub fn recorded(&self) -> Certificate {
+        presented_certificate(&self.facts)
+    }
+}
+
+impl ApiAcceptor {
+    /// Loads the communities, and the certificate that the listener shows.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub fn build(config: &Config, revocation: Engine, clock: Clock) -> Result<Self, AcceptorError> {
+        let acceptor = Self { settings: ArcSwapOption::empty(), revocation, clock };
+        acceptor.publish(acceptor.prepare(config)?);
+        Ok(acceptor)
+    }
+
+    /// Loads and checks what a new configuration names.
+    ///
+    /// # Errors
+    /// When a file cannot be used.
+    pub fn prepare(&self, config: &Config) -> Result<PreparedApi, AcceptorError> {
+        let settings = config.api.is_on().then(|| ApiSettings::load(config, &self.revocation, &self.clock));
+        settings.transpose().map(PreparedApi)
+    }
+
+    /// Applies it to every later connection, and to every later request of the open ones.
+    pub fn publish(&self, PreparedApi(settings): PreparedApi) {
+        self.settings.store(settings.map(Arc::new));
+    }
+
+    /// The CAs of the listener's certificate in PEM: its root, if it is installed, and the CAs in its chain.
+    #[must_use]
+    pub fn authorities(&self) -> String {
+        self.settings.load().as_ref().map(|settings| settings.authorities.clone()).unwrap_or_default()
+    }
+
+    /// Performs the handshake; the caller limits its time. A client need not have a certificate.
+    ///
+    /// # Errors
+    /// When the handshake fails.
+    pub async fn accept(
+        &self,
+        tcp: TcpStream,
+    ) -> Result<(SecuredStream, Option<ApiCertificate>), HandshakeError> {
+        let Some(settings) = self.settings.load_full() else {
+            return Err(HandshakeError::new(Refusal::ProtocolViolation));
+        };
+        let handshake = async {
+            let config = Arc::clone(&settings.config);
+            let accepted = ServerStream::accept(config, RewritingStream::plain(tcp)).await;
+            (accepted, SHOWN.with(RefCell::take))
+        };
+        let (accepted, shown) = SHOWN.scope(RefCell::default(), handshake).await;
+        let stream = accepted.map_err(|(error, _)| HandshakeError::from_io(&error))?;
+        let certificate = shown.and_then(|chain| self.examine(chain, settings));
+        Ok((stream.into(), certificate))
+    }
+
+    /// `None` for a certificate that cannot be read: its client is one without a certificate.
+    fn examine(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        settings: Arc<ApiSettings>,
+    ) -> Option<ApiCertificate> {
+        let facts = Arc::new(CertificateFacts::read(chain.first()?).ok()?);
+        let result = settings.find(&chain, &self.clock);
+        // What leads nowhere is not looked at again, and needs no memory.
+        let kept = if result.is_ok() { chain } else { Vec::new() };
+        Some(ApiCertificate { chain: kept.into(), facts, examined: Examined { settings, result } })
+    }
+
+    /// The community of the certificate, if it counts now: under the present configuration, at this time, and
+    /// by what is known of its revocation (A9). Asks a responder where that is not known.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub async fn membership(&self, certificate: &ApiCertificate) -> Result<Membership, Refusal> {
+        let settings = self.settings.load_full().ok_or(Refusal::UntrustedIssuer)?;
+        let is_same = Arc::ptr_eq(&settings, &certificate.examined.settings);
+        let (community, path) = match &certificate.examined.result {
+            Ok(_) if !is_same => settings.find(&certificate.chain, &self.clock)?,
+            result => result.clone()?,
+        };
+        let member = settings.communities.iter().find(|member| member.name == community);
+        let verifier = &member.ok_or(Refusal::UntrustedIssuer)?.verifier;
+        if let Some(refusal) = verifier.lost_admission(&path, self.clock.now()) {
+            return Err(refusal);
+        }
+        match verifier.revocation_refusal(&path).await {
+            Some(refusal) => Err(refusal),
+            None => Ok(Membership { community, facts: Arc::clone(&certificate.facts) }),
+        }
+    }
+}
+
+impl ApiSettings {
+    fn load(config: &Config, revocation: &Engine, clock: &Clock) -> Result<Self, AcceptorError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let time = time_provider(clock);
+        let now = time.current_time().ok_or(Error::FailedToGetCurrentTime)?;
+        let identity = config.api.identity.as_ref();
+        let ListenerIdentity { identity, .. } =
+            ListenerIdentity::load(identity, &config.tls, &provider, now)?;
+        let identity = identity.ignoring_must_staple();
+        let algorithms = provider.signature_verification_algorithms;
+        let load = |community| Member::load(community, config, revocation, clock, algorithms);
+        let communities = config.api.communities.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        let authorities = authorities(&identity, config)?;
+        let verifier = ShownVerifier { subjects: hints(&communities), algorithms };
+        let certificates = PlatformCertificates::new(&provider, identity);
+        let mut server = ServerConfig::builder_with_details(provider, time)
+            .with_safe_default_protocol_versions()?
+            .with_client_cert_verifier(Arc::new(verifier))
+            .with_cert_resolver(Arc::new(certificates));
+        server.ignore_client_order = true;
+        // A resumed session would not be examined again.
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { config: Arc::new(server), communities, authorities })
+    }
+
+    /// The first community to which the chain leads; revocation is not asked for.
+    ///
+    /// # Errors
+    /// The reason that says most.
+    fn find(
+        &self,
+        chain: &[CertificateDer<'static>],
+        clock: &Clock,
+    ) -> Result<(Arc<str>, Arc<[IssuedCertificate]>), Refusal> {
+        let seconds = u64::try_from(clock.now().as_second()).unwrap_or_default();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let mut failed: Option<HandshakeError> = None;
+        for member in &self.communities {
+            match member.verifier.check_presented(chain.to_vec(), now) {
+                Ok(presented) => return Ok((Arc::clone(&member.name), presented.into_parts().1)),
+                // A CA of this community has issued it: what the others say is that they do not know it.
+                Err(error) if failed.as_ref().is_none_or(|known| error.is_issued && !known.is_issued) => {
+                    failed = Some(error);
+                }
+                Err(_) => {}
+            }
+        }
+        Err(failed.map_or(Refusal::UntrustedIssuer, |error| error.refusal))
+    }
+}
+
+impl Member {
+    fn load(
+        community: &Community,
+        config: &Config,
+        revocation: &Engine,
+        clock: &Clock,
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> Result<Self, TrustError> {
+        let skew = config.revocation.clock_skew;
+        let verifier = PeerVerifier {
+            trust: Trust::load_fit("api.communities", &community.anchors, clock.now(), skew)?,
+            revocation: revocation.clone(),
+            // Its own: the CAs of a community are none of devices.
+            caches: Caches::default(),
+            directory: DirectoryHandle::default(),
+            algorithms,
+            policy: AdmissionPolicy::from_config(config).of_community(community),
+        };
+        Ok(Self { name: community.name.as_str().into(), verifier })
+    }
+}
+
+/// The names of the roots, for CertificateRequest; none where they are too long: then a client chooses.
+fn hints(communities: &[Member]) -> Vec<Subject> {
+    let all = communities.iter().flat_map(|member| &member.verifier.trust.subjects);
+    let names: Vec<Subject> = all.cloned().collect();
+    let bytes: usize = names.iter().map(|name| name.as_ref().len()).sum();
+    if bytes > MAX_HINTS { Vec::new() } else { names }
+}
+
+/// Bytes of the names of roots in a CertificateRequest.
+const MAX_HINTS: usize = 8 << 10;
+
+/// The CAs in the chains of an identity, and the installed roots that issued the last of them, in PEM.
+fn authorities(identity: &PlatformIdentity, config: &Config) -> Result<String, AcceptorError> {
+    let chains: Vec<_> = identity.servable_chains().collect();
+    let mut found: Vec<CertificateDer<'static>> = Vec::new();
+    for chain in &chains {
+        found.extend(chain.key().cert.iter().skip(1).cloned());
+    }
+    let last = chains.iter().filter_map(|chain| CertificateFacts::read(chain.key().cert.last()?).ok());
+    let issuers: Vec<_> = last.map(|facts| facts.issuer).collect();
+    for path in config.tls.roots_of_platform() {
+        for root in file::trust_bundle(path).map_err(TrustError::from)? {
+            if CertificateFacts::read(&root).is_ok_and(|facts| issuers.contains(&facts.subject)) {
+                found.push(root);
+            }
+        }
+    }
+    let is_first = |at: &usize| !found.iter().take(*at).any(|other| Some(other) == found.get(*at));
+    let once = (0..found.len()).filter(is_first).filter_map(|at| found.get(at));
+    Ok(once.map(|der| in_pem(der)).collect())
+}
+
+/// RFC 7468 section 5.
+fn in_pem(der: &[u8]) -> String {
+    let digits = STANDARD.encode(der);
+    let lines = digits.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok());
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n")
+}
+
+/// Takes any certificate whose key signs the handshake. What it may do is decided afterwards.
+#[derive(Debug)]
+struct ShownVerifier {
+    subjects: Vec<Subject>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ClientCertVerifier for ShownVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[Subject] {
+        &self.subjects
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let chain = std::iter::once(end_entity).chain(intermediates);
+        let chain = chain.map(|certificate| certificate.clone().into_owned()).collect();
+        // Without the place for it, the connection has no certificate.
+        drop(SHOWN.try_with(|slot| slot.replace(Some(chain))));
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
