@@ -3,6 +3,7 @@
 //! The projector writes the index; hospital systems and the command line read by it.
 
 mod mapper;
+mod period;
 mod read;
 
 pub(crate) use mapper::MAX_SPREAD;

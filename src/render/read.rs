@@ -81,6 +81,42 @@ impl Renderer {
         Self { store: store.clone(), mapper }
     }
 
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The observations that are in these groups of a message, as readers see them, in the order of the
+    /// message.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn observations(
+        &self,
+        rendered: &mut Rendered,
+        of: &[FoundGroup],
+    ) -> Result<Vec<Timed>, StoreError> {
+        let mut found = rendered.take_observations(of);
+        for timed in &mut found {
+            self.join_period(&mut timed.resource, timed.version).await?;
+        }
+        Ok(found)
+    }
+
+    /// A version of a device, metric, patient or alert, from a message that has it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn version(
+        &self,
+        rendered: &Rendered,
+        reference: &str,
+        (version, updated): (u64, Timestamp),
+    ) -> Result<Option<Seen>, StoreError> {
+        let Some(mut seen) = rendered.seen(reference, version, updated) else { return Ok(None) };
+        self.join_period(&mut seen.resource, version).await?;
+        Ok(Some(seen))
+    }
+
     /// How it maps.
     #[must_use]
     pub fn mapper(&self) -> &Mapper {
@@ -96,7 +132,9 @@ impl Renderer {
             let rendered = self.render(&[found.message]).await?;
             let FoundResource { message, version, projected_at, .. } = found;
             let seen = rendered.get(&message).and_then(|it| it.seen(reference, version, projected_at));
-            return Ok(seen.map_or(Found::Gone, |seen| Found::Resource(Box::new(seen))));
+            let Some(mut seen) = seen else { return Ok(Found::Gone) };
+            self.join_period(&mut seen.resource, version).await?;
+            return Ok(Found::Resource(Box::new(seen)));
         }
         let measured = reference.strip_prefix("Observation/").and_then(|id| id.split_once('.'));
         let message = measured.and_then(|(message, _)| message.parse::<MessageId>().ok());
@@ -145,7 +183,7 @@ impl Renderer {
                     return Ok(first(found, count));
                 }
                 if let Some(mut rendered) = self.render(&[group.message]).await?.remove(&group.message) {
-                    found.extend(rendered.take_observations(std::slice::from_ref(group)));
+                    found.extend(self.observations(&mut rendered, std::slice::from_ref(group)).await?);
                     found.sort_by_key(|timed| std::cmp::Reverse(timed.at));
                     found.truncate(count.max(1));
                 }
@@ -202,10 +240,9 @@ impl Rendered {
         Some(Seen { resource, message, sender, version, updated })
     }
 
-    /// The observations that are in these groups of the message, as readers see them, in the order of the
-    /// message. The resources without them are left.
-    #[must_use]
-    pub fn take_observations(&mut self, of: &[FoundGroup]) -> Vec<Timed> {
+    /// The observations that are in these groups of the message, in the order of the message. The resources
+    /// without them are left.
+    fn take_observations(&mut self, of: &[FoundGroup]) -> Vec<Timed> {
         let Self { message, mapped } = self;
         let groups = groups(mapped, message.id, message.received_at);
         let mut wanted: HashMap<usize, (Timestamp, &FoundGroup)> = HashMap::new();

@@ -43,7 +43,7 @@ impl Scope<'_> {
             if !self.reader.may_read_device(&rendered.message.device) {
                 continue;
             }
-            for timed in rendered.take_observations(groups) {
+            for timed in self.renderer.observations(&mut rendered, groups).await? {
                 found.entry(timed.seq).or_default().push(timed);
             }
         }
@@ -172,12 +172,15 @@ impl Asking<'_> {
         let versions = self.reads.store.resource_versions(reference, before, limit).await?;
         let messages: Vec<MessageId> = versions.iter().map(|version| version.message).collect();
         let rendered = self.renderer.render(&messages).await?;
-        let seen = versions.iter().filter_map(|version| {
-            let rendered = rendered.get(&version.message)?;
-            let is_allowed = self.reader.may_read_device(&rendered.message.device);
-            rendered.seen(reference, version.version, version.projected_at).filter(|_| is_allowed)
-        });
-        Ok(seen.collect())
+        let mut seen = Vec::new();
+        for version in &versions {
+            let Some(rendered) = rendered.get(&version.message) else { continue };
+            if self.reader.may_read_device(&rendered.message.device) {
+                let of = (version.version, version.projected_at);
+                seen.extend(self.renderer.version(rendered, reference, of).await?);
+            }
+        }
+        Ok(seen)
     }
 }
 

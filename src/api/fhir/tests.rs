@@ -442,6 +442,10 @@ async fn alerts_have_a_history(place: TestStore) {
         .collect();
     let expected = [("3", "final"), ("2", "preliminary"), ("1", "preliminary")];
     assert_eq!(versions, expected.map(|(version, status)| (version.to_owned(), status.to_owned())));
+    // The last report knows when the alert ended, and the first one when it began.
+    let period = &found[0]["effectivePeriod"];
+    assert_eq!(period["start"], "2026-01-01T12:01:00+00:00");
+    assert_eq!(period["end"], "2026-01-01T12:03:00+00:00");
     assert_eq!(history["entry"][2]["response"]["etag"], "W/\"1\"");
     let first = bench.get(&format!("{alert}/_history/1")).await.json();
     assert_eq!(first["meta"]["source"], format!("urn:uuid:{}", ids[0]));
