@@ -75,10 +75,8 @@ impl Event {
                 self.copy_fields()
             }
             Self::ContentRefused(RefusedLook { what, actor }) => json!({ "what": what, "actor": actor }),
-            Self::ReadRefused(refused) => refused.fields(),
-            Self::ClientsChanged(change) => change.fields(),
-            Self::PersonLoggedIn { actor } => json!({ "actor": actor }),
-            Self::PersonLoggedOut(Logout { why, actor }) => json!({ "why": why, "actor": actor }),
+            Self::ReadRefused(_) | Self::ClientsChanged(_) => self.reader_fields(),
+            Self::PersonLoggedIn { .. } | Self::PersonLoggedOut(_) => self.session_fields(),
             Self::DeviceAdded { .. }
             | Self::DeviceChanged { .. }
             | Self::DeviceSuspended { .. }
@@ -99,6 +97,24 @@ impl Event {
             | Self::AuditEndAccepted { .. }
             | Self::AuditFaultAccepted { .. }
             | Self::AuditSigned { .. } => self.trail_fields(),
+        }
+    }
+
+    /// Hospital systems.
+    fn reader_fields(&self) -> Value {
+        match self {
+            Self::ReadRefused(refused) => refused.fields(),
+            Self::ClientsChanged(change) => change.fields(),
+            _ => Value::Null,
+        }
+    }
+
+    /// Sessions of people.
+    fn session_fields(&self) -> Value {
+        match self {
+            Self::PersonLoggedIn { actor } => json!({ "actor": actor }),
+            Self::PersonLoggedOut(Logout { why, actor }) => json!({ "why": why, "actor": actor }),
+            _ => Value::Null,
         }
     }
 

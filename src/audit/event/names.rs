@@ -98,6 +98,15 @@ impl Event {
     /// The maximum number of other chains in a row [`Event::AuditSigned`].
     pub(crate) const MAX_LISTED_CHAINS: usize = 64;
 
+    /// The name of an event of hospital systems.
+    const fn reader_name(&self) -> &'static str {
+        match self {
+            Self::ReadRefused(_) => "read-refused",
+            Self::ClientsChanged(_) => "clients-changed",
+            _ => "resources-read",
+        }
+    }
+
     /// The stable name of the event.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -143,15 +152,13 @@ impl Event {
             Self::MessageViewed { .. } => "message-viewed",
             Self::MessagesSearched { .. } => "messages-searched",
             Self::ContentRefused { .. } => "content-refused",
-            Self::ReadRefused(_) => "read-refused",
-            Self::ClientsChanged(_) => "clients-changed",
             Self::MessagesExported { .. } => "messages-exported",
             Self::MessagesPruned { .. } => Self::MESSAGES_PRUNED,
             Self::PersonLoggedIn { .. } => "person-logged-in",
             Self::PersonLoggedOut { .. } => "person-logged-out",
             Self::StoreCopied { .. } => "store-copied",
             Self::IndexRebuilt { .. } => "index-rebuilt",
-            Self::ResourcesRead(_) => "resources-read",
+            Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::ResourcesRead(_) => self.reader_name(),
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
             Self::AuditPruned { .. } => Self::AUDIT_PRUNED,
