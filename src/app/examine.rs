@@ -6,6 +6,7 @@ use super::error::PlatformError;
 use crate::audit_forwarder;
 use crate::authz::DirectoryHandle;
 use crate::config::{self, Config};
+use crate::gateway;
 use crate::metrics::Metrics;
 use crate::model::Clock;
 use crate::notify::Receiver;
@@ -41,6 +42,11 @@ pub struct Examination {
 pub async fn examine(config: &Config, clock: &Clock) -> Examination {
     let mut found = Examination::default();
     if let Err(error) = audit_forwarder::connector(config, clock) {
+        found.problems.push(error.into());
+    }
+    if let Some(gateway) = &config.gateway
+        && let Err(error) = gateway::connector(gateway, clock)
+    {
         found.problems.push(error.into());
     }
     for settings in &config.notify {

@@ -3,6 +3,8 @@
 
 use std::net::SocketAddr;
 
+use jiff::Timestamp;
+
 use super::check_finding::{Finding, Level};
 use super::check_people::{missing_socket_group, unknown_accounts, unreachable_socket, unusable_socket};
 use super::check_store::{contents, directory, server, store};
@@ -13,10 +15,10 @@ use crate::app::findings::{
     unfit_anchor, unfit_people_anchor,
 };
 use crate::app::{Examination, PlatformError, examine};
-use crate::config::{AdminSocket, Config, ConfigError, Undetermined};
+use crate::config::{AdminSocket, Config, ConfigError, Gateway, Undetermined};
 use crate::finding::SetupCode;
-use crate::model::{Clock, explained};
-use crate::tls::{UnusableIdentity, leaf};
+use crate::model::{Clock, Refusal, explained};
+use crate::tls::{UnusableIdentity, has_issuing_ca, leaf};
 
 pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Outcome {
     let config = match config.read() {
@@ -45,9 +47,7 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> (Vec<Finding>, Exami
     findings.extend(found.certificates.iter().map(certificate));
     let admin = found.admin_certificate.iter().map(|facts| admin_certificate(facts, &config.admin, now));
     findings.extend(admin.map(|looked| Finding::of("people", looked)));
-    let gateway = config.gateway.as_ref().and_then(|gateway| leaf(&gateway.certificate));
-    let gateway = gateway.iter().map(|facts| gateway_certificate(facts, now));
-    findings.extend(gateway.map(|looked| Finding::of("gateway", looked)));
+    findings.extend(config.gateway.iter().flat_map(|gateway| of_gateway(gateway, now)));
     findings.extend(found.unusable.iter().map(unusable_identity));
     let authorities = found.authorities.iter().filter_map(|known| authority(known, now));
     findings.extend(authorities.map(|(what, looked)| Finding::of(what, looked)));
@@ -68,6 +68,22 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> (Vec<Finding>, Exami
     findings.extend(server(config, clock).await);
     findings.extend(directory(config, clock).await);
     (findings, found)
+}
+
+/// The certificate that the gateway shows its platform. What keeps it from being used is a problem of the
+/// start.
+fn of_gateway(gateway: &Gateway, now: Timestamp) -> Vec<Finding> {
+    let facts = leaf(&gateway.certificate);
+    let mut findings: Vec<_> =
+        facts.iter().map(|facts| Finding::of("gateway", gateway_certificate(facts, now))).collect();
+    if !has_issuing_ca(&gateway.certificate) {
+        let detail = format!(
+            "{} holds the certificate alone: a platform refuses it without its issuing CA, which stands behind it",
+            gateway.certificate.chain.display()
+        );
+        findings.push(Finding::error("gateway", Refusal::IncompleteChain.code(), detail));
+    }
+    findings
 }
 
 /// The problems of a configuration that cannot be used, as JSON.

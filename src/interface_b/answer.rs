@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::hl7::{AcknowledgeAs, AcknowledgementCode, AcknowledgementRequest, Message, Outcome, Unreadable};
+use crate::hl7::{AcknowledgeAs, AcknowledgementCode, Answers, Field, Message, Outcome, Unreadable};
+use crate::pcd::Transaction;
 
 /// An acknowledgement of the platform.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,9 +30,76 @@ impl Answer {
         let control_id = String::from_utf8_lossy(acknowledgement.control_id).into_owned();
         let reason = message
             .segment(b"ERR")
-            .map(|err| String::from_utf8_lossy(err.field(5).component(1).trimmed()).into_owned());
+            .map(|err| String::from_utf8_lossy(err.field(5).component(1).trimmed()).into_owned())
+            .filter(|reason| !reason.is_empty());
         Ok(Some(Self { code, control_id, reason, raw }))
     }
+
+    /// What a platform without codes of ours says of a rejection: the condition (ERR-3, HL7 table 0357) and
+    /// its texts (ERR-7, ERR-8, MSA-3), without control characters. `None` if it says nothing.
+    #[must_use]
+    pub fn explanation(&self) -> Option<String> {
+        let message = Message::parse(&self.raw).ok()?;
+        let text = |field: Field<'_>| {
+            let text = String::from_utf8_lossy(field.trimmed()).into_owned();
+            let text: String = text.chars().filter(|one| !one.is_control()).take(MAX_EXPLANATION).collect();
+            (!text.is_empty()).then_some(text)
+        };
+        let error = message.segment(b"ERR");
+        let of_error = error.iter().flat_map(|err| [3, 7, 8].map(|number| text(err.field(number))));
+        let of_acknowledgement = message.segment(b"MSA").and_then(|msa| text(msa.field(3)));
+        let texts: Vec<_> = of_error.chain([of_acknowledgement]).flatten().collect();
+        (!texts.is_empty()).then(|| texts.join("; "))
+    }
+}
+
+/// Characters of one field of an acknowledgement that are repeated.
+const MAX_EXPLANATION: usize = 200;
+
+/// Which outcomes of a message are answered, as its MSH-15 and MSH-16 ask. Alerts (PCD-04) and heartbeats that
+/// ask for no answer are told of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requested {
+    /// Neither success nor failure.
+    Nothing,
+    /// `ER`: silence is a success.
+    ErrorsOnly,
+    /// `SU`: silence is a failure.
+    SuccessOnly,
+    /// Both.
+    Always,
+}
+
+impl Requested {
+    /// What this message asks for.
+    ///
+    /// # Errors
+    /// When the bytes are no HL7 message.
+    pub fn of(message: &[u8]) -> Result<Self, Unreadable> {
+        let answered = |answers: Answers| answers.iter().next().is_some();
+        let message = Message::parse(message)?;
+        Ok(
+            match (
+                answered(requested(&message, Outcome::Accepted)),
+                answered(requested(&message, Outcome::Rejected)),
+            ) {
+                (false, false) => Self::Nothing,
+                (false, true) => Self::ErrorsOnly,
+                (true, false) => Self::SuccessOnly,
+                (true, true) => Self::Always,
+            },
+        )
+    }
+}
+
+/// The acknowledgements that a message requests for an outcome. An acknowledgement is never acknowledged.
+fn requested(message: &Message<'_>, outcome: Outcome) -> Answers {
+    if message.acknowledgement().is_some() {
+        return Answers::default();
+    }
+    let header = message.header();
+    Transaction::acknowledgement_request(Transaction::of(message), &header, AcknowledgeAs::AsAsked)
+        .answers(outcome)
 }
 
 impl std::fmt::Debug for Answer {
@@ -53,17 +121,12 @@ pub(super) struct Awaited {
 }
 
 impl Awaited {
-    /// What this message requests if it is accepted. An acknowledgement is never acknowledged.
+    /// What this message requests if it is accepted.
     pub(super) fn of(message: &[u8]) -> Result<Self, Unreadable> {
         let message = Message::parse(message)?;
-        let header = message.header();
-        let control_id = String::from_utf8_lossy(&header.repeated_control_id()).into_owned();
-        if message.acknowledgement().is_some() {
-            return Ok(Self { control_id, accept: false, application: false });
-        }
-        let request = AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked);
-        let answers = request.answers(Outcome::Accepted);
-        Ok(Self { control_id, accept: answers.accept.is_some(), application: answers.application.is_some() })
+        let control_id = String::from_utf8_lossy(&message.header().repeated_control_id()).into_owned();
+        let Answers { accept, application } = requested(&message, Outcome::Accepted);
+        Ok(Self { control_id, accept: accept.is_some(), application: application.is_some() })
     }
 
     /// Whether nothing more is to come.
@@ -122,6 +185,39 @@ mod tests {
         );
         assert_eq!(taken(("AL", "NE"), &[("CA", "8")]), (vec![false], Some(accept)));
         assert_eq!(taken(("AL", "NE"), &[("CE", "7"), ("CA", "7")]), (vec![true, false], None));
+    }
+
+    #[test]
+    fn an_alert_is_not_acknowledged_a_second_time() {
+        // PCD-04: MSH-16 says that the sender can receive PCD-05 (vol. 2, 3.4).
+        let alert = |accept: &str, application: &str| {
+            message(accept, application)
+                .replace("ORU^R01", "ORU^R40^ORU_R40")
+                .replace("\r", "||||||IHE_PCD_004^IHE PCD^1.3.6.1.4.1.19376.1.6.1.4.1^ISO\r")
+        };
+        let mut awaited = Awaited::of(alert("AL", "AL").as_bytes()).unwrap();
+        assert!(awaited.take(&answer("CA", "7")) && awaited.is_over());
+        assert_eq!(Requested::of(alert("NE", "NE").as_bytes()), Ok(Requested::ErrorsOnly));
+        for (modes, requested) in [
+            (("NE", "NE"), Requested::Nothing),
+            (("ER", "NE"), Requested::ErrorsOnly),
+            (("NE", "ER"), Requested::ErrorsOnly),
+            (("SU", "SU"), Requested::SuccessOnly),
+            (("SU", "AL"), Requested::Always),
+            (("", ""), Requested::Always),
+        ] {
+            assert_eq!(Requested::of(message(modes.0, modes.1).as_bytes()), Ok(requested), "{modes:?}");
+        }
+    }
+
+    #[test]
+    fn a_rejection_without_a_code_of_ours_keeps_its_words() {
+        let raw = "MSH|^~\\&|B||A||20260101||ACK|1|P|2.6\rMSA|CE|7\r\
+                   ERR|||207^Application internal error^HL70357|E||||the disk is\u{1b}[2J full\r";
+        let answer = Answer::read(raw.into()).unwrap().unwrap();
+        assert_eq!(answer.reason, None);
+        let words = "207^Application internal error^HL70357; the disk is[2J full";
+        assert_eq!(answer.explanation().as_deref(), Some(words));
     }
 
     #[test]

@@ -183,6 +183,27 @@ impl Client {
         std::mem::take(&mut self.others)
     }
 
+    /// As [`finish`](Self::finish), for a caller that waits for nothing: acknowledgements are kept for
+    /// [`take_others`](Self::take_others), messages can no longer be answered.
+    ///
+    /// # Errors
+    /// When the connection was cut, or the platform does not close it within the timeout.
+    pub async fn drain(&mut self) -> Result<(), ClientError> {
+        let limit = self.timeout;
+        let draining = async {
+            self.frames.close().await?;
+            loop {
+                match self.incoming().await {
+                    Ok(Incoming::Answer(answer)) => self.keep(answer),
+                    Ok(Incoming::Message(_)) => {}
+                    Err(ClientError::Closed) => return Ok(()),
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        timeout(limit, draining).await.map_err(|_| ClientError::Timeout(limit))?
+    }
+
     /// Closes the connection with close_notify.
     ///
     /// # Errors

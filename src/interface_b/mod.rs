@@ -15,7 +15,7 @@ mod receiver;
 mod retry;
 
 pub use alarm::{Alarm, Phase};
-pub use answer::Answer;
+pub use answer::{Answer, Requested};
 pub use client::{Client, Incoming, MAX_OTHERS};
 pub use error::ClientError;
 pub use observation::Observation;

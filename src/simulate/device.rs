@@ -404,6 +404,7 @@ pub(super) fn reason(error: &ClientError) -> String {
         ClientError::Refused(alert) | ClientError::Connect(ConnectError::Refused(alert)) => refused(alert),
         ClientError::Connect(ConnectError::Platform(_)) => "certificate of the platform refused".to_owned(),
         ClientError::Connect(ConnectError::Cut) | ClientError::Cut => "connection cut".to_owned(),
+        ClientError::Connect(ConnectError::NoTls) => "no TLS at this port".to_owned(),
         ClientError::Connect(_) => "handshake failed".to_owned(),
         ClientError::Tcp { source, .. } => format!("no connection: {}", source.kind()),
         ClientError::Closed => "closed".to_owned(),

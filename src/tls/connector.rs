@@ -5,11 +5,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use rustls::{ClientConfig, InvalidMessage};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -97,6 +97,9 @@ pub enum ConnectError {
     /// The connection ended in the handshake: the other side speaks no TLS, or was killed.
     #[error("the connection was cut in the TLS handshake")]
     Cut,
+    /// What answers speaks something else.
+    #[error("what answers there does not speak TLS: is it the port of Interface A (2575)?")]
+    NoTls,
     /// The handshake failed.
     #[error("TLS handshake failed: {0}")]
     Handshake(#[source] std::io::Error),
@@ -160,7 +163,7 @@ impl ConnectorTemplate {
         let provider = Arc::new(provider);
         let asks_status = status.is_some();
         let verifier = PlatformVerifier {
-            trust: Trust::load(trust_anchors)?,
+            trust: Trust::load_for_servers(trust_anchors)?,
             algorithms: provider.signature_verification_algorithms,
             status,
         };
@@ -222,15 +225,28 @@ impl ConnectError {
             None if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
                 Self::Cut
             }
+            None if is_no_tls(&error) => Self::NoTls,
             None => Self::Handshake(error),
         }
     }
 }
 
+/// The name in IANA's registry: rustls marks the suites of TLS 1.3, and so do our logs and metrics.
+fn iana_name(name: &str) -> String {
+    name.strip_prefix("TLS13_").map_or_else(|| name.to_owned(), |rest| format!("TLS_{rest}"))
+}
+
+/// Whether the bytes that came are no TLS record: HTTP, MLLP in plain, another protocol.
+fn is_no_tls(error: &std::io::Error) -> bool {
+    let source = error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>());
+    matches!(source, Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)))
+}
+
 fn retain_suite(provider: &mut CryptoProvider, requested: &str) -> Result<(), ConnectError> {
-    let name = |suite: &rustls::SupportedCipherSuite| suite.suite().as_str().unwrap_or("");
+    let name = |suite: &rustls::SupportedCipherSuite| iana_name(suite.suite().as_str().unwrap_or(""));
     let known = provider.cipher_suites.iter().map(name).collect::<Vec<_>>().join(", ");
-    provider.cipher_suites.retain(|suite| name(suite) == requested);
+    let requested_name = iana_name(requested);
+    provider.cipher_suites.retain(|suite| name(suite) == requested_name);
     if provider.cipher_suites.is_empty() {
         return Err(ConnectError::NoSuchSuite { requested: requested.to_owned(), known });
     }

@@ -72,7 +72,7 @@ pub enum CredentialError {
     /// The key belongs to another certificate.
     #[error(
         "the private key {key} does not belong to the first certificate of {}; \
-         the platform's own certificate comes first",
+         the certificate of this key comes first, then its issuing CA",
         chain.display()
     )]
     Mismatch {
@@ -143,6 +143,12 @@ impl CredentialError {
 #[must_use]
 pub fn leaf(credential: &Credential) -> Option<CertificateFacts> {
     CertificateFacts::read(file::certificates(&credential.chain).ok()?.first()?).ok()
+}
+
+/// Whether the chain of a client has its issuing CA (B16), as its file is now; true where it cannot be read.
+#[must_use]
+pub fn has_issuing_ca(credential: &Credential) -> bool {
+    file::certificates(&credential.chain).map_or(true, |chain| chain.len() > 1)
 }
 
 /// Loads a chain and its key, and validates the chain.

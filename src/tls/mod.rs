@@ -48,7 +48,7 @@ pub use audit_signature::{AuditSignatureVerifier, AuditSigner};
 pub use certificate_selection::PlatformCertificates;
 pub use chain_examination::examine_chain;
 pub use connector::{ClientKey, ConnectError, Connector, ConnectorSettings, ConnectorTemplate};
-pub use credential::{CredentialError, PlatformCredentials, UnusableIdentity, leaf};
+pub use credential::{CredentialError, PlatformCredentials, UnusableIdentity, has_issuing_ca, leaf};
 pub use faults::faults;
 pub use file::FileError;
 pub use identity::{ChainStaples, IdentityError, PlatformIdentity, ServedChain};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::refusal::{certificate_error, path_refusal};
@@ -204,6 +204,12 @@ fn is_named(certificate: &CertificateDer<'_>, facts: &CertificateFacts, name: &S
 }
 
 impl ServerCertVerifier for PlatformVerifier {
+    /// In TLS 1.3 the roots are named (certificate_authorities, RFC 8446 4.2.4): a client with one root, ECC
+    /// or RSA, gets the chain that leads to it (B15).
+    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
+        Some(&self.trust.subjects)
+    }
+
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

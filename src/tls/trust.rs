@@ -62,6 +62,14 @@ pub enum TrustError {
         /// The error of webpki.
         source: webpki::Error,
     },
+    /// A certificate that certifies nothing stands where a root belongs.
+    #[error("{} holds {unfit}: name the root that the certificates lead to", file.display())]
+    NoRoot {
+        /// The file.
+        file: PathBuf,
+        /// The certificate.
+        unfit: UnfitAnchor,
+    },
     /// None of the certificates can be a root of clients.
     #[error(
         "{key} has no usable root: {}",
@@ -90,6 +98,26 @@ impl Trust {
             }
         }
         Ok(trust)
+    }
+
+    /// Loads the roots of servers, B15: one that certifies nothing is named, where every server would be
+    /// refused as one of a stranger.
+    ///
+    /// # Errors
+    /// As [`Trust::load`], and when a certificate is not that of a CA.
+    pub fn load_for_servers(files: &[PathBuf]) -> Result<Self, TrustError> {
+        for file in files {
+            let loaded = Self::load(std::slice::from_ref(file))?;
+            let unfit = loaded
+                .facts
+                .iter()
+                .find(|facts| !facts.is_ca)
+                .map(|facts| UnfitAnchor { subject: facts.subject.to_string(), reason: UnfitReason::NotCa });
+            if let Some(unfit) = unfit {
+                return Err(TrustError::NoRoot { file: file.clone(), unfit });
+            }
+        }
+        Self::load(files)
     }
 
     const fn empty() -> Self {

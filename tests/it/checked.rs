@@ -3,6 +3,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
+use pcd_platform::pki::{CertificateOrder, KeyType, Role};
 use serde_json::Value;
 
 use crate::harness::{Cli, Site};
@@ -60,11 +61,45 @@ fn what_a_start_refuses_is_an_error_of_check_with_the_same_code() {
     let repository = "address = \"arr.example:6514\"\ntrust-anchors = [\"missing.pem\"]";
     let site = Site::new().with_text(&format!("[audit.repository]\n{repository}\n"));
     assert_refused(&site, "repository-unusable");
+    for fault in ["chain", "key", "mode", "root"] {
+        assert_refused(&with_gateway(fault), "identity-unusable");
+    }
+    let (exit, found) = findings(&with_gateway("issuer"));
+    let is_incomplete = |one: &Value| one["level"] == "error" && one["code"] == "incomplete-chain";
+    assert!(exit == Some(1) && found.iter().any(is_incomplete), "{found:?}");
+    assert_eq!(findings(&with_gateway("nothing")).0, Some(0));
     let unreadable = Site::new();
     let cli = Cli::without_store(&unreadable);
     std::fs::remove_file(unreadable.path().join("platform.toml")).unwrap();
     let (status, _, stderr) = cli.try_run(&["serve"]);
     assert!(status.code() == Some(78) && stderr.contains("help config-unreadable\n"), "{stderr}");
+}
+
+/// A site of a gateway whose certificate, key or root cannot be used.
+fn with_gateway(fault: &str) -> Site {
+    let site = Site::new();
+    let own = site.issue(&CertificateOrder::new("GATEWAY", Role::Gateway, KeyType::Ecc));
+    let other = site.issue(&CertificateOrder::new("OTHER", Role::Gateway, KeyType::Ecc));
+    let (mut chain, mut key, mut root) =
+        (own.chain.clone(), own.key.clone(), site.trust_anchors()[0].clone());
+    match fault {
+        "chain" => chain = site.path().join("missing.pem"),
+        "key" => key = other.key,
+        "mode" => std::fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap(),
+        "root" => root = other.chain,
+        "issuer" => {
+            let text = std::fs::read_to_string(&chain).unwrap();
+            let (leaf, _) = text.split_once("-----END CERTIFICATE-----").unwrap();
+            chain = site.path().join("alone.pem");
+            std::fs::write(&chain, format!("{leaf}-----END CERTIFICATE-----\n")).unwrap();
+        }
+        _ => {}
+    }
+    let [chain, key, root] = [chain, key, root].map(|path| path.display().to_string());
+    site.with_text(&format!(
+        "[gateway]\nplatform = \"localhost:2575\"\ncertificate = {{ chain = \"{chain}\", key = \"{key}\" }}\n\
+         trust-anchors = [\"{root}\"]\n"
+    ))
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod browser_sessions;
 mod chain_end;
 mod checked;
 mod cli;
+mod client_send;
 mod clients;
 mod clocks;
 mod conformance;

@@ -70,8 +70,7 @@ pub(super) async fn left_behind(
 
 /// The end of the certificate that the gateway shows its platform.
 pub fn gateway_certificate(facts: &CertificateFacts, now: Timestamp) -> Looked {
-    let found = platform_certificate(facts, now).map(|detail| format!("gateway: {detail}"));
-    found.map_err(|found| {
+    platform_certificate(facts, now).map_err(|found| {
         // The platform's own certificate may have the same name.
         let subject = format!("{} ({}), of the gateway", facts.subject, facts.key.family());
         Finding { subject: Subject::Certificate(subject), ..found }

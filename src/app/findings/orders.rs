@@ -15,8 +15,10 @@ pub(super) async fn failed(store: &Store) -> Vec<Finding> {
     failed.iter().map(finding).collect()
 }
 
-fn finding(FailedOrder { id, device, outcome, at }: &FailedOrder) -> Finding {
+fn finding(FailedOrder { id, device, outcome, at, attempts }: &FailedOrder) -> Finding {
     let outcome = match outcome {
+        // Who is told that it was never sent orders again, and the device does it twice.
+        Settlement::Expired if *attempts > 0 => OrderOutcome::Unanswered,
         Settlement::Expired => OrderOutcome::Expired,
         Settlement::Refused => OrderOutcome::Refused,
         _ => OrderOutcome::Unconfirmed,

@@ -1,6 +1,7 @@
 //! The gateway of the demonstration: this program again, as another process, between the devices and the
 //! platform.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,11 +35,12 @@ pub(super) async fn prepare(dir: &Path, platform: &StoreUrl, clock: &Clock) -> a
     pki.issue(&CertificateOrder::new(NAME, Role::Gateway, KeyType::Ecc))?;
     let devices = SimulatedDevice::all();
     let accepted = devices.iter().filter(|device| device.expected == Expected::Acknowledged);
-    // As senders of their messages, and as the equipment in them.
-    let named = accepted.flat_map(|device| device.equipment.iter().chain([&device.name]));
+    // As senders of their messages, and as the equipment in them, which most of them are themselves.
+    let named: BTreeSet<_> =
+        accepted.flat_map(|device| device.equipment.iter().chain([&device.name])).collect();
     let device = Device {
         kind: DeviceKind::Gateway,
-        speaks_for: named.map(|id| id.parse()).collect::<Result<_, _>>()?,
+        speaks_for: named.into_iter().map(|id| id.parse()).collect::<Result<_, _>>()?,
         note: "the gateway of the demonstration".to_owned(),
         ..Device::new(DeviceId::parse(NAME)?)
     };

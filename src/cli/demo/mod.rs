@@ -122,7 +122,8 @@ pub(super) async fn run(
         output.line(&serde_json::to_string(&summary)?)?;
         return Ok(if summary == expected_summary() { Exit::Done } else { Exit::Failed });
     }
-    progress.line(&next_steps(&arguments.dir, &bound, &site.reader))?;
+    let gateway_config = gateway.as_ref().map(|gateway| gateway.file.as_path());
+    progress.line(&next_steps(&arguments.dir, &bound, &site.reader, gateway_config))?;
     let mut devices = start(&environment, site.devices, u64::MAX, SEND_INTERVAL);
     bound.run(signals).await.map_err(failure)?;
     devices.shutdown().await;
@@ -272,29 +273,41 @@ fn api_port(wanted: u16) -> std::io::Result<u16> {
     std::net::TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
 }
 
-fn next_steps(dir: &Path, bound: &Bound, reader: &Issued) -> String {
-    let config = dir.join("platform.toml");
-    let config = config.display();
+/// What to try. With a gateway, devices connect there: what concerns a connection is asked and done there.
+fn next_steps(dir: &Path, bound: &Bound, reader: &Issued, gateway: Option<&Path>) -> String {
+    let platform = dir.join("platform.toml");
+    let near = gateway.unwrap_or(&platform).display();
+    let platform = platform.display();
     let pki = dir.join("pki");
     let pki = pki.display();
     let admin = bound.admin_address();
     let api = bound.api_addresses().first().map(ToString::to_string).unwrap_or_default();
     let (chain, key) = (reader.chain.display(), reader.key.display());
-    format!(
-        "Within a minute the pages show: devices that connect, one that is refused and why, an alarm of the
+    let pages = match gateway {
+        None => "Within a minute the pages show: devices that connect, one that is refused and why, an alarm of the
 monitor (page of its message), values as plots (page of the monitor, \"Numbers\"), and the pump that
-leaves, is missed as silent, and comes back.
+leaves, is missed as silent, and comes back."
+            .to_owned(),
+        Some(_) => format!(
+            "The devices connect to the gateway, and the gateway to the platform. The pages of the platform show
+what has come through: messages, an alarm of the monitor (page of its message), values as plots. Those
+of the gateway show, within a minute, who connects, who is refused and why, and the pump that leaves:
+  pcd-platform page --config {near}"
+        ),
+    };
+    format!(
+        "{pages}
 
 Try in another terminal:
-  pcd-platform message list --config {config}
-  pcd-platform audit list --config {config}
-  pcd-platform device suspend 00A037FFFE000001 --config {config}    (ends its session)
-  pcd-platform device resume 00A037FFFE000001 --config {config}     (it connects again within seconds)
-  pcd-platform device add 00A037FFFE000004 --config {config}        (the device that is not in the directory)
+  pcd-platform message list --config {platform}
+  pcd-platform audit list --config {near}
+  pcd-platform device suspend 00A037FFFE000001 --config {near}    (ends its session)
+  pcd-platform device resume 00A037FFFE000001 --config {near}     (it connects again within seconds)
+  pcd-platform device add 00A037FFFE000004 --config {near}        (the device that is not in the directory)
   pcd-platform pki revoke --dir {pki} --certificate {pki}/device/00A037FFFE000001.ecc.chain.pem
                                                           (ends its session within seconds)
-  pcd-platform page --config {config}                               (a link for the browser)
-  pcd-platform status --config {config}
+  pcd-platform page --config {platform}                               (a link for the browser)
+  pcd-platform status --config {near}
   curl http://{admin}/metrics
   curl --cacert {pki}/root-ecc.pem --cert {chain} --key {key} \\
     \"https://{api}/fhir/Observation?code=150456&_lastUpdated=ge$(date -u -d '10 seconds ago' +%FT%TZ)\"

@@ -36,7 +36,8 @@ pub(super) fn summary(summary: &Summary) -> String {
     if summary.not_connected_at_end > 0 {
         lines.push(format!("NOT connected at the end: {} devices", summary.not_connected_at_end));
     }
-    if *sent == 0 {
+    // Who has no session sends nothing, whatever the traffic is.
+    if *sent == 0 && *handshakes > 0 {
         lines.push("NO message sent: look at --traffic, --like, --interval and --for".to_owned());
     }
     for (name, counts) in &summary.transactions {

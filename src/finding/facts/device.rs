@@ -179,8 +179,10 @@ pub struct OrderFailed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OrderOutcome {
-    /// The device did not take it in time.
+    /// It was not sent in time: the device does not have it.
     Expired,
+    /// It was sent, and the device did not answer: it may have it.
+    Unanswered,
     /// The device refused it.
     Refused,
     /// The device took it, and did not report what it did with it.
@@ -192,8 +194,13 @@ impl fmt::Display for OrderFailed {
         let device = &self.device;
         match self.outcome {
             OrderOutcome::Expired => {
-                write!(f, "the order for {device} expired: the device did not take it in time")
+                write!(f, "the order for {device} expired unsent: the device does not have it")
             }
+            OrderOutcome::Unanswered => write!(
+                f,
+                "the order for {device} was sent and not answered in time: the device may have it; look at the \
+                 device before you order again"
+            ),
             OrderOutcome::Refused => write!(f, "{device} refused the order"),
             OrderOutcome::Unconfirmed => {
                 write!(f, "{device} did not confirm the order: what it did with it is not known")

@@ -97,6 +97,7 @@ impl Reader {
                 device: row.parsed("device", "outbox.device")?,
                 outcome: outcome.ok_or(StoreError::unreadable("outbox.outcome"))?,
                 at: row.time("settled_at", "outbox.settled_at")?,
+                attempts: row.count("attempts", "outbox.attempts")?,
             })
         };
         self.fetch(statement).await?.iter().map(failed).collect()
@@ -186,7 +187,7 @@ WHERE outcome IS NULL AND device = $1 AND control_id = $2";
 
 /// `outcome IS NOT NULL` names the index on the time of settlement.
 pub(in crate::store) const SELECT_FAILED: &str = "
-SELECT id, device, outcome, settled_at FROM outbox
+SELECT id, device, outcome, settled_at, attempts FROM outbox
 WHERE outcome IS NOT NULL AND settled_at >= $1 AND outcome IN ('expired', 'refused', 'unconfirmed')
 ORDER BY settled_at DESC LIMIT $2";
 

@@ -74,6 +74,8 @@ pub struct FailedOrder {
     pub outcome: Settlement,
     /// When.
     pub at: Timestamp,
+    /// The number of delivery attempts. The device may have received the message that many times.
+    pub attempts: u64,
 }
 
 /// The application acknowledgement of a message that its device has accepted (CA).

@@ -6,7 +6,8 @@ use rustls::crypto::{CryptoProvider, KeyExchangeAlgorithm, SupportedKxGroup};
 use rustls::server::ClientHello;
 use rustls::sign::CertifiedKey;
 use rustls::{
-    CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme, SupportedCipherSuite, Tls12CipherSuite,
+    CipherSuite, DistinguishedName, NamedGroup, ProtocolVersion, SignatureScheme, SupportedCipherSuite,
+    Tls12CipherSuite,
 };
 
 use crate::tls::identity::{PlatformIdentity, ServedChain};
@@ -16,6 +17,8 @@ pub(super) struct ClientOffer<'a> {
     suites: &'a [CipherSuite],
     schemes: &'a [SignatureScheme],
     groups: &'a [NamedGroup],
+    /// The roots that it names; TLS 1.3 only.
+    roots: &'a [DistinguishedName],
 }
 
 impl<'a> From<&'a ClientHello<'a>> for ClientOffer<'a> {
@@ -24,6 +27,7 @@ impl<'a> From<&'a ClientHello<'a>> for ClientOffer<'a> {
             suites: hello.cipher_suites(),
             schemes: hello.signature_schemes(),
             groups: hello.named_groups().unwrap_or_default(),
+            roots: hello.certificate_authorities().unwrap_or_default(),
         }
     }
 }
@@ -59,7 +63,8 @@ impl ServerCapabilities {
     /// rustls does not reveal which version it will negotiate; only a client that lists TLS 1.3 suites can
     /// mean TLS 1.3. The chain that the TLS 1.2 table selects is preferred whenever it suits TLS 1.3 as well:
     /// the order of the specification then holds for either version. Otherwise the selection assumes that a
-    /// client with suites of both versions negotiates the newer one.
+    /// client with suites of both versions negotiates the newer one. A client that names roots gets a chain
+    /// that leads to one of them, if there is one: it may trust the ECC root alone, or the RSA root.
     pub(super) fn select_chain(
         &self,
         offer: &ClientOffer<'_>,
@@ -69,10 +74,14 @@ impl ServerCapabilities {
         if !self.tls13.iter().any(|suite| offer.suites.contains(suite)) {
             return tls12;
         }
+        let trusted =
+            |chain: &Arc<ServedChain>| can_sign_tls13(chain.key(), offer) && chain.leads_to(offer.roots);
         tls12
             .as_ref()
             .filter(|chain| can_sign_tls13(chain.key(), offer))
+            .filter(|chain| offer.roots.is_empty() || trusted(chain))
             .cloned()
+            .or_else(|| identity.servable_chains().find(trusted))
             .or_else(|| identity.servable_chains().find(|chain| can_sign_tls13(chain.key(), offer)))
             .or(tls12)
     }

@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use rustls::SignatureAlgorithm;
 use rustls::sign::CertifiedKey;
+use rustls::{DistinguishedName, SignatureAlgorithm};
 
 use crate::x509::CertificateFacts;
 pub use staples::ChainStaples;
@@ -26,6 +26,8 @@ pub struct ServedChain {
     key: Arc<CertifiedKey>,
     staples: ArcSwap<ChainStaples>,
     is_must_staple: bool,
+    /// The issuers of its certificates, each as DER of a name.
+    issuers: Vec<Vec<u8>>,
     /// The chain that is served in place of this one while this one has no staples yet, after a renewal.
     predecessor: ArcSwapOption<ServedChain>,
 }
@@ -102,7 +104,14 @@ impl ServedChain {
         let staples = ArcSwap::from_pointee(ChainStaples::none(key.cert.len()));
         let facts = key.cert.first().and_then(|own| CertificateFacts::read(own).ok());
         let is_must_staple = facts.is_some_and(|facts| facts.must_staple);
-        Arc::new(Self { key, staples, is_must_staple, predecessor: ArcSwapOption::empty() })
+        let read = key.cert.iter().filter_map(|der| CertificateFacts::read(der).ok());
+        let issuers = read.map(|facts| facts.issuer.as_der().to_vec()).collect();
+        Arc::new(Self { key, staples, is_must_staple, issuers, predecessor: ArcSwapOption::empty() })
+    }
+
+    /// Whether one of these names issued a certificate of the chain.
+    pub(in crate::tls) fn leads_to(&self, roots: &[DistinguishedName]) -> bool {
+        roots.iter().any(|root| self.issuers.iter().any(|issuer| issuer == root.as_ref()))
     }
 
     /// The chain that clients get in place of this one now: its predecessor, or itself.

@@ -24,7 +24,8 @@ pub enum KeyFileError {
     },
     /// The key is encrypted, and no passphrase is configured.
     #[error(
-        "the private key {} is encrypted; configure the file with its passphrase: passphrase = \"FILE\"",
+        "the private key {} is encrypted; name the file with its passphrase: passphrase = \"FILE\" beside the \
+         key in the configuration, --passphrase FILE on the command line",
         file.display()
     )]
     Encrypted {
@@ -33,8 +34,8 @@ pub enum KeyFileError {
     },
     /// A passphrase is configured, but the key is not encrypted.
     #[error(
-        "the private key {} is not encrypted, although a passphrase is configured; encrypt it \
-         (openssl pkcs8 -topk8 -v2 aes-256-cbc) or remove the passphrase from the configuration",
+        "the private key {} is not encrypted, although a passphrase is given; encrypt it \
+         (openssl pkcs8 -topk8 -v2 aes-256-cbc) or leave out the passphrase",
         file.display()
     )]
     NotEncrypted {
@@ -233,7 +234,7 @@ mod tests {
         let passphrase = folder.at("passphrase");
         let errors = [
             (read(&encrypted, Some(&folder.at("wrong"))).unwrap_err(), "does not decrypt the private key"),
-            (read(&encrypted, None).unwrap_err(), "is encrypted; configure the file"),
+            (read(&encrypted, None).unwrap_err(), "is encrypted; name the file"),
             (read(&folder.at("plain"), Some(&passphrase)).unwrap_err(), "is not encrypted, although"),
             (read(&encrypted, Some(&folder.at("none"))).unwrap_err(), "cannot read the passphrase file"),
             (

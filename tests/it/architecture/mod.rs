@@ -136,7 +136,7 @@ const EDGES: [(&str, Layer, &[&str]); 37] = [
     // The resources that readers see, which the index has as messages.
     ("render", Layer::Presentation, &["config", "fhir", "hl7", "model", "store"]),
     ("notify", Layer::Flow, &["config", "filesystem", "finding", "metrics", "model", "store", "tls"]),
-    ("interface_b", Layer::Flow, &["hl7", "mllp", "model", "tls"]),
+    ("interface_b", Layer::Flow, &["hl7", "mllp", "model", "pcd", "tls"]),
     ("simulate", Layer::Flow, &["config", "hl7", "interface_b", "mllp", "model", "pki", "revocation", "tls"]),
     ("audit_forwarder", Layer::Flow, &["audit", "config", "filesystem", "metrics", "model", "store", "tls"]),
     (

@@ -106,6 +106,11 @@ fn an_order_reaches_the_session_that_reads_orders() {
         (69, &"expired".into(), &1.into()),
         "{why}"
     );
+    // Who reads that it was never sent orders again, and the device does it twice.
+    eventually("the finding says that the device may have it", || {
+        let (_, status, _) = scene.platform.cli().try_run(&["status"]);
+        status.contains("the device may have it; look at the device before you order again")
+    });
 
     let second = scene.send(&order("SECOND", "AL", ""), &["--within", "1h"]);
     assert_eq!(
