@@ -113,11 +113,22 @@ pub(super) fn directory(devices: Vec<Device>) -> DirectoryHandle {
 
 /// A session of [`NAME`] that applies `config`.
 pub(super) fn session_with(config: ConfigHandle, pending_replies: PendingReplies, clock: &Clock) -> Session {
-    let directory = directory(vec![device()]);
+    session_of(device(), config, pending_replies, clock)
+}
+
+/// A session of this device.
+pub(super) fn session_of(
+    device: Device,
+    config: ConfigHandle,
+    pending_replies: PendingReplies,
+    clock: &Clock,
+) -> Session {
+    let peer = Peer::for_tests(device.clone(), "192.0.2.7:50123".parse().unwrap());
+    let directory = directory(vec![device]);
     let patient_key = PatientKey::new(b"key");
     let (relay, share) = (Relay::default(), Arc::default());
     let context = Context { config, directory, pending_replies, patient_key, relay, share };
-    Session::open(peer(), SessionId::at(clock.now()), context, now(clock))
+    Session::open(peer, SessionId::at(clock.now()), context, now(clock))
 }
 
 /// A session of [`NAME`].

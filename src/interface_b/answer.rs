@@ -56,8 +56,8 @@ impl Answer {
 /// Characters of one field of an acknowledgement that are repeated.
 const MAX_EXPLANATION: usize = 200;
 
-/// Which outcomes of a message are answered, as its MSH-15 and MSH-16 ask. Alerts (PCD-04) and heartbeats that
-/// ask for no answer are told of a failure.
+/// Which outcomes of a message are answered, as its MSH-15 and MSH-16 ask. A failure of alerts (PCD-04) and
+/// heartbeats is answered in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requested {
     /// Neither success nor failure.

@@ -62,7 +62,7 @@ impl Sender {
 fn client_send_says_what_the_silence_of_a_platform_means() {
     let sender = Sender::new();
     let good = sender.observation("GOOD", "AL/NE", "P");
-    for (id, modes, processing, exit, said) in [
+    for (id, modes, processing, exit, printed) in [
         ("E-1", "ER/ER", "T", 1, "CR E-1 (unsupported-processing-id)"),
         ("E-2", "NE/ER", "T", 1, "AR E-2 (unsupported-processing-id)"),
         ("E-3", "ER/NE", "P", 0, "sent; it asks for an acknowledgement of errors only, and none came"),
@@ -73,9 +73,9 @@ fn client_send_says_what_the_silence_of_a_platform_means() {
         let silent = sender.observation(id, modes, processing);
         // What is sent behind it is not taken for it.
         let (code, stdout, stderr) = sender.send(&[0, 1], &[&silent, &good]);
-        let said = format!("{silent}: {said}");
+        let printed = format!("{silent}: {printed}");
         let all = format!("{stdout}{stderr}");
-        assert!(code == Some(exit) && (all.contains(&said) || said.ends_with("stored")), "{id}: {all}");
+        assert!(code == Some(exit) && (all.contains(&printed) || printed.ends_with("stored")), "{id}: {all}");
         assert!(id != "S-2" || all.contains("it was refused, or is not stored"), "{all}");
         assert!(
             stdout.contains(&format!("{good}: CA GOOD\n")) && !all.contains("counts for nothing"),

@@ -17,7 +17,7 @@ pub(super) async fn failed(store: &Store) -> Vec<Finding> {
 
 fn finding(FailedOrder { id, device, outcome, at, attempts }: &FailedOrder) -> Finding {
     let outcome = match outcome {
-        // Who is told that it was never sent orders again, and the device does it twice.
+        // Who reads that it was never sent orders again, and the device does it twice.
         Settlement::Expired if *attempts > 0 => OrderOutcome::Unanswered,
         Settlement::Expired => OrderOutcome::Expired,
         Settlement::Refused => OrderOutcome::Refused,

@@ -32,7 +32,7 @@ use super::device_limits::{DeviceShare, Storage};
 use super::relay::Relay;
 use super::settings::Settings;
 use crate::audit;
-use crate::authz::{ComparedNames, Device, Directory, DirectoryHandle, rules};
+use crate::authz::{ComparedNames, Device, DeviceKind, Directory, DirectoryHandle, rules};
 use crate::config::{Gateway, UnreadableMessage};
 use crate::hl7::{
     AcknowledgementRequest, KeptHeader, ReceivedAcknowledgement, Rejection, Unreadable, answers_mode,
@@ -110,6 +110,11 @@ impl Inbound {
     /// The device that sends.
     pub(super) fn device(&self) -> &DeviceId {
         &self.origin.device.id
+    }
+
+    /// Whether the sender carries the messages of other devices.
+    pub(super) fn is_of_gateway(&self) -> bool {
+        self.origin.device.kind == DeviceKind::Gateway
     }
 
     /// Reads one part of a frame.

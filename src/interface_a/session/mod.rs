@@ -422,6 +422,8 @@ impl Session {
                 (on_store_failure, sign, relayed) = (failure, read, asked);
             }
             Outcome::Rejected => {}
+            // One device behind it is refused; the connection is that of all.
+            Outcome::Violation if self.inbound.is_of_gateway() => {}
             Outcome::Violation => self.violations = self.violations.saturating_add(1),
             Outcome::Unanswerable => end = Some(SessionEnd::Unreadable),
             // B.1: MSA-2 names the message of ours that is meant.

@@ -6,11 +6,12 @@ use futures_util::FutureExt as _;
 use proptest::prelude::*;
 
 use super::super::fixtures::{
-    LIMITS, Limits, NAME, acknowledgement, acknowledgements, clock, config, frame, frame_about, framed,
-    handle, now, session_with,
+    LIMITS, Limits, NAME, acknowledgement, acknowledgements, clock, config, device, frame, frame_about,
+    framed, handle, now, session_of, session_with,
 };
 use super::*;
 use crate::audit;
+use crate::authz::{Device, DeviceKind};
 use crate::config::ConfigHandle;
 use crate::hl7::AcknowledgementCode;
 use crate::interface_a::Exchange;
@@ -415,6 +416,21 @@ fn consecutive_violations_end_the_session_and_an_accepted_message_resets_them() 
     assert_eq!(bench.end, Some(SessionEnd::Violations));
     assert_eq!(bench.audited.len(), 5);
     assert!(bench.audited.iter().all(|event| event.name() == "identity-violation"));
+}
+
+#[test]
+fn one_device_behind_a_gateway_does_not_end_the_connection_of_all() {
+    let mut bench = Bench::new(LIMITS);
+    let gateway = Device { kind: DeviceKind::Gateway, ..device() };
+    let config = handle(LIMITS.applied_to(config()));
+    bench.session = session_of(gateway, config, bench.pending_replies.clone(), &bench.clock);
+    let foreign: Vec<_> = (0..20).flat_map(|id| frame_about("00A037FFFE000002", &id.to_string())).collect();
+    bench.receive(&[foreign, frame("own")].concat());
+    while !bench.storing.is_empty() {
+        bench.stored(0);
+    }
+    let codes: Vec<_> = bench.answers().into_iter().map(|(code, _)| code).collect();
+    assert_eq!((codes.len(), codes.last().map(String::as_str), bench.end), (21, Some("CA"), None));
 }
 
 #[test]
