@@ -18,8 +18,8 @@ pub(super) struct Sent {
     /// What the platform sends if it accepts the message.
     accept: bool,
     application: bool,
-    /// Whether the device awaits an application acknowledgement.
-    is_awaited: bool,
+    /// When the device awaits an application acknowledgement.
+    awaited: Condition,
     /// Whether CA has come.
     is_accepted: bool,
     /// Whether the platform says nothing in some case: if it accepts the message, or if it does not.
@@ -76,7 +76,7 @@ impl Sent {
             control_id: String::new(),
             accept: false,
             application: false,
-            is_awaited: false,
+            awaited: Condition::Never,
             is_accepted: false,
             is_silent: true,
             is_followed: false,
@@ -91,14 +91,14 @@ impl Sent {
         let expected = answers(Outcome::Accepted);
         let is_answered = |outcome| answers(outcome).iter().next().is_some();
         let as_written = AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked);
-        let may_have_result = as_written.answers(Outcome::Accepted).application.is_some();
+        let may_have_result = as_written.application() != Condition::Never;
         Self {
             control_id: String::from_utf8_lossy(&header.repeated_control_id()).into_owned(),
             accept: expected.accept.is_some(),
             application: expected.application.is_some(),
             is_silent: ![Outcome::Accepted, Outcome::Error, Outcome::Rejected].into_iter().all(is_answered),
             is_followed: may_have_result && expected.application.is_none(),
-            is_awaited: request(acknowledge).application() != Condition::Never,
+            awaited: request(acknowledge).application(),
             ..silent
         }
     }
@@ -117,11 +117,17 @@ impl Sent {
     }
 
     fn outcome(&self, answer: &Answer) -> ForwardOutcome {
+        use AcknowledgementCode::{AA, AE, CA, CE};
+        let outcome = match answer.code {
+            AA | CA => Outcome::Accepted,
+            AE | CE => Outcome::Error,
+            _ => Outcome::Rejected,
+        };
         ForwardOutcome {
             is_accepted: answer.code.is_positive(),
             code: answer.code.as_str().to_owned(),
             reason: answer.reason.clone().filter(|reason| !reason.is_empty()),
-            answer: self.is_awaited.then(|| as_application(&answer.raw)),
+            answer: self.awaited.holds(outcome).then(|| as_application(&answer.raw)),
         }
     }
 
@@ -284,6 +290,11 @@ mod tests {
         assert_eq!(heard(of("AL", "NE"), &[("CE", "7", "obr-filler-missing")]), ("-".to_owned(), false));
         // The application acknowledgement of PCD-04 is none: MSH-16 has another meaning there.
         assert_eq!(heard(sent("ORU^R40", "AL", "AL", asked), &one("CA")), ("+".to_owned(), false));
+        // Of success the platform says nothing more, and the gateway does not say it in its place.
+        assert_eq!(heard(of("AL", "ER"), &one("CA")), ("+".to_owned(), false));
+        assert_eq!(heard(of("AL", "ER"), &one("CE")), ("-".to_owned(), true));
+        assert_eq!(heard(of("NE", "ER"), &one("AE")), ("-".to_owned(), true));
+        assert!(of("AL", "ER").is_followed());
         // The directory says that the device wants AA, whatever it writes.
         let original = sent("ORU^R01", "AL", "NE", AcknowledgeAs::Original);
         assert_eq!(heard(original, &one("CA")), ("+".to_owned(), true));

@@ -220,7 +220,8 @@ impl Orders {
             raw: sendable.bytes.clone(),
             is_relayed: true,
         };
-        // Before it can be answered.
+        // Before it can be sent, or answered.
+        registry.relay().limit_order(id, self.0.gateway.clock.instant() + SENT_WITHIN);
         self.open().insert(id);
         let queued = store.queue(message).await;
         if queued.is_err() {
@@ -272,7 +273,10 @@ impl Orders {
                 self.finish(vec![order]).await;
                 continue;
             };
-            self.open().insert(order);
+            if self.open().insert(order) {
+                // Of a process before this one.
+                self.0.gateway.registry.relay().limit_order(order, self.0.gateway.clock.instant());
+            }
             if let Some(answer) = entry.answer
                 && !self.pass_on(order, answer, is_last(&entry)).await
             {
@@ -334,6 +338,9 @@ const MAX_ORDERS: usize = 256;
 const MAX_ANSWERS: usize = 1024;
 /// How long a device may take for its first answer: as long as a platform waits for it.
 const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
+/// How long an order is sent to its device, also again after a lost connection. The platform may give it up
+/// at any time, and has no way to say so; it repeats an order that it has not given up.
+const SENT_WITHIN: Duration = Duration::from_secs(5);
 /// How long an order waits for another one with its MSH-10: less than a platform waits for the first answer.
 const REUSED_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often it is looked whether that one has its answer.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
@@ -26,6 +27,8 @@ struct Shared {
     queued: AtomicUsize,
     is_connected: AtomicBool,
     order_answers: Mutex<OrderAnswers>,
+    /// Until when orders of the platform are sent.
+    order_limits: Mutex<HashMap<MessageId, Instant>>,
     answered: Notify,
 }
 
@@ -151,6 +154,20 @@ impl Relay {
         }
     }
 
+    /// An order of the platform is sent until then, and no later.
+    pub fn limit_order(&self, order: MessageId, until: Instant) {
+        let mut limits = locked(&self.0.order_limits);
+        // Those that are long over have expired in the outbox.
+        limits.retain(|_, earlier| *earlier + LIMIT_KEPT > until);
+        limits.insert(order, until);
+    }
+
+    /// For how long an order may still be sent; `None`: until it expires.
+    #[must_use]
+    pub fn order_limit(&self, order: MessageId, now: Instant) -> Option<Duration> {
+        locked(&self.0.order_limits).get(&order).map(|until| until.saturating_duration_since(now))
+    }
+
     /// A device has answered an order, which may be one of the platform.
     pub fn answer_order(&self, answer: OrderAnswer) {
         let mut answers = locked(&self.0.order_answers);
@@ -212,6 +229,8 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 const MAX_AWAITED: usize = 100_000;
 /// Bytes of their headers.
 const MAX_AWAITED_BYTES: usize = 64 << 20;
+/// How long it is remembered that an order is no longer sent: longer than an order of the platform lives.
+const LIMIT_KEPT: Duration = Duration::from_mins(2);
 /// Answers to orders that wait for the forwarder. Without a gateway nothing takes them.
 const MAX_ORDER_ANSWERS: usize = 256;
 
@@ -247,6 +266,19 @@ mod tests {
         assert!(!relay.has_room() && relay.await_answer(message(), 1).is_none());
         drop(large);
         assert!(relay.has_room() && locked(&relay.0.waiting).messages.is_empty());
+    }
+
+    #[test]
+    fn an_order_of_the_platform_is_sent_for_a_time() {
+        let (relay, clock) = (Relay::default(), clock());
+        let [order, own] = [(); 2].map(|()| MessageId::at(clock.now()));
+        let limit = Duration::from_secs(5);
+        relay.limit_order(order, clock.instant() + limit);
+        assert_eq!(relay.order_limit(order, clock.instant()), Some(limit));
+        assert_eq!(relay.order_limit(order, clock.instant() + limit), Some(Duration::ZERO));
+        assert_eq!(relay.order_limit(own, clock.instant()), None, "an operator's expires at its time");
+        relay.limit_order(own, clock.instant() + limit + LIMIT_KEPT);
+        assert_eq!(locked(&relay.0.order_limits).len(), 1);
     }
 
     #[tokio::test]

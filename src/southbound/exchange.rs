@@ -101,6 +101,11 @@ async fn begin(
         let exchange = desk.registry.await_application(device, control_id, sendable.mode.clone());
         return Ok(exchange.ok().map(|exchange| Begun { exchange, sent_on: None, until }));
     }
+    // In a gateway: the platform may have given it up meanwhile.
+    let limit = desk.registry.relay().order_limit(*id, desk.clock.instant());
+    if limit.is_some_and(|left| left.is_zero()) {
+        return Ok(None);
+    }
     let Ok(recipient) = desk.registry.recipient(device) else { return Ok(None) };
     let now = desk.store.now();
     let until = now.saturating_add(ANSWER_TIMEOUT).map_or(*expires_at, |until| until.min(*expires_at));
@@ -112,7 +117,7 @@ async fn begin(
         application: sendable.owes_result(),
         mode: sendable.mode.clone(),
         // The session looks at the time again: the claim, or a peer that takes no bytes, may have taken long.
-        deadline: Deadline::after(&desk.clock, expires_at.duration_since(desk.store.now())),
+        deadline: Deadline::after(&desk.clock, time_left(expires_at.duration_since(desk.store.now()), limit)),
         frame: sendable.frame(),
     };
     let exchange = desk.registry.deliver(&recipient, delivery);
@@ -120,6 +125,10 @@ async fn begin(
         desk.store.release(*id).await?;
     }
     Ok(exchange.ok().map(|exchange| Begun { exchange, sent_on: Some(recipient), until }))
+}
+
+fn time_left(left: SignedDuration, limit: Option<Duration>) -> SignedDuration {
+    limit.and_then(|limit| SignedDuration::try_from(limit).ok()).map_or(left, |limit| left.min(limit))
 }
 
 /// How long a device may take to answer before an order is sent again, if it may be: on every session, also

@@ -54,7 +54,8 @@ impl Condition {
     }
 
     /// Whether an acknowledgement of this outcome is sent.
-    pub(super) const fn holds(self, outcome: Outcome) -> bool {
+    #[must_use]
+    pub const fn holds(self, outcome: Outcome) -> bool {
         match self {
             Self::Always => true,
             Self::OnError => !matches!(outcome, Outcome::Accepted),

@@ -95,3 +95,23 @@ fn an_order_reaches_the_device_that_it_names_and_its_answers_travel_back() {
     let raw = String::from_utf8(scene.platform().cli().run_raw(&["message", "show", id, "--raw"])).unwrap();
     assert!(field(&raw, "ERR", 5).starts_with("order-device-unknown"), "{raw}");
 }
+
+/// No message takes an order back. So the gateway sends one only for a short time after it came.
+#[test]
+fn an_order_that_the_platform_has_given_up_does_not_reach_a_device_that_comes_back() {
+    let scene = Scene::new();
+    eventually("the gateway is connected", || scene.gateway().metric("pcd_gateway_connections") == 4.0);
+    let (mut device, sent) = (scene.wire(ONE), order("ORDER-1", ONE));
+    let file = scene.upper.path().join("order.hl7");
+    std::fs::write(&file, &sent).unwrap();
+    let words = ["order", "send", "--no-wait", "--within", "8s", GATEWAY, file.to_str().unwrap()];
+    scene.platform().cli().run(&words);
+    assert_eq!(device.answer().unwrap(), sent);
+    eventually("the platform gives it up", || {
+        scene.platform().cli().json(&["order", "list"])[0]["outcome"] == "expired"
+    });
+    drop(device);
+    let mut again = scene.wire(ONE);
+    eventually("it is connected", || scene.gateway().metric("pcd_connections_active") == 1.0);
+    assert!(again.is_quiet(std::time::Duration::from_secs(2)));
+}
