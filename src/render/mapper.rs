@@ -28,7 +28,7 @@ pub struct GroupKey {
     pub device: String,
     /// `Observation/ID` of an alert.
     pub alert: Option<String>,
-    /// Measurements of one message whose times are further apart than [`MAX_SPREAD`] are several parts; 0 has
+    /// Measurements of one message whose times are further apart than `MAX_SPREAD` are several parts; 0 has
     /// the latest.
     pub part: u32,
 }

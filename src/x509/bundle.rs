@@ -8,7 +8,7 @@ use super::error::X509Error;
 use super::pem;
 
 /// The certificates of a file, in DER: of a PKCS#7 bundle in DER or PEM, else as
-/// [`pem::certificates`](super::pem::certificates).
+/// [`pem::certificates`].
 ///
 /// # Errors
 /// When there is none, the file is malformed, or a bundle is signed.
