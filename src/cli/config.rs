@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(keys("interface-a.max-frame"), ["interface-a.max-frame"]);
         assert_eq!(keys("max-frame"), ["interface-a.max-frame"]);
         assert_eq!(keys("[stapling]"), ["stapling.wait", "stapling.must-staple"]);
-        assert_eq!(keys("max-connections").len(), 2, "of devices and of operators");
+        assert_eq!(keys("max-connections").len(), 3, "of devices, of operators and of hospital systems");
         assert!(keys("levitation").is_empty());
         assert!(unknown(&all, "max-conections").to_string().contains("did you mean"));
         assert!(unknown(&all, "interface-a.max-fram").to_string().contains("interface-a.max-frame?"));

@@ -60,7 +60,7 @@ fn install(site: &Site) {
 
 #[test]
 fn every_event_of_the_closed_list_is_written_when_it_happens() {
-    let site = site().with("devices", "silent-after = \"100ms\"");
+    let site = site().with("devices", "silent-after = \"100ms\"").with("fhir", "enabled = true");
     let platform = site.start();
     let cli = platform.cli().clone();
     platform.admit(NAME, &["--speaks-for", BEHIND]);
@@ -108,6 +108,7 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     cli.run(&["message", "export"]);
     cli.run(&["audit", "export"]);
     cli.run(&["audit", "verify"]);
+    cli.run(&["fhir", "rebuild"]);
     cli.run(&["store", "backup", site.path().join("copy.db").to_str().unwrap()]);
     crate::browser_sessions::log_in_and_out(&platform);
     platform.signal(Signal::HUP);
@@ -130,6 +131,7 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
         "message-reconsidered",
         "content-refused",
         "read-refused",
+        "resources-read",
         "clients-changed",
         "copy-replaced",
         "copy-renewed",

@@ -6,6 +6,7 @@ mod simulated;
 mod site;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,16 +101,7 @@ pub(super) async fn run(
         clock: clock.clone(),
         progress,
     };
-    if let Some(link) = bound.page_link().filter(|_| !arguments.once) {
-        progress
-            .line(&format!("\nThe pages: {link}\n(once, within a minute; `page` prints another link)\n"))?;
-    }
-    progress.line(&format!("OCSP responder of the test PKI: http://{ocsp}/ocsp"))?;
-    progress.line(&format!(
-        "listening for devices on {}, for operators on http://{}\n",
-        environment.platform,
-        bound.admin_address()
-    ))?;
+    announce(&bound, &environment, ocsp, arguments.once)?;
     // The responder answers by now: nothing is missing when the platform is examined first.
     bound.fetch_staples().await;
     let gateway = match arguments.gateway {
@@ -128,6 +120,22 @@ pub(super) async fn run(
     bound.run(signals).await.map_err(failure)?;
     devices.shutdown().await;
     Ok(Exit::Done)
+}
+
+/// Prints where the demonstration is found.
+fn announce(bound: &Bound, environment: &Environment, ocsp: SocketAddr, is_once: bool) -> anyhow::Result<()> {
+    let progress = &environment.progress;
+    if let Some(link) = bound.page_link().filter(|_| !is_once) {
+        progress
+            .line(&format!("\nThe pages: {link}\n(once, within a minute; `page` prints another link)\n"))?;
+    }
+    progress.line(&format!("OCSP responder of the test PKI: http://{ocsp}/ocsp"))?;
+    progress.line(&format!(
+        "listening for devices on {}, for operators on http://{}\n",
+        environment.platform,
+        bound.admin_address()
+    ))?;
+    Ok(())
 }
 
 async fn prepare(arguments: &Arguments, clock: &Clock) -> anyhow::Result<Site> {

@@ -68,7 +68,7 @@ impl Writing {
                 return Poll::Ready(written);
             }
             if self.rest() < before {
-                late.as_mut().reset(tokio::time::Instant::now() + limit);
+                late.set(tokio::time::sleep(limit));
             }
             late.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
         })
