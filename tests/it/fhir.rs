@@ -32,7 +32,7 @@ struct Summary {
     sha256: String,
 }
 
-fn mapped(bytes: &[u8]) -> Option<Mapped> {
+pub fn mapped(bytes: &[u8]) -> Option<Mapped> {
     let message = Message::parse(bytes).ok()?;
     let source = Source {
         message: "0198c6a1-7d2e-7c52-9b0e-3f6f2f0c1a55".parse().unwrap(),
@@ -175,7 +175,7 @@ fn the_validators_find_planted_errors() {
     }
 }
 
-fn by_node(resources: &[String]) -> Vec<Vec<String>> {
+pub fn by_node(resources: &[String]) -> Vec<Vec<String>> {
     let packages = peers().join("fhir");
     assert!(
         packages.join("node_modules").is_dir(),
@@ -187,7 +187,7 @@ fn by_node(resources: &[String]) -> Vec<Vec<String>> {
     errors(node, resources)
 }
 
-fn by_python(resources: &[String]) -> Vec<Vec<String>> {
+pub fn by_python(resources: &[String]) -> Vec<Vec<String>> {
     let python = peers().join("python/bin/python");
     assert!(
         python.is_file(),
@@ -214,11 +214,11 @@ fn errors(validator: std::process::Command, resources: &[String]) -> Vec<Vec<Str
     found
 }
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn peers() -> PathBuf {
+pub fn peers() -> PathBuf {
     root().join("target/peers")
 }
 

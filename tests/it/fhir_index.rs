@@ -6,7 +6,7 @@ use pcd_platform::pki::KeyType;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Cli, Device, Platform, Site, eventually, message};
+use crate::harness::{Cli, Device, Platform, Site, cluster, eventually, message};
 
 const NAME: &str = "00A037FFFE000001";
 /// More than the rows of one batch of the projector.
@@ -84,4 +84,40 @@ fn an_index_whose_process_is_killed_has_each_message_once() {
         assert_eq!(read(), before);
         assert_eq!(status(cli).0["leader"].as_str(), status(cli).1[0]["node"].as_str());
     }
+}
+
+// N001-9
+#[test]
+fn a_leader_that_was_paused_writes_nothing_after_another_took_over() {
+    let database = cluster::shared().database();
+    let node = |name: &str| {
+        let site = Site::of_database(&database).with("store", &format!("node = \"{name}\""));
+        site.with("fhir", "enabled = true")
+    };
+    let (here, there) = (node("here"), node("there"));
+    let paused = here.start();
+    paused.admit(NAME, &[]);
+    send(&here, &paused, 0..20);
+    eventually("the first node indexes", || is_complete(paused.cli()));
+    let (before, _) = status(paused.cli());
+    assert_eq!(before["leader"], "here");
+    let other = there.start();
+    eventually("the other node knows the device", || other.metric("pcd_directory_devices") == 1.0);
+    // It stops in the middle of what it does.
+    send(&here, &paused, 20..60);
+    paused.signal(Signal::STOP);
+    send(&there, &other, 60..80);
+    let cli = other.cli();
+    eventually("the other node takes over", || status(cli).0["leader"] == "there" && is_complete(cli));
+    let (taken, nodes) = status(cli);
+    assert!(taken["fence"].as_u64() > before["fence"].as_u64());
+    paused.signal(Signal::CONT);
+    eventually("the first node follows", || paused.metric("pcd_fhir_leads") == 0.0);
+    send(&here, &paused, 80..100);
+    eventually("all of it is indexed", || is_complete(cli));
+    let (end, _) = status(cli);
+    assert_eq!((&end["leader"], &end["fence"]), (&taken["leader"], &taken["fence"]), "{nodes:?}");
+    let found = observations(cli);
+    assert_eq!(found.len(), 200);
+    assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), 200, "none twice");
 }

@@ -44,6 +44,7 @@ mod ended_identities;
 mod explained;
 mod fhir;
 mod fhir_index;
+mod fhir_readers;
 mod gateway;
 mod hapi;
 mod harness;
