@@ -189,9 +189,9 @@ impl<J> Flight<J> {
         self.sent.last().is_some_and(|last| !last.is_silent())
     }
 
-    /// Nothing is known of those that have no answer: they stay in the queue.
-    pub(super) fn postpone_all(&mut self) {
-        self.sent.iter_mut().for_each(|sent| sent.is_postponed = true);
+    /// The silence of the platform says nothing: those that it would settle stay in the queue.
+    pub(super) fn postpone_silent(&mut self) {
+        self.sent.iter_mut().filter(|sent| sent.is_silent()).for_each(|sent| sent.is_postponed = true);
     }
 
     /// The platform could not take the last message. An answer that it has given counts.

@@ -288,8 +288,9 @@ impl<J: Run> Window<J> {
         }
         let done = |mut flight: Flight<J>| {
             if !is_proved_by_end(flight.since, now) {
-                flight.postpone_all();
-            } else if flight.awaits() && !flight.is_late(now, limits) {
+                flight.postpone_silent();
+            }
+            if flight.awaits() && !flight.is_late(now, limits) {
                 // It had no time: the platform may not have come to it.
                 flight.postpone();
             }
