@@ -512,7 +512,7 @@ fn n001_9_what_a_device_has_just_sent_is_read_by_those_who_may() {
         let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
         entries.iter().map(|entry| entry["resource"]["valueQuantity"]["value"].clone()).collect::<Vec<_>>()
     };
-    // A command is in force within a second.
+    // A command counts within a second.
     for (client, search) in [(&ehr, search), (&other, search), (&devices, "/fhir/Device?_id=nothing")] {
         eventually("the client is known", || ask(site, &platform, Some(client), search, &[]).status == 200);
     }
