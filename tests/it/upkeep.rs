@@ -217,7 +217,7 @@ fn an_order_that_expired_is_a_finding_that_names_the_device_and_no_content() {
     eventually("it waits", || platform.metric("pcd_southbound_oldest_seconds") >= 1.0);
     let finding = found(&platform, "order-failed");
     assert_eq!((&finding["severity"], &finding["subject"]), (&"urgent".into(), &"order".into()));
-    let what = format!("the order for {NAME} expired: the device did not take it in time");
+    let what = format!("the order for {NAME} expired unsent: the device does not have it");
     assert_eq!(finding["what"], what);
     eventually("none waits", || platform.metric("pcd_southbound_oldest_seconds") == 0.0);
 }
