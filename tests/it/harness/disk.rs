@@ -43,8 +43,13 @@ impl Disk {
 
     /// From now on files there can only be opened for reading.
     pub fn forbid_writing(&self) {
-        mount(&["--bind", self.back.to_str().unwrap()], &self.path);
-        mount(&["-o", "remount,bind,ro"], &self.path);
+        // It is made elsewhere: a program that opens a file for writing in between would keep it writable.
+        let prepared = self.path.with_extension("ro");
+        std::fs::create_dir_all(&prepared).unwrap();
+        mount(&["--bind", self.back.to_str().unwrap()], &prepared);
+        mount(&["-o", "remount,bind,ro"], &prepared);
+        mount(&["--bind", prepared.to_str().unwrap()], &self.path);
+        unmount(&prepared);
     }
 
     /// Takes back [`Disk::forbid_writing`].
