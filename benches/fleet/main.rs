@@ -1,6 +1,7 @@
 //! How far a hospital grows past one node: many nodes on one PostgreSQL database and all their devices,
-//! simulated from costs that were measured. `cargo bench --bench fleet` prints what each event does to the
-//! acknowledgements: all devices lost at once, a node lost, half of the nodes lost, the database away.
+//! simulated from costs, some measured and some assumed. `cargo bench --bench fleet` prints what each event
+//! does to the acknowledgements: all devices lost at once, a node lost, half of the nodes lost, the database
+//! away.
 //!
 //! What is simulated: the processors of the nodes and of the database as queues, the write-ahead log of the
 //! database with its common synchronisation, the batches of the writer (`docs/explanation/store.md`), devices

@@ -1,4 +1,4 @@
-//! Sizes and costs, each with the measurement it comes from.
+//! Sizes and costs. docs/explanation/growth.md says which are measured, and which are assumed.
 
 use std::fmt::Write;
 
