@@ -61,6 +61,9 @@ pub struct Store {
     pub max_clock_difference: Duration,
     /// How old the last `store backup` of a store in a file may become.
     pub max_backup_age: BackupAge,
+    /// The percent of the disk of a store in a file below which the free rest is a finding; 0: the rate at
+    /// which it is taken decides alone.
+    pub min_free_percent: u64,
     /// `serve` migrates a store by itself up to this number of rows: messages and audit trail together.
     pub max_migration_rows: u64,
     /// `serve` migrates a store by itself when the estimated time is not longer than this.
@@ -88,6 +91,7 @@ impl Default for Store {
             retain_audit: Retain::Forever,
             max_clock_difference: Duration::from_hours(3 * 24),
             max_backup_age: BackupAge::AtMost(Duration::from_hours(26)),
+            min_free_percent: 5,
             max_migration_rows: 1_000_000,
             max_migration_time: Duration::from_mins(1),
         }
@@ -274,6 +278,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("store.retain-audit", ReloadClass::Applied).retention(),
     Key::new("store.max-clock-difference", ReloadClass::Applied).timeout(),
     Key::new("store.max-backup-age", ReloadClass::Applied).timeout(),
+    Key::new("store.min-free-percent", ReloadClass::Applied).count(0..=50),
     Key::new("store.max-migration-rows", ReloadClass::Restart),
     Key::new("store.max-migration-time", ReloadClass::Restart).timeout(),
 ];

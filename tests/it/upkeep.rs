@@ -161,7 +161,9 @@ fn a_verification_that_found_a_fault_is_a_finding_for_the_platform() {
 fn a_disk_that_is_nearly_full_is_a_finding_before_it_is_full() {
     let name = "upkeep::a_disk_that_is_nearly_full_is_a_finding_before_it_is_full";
     where_one_may_mount(name, || {
-        let site = Site::new().with("store", "url = \"sqlite:disk/platform.db\"");
+        let site = Site::new()
+            .with("store", "url = \"sqlite:disk/platform.db\"")
+            .without("store", "min-free-percent");
         let folder = site.path().join("disk");
         let _disk = Disk::mount(&folder, "40m");
         let platform = site.start();

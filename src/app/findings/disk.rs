@@ -81,11 +81,16 @@ impl Forecast {
     }
 }
 
-/// The disk has little room left, or not for long.
-pub(super) fn filling(disk: DiskSize, forecast: Option<Forecast>, now: Timestamp) -> Option<Finding> {
+/// The disk has less room left than `min_free_percent` of its bytes, or not for long.
+pub(super) fn filling(
+    disk: DiskSize,
+    min_free_percent: u64,
+    forecast: Option<Forecast>,
+    now: Timestamp,
+) -> Option<Finding> {
     let DiskSize { free, bytes } = disk;
     let soon = forecast.filter(|forecast| forecast.left.is_some_and(|left| left < SOON));
-    let is_low = u128::from(free) * 100 < u128::from(bytes) * u128::from(MIN_FREE_PERCENT);
+    let is_low = u128::from(free) * 100 < u128::from(bytes) * u128::from(min_free_percent);
     if soon.is_none() && !is_low {
         return None;
     }
@@ -117,8 +122,6 @@ const MIN_SPAN: Duration = Duration::from_mins(10);
 const SETTLED: Duration = Duration::from_mins(55);
 /// A disk that is full sooner is a finding.
 const SOON: Duration = DAY;
-/// A disk with less of its bytes free is a finding, whatever the rate.
-const MIN_FREE_PERCENT: u8 = 5;
 /// No forecast reaches further: ten years.
 const FAR: Duration = Duration::from_hours(24 * 3650);
 /// What helps where the store is not what grows.
@@ -153,7 +156,7 @@ mod tests {
         assert_eq!((forecast.bytes_per_day, forecast.store_bytes_per_day), (144 * GIB, 144 * GIB));
         assert_eq!(forecast.left, Some(Duration::from_mins(990)));
         let disk = DiskSize { free, bytes: 200 * GIB };
-        let found = filling(disk, Some(forecast), now()).unwrap();
+        let found = filling(disk, 5, Some(forecast), now()).unwrap();
         assert_eq!((found.code(), found.severity), (Code::DiskFilling, Severity::Urgent));
         assert!(found.what_to_do().contains("retain-messages"));
         let expected = "the disk of the store has 99 GiB of 200 GiB free; at the rate of the last 10 minutes (144 GiB \
@@ -166,7 +169,7 @@ mod tests {
         }
         let forecast = watch.observe(clock.instant(), free, store).unwrap();
         assert_eq!((forecast.bytes_per_day, forecast.left), (0, None));
-        assert_eq!(filling(disk, Some(forecast), now()), None);
+        assert_eq!(filling(disk, 5, Some(forecast), now()), None);
         assert!(watch.0.len() <= 63);
     }
 
@@ -178,7 +181,7 @@ mod tests {
         let disk = |free| DiskSize { free, bytes: 200 * GIB };
         for minute in 0..=60 {
             let forecast = watch.observe(clock.instant(), free, store);
-            let found = filling(disk(free), forecast, now());
+            let found = filling(disk(free), 5, forecast, now());
             match minute {
                 0..10 => assert_eq!(found, None, "{minute}"),
                 10..55 => assert_eq!(found.unwrap().severity, Severity::Attention, "{minute}"),
@@ -194,17 +197,18 @@ mod tests {
         }
         let forecast =
             Forecast { bytes_per_day: GIB, store_bytes_per_day: 0, over: MIN_SPAN, left: Some(DAY / 2) };
-        let found = filling(disk(9 * GIB), Some(forecast), now()).unwrap();
-        assert_eq!(found.severity, Severity::Urgent, "a twentieth is free");
+        let found = filling(disk(9 * GIB), 5, Some(forecast), now()).unwrap();
+        assert_eq!(found.severity, Severity::Urgent, "less is free than configured");
     }
 
     #[test]
-    fn a_disk_with_less_than_a_twentieth_free_is_a_finding_at_once() {
+    fn a_disk_with_less_free_than_configured_is_a_finding_at_once() {
         let disk = |free| DiskSize { free, bytes: 100 * GIB };
-        assert_eq!(filling(disk(5 * GIB), None, now()), None);
-        let found = filling(disk(5 * GIB - 1), None, now()).unwrap();
+        assert_eq!(filling(disk(5 * GIB), 5, None, now()), None);
+        let found = filling(disk(5 * GIB - 1), 5, None, now()).unwrap();
         assert_eq!(found.what(), "the disk of the store has 4.9 GiB of 100 GiB free");
-        assert_eq!(filling(DiskSize { free: 0, bytes: 0 }, None, now()), None);
+        assert_eq!(filling(DiskSize { free: 0, bytes: 0 }, 5, None, now()), None);
+        assert_eq!(filling(disk(1), 0, None, now()), None, "the rate decides alone");
     }
 
     #[test]

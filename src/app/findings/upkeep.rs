@@ -44,7 +44,8 @@ impl Upkeep {
         let forecast = size.disk.and_then(|disk| self.disk.observe(instant, disk.free, size.bytes));
         publish(platform, &size);
         live.room.store(Some(Arc::new(room(&size, forecast, now))));
-        let filling = size.disk.and_then(|disk| disk::filling(disk, forecast, now));
+        let percent = platform.config.load().store.min_free_percent;
+        let filling = size.disk.and_then(|disk| disk::filling(disk, percent, forecast, now));
         let milestones = platform.store.milestones().await?;
         let last = |what| milestones.iter().find(|reached| reached.what == what).copied();
         // The server of a store is copied by its own tools, of which the platform knows nothing.

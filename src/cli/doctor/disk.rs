@@ -26,7 +26,7 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> Vec<Finding> {
         let Some(folder) = folder.map(in_this_folder).filter(|folder| !seen.contains(folder)) else {
             continue;
         };
-        findings.extend(free(name, &folder));
+        findings.extend(free(name, &folder, config.store.min_free_percent));
         seen.push(folder);
     }
     if let Some(folder) = store.map(in_this_folder) {
@@ -41,12 +41,12 @@ fn in_this_folder(folder: PathBuf) -> PathBuf {
     if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }
 }
 
-fn free(name: &str, folder: &Path) -> Option<Finding> {
+fn free(name: &str, folder: &Path, min_free_percent: u64) -> Option<Finding> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     let (free, all) =
         (disk.f_bavail.saturating_mul(disk.f_frsize), disk.f_blocks.saturating_mul(disk.f_frsize));
     let text = format!("{} of {} free at {name}, {}", size_text(free), size_text(all), folder.display());
-    let is_full = free < all / 100 * MIN_FREE_PERCENT;
+    let is_full = free < all / 100 * min_free_percent;
     Some(if is_full {
         Finding::error("disk", Code::DiskFilling.code(), text)
     } else {
@@ -113,8 +113,6 @@ fn slow(what: &'static str, of: &str, median: Duration, limit: Duration) -> Find
     Finding::warning(what, SetupCode::StoreSlow.code(), text)
 }
 
-/// As the finding `disk-filling` of the running platform has it.
-const MIN_FREE_PERCENT: u64 = 5;
 const WRITES: usize = 9;
 const QUERIES: usize = 5;
 /// Beyond this a commit keeps devices waiting noticeably.
