@@ -679,6 +679,12 @@ fn a_clean_end_shows_that_a_late_message_was_skipped() {
         let done = window.finish(&[], Clock::system().instant() + after, LIMITS);
         assert_eq!((done[0].unanswered.len(), done[0].outcomes.len()), (unanswered, 0));
     }
+    // Also where the time for an answer is shorter than that for a proof.
+    let (limit, began) = (PROOF_AFTER / 2, Clock::system().instant());
+    let mut window = Window::new();
+    window.send(one_job(1, "ORU^R01^ORU_R01", "1", "AL|NE"), AcknowledgeAs::AsAsked, began);
+    let done = window.finish(&[], began + limit, Limits { answer: limit, result: limit });
+    assert_eq!((done[0].unanswered.len(), done[0].outcomes.len()), (1, 0));
 }
 
 // The platform may have closed the connection by itself while the last messages were on their way.
