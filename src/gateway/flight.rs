@@ -116,6 +116,12 @@ impl Sent {
         is_result.then(|| (self.id, self.outcome(answer)))
     }
 
+    /// Whether CA has settled it, and its device waits for an application acknowledgement of errors alone:
+    /// the platform sends one when it has processed the message, or says nothing.
+    pub(super) fn awaits_errors(&self, settled: &ForwardOutcome) -> bool {
+        self.awaited == Condition::OnError && settled.code == AcknowledgementCode::CA.as_str()
+    }
+
     fn outcome(&self, answer: &Answer) -> ForwardOutcome {
         use AcknowledgementCode::{AA, AE, CA, CE};
         let outcome = match answer.code {
@@ -175,6 +181,11 @@ impl Sent {
             None if self.accept || self.application => Known::Unanswered(self.id),
             None => Known::Settled(self.id, accepted("")),
         }
+    }
+
+    /// Whether the platform has acknowledged it in some way.
+    pub(super) const fn has_arrived(&self) -> bool {
+        self.is_accepted || self.is_postponed || self.answered.is_some()
     }
 
     /// The message was acknowledged.

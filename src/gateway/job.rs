@@ -1,12 +1,15 @@
 //! Some messages of a lane, which one connection forwards one after the other.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::interface_a::Relay;
 use crate::model::{MessageId, explained};
 use crate::store::{ForwardOutcome, WaitingForward};
 
 use super::queue::Claim;
+use super::suspects::Next;
 use super::window::Run;
 
 /// Messages of a lane. Dropped, it gives back those that are not settled.
@@ -27,9 +30,13 @@ impl Job {
     }
 
     /// Records the outcomes of messages that were taken, until the store has them, and reports them to the
-    /// sessions that wait. At the end of the gateway it is tried once: what is not recorded is sent again,
-    /// and the platform recognises it.
-    pub(super) async fn record(&self, settled: Vec<(MessageId, ForwardOutcome)>) {
+    /// sessions that wait: that of `awaits_errors` goes on waiting for a while. At the end of the gateway it
+    /// is tried once: what is not recorded is sent again, and the platform recognises it.
+    pub(super) async fn record(
+        &self,
+        settled: Vec<(MessageId, ForwardOutcome)>,
+        awaits_errors: Option<MessageId>,
+    ) {
         let queue = &self.claim.queue;
         for (id, outcome) in settled {
             let answer = outcome.answer.clone();
@@ -40,7 +47,42 @@ impl Job {
                     return;
                 }
             }
-            queue.relay.settle(id, answer.as_ref());
+            if awaits_errors == Some(id) {
+                queue.relay.count_settled();
+                tokio::spawn(end_wait(queue.relay.clone(), id));
+            } else {
+                queue.relay.settle(id, answer.as_ref());
+            }
+        }
+    }
+
+    /// A connection was lost while these messages of the job were under way; `alone`: and nothing else. One
+    /// that ends connections waits, and is given up in the end.
+    pub(super) async fn lost(self, unknown: &[MessageId], alone: bool) {
+        let queue = Arc::clone(&self.claim.queue);
+        for id in unknown {
+            let next = queue.suspects().lost(*id, alone);
+            match next {
+                Next::Again => {}
+                Next::After(pause) => {
+                    let wait_ms = pause.as_millis();
+                    tracing::warn!(message = %id, wait_ms, "a message has ended a connection to the platform");
+                    // Its lane waits as well.
+                    tokio::spawn(async move {
+                        let _ = self.claim.queue.done.run_until_cancelled(tokio::time::sleep(pause)).await;
+                        drop(self);
+                    });
+                    return;
+                }
+                Next::Never => {
+                    let reason = Some(ENDS_CONNECTION.to_owned());
+                    let outcome =
+                        ForwardOutcome { is_accepted: false, code: String::new(), reason, answer: None };
+                    self.claim.queue.count(&[(*id, outcome.clone())]);
+                    self.record(vec![(*id, outcome)], None).await;
+                    return;
+                }
+            }
         }
     }
 
@@ -59,20 +101,32 @@ impl Run for Job {
     fn take_head(&mut self) -> Option<WaitingForward> {
         self.messages.pop_front()
     }
+
+    fn goes_alone(&self) -> bool {
+        self.head().is_some_and(|head| self.claim.queue.suspects().goes_alone(head.id))
+    }
 }
 
+/// The platform says nothing about success: what it says about an error comes soon, or when the device sends
+/// the message again.
+async fn end_wait(relay: Relay, message: MessageId) {
+    tokio::time::sleep(ERRORS_AWAITED).await;
+    relay.answer(message, None);
+}
+
+/// How long a device that asks for an application acknowledgement of errors alone waits for it after CA.
+const ERRORS_AWAITED: Duration = Duration::from_secs(5);
+/// Why a message is not sent again that makes the platform end each connection.
+const ENDS_CONNECTION: &str = "ends-connection";
 /// Retry delay after a store error.
 const RETRY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::gateway::queue::Queue;
-    use crate::interface_a::Relay;
     use crate::metrics::Metrics;
     use crate::store::fixtures::TestStore;
     use crate::store::{ForwardClass, ForwardLane};
@@ -89,7 +143,7 @@ mod tests {
         let outcome = ForwardOutcome { is_accepted: true, code: String::new(), reason: None, answer: None };
         let id = MessageId::at(store.now());
         store.close().await;
-        let recording = tokio::spawn(async move { job.record(vec![(id, outcome)]).await });
+        let recording = tokio::spawn(async move { job.record(vec![(id, outcome)], None).await });
         done.cancel();
         tokio::time::timeout(Duration::from_secs(60), recording).await.expect("it ends").unwrap();
     }

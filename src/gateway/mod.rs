@@ -17,6 +17,7 @@ mod passed;
 mod platform;
 mod queue;
 mod status;
+mod suspects;
 mod uplink;
 mod window;
 

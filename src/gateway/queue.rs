@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
+use super::suspects::Suspects;
 use crate::interface_a::Relay;
 use crate::metrics::Metrics;
 use crate::model::{MessageId, explained};
@@ -28,6 +29,7 @@ pub(super) struct Queue {
     changed: Notify,
     /// How often a message was left without the acknowledgement that it asks for.
     unanswered: Mutex<HashMap<MessageId, u32>>,
+    suspects: Mutex<Suspects>,
     /// Cancelled when the gateway is to end.
     pub(super) done: CancellationToken,
 }
@@ -60,8 +62,8 @@ pub(super) struct Claim {
 
 impl Queue {
     pub(super) fn new(store: Store, relay: Relay, metrics: Metrics, done: CancellationToken) -> Self {
-        let (lanes, changed, unanswered) = Default::default();
-        Self { store, relay, metrics, lanes, changed, unanswered, done }
+        let (lanes, changed, unanswered, suspects) = Default::default();
+        Self { store, relay, metrics, lanes, changed, unanswered, suspects, done }
     }
 
     /// A lane has messages that wait.
@@ -104,6 +106,24 @@ impl Queue {
         let times = all.entry(message).or_default();
         *times += 1;
         *times
+    }
+
+    /// Counts what the platform has answered, and logs what it refused.
+    pub(super) fn count(&self, settled: &[(MessageId, ForwardOutcome)]) {
+        let is_heard = |(_, outcome): &&(_, ForwardOutcome)| outcome.is_accepted || !outcome.code.is_empty();
+        self.suspects().acquit(settled.iter().filter(is_heard).map(|(id, _)| *id));
+        for (id, outcome) in settled {
+            self.metrics.gateway.settled(outcome.is_accepted);
+            if !outcome.is_accepted {
+                let (code, reason) = (&outcome.code, outcome.reason.as_deref().unwrap_or_default());
+                tracing::warn!(message = %id, code, reason, "the platform refused a message; it is kept");
+            }
+        }
+    }
+
+    /// The messages with which connections were lost.
+    pub(super) fn suspects(&self) -> MutexGuard<'_, Suspects> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a lane of a more urgent class is ready.

@@ -22,6 +22,12 @@ pub struct Status(Arc<Mutex<Known>>);
 struct Known {
     /// The open connections, by their number.
     open: BTreeMap<usize, Instant>,
+    /// Connections on which an acknowledgement is awaited, and since when.
+    awaited: BTreeMap<usize, Instant>,
+    /// When something last came from the platform.
+    heard: Option<Instant>,
+    /// Since when the platform takes no message at present, though it answers.
+    refusing: Option<Instant>,
     /// Since when there is none of use, and why the last attempt failed. A connection is of use when a
     /// message was acknowledged on it, or after a while: in TLS 1.3 a gateway is refused after the handshake.
     outage: Option<Outage>,
@@ -135,6 +141,7 @@ impl Status {
     pub(super) fn closed(&self, number: usize, relay: &Relay, metrics: &Metrics) {
         let mut known = self.known();
         known.open.remove(&number);
+        known.awaited.remove(&number);
         relay.set_connected(!known.open.is_empty());
         metrics.gateway.connections.set(count(known.open.len()));
     }
@@ -142,6 +149,26 @@ impl Status {
     /// The platform has acknowledged a message.
     pub(super) fn answered(&self) {
         self.known().reach();
+    }
+
+    /// The platform could not take a message at present.
+    pub(super) fn postponed(&self, clock: &Clock) {
+        self.known().refusing.get_or_insert_with(|| clock.instant());
+    }
+
+    /// Something has come from the platform.
+    pub(super) fn heard(&self, clock: &Clock) {
+        self.known().heard = Some(clock.instant());
+    }
+
+    /// Since when the oldest message on a connection waits for its acknowledgement.
+    pub(super) fn awaits(&self, number: usize, since: Option<Instant>) {
+        let mut known = self.known();
+        if let Some(since) = since {
+            known.awaited.insert(number, since);
+        } else {
+            known.awaited.remove(&number);
+        }
     }
 
     /// An attempt has failed, or a connection was lost.
@@ -187,7 +214,11 @@ impl Status {
         let mut known = self.known();
         known.backlog = backlog;
         let now = clock.instant();
-        if known.open.values().any(|since| now.saturating_duration_since(*since) >= OF_USE) {
+        let refusing =
+            known.refusing.map(|since| (since, REFUSING)).filter(|(since, _)| is_long(*since, now));
+        if let Some((since, why)) = known.silent_since(now).map(|since| (since, SILENT)).or(refusing) {
+            known.begin_silence(since, why, clock);
+        } else if known.has_use(now) {
             known.reach();
         }
         known.extend_outage();
@@ -207,8 +238,37 @@ impl Status {
 impl Known {
     /// The platform is reached.
     fn reach(&mut self) {
-        self.outage = None;
+        (self.outage, self.refusing) = (None, None);
         self.was_reached = true;
+    }
+
+    /// Since when the platform says nothing on open connections, though acknowledgements are awaited: a
+    /// network that drops packets ends no connection.
+    fn silent_since(&self, now: Instant) -> Option<Instant> {
+        let first = self.awaited.values().min().copied()?;
+        let since = self.heard.map_or(first, |heard| heard.max(first));
+        is_long(since, now).then_some(since)
+    }
+
+    fn begin_silence(&mut self, began: Instant, why: &str, clock: &Clock) {
+        if self.outage.is_none() {
+            let lasted = clock.instant().saturating_duration_since(began);
+            let since = clock.now().saturating_sub(lasted).unwrap_or(Timestamp::UNIX_EPOCH);
+            self.outage = Some(Outage { since, began, before: Duration::ZERO, why: why.to_owned() });
+        }
+    }
+
+    /// Whether a connection is of use that was opened in the outage, if there is one, and the platform
+    /// answers what waits for an answer.
+    fn has_use(&self, now: Instant) -> bool {
+        let began = self.outage.as_ref().map(|outage| outage.began);
+        let is_heard = |began| self.heard.is_some_and(|heard| heard >= began);
+        if self.refusing.is_some() || !self.awaited.is_empty() && !began.is_none_or(is_heard) {
+            return false;
+        }
+        let is_newer = |since: Instant| began.is_none_or(|began| since >= began);
+        let is_old = |since: Instant| now.saturating_duration_since(since) >= OF_USE;
+        self.open.values().any(|since| is_newer(*since) && is_old(*since))
     }
 
     /// A process that starts during an outage continues it: what waits has waited since then.
@@ -247,6 +307,12 @@ impl Outage {
     }
 }
 
+/// How long the platform may say nothing while acknowledgements are awaited.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Why a platform counts as away that answers, and takes nothing.
+const REFUSING: &str = "the platform answers that it can take no message at present";
+/// Why one does that says nothing.
+const SILENT: &str = "the platform acknowledges nothing on open connections";
 /// When a connection on which nothing was refused counts as one of use.
 const OF_USE: Duration = Duration::from_secs(5);
 /// After so many application acknowledgements that did not come the others are awaited for [`SHORT_WAIT`].
@@ -255,6 +321,10 @@ const MAX_MISSING: u64 = 3;
 const SHORT_WAIT: Duration = Duration::from_secs(1);
 /// How long a missing application acknowledgement is shown.
 const MISSING_SHOWN: Duration = Duration::from_hours(24);
+
+fn is_long(since: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(since) >= SILENCE
+}
 
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -361,5 +431,71 @@ mod tests {
         assert_eq!(status.look(&clock).missing, None);
         status.result_came();
         assert_eq!(status.result_timeout(limit), limit);
+    }
+
+    // A cable that is pulled, or a firewall that drops: no connection ends.
+    #[test]
+    fn a_platform_that_says_nothing_on_open_connections_is_away_since_then() {
+        let (status, clock, metrics) = (Status::default(), at("2026-01-01T12:00:00Z"), metrics());
+        let relay = Relay::default();
+        let publish = || status.publish(ForwardBacklog::default(), &clock, &metrics);
+        [0, 1].into_iter().for_each(|number| status.opened(number, &clock, &relay, &metrics));
+        clock.advance(OF_USE);
+        status.heard(&clock);
+        status.answered();
+        clock.advance(Duration::from_secs(1));
+        let (silent, began) = (clock.now(), clock.instant());
+        status.awaits(0, Some(began));
+        clock.advance(SILENCE - Duration::from_secs(1));
+        publish();
+        assert_eq!(status.look(&clock).away, None);
+        clock.advance(Duration::from_secs(1));
+        publish();
+        let away = status.look(&clock).away.unwrap();
+        assert_eq!((away.since, away.lasted), (silent, SILENCE));
+        // The connection is given up. Another one is open, of before.
+        status.closed(0, &relay, &metrics);
+        clock.advance(OF_USE);
+        publish();
+        assert_eq!(status.look(&clock).away.unwrap().since, silent);
+        // The platform is back.
+        status.opened(0, &clock, &relay, &metrics);
+        clock.advance(OF_USE);
+        publish();
+        assert_eq!(status.look(&clock).away, None);
+        // Nothing is awaited, so nothing is to be heard.
+        clock.advance(SILENCE * 10);
+        publish();
+        assert_eq!(status.look(&clock).away, None);
+        status.awaits(1, Some(clock.instant()));
+        publish();
+        assert_eq!(status.look(&clock).away, None, "it has just been sent");
+
+        // It accepts connections, and acknowledges nothing on them.
+        clock.advance(SILENCE);
+        publish();
+        let began = status.look(&clock).away.unwrap().since;
+        status.closed(1, &relay, &metrics);
+        status.opened(1, &clock, &relay, &metrics);
+        status.awaits(1, Some(clock.instant()));
+        clock.advance(OF_USE);
+        publish();
+        assert_eq!(status.look(&clock).away.unwrap().since, began, "a new connection changes nothing");
+        status.heard(&clock);
+        status.answered();
+        status.awaits(1, None);
+        // It answers, and takes nothing: its store is full, for instance.
+        for _ in 0..SILENCE.as_secs() {
+            status.postponed(&clock);
+            status.heard(&clock);
+            publish();
+            assert_eq!(status.look(&clock).away, None);
+            clock.advance(Duration::from_secs(1));
+        }
+        publish();
+        assert_eq!(status.look(&clock).away.unwrap().lasted, SILENCE);
+        status.answered();
+        publish();
+        assert_eq!(status.look(&clock).away, None);
     }
 }

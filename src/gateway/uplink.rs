@@ -1,5 +1,6 @@
 //! One connection to the platform, again and again.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use super::orders::Orders;
 use super::passed::Passed;
 use super::platform::{SetupError, connector};
 use super::queue::Queue;
-use super::window::{Done, Effect, Expired, Limits, Window};
+use super::window::{Done, Effect, Expired, Late, Limits, Run as _, Window};
 use crate::config::{self, HostAndPort};
 use crate::hl7::AcknowledgeAs;
 use crate::interface_b::{Backoff, Client, ClientError, Incoming};
@@ -37,6 +38,12 @@ struct Session<'u> {
     window: Window<Job>,
     /// Outcomes that are being recorded, and jobs that the platform cannot take at present.
     settling: FuturesUnordered<BoxFuture<'static, Option<Job>>>,
+    /// Jobs whose next message goes alone.
+    alone: VecDeque<Job>,
+    /// When the first of those may be sent: others have had their time by then.
+    alone_at: Instant,
+    /// Whether one of those is under way.
+    is_alone: bool,
     /// Answers to orders that were sent.
     passed: Passed,
     answer_timeout: Duration,
@@ -48,8 +55,8 @@ enum Ended {
     Done,
     /// It was closed to prove that all messages have arrived.
     Proved,
-    /// An acknowledgement did not come in time.
-    Late,
+    /// The acknowledgement of this message did not come in time.
+    Late(Option<MessageId>),
 }
 
 impl Uplink {
@@ -81,8 +88,12 @@ impl Uplink {
                             (is_again, backoff) = (true, Backoff::default());
                             continue;
                         }
-                        Ok(Ended::Late) => {
-                            let error = ClientError::Timeout(gateway.answer_timeout).into();
+                        Ok(Ended::Late(message)) => {
+                            let limit = gateway.answer_timeout;
+                            let error = message.map_or_else(
+                                || ClientError::Timeout(limit).into(),
+                                |message| UplinkError::Unacknowledged { message, limit },
+                            );
                             self.fail(&gateway.platform, &error, backoff.next(lasted(began)))
                         }
                         Err(error) => self.fail(&gateway.platform, &error, backoff.next(lasted(began))),
@@ -128,6 +139,9 @@ impl Uplink {
             client,
             window: Window::new(),
             settling: FuturesUnordered::new(),
+            alone: VecDeque::new(),
+            alone_at: clock.instant() + ALONE_AFTER,
+            is_alone: false,
             passed: Passed::new(self.orders.returned()),
             answer_timeout: gateway.answer_timeout,
         };
@@ -191,17 +205,6 @@ impl Uplink {
         .boxed()
     }
 
-    /// Counts what the platform has answered, and logs what it refused.
-    fn count(&self, settled: &[(MessageId, ForwardOutcome)]) {
-        for (id, outcome) in settled {
-            self.gateway.metrics.gateway.settled(outcome.is_accepted);
-            if !outcome.is_accepted {
-                let (code, reason) = (&outcome.code, outcome.reason.as_deref().unwrap_or_default());
-                tracing::warn!(message = %id, code, reason, "the platform refused a message; it is kept");
-            }
-        }
-    }
-
     /// How the directory has a device acknowledged.
     fn acknowledge(&self, job: &Job) -> AcknowledgeAs {
         let directory = self.gateway.directory.load();
@@ -227,8 +230,15 @@ impl Session<'_> {
         }
         match ended {
             // Also if an acknowledgement is late: a clean end shows that the platform has skipped it.
-            Ok(ended) => self.finish().await.map(|()| ended),
-            Err(error) => Err(error),
+            Ok(ended) => match self.finish().await {
+                // The acknowledgement that did not come says more than how the connection ended.
+                Err(_) if matches!(ended, Ended::Late(_)) => Ok(ended),
+                finished => finished.map(|()| ended),
+            },
+            Err(error) => {
+                lose(self.window).await;
+                Err(error)
+            }
         }
     }
 
@@ -239,8 +249,16 @@ impl Session<'_> {
             if self.window.is_over() {
                 return Ok(Ended::Proved);
             }
-            let has_room = !self.window.is_spent() && self.window.jobs() + self.settling.len() < WINDOW;
+            if self.is_alone_due() {
+                self.post_alone().await?;
+            }
+            let has_room = !self.window.is_spent()
+                && !self.waits_alone()
+                && self.window.jobs() + self.settling.len() + self.alone.len() < WINDOW;
+            self.uplink.gateway.status.awaits(self.uplink.number, self.window.oldest_awaited());
             let deadline = self.window.deadline(self.limits(), self.passed.oldest());
+            let alone_at = (!self.alone.is_empty() && !self.is_alone_due()).then_some(self.alone_at);
+            let deadline = [deadline, alone_at].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 () = done.cancelled() => return Ok(Ended::Done),
@@ -269,13 +287,49 @@ impl Session<'_> {
         }
     }
 
-    /// Sends the next messages of a job.
+    /// Sends the next messages of a job, or keeps them until they may go alone.
     async fn send(&mut self, job: Job) -> Result<(), ClientError> {
+        if job.goes_alone() || self.waits_alone() {
+            self.alone.push_back(job);
+            return Ok(());
+        }
+        self.post(job).await
+    }
+
+    /// Whether something else waits until a message that goes alone is over.
+    fn waits_alone(&self) -> bool {
+        self.is_alone || !self.alone.is_empty() && self.is_alone_due()
+    }
+
+    fn is_alone_due(&self) -> bool {
+        self.alone_at <= self.uplink.gateway.clock.instant()
+    }
+
+    /// Sends what goes alone, when nothing else is under way.
+    async fn post_alone(&mut self) -> Result<(), ClientError> {
+        while self.window.jobs() == 0 {
+            let Some(job) = self.alone.pop_front() else {
+                self.is_alone = false;
+                break;
+            };
+            self.is_alone = job.goes_alone();
+            self.post(job).await?;
+        }
+        Ok(())
+    }
+
+    async fn post(&mut self, job: Job) -> Result<(), ClientError> {
         let acknowledge = self.uplink.acknowledge(&job);
         let now = self.uplink.gateway.clock.instant();
-        for message in self.window.send(job, acknowledge, now) {
+        let messages = self.window.send(job, acknowledge, now);
+        if messages.is_empty() {
+            return Ok(());
+        }
+        for message in messages {
             self.client.post(message).await?;
         }
+        // A large message takes its time on a slow line, in which no acknowledgement can come.
+        self.window.left(self.uplink.gateway.clock.instant());
         Ok(())
     }
 
@@ -294,6 +348,7 @@ impl Session<'_> {
     }
 
     fn take(&mut self, incoming: Incoming) {
+        self.uplink.gateway.status.heard(&self.uplink.gateway.clock);
         match incoming {
             Incoming::Answer(answer) => {
                 let effect = self.window.hear(&answer);
@@ -310,7 +365,7 @@ impl Session<'_> {
             Effect::Nothing => {}
             Effect::Result(id, outcome) => self.settling.push(self.uplink.correct(id, outcome)),
             Effect::Settled(settled, number) => {
-                self.uplink.gateway.status.answered();
+                self.note(&settled);
                 settled.into_iter().for_each(|done| self.record(done));
                 let finished = self.passed.proved_by(number);
                 if !finished.is_empty() {
@@ -321,14 +376,25 @@ impl Session<'_> {
         }
     }
 
-    fn record(&mut self, Done { job, mut outcomes, unanswered, is_postponed, has_result }: Done<Job>) {
+    /// Whether the platform takes messages.
+    fn note(&self, settled: &[Done<Job>]) {
+        let Gateway { status, clock, .. } = &self.uplink.gateway;
+        if settled.iter().any(|done| !done.outcomes.is_empty()) {
+            status.answered();
+        } else if settled.iter().any(|done| done.unanswered.is_empty() && done.is_postponed) {
+            status.postponed(clock);
+        }
+    }
+
+    fn record(&mut self, done: Done<Job>) {
+        let Done { job, mut outcomes, unanswered, is_postponed, has_result, awaits_errors } = done;
         if has_result {
             self.uplink.gateway.status.result_came();
         }
         outcomes.extend(self.uplink.give_up(&unanswered));
-        self.uplink.count(&outcomes);
+        self.uplink.queue.count(&outcomes);
         let settling = async move {
-            job.record(outcomes).await;
+            job.record(outcomes, awaits_errors).await;
             if is_postponed {
                 tokio::time::sleep(POSTPONED).await;
                 return None;
@@ -341,8 +407,10 @@ impl Session<'_> {
     /// An acknowledgement is late, or something that asks for none has no proof of its arrival.
     fn expire(&mut self) -> Option<Ended> {
         let now = self.uplink.gateway.clock.instant();
-        let Ok(expired) = self.window.expire(now, self.limits()) else { return Some(Ended::Late) };
-        let Expired { effects, missing, is_skipped } = expired;
+        let Expired { effects, missing, is_skipped } = match self.window.expire(now, self.limits()) {
+            Ok(expired) => expired,
+            Err(Late(message)) => return Some(Ended::Late(message)),
+        };
         for id in missing {
             self.uplink.gateway.status.result_missing(id, &self.uplink.gateway.clock);
             self.uplink.gateway.metrics.gateway.missing_results_total.inc();
@@ -357,7 +425,13 @@ impl Session<'_> {
         let limits = self.limits();
         let Self { uplink, client, window, mut passed, .. } = self;
         let finishing = tokio::time::timeout(FINISH_TIMEOUT, client.finish()).await;
-        let last = finishing.unwrap_or(Err(ClientError::Timeout(FINISH_TIMEOUT)))?;
+        let last = match finishing.unwrap_or(Err(ClientError::Timeout(FINISH_TIMEOUT))) {
+            Ok(last) => last,
+            Err(error) => {
+                lose(window).await;
+                return Err(error);
+            }
+        };
         let now = uplink.gateway.clock.instant();
         uplink.orders.finish(passed.proved_by_end(now)).await;
         let answers = last.into_iter().filter_map(|incoming| match incoming {
@@ -368,10 +442,19 @@ impl Session<'_> {
         for done in window.finish(&answers.collect::<Vec<_>>(), now, limits) {
             let Done { job, mut outcomes, unanswered, .. } = done;
             outcomes.extend(uplink.give_up(&unanswered));
-            uplink.count(&outcomes);
-            job.record(outcomes).await;
+            uplink.queue.count(&outcomes);
+            job.record(outcomes, None).await;
         }
         Ok(())
+    }
+}
+
+/// The connection is lost, with what was under way.
+async fn lose(window: Window<Job>) {
+    let lost = window.lose();
+    let alone = lost.iter().map(|(_, unknown)| unknown.len()).sum::<usize>() == 1;
+    for (job, unknown) in lost {
+        job.lost(&unknown, alone).await;
     }
 }
 
@@ -389,12 +472,17 @@ enum UplinkError {
     Setup(#[from] SetupError),
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The gateway ends such a connection. What comes with another MSA-2 counts for no message.
+    #[error("the platform did not acknowledge message {message} within {limit:?}")]
+    Unacknowledged { message: MessageId, limit: Duration },
 }
 
 /// Bounds a connection attempt, and each write.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the platform has to answer close_notify; a shutdown waits for it.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection works on other messages before it sends one that may end it.
+const ALONE_AFTER: Duration = Duration::from_secs(2);
 /// Lanes that one connection works on.
 const WINDOW: usize = 16;
 /// How often the platform may leave a message without the acknowledgement that it asks for.

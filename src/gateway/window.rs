@@ -18,6 +18,8 @@ pub(super) trait Run {
     fn head(&self) -> Option<&WaitingForward>;
     /// Takes the next one, which is sent now.
     fn take_head(&mut self) -> Option<WaitingForward>;
+    /// Whether the next one goes alone: nothing else is under way with it.
+    fn goes_alone(&self) -> bool;
 }
 
 /// Outcomes of messages.
@@ -34,12 +36,16 @@ pub(super) struct Done<J> {
     pub(super) is_postponed: bool,
     /// Whether CA came, and then the application acknowledgement that was to follow.
     pub(super) has_result: bool,
+    /// The message that is settled by CA, and whose device waits for an application acknowledgement of
+    /// errors.
+    pub(super) awaits_errors: Option<MessageId>,
 }
 
 impl<J> Done<J> {
     fn new(job: J, sent: Vec<Sent>) -> Self {
         let (outcomes, unanswered) = (Vec::new(), Vec::new());
-        let mut done = Self { job, outcomes, unanswered, is_postponed: false, has_result: false };
+        let (is_postponed, has_result, awaits_errors) = Default::default();
+        let mut done = Self { job, outcomes, unanswered, is_postponed, has_result, awaits_errors };
         for message in sent {
             match message.known() {
                 Known::Settled(id, outcome) => done.outcomes.push((id, outcome)),
@@ -102,9 +108,9 @@ pub(super) struct Expired<J> {
     pub(super) is_skipped: bool,
 }
 
-/// A message waited too long for its acknowledgement.
+/// This message waited too long for its acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Late;
+pub(super) struct Late(pub(super) Option<MessageId>);
 
 impl<J: Run> Window<J> {
     pub(super) fn new() -> Self {
@@ -144,7 +150,10 @@ impl<J: Run> Window<J> {
     pub(super) fn send(&mut self, mut job: J, acknowledge: AcknowledgeAs, now: Instant) -> Vec<Bytes> {
         let (mut sent, mut bytes) = (Vec::new(), Vec::new());
         while let Some(head) = job.head() {
-            let next = Sent::of(head, acknowledge);
+            let (next, is_alone) = (Sent::of(head, acknowledge), job.goes_alone());
+            if is_alone && !sent.is_empty() {
+                break;
+            }
             // An acknowledgement that is still to come of a settled message must not be taken for this one's.
             self.is_spent |=
                 self.followed.contains_key(next.control_id()) || self.followed.len() >= MAX_FOLLOWED;
@@ -160,7 +169,7 @@ impl<J: Run> Window<J> {
             sent.push(next);
             bytes.push(message.raw);
             self.sent += 1;
-            if !is_silent {
+            if !is_silent || is_alone {
                 break;
             }
         }
@@ -211,14 +220,15 @@ impl<J: Run> Window<J> {
         let mut flight = self.flights.remove(at);
         let number = flight.number;
         self.acknowledged = self.acknowledged.max(number);
-        let has_result = outcome.is_some() && flight.is_accepted();
+        let (has_result, mut awaits_errors) = (outcome.is_some() && flight.is_accepted(), None);
         if let (Some(outcome), Some(last)) = (outcome, flight.sent.last_mut()) {
             if last.is_followed() && outcome.code == AcknowledgementCode::CA.as_str() {
                 self.followed.insert(last.control_id().to_owned(), Some(last.clone()));
             }
+            awaits_errors = last.awaits_errors(&outcome).then_some(last.id);
             last.settle(outcome);
         }
-        let mut settled = vec![Done { has_result, ..flight.done() }];
+        let mut settled = vec![Done { has_result, awaits_errors, ..flight.done() }];
         let is_proved = |other: &Flight<J>| !other.awaits() && other.number < number;
         while let Some(silent) = self.flights.iter().position(is_proved) {
             settled.push(self.flights.remove(silent).done());
@@ -229,6 +239,18 @@ impl<J: Run> Window<J> {
     /// Whether a message waits for its acknowledgement.
     fn awaits(&self) -> bool {
         self.flights.iter().any(Flight::awaits)
+    }
+
+    /// Since when the oldest message waits for its acknowledgement.
+    pub(super) fn oldest_awaited(&self) -> Option<Instant> {
+        self.flights.iter().filter(|flight| flight.awaits()).map(|flight| flight.since).min()
+    }
+
+    /// What was sent last has left: the time for its acknowledgement begins.
+    pub(super) fn left(&mut self, now: Instant) {
+        if let Some(last) = self.flights.last_mut() {
+            last.since = now;
+        }
     }
 
     /// When something is late. `other` is since when something else waits for a proof that it has arrived.
@@ -265,11 +287,21 @@ impl<J: Run> Window<J> {
                     self.followed.insert(accepted.control_id().to_owned(), Some(accepted.clone()));
                 }
                 None if flight.number < self.acknowledged => expired.is_skipped = true,
-                None => return Err(Late),
+                None => return Err(Late(flight.sent.last().map(|sent| sent.id))),
             }
             expired.effects.push(self.settle(at, None));
         }
         Ok(expired)
+    }
+
+    /// The connection is lost: the jobs that were under way, and the messages of each of which nothing is
+    /// known.
+    pub(super) fn lose(self) -> Vec<(J, Vec<MessageId>)> {
+        let unknown = |flight: Flight<J>| {
+            let unknown = flight.sent.into_iter().filter(|sent| !sent.has_arrived());
+            (flight.job, unknown.map(|sent| sent.id).collect())
+        };
+        self.flights.into_iter().map(unknown).collect()
     }
 
     /// The connection has ended with close_notify, after these acknowledgements: everything that was sent has

@@ -141,8 +141,13 @@ impl Relay {
     /// The platform has acknowledged a message, or refused it; that is durable. Sessions that wait for it get
     /// the application acknowledgement.
     pub fn settle(&self, message: MessageId, answer: Option<&Bytes>) {
-        let _ = self.0.queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        self.count_settled();
         self.answer(message, answer);
+    }
+
+    /// A message is settled, and the sessions that wait for it go on waiting: [`Relay::answer`] ends that.
+    pub fn count_settled(&self) {
+        let _ = self.0.queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
     }
 
     /// The same for a message that was settled before.

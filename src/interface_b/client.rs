@@ -1,8 +1,10 @@
 //! Connects to a platform, sends messages, reads the acknowledgements, and takes its messages.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +18,7 @@ use super::receiver::{Receiver, RefuseAll, answers};
 use super::{Answer, ClientError};
 use crate::hl7::Message;
 use crate::mllp::{Codec, Received};
-use crate::tls::{Connector, SecuredStream, prepare_tcp};
+use crate::tls::{Connector, SecuredStream, limit_send_buffer, prepare_tcp};
 
 /// A connection to a platform. It has no task of its own: it reads while [`send`](Self::send) waits for an
 /// acknowledgement, and in [`listen`](Self::listen).
@@ -51,6 +53,7 @@ impl Client {
                 .await
                 .map_err(|source| ClientError::Tcp { to: format!("{host}:{port}"), source })?;
             prepare_tcp(&tcp, DEAD_PEER_TIMEOUT);
+            limit_send_buffer(&tcp);
             Ok::<_, ClientError>(connector.connect(host, tcp).await?)
         };
         let stream = timeout(limit, connecting).await.map_err(|_| ClientError::Timeout(limit))??;
@@ -110,11 +113,23 @@ impl Client {
     /// Sends one message, and does not wait for what it requests: [`incoming`](Self::incoming) reads that.
     ///
     /// # Errors
-    /// When the platform takes no bytes for the timeout, or the connection is lost.
+    /// When the platform takes no bytes for the timeout, or the connection is lost. A large message may take
+    /// longer on a slow line.
     pub async fn post(&mut self, message: Bytes) -> Result<(), ClientError> {
         let limit = self.timeout;
-        timeout(limit, self.frames.send(message)).await.map_err(|_| ClientError::Timeout(limit))??;
-        Ok(())
+        timeout(limit, self.frames.feed(message)).await.map_err(|_| ClientError::Timeout(limit))??;
+        let mut late = pin!(tokio::time::sleep(limit));
+        poll_fn(|cx| {
+            let before = self.frames.write_buffer().len();
+            if let Poll::Ready(sent) = self.frames.poll_flush_unpin(cx) {
+                return Poll::Ready(sent.map_err(ClientError::from));
+            }
+            if self.frames.write_buffer().len() < before {
+                late.set(tokio::time::sleep(limit));
+            }
+            late.as_mut().poll(cx).map(|()| Err(ClientError::Timeout(limit)))
+        })
+        .await
     }
 
     /// The next thing that comes from the platform: for callers that have several messages under way. An
@@ -138,7 +153,8 @@ impl Client {
     }
 
     /// Sends close_notify, and reads until the platform has closed its side. A platform that ends like this
-    /// has taken every message that was sent before.
+    /// has taken every message that was sent well before: its own end may have met the last ones on their
+    /// way.
     ///
     /// # Errors
     /// When the connection was cut, or the platform does not close it within the timeout.

@@ -31,7 +31,8 @@ pub enum ClientError {
     /// this, at the first read.
     #[error("the platform refused the connection: {0}")]
     Refused(ReceivedAlert),
-    /// The connection ended without close_notify: a cable, a firewall or a killed process.
+    /// The connection ended without close_notify: a cable, a firewall or a killed process; or a platform that
+    /// has not taken everything that was sent.
     #[error("the connection was cut")]
     Cut,
     /// The platform closed the connection before it acknowledged the message.

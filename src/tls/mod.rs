@@ -66,7 +66,7 @@ pub use refusal::{HandshakeError, evidence};
 pub use server_stream::ServerStream;
 pub use status_request_v2::{NewConnection, hello_facts};
 pub use stream::SecuredStream;
-pub use tcp::prepare_tcp;
+pub use tcp::{limit_send_buffer, prepare_tcp};
 pub use trust::{Trust, TrustError};
 #[cfg(fuzzing)]
 pub use verifier::fuzzing;

@@ -23,5 +23,15 @@ pub fn prepare_tcp(stream: &TcpStream, dead_peer_timeout: Duration) {
     }
 }
 
+/// Lets the kernel hold little of what is sent: what was written has nearly left. On a slow line it would
+/// hold megabytes otherwise, and the time for an answer would run while its message is on the way.
+pub fn limit_send_buffer(stream: &TcpStream) {
+    if let Err(error) = socket2::SockRef::from(stream).set_send_buffer_size(SEND_BUFFER) {
+        tracing::debug!(%error, "cannot set the size of the send buffer");
+    }
+}
+
+/// Bytes that the kernel holds of what is sent; it takes twice as much for its own use (socket(7)).
+const SEND_BUFFER: usize = 128 << 10;
 /// Unanswered probes of an idle connection until it ends.
 const PROBES: u32 = 4;

@@ -18,7 +18,8 @@ pub(super) fn look(platform: &Platform) -> Vec<Finding> {
     let config = platform.config.load();
     let Some(gateway) = &config.gateway else { return Vec::new() };
     let uplinks = platform.gateway.look(&platform.clock);
-    let full = uplinks.backlog.messages >= gateway.max_waiting as u64 / 10 * 8;
+    let messages = uplinks.backlog.messages;
+    let full = messages > 0 && messages >= (gateway.max_waiting as u64).saturating_mul(8) / 10;
     let full = full.then(|| {
         let (waiting, allowed) = (uplinks.backlog.messages, gateway.max_waiting as u64);
         Finding::new(Subject::Platform, ForwardQueueFull { waiting, allowed })

@@ -1,7 +1,8 @@
 //! `client tunnel`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::net::{TcpListener, TcpStream};
@@ -30,6 +31,8 @@ struct Target {
     connector: Connector,
     host: String,
     port: u16,
+    /// When a failure was last reported: a local process may connect again at once, without end.
+    reported: Mutex<Option<Instant>>,
 }
 
 pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> Outcome {
@@ -41,7 +44,8 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(what)));
     }
     let (host, port) = platform.address()?;
-    let target = Arc::new(Target { connector: platform.connector(&clock)?, host: host.to_owned(), port });
+    let connector = platform.connector(&clock)?;
+    let target = Arc::new(Target { connector, host: host.to_owned(), port, reported: Mutex::default() });
     let failed = |source| BindError { address: listen, source };
     let listener = TcpListener::bind(listen)
         .await
@@ -56,20 +60,33 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
             accepted = accept(&listener, &permits) => accepted,
         };
         let Some((local, permit)) = accepted else { continue };
-        let target = Arc::clone(&target);
+        let (target, now) = (Arc::clone(&target), clock.clone());
         tokio::spawn(async move {
-            if let Err(error) = join(local, &target).await {
-                tracing::error!(
-                    host = target.host,
-                    port = target.port,
-                    error,
-                    "a connection of the tunnel ended"
-                );
+            if let Err(error) = join(local, &target).await
+                && target.may_report(now.instant())
+            {
+                // Without a terminal the tunnel goes on.
+                let _ = output.warn(&format!("no connection to {}:{}: {error}", target.host, target.port));
             }
             drop(permit);
         });
     }
 }
+
+impl Target {
+    /// Whether a failure is reported: one in a minute.
+    fn may_report(&self, now: Instant) -> bool {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = reported.is_none_or(|last| now.saturating_duration_since(last) >= REPORT_INTERVAL);
+        if is_due {
+            *reported = Some(now);
+        }
+        is_due
+    }
+}
+
+/// How often a failure is reported.
+const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The next connection, with its permit; `None` after an error of one connection.
 async fn accept(
@@ -88,7 +105,7 @@ async fn accept(
 }
 
 /// Copies bytes in both directions until both sides have ended.
-async fn join(mut local: TcpStream, Target { connector, host, port }: &Target) -> Result<(), String> {
+async fn join(mut local: TcpStream, Target { connector, host, port, .. }: &Target) -> Result<(), String> {
     let failed = |error: &std::io::Error| explained(error);
     local.set_nodelay(true).map_err(|error| failed(&error))?;
     let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(|error| failed(&error))?;

@@ -16,6 +16,9 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use super::{ONE, asking, gateway_of};
 use crate::harness::{Platform, Site, Wire, eventually, field, framed, message};
 
+/// In place of an answer: the platform cuts the connection.
+const CUT: &str = "cut";
+
 /// What the platform answers to a message.
 type Script = fn(&str) -> Vec<String>;
 
@@ -116,6 +119,9 @@ fn serve(
             let text = String::from_utf8_lossy(&frame[1..end]).into_owned();
             let answers = if text.contains("\rMSA|") { Vec::new() } else { script(&text) };
             seen.lock().unwrap().frames.push(text);
+            if answers.iter().any(|answer| answer == CUT) {
+                return;
+            }
             for answer in answers {
                 tls.write_all(&framed(answer.as_bytes())).unwrap();
             }
@@ -289,4 +295,57 @@ fn a_reload_says_that_the_certificate_of_the_gateway_is_another_one() {
     let answer = reload();
     assert!(answer.contains("\"certificates\":\"changed\""), "{answer}");
     assert!(reload().contains("\"certificates\":\"unchanged\""));
+}
+
+/// A message over which the platform fails, or that is longer on the line than it waits.
+#[test]
+fn a_message_that_ends_every_connection_holds_up_no_other_device() {
+    let script = |message: &str| match field(message, "MSH", 10) {
+        "POISON" => vec![CUT.to_owned()],
+        control_id => vec![acknowledgement("CA", control_id)],
+    };
+    let (platform, gateway, site) = scene(script);
+    gateway.admit(super::OTHER, &[]);
+    let mut device = wire(&site, &gateway);
+    let mut other = Wire::connect(&site, gateway.address, &site.certificate(super::OTHER, KeyType::Ecc));
+    for id in ["POISON", "BEHIND"] {
+        device.write(&framed(&message(ONE, id)));
+        assert_eq!(device.verdict(), ("CA".to_owned(), id.to_owned()));
+    }
+    let refused = "pcd_gateway_forwarded_total{outcome=\"refused\"}";
+    let mut sent = 0;
+    eventually("it is given up", || {
+        sent += 1;
+        let id = format!("OTHER-{sent}");
+        other.write(&framed(&message(super::OTHER, &id)));
+        assert_eq!(other.verdict(), ("CA".to_owned(), id));
+        gateway.metric(refused) == 1.0
+    });
+    let arrived = |id: &str| platform.messages().iter().any(|other| other == id);
+    eventually("all others arrive", || {
+        arrived("BEHIND") && (1..=sent).all(|number| arrived(&format!("OTHER-{number}")))
+    });
+    let status = || gateway.cli().try_run(&["--json", "status"]).1;
+    eventually("it is a finding", || status().contains("ends-connection"));
+}
+
+// HL7 table 0155: ER asks for an application acknowledgement of errors alone.
+#[test]
+fn a_device_that_asks_for_errors_alone_gets_what_the_platform_says_and_no_more() {
+    let script = |message: &str| -> Vec<String> {
+        let control_id = field(message, "MSH", 10);
+        let refusal = (control_id == "WRONG").then(|| acknowledgement("AE", control_id));
+        [acknowledgement("CA", control_id)].into_iter().chain(refusal).collect()
+    };
+    let (_platform, gateway, site) = scene(script);
+    let mut device = wire(&site, &gateway);
+    let verdict = |code: &str, id: &str| (code.to_owned(), id.to_owned());
+    device.write(&framed(&asking(ONE, "RIGHT", "AL", "ER")));
+    assert_eq!(device.verdict(), verdict("CA", "RIGHT"));
+    device.write(&framed(&asking(ONE, "WRONG", "AL", "ER")));
+    let mut answers = [device.verdict(), device.verdict()];
+    answers.sort();
+    assert_eq!(answers, [verdict("AE", "WRONG"), verdict("CA", "WRONG")], "and no AA of the first one");
+    let late = "pcd_gateway_late_results_total{outcome=\"refused\"}";
+    eventually("it counts", || gateway.metric(late) == 1.0);
 }
