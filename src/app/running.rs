@@ -154,7 +154,8 @@ impl Shared {
             metrics: self.platform.metrics.clone(),
             clock: self.platform.clock.clone(),
         };
-        let dispatcher = Dispatcher { desk, drain: self.drain.clone() };
+        let directory = Arc::clone(&self.platform.directory);
+        let dispatcher = Dispatcher { desk, directory, drain: self.drain.clone() };
         let done = tasks.done();
         let mut first = Some(dispatcher.clone().start(done.clone()).await);
         tasks.spawn_restarting(Task::Dispatcher, move || {

@@ -11,4 +11,4 @@ pub mod rules;
 pub use compared_names::ComparedNames;
 pub use device::{About, AboutError, Device, DeviceKind, DeviceStatus, DeviceWordError};
 pub use directory::{Directory, DirectoryHandle, eui64};
-pub use order_target::{OrderTarget, order_device, order_target};
+pub use order_target::{OrderTarget, order_addressee, order_device, order_target};

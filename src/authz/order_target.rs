@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::rules::may_speak_for;
-use super::{Device, Directory};
+use super::{Device, DeviceKind, Directory};
 use crate::hl7::{Location, Message};
 use crate::pcd::{Claim, Claims, DeviceIdentity, Transaction};
 
@@ -44,6 +44,19 @@ pub fn order_device(directory: &Directory, order: &Message<'_>) -> Option<Arc<De
     let equipment: Vec<_> = named.equipment.iter().map(|claim| claim.identity.clone()).collect();
     let device = only(&named.receivers).or_else(|| only(&equipment))?;
     (!matches!(named.target(&device), OrderTarget::Other(_))).then_some(device)
+}
+
+/// The device behind `receiver`, a gateway, for which an order is. `None` when the order names none, or
+/// `receiver` is no gateway. A gateway has a queue for each of them.
+#[must_use]
+pub fn order_addressee(receiver: &Device, order: &Message<'_>) -> Option<DeviceIdentity> {
+    if receiver.kind != DeviceKind::Gateway {
+        return None;
+    }
+    let Named { equipment, receivers } = Named::read(order);
+    let (equipment, name) = (equipment.into_iter().map(|claim| claim.identity), receivers.first().cloned());
+    // A name in MSH-5 is most often that of a product.
+    receivers.into_iter().chain(equipment).find(DeviceIdentity::is_eui64).or(name)
 }
 
 /// What an order names.
@@ -131,6 +144,28 @@ mod tests {
             OrderTarget::Own,
             "a gateway receives it"
         );
+    }
+
+    #[test]
+    fn an_order_for_a_gateway_names_one_device_behind_it() {
+        let addressee = |kind, receiver: &str, rest: &str| {
+            let text =
+                format!("MSH|^~\\&|IOP||{receiver}||20260101||RGV^O15^RGV_O15|1|P|2.6|||AL|AL\r{rest}");
+            let device = Device { kind, ..Device::new("GW".parse().unwrap()) };
+            order_addressee(&device, &Message::parse(text.as_bytes()).unwrap())
+        };
+        let (one, other) = (pump("A0001^^6543210000000001^EUI-64"), pump("A0001^^6543210000000002^EUI-64"));
+        let gateway = |receiver, rest| addressee(DeviceKind::Gateway, receiver, rest);
+        let named = gateway("", &one);
+        assert!(named.is_some());
+        assert_eq!(gateway("PRODUCT", &one), named);
+        assert_eq!(gateway("IOC^6543210000000001^EUI-64", ""), named);
+        assert_eq!(gateway("IOC^6543210000000001^EUI-64", &other), named, "the receiver comes first");
+        assert_ne!(gateway("", &other), named);
+        assert!(gateway("PUMP-7", "").is_some());
+        assert_ne!(gateway("PUMP-7", ""), gateway("PUMP-8", ""));
+        assert_eq!(gateway("", ""), None);
+        assert_eq!(addressee(DeviceKind::Device, "", &one), None, "a device has one queue");
     }
 
     // IHE PCD TF vol. 2, 3.3.4.4; B.1

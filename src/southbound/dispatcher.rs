@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::desk::Desk;
 use super::exchange;
 use crate::audit::Settlement;
+use crate::authz::{Device, DeviceKind, DirectoryHandle, order_addressee};
+use crate::hl7::Message;
 use crate::model::{DeviceId, MessageId, explained};
+use crate::pcd::DeviceIdentity;
 use crate::store::{StoreError, WaitingMessage};
 
 /// Sends waiting orders to the devices that have a session on this node. Cheap to clone; clones share their
@@ -20,18 +24,25 @@ use crate::store::{StoreError, WaitingMessage};
 pub struct Dispatcher {
     /// What orders need.
     pub desk: Desk,
+    /// Which devices are gateways.
+    pub directory: DirectoryHandle,
     /// Cancelled on shutdown: no further order is sent.
     pub drain: CancellationToken,
 }
 
-/// Orders in flight: at most one for each device.
+/// Orders in flight: at most one for each device, also of those behind a gateway.
 #[derive(Debug, Default)]
 struct UnderWay {
     tasks: JoinSet<()>,
-    devices: HashMap<DeviceId, Following>,
+    devices: HashMap<DeviceId, HashMap<Addressee, Following>>,
+    /// Whom waiting orders for gateways name.
+    addressees: HashMap<MessageId, Addressee>,
     /// Answers that no order in flight awaits, while they are recorded.
     unawaited: JoinSet<()>,
 }
+
+/// The device behind a gateway that an order names; `None` for the connected device itself.
+type Addressee = Option<DeviceIdentity>;
 
 /// An order in flight.
 #[derive(Debug)]
@@ -47,7 +58,7 @@ struct Following {
 struct Look {
     waiting: HashSet<MessageId>,
     /// Devices for which an order is in flight, or is not yet to be sent: later ones wait.
-    behind: HashSet<DeviceId>,
+    behind: HashSet<(DeviceId, Addressee)>,
     /// When the next one is settled by its time.
     next_lapse: Option<Timestamp>,
 }
@@ -131,7 +142,7 @@ impl Dispatcher {
 
     /// Starts the orders that can be sent now, and settles those whose time is over.
     async fn dispatch(&self, under_way: &mut UnderWay, done: &CancellationToken) -> Result<Look, StoreError> {
-        under_way.devices.retain(|_, following| !following.task.is_finished());
+        under_way.forget_finished();
         let (mut look, mut after) = (Look::default(), None);
         loop {
             let page = self.desk.store.waiting_messages(after, PAGE).await?;
@@ -139,8 +150,9 @@ impl Dispatcher {
             let is_last = page.len() < PAGE as usize;
             for message in page {
                 look.waiting.insert(message.id);
-                if let Some(message) = self.consider(message, &mut look, under_way).await? {
-                    self.follow(message, under_way, done);
+                let addressee = self.addressee(&message, under_way).await?;
+                if self.consider(&message, &addressee, &mut look, under_way).await? {
+                    self.follow(message, addressee, under_way, done);
                 }
             }
             if is_last {
@@ -148,24 +160,45 @@ impl Dispatcher {
             }
         }
         // The device may have answered to another node, or an operator has withdrawn the order.
-        let settled =
-            under_way.devices.values().filter(|following| !look.waiting.contains(&following.message));
+        let settled = under_way.all().filter(|following| !look.waiting.contains(&following.message));
         settled.for_each(|following| following.over.cancel());
+        under_way.addressees.retain(|message, _| look.waiting.contains(message));
         Ok(look)
     }
 
-    /// Returns the message if it is to be sent, or awaited, now.
+    /// Which device behind a gateway an order is for. Its bytes are read once.
+    async fn addressee(
+        &self,
+        message: &WaitingMessage,
+        under_way: &mut UnderWay,
+    ) -> Result<Addressee, StoreError> {
+        let directory = self.directory.load();
+        let is_gateway = |device: &&Arc<Device>| device.kind == DeviceKind::Gateway;
+        let Some(gateway) = directory.find(&message.device).filter(is_gateway) else { return Ok(None) };
+        if let Some(known) = under_way.addressees.get(&message.id) {
+            return Ok(known.clone());
+        }
+        let entry = self.desk.store.outbox_entry(message.id).await?;
+        let order = entry.as_ref().and_then(|(_, raw)| Message::parse(raw).ok());
+        let addressee = order.and_then(|order| order_addressee(gateway, &order));
+        under_way.addressees.insert(message.id, addressee.clone());
+        Ok(addressee)
+    }
+
+    /// Whether the order is to be sent, or awaited, now.
     async fn consider(
         &self,
-        message: WaitingMessage,
+        message: &WaitingMessage,
+        addressee: &Addressee,
         look: &mut Look,
         under_way: &UnderWay,
-    ) -> Result<Option<WaitingMessage>, StoreError> {
+    ) -> Result<bool, StoreError> {
         let device = &message.device;
-        let in_flight = under_way.devices.get(device).map(|following| following.message);
+        let own = under_way.devices.get(device);
+        let in_flight = own.and_then(|own| own.get(addressee)).map(|following| following.message);
         if in_flight == Some(message.id) {
-            look.behind.insert(message.device);
-            return Ok(None);
+            look.behind.insert((device.clone(), addressee.clone()));
+            return Ok(false);
         }
         let now = self.desk.store.now();
         let (lapses_at, settlement) = message.lapse();
@@ -173,27 +206,48 @@ impl Dispatcher {
         if lapses_at <= now {
             self.desk.lapse(message.id, device, settlement).await?;
             look.waiting.remove(&message.id);
-            return Ok(None);
+            return Ok(false);
         }
         look.next_lapse = Some(look.next_lapse.map_or(lapses_at, |next| next.min(lapses_at)));
         // A claim of this very process is left too if the dispatcher was restarted: the device may have the
         // order and be about to answer.
         let is_claimed = message.claimed_until.is_some_and(|until| now < until);
-        let is_first = look.behind.insert(device.clone());
-        let is_ready = is_first
+        let is_first = look.behind.insert((device.clone(), addressee.clone()));
+        let has_room = || own.is_none_or(|own| own.len() < MAX_BEHIND_GATEWAY);
+        Ok(is_first
             && in_flight.is_none()
             && !is_claimed
             && (message.result.is_some()
                 || (!self.drain.is_cancelled()
                     && !message.is_too_soon(now)
-                    && self.desk.registry.is_connected(device)));
-        Ok(is_ready.then_some(message))
+                    && has_room()
+                    && self.desk.registry.is_connected(device))))
     }
 
-    fn follow(&self, message: WaitingMessage, under_way: &mut UnderWay, done: &CancellationToken) {
+    fn follow(
+        &self,
+        message: WaitingMessage,
+        addressee: Addressee,
+        under_way: &mut UnderWay,
+        done: &CancellationToken,
+    ) {
         let (device, id, over) = (message.device.clone(), message.id, done.child_token());
         let task = under_way.tasks.spawn(exchange::send(self.desk.clone(), message, over.clone()));
-        under_way.devices.insert(device, Following { message: id, task, over });
+        let following = Following { message: id, task, over };
+        under_way.devices.entry(device).or_default().insert(addressee, following);
+    }
+}
+
+impl UnderWay {
+    fn forget_finished(&mut self) {
+        self.devices.retain(|_, own| {
+            own.retain(|_, following| !following.task.is_finished());
+            !own.is_empty()
+        });
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Following> {
+        self.devices.values().flat_map(HashMap::values)
     }
 }
 
@@ -211,6 +265,9 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// The least pause between two looks: a clock may be coarser than a timer.
 const AT_ONCE: Duration = Duration::from_millis(1);
+
+/// Orders that are in flight to one gateway.
+const MAX_BEHIND_GATEWAY: usize = 1000;
 
 /// Unawaited answers that are recorded at a time.
 const MAX_UNAWAITED: usize = 64;

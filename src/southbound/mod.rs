@@ -6,7 +6,7 @@
 //! - An order is durable before the caller learns that it is queued, and leaves the outbox only with an
 //!   outcome.
 //! - Orders for one device are sent in the order in which they were queued, each when the previous one is
-//!   settled.
+//!   settled. Each device behind a gateway is a device in this sense.
 //! - Each attempt is recorded before it starts. If the session ends before the device answers, it is unknown
 //!   whether the order arrived: the same bytes are sent again under the same MSH-10, so that the device can
 //!   recognise them. An order that the device has accepted (CA) is never sent again.

@@ -115,3 +115,33 @@ fn an_order_that_the_platform_has_given_up_does_not_reach_a_device_that_comes_ba
     eventually("it is connected", || scene.gateway().metric("pcd_connections_active") == 1.0);
     assert!(again.is_quiet(std::time::Duration::from_secs(2)));
 }
+
+/// Orders follow one another for each device, not for each connection.
+#[test]
+fn a_device_that_reports_no_result_holds_up_no_order_for_another_one_behind_its_gateway() {
+    let scene = Scene::new();
+    let mut other = scene.wire(OTHER);
+    let mut silent = accepting(&scene);
+    let send = |control_id: &str, device: &str| {
+        let file = scene.upper.path().join(format!("{control_id}.hl7"));
+        std::fs::write(&file, order(control_id, device)).unwrap();
+        let words = ["order", "send", "--no-wait", "--within", "2m", GATEWAY, file.to_str().unwrap()];
+        scene.platform().cli().run(&words);
+    };
+    let find = |control_id: &str| {
+        let orders = scene.platform().cli().json(&["order", "list"]);
+        orders.into_iter().find(|order| order["control-id"] == control_id).unwrap()
+    };
+    send("ORDER-2", ONE);
+    send("ORDER-3", OTHER);
+    assert_eq!(other.answer().unwrap(), order("ORDER-3", OTHER));
+    other.write(&answer(OTHER, "ACK^O15^ACK", "ORDER-3", "CA", "A-3"));
+    other.write(&answer(OTHER, "RRG^O16^RRG_O16", "ORDER-3", "AA", "A-4"));
+    eventually("its result arrives", || find("ORDER-3")["outcome"] == "acknowledged");
+    assert_eq!(
+        (&find("ORDER-1")["delivery"], &find("ORDER-2")["delivery"]),
+        (&"accepted".into(), &"not-sent".into())
+    );
+    silent.write(&answer(ONE, "RRG^O16^RRG_O16", "ORDER-1", "AA", "A-2"));
+    assert_eq!(silent.answer().unwrap(), order("ORDER-2", ONE), "its own next order");
+}

@@ -37,7 +37,8 @@ struct Seen {
 }
 
 impl Scripted {
-    fn start(site: &Site, script: Script) -> Self {
+    /// `pause`: after each few kilobytes that it reads.
+    fn start(site: &Site, script: Script, pause: Duration) -> Self {
         let own = site.issue(&CertificateOrder::new("scripted", Role::Platform, KeyType::Ecc));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
@@ -53,6 +54,7 @@ impl Scripted {
             .with_single_cert(chain.unwrap(), PrivateKeyDer::from_pem_file(&own.key).unwrap())
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        socket2::SockRef::from(&listener).set_recv_buffer_size(64 << 10).unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, (orders, to_send)) = (Arc::<Mutex<Seen>>::default(), channel());
         let known = Arc::clone(&seen);
@@ -60,7 +62,7 @@ impl Scripted {
             for stream in listener.incoming() {
                 known.lock().unwrap().connections += 1;
                 let connection = ServerConnection::new(Arc::new(config.clone())).unwrap();
-                serve(StreamOwned::new(connection, stream.unwrap()), script, &to_send, &known);
+                serve(StreamOwned::new(connection, stream.unwrap()), script, pause, &to_send, &known);
             }
         });
         Self { address, orders, seen }
@@ -98,23 +100,31 @@ impl Scripted {
 fn serve(
     mut tls: StreamOwned<ServerConnection, TcpStream>,
     script: Script,
+    pause: Duration,
     orders: &Receiver<String>,
     seen: &Mutex<Seen>,
 ) {
     tls.sock.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let (mut unread, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
+        // The end of a frame may begin with the last byte that is there.
+        let mut from = unread.len().saturating_sub(1);
         match tls.read(&mut buffer) {
             Ok(0) => {
                 tls.conn.send_close_notify();
                 let _ = tls.flush();
                 return;
             }
-            Ok(count) => unread.extend_from_slice(&buffer[..count]),
+            Ok(count) => {
+                unread.extend_from_slice(&buffer[..count]);
+                std::thread::sleep(pause);
+            }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(_) => return,
         }
-        while let Some(end) = unread.windows(2).position(|window| window == b"\x1C\r") {
+        while let Some(at) = unread[from..].windows(2).position(|window| window == b"\x1C\r") {
+            let end = from + at;
+            from = 0;
             let frame: Vec<u8> = unread.drain(..end + 2).collect();
             let text = String::from_utf8_lossy(&frame[1..end]).into_owned();
             let answers = if text.contains("\rMSA|") { Vec::new() } else { script(&text) };
@@ -145,11 +155,15 @@ fn accept(message: &str) -> Vec<String> {
 
 /// The platform, the gateway, and its folder, which has to outlive it. The gateway has one connection.
 fn scene(script: Script) -> (Scripted, Platform, Site) {
+    scene_with(script, Duration::ZERO, "1s")
+}
+
+fn scene_with(script: Script, pause: Duration, answer_timeout: &str) -> (Scripted, Platform, Site) {
     let site = Site::new();
-    let scripted = Scripted::start(&site, script);
+    let scripted = Scripted::start(&site, script, pause);
     let site = gateway_of(site, &scripted.address.to_string(), KeyType::Ecc)
         .with("gateway", "connections = 1")
-        .with("gateway", "answer-timeout = \"1s\"");
+        .with("gateway", &format!("answer-timeout = \"{answer_timeout}\""));
     let gateway = site.start();
     gateway.admit(ONE, &[]);
     eventually("the gateway is connected", || gateway.metric("pcd_gateway_connections") == 1.0);
@@ -348,4 +362,19 @@ fn a_device_that_asks_for_errors_alone_gets_what_the_platform_says_and_no_more()
     assert_eq!(answers, [verdict("AE", "WRONG"), verdict("CA", "WRONG")], "and no AA of the first one");
     let late = "pcd_gateway_late_results_total{outcome=\"refused\"}";
     eventually("it counts", || gateway.metric(late) == 1.0);
+}
+
+/// The time for an answer begins when the message has left.
+#[test]
+fn a_large_message_on_a_slow_line_keeps_its_connection() {
+    // 400 kB a second at most.
+    let (platform, gateway, site) = scene_with(accept, Duration::from_millis(10), "4s");
+    let mut device = wire(&site, &gateway);
+    let text = String::from_utf8(message(ONE, "LARGE").to_vec()).unwrap();
+    device.write(&framed(format!("{text}NTE|1||{}\r", "x".repeat(3_000_000)).as_bytes()));
+    assert_eq!(device.verdict(), ("CA".to_owned(), "LARGE".to_owned()));
+    let accepted = "pcd_gateway_forwarded_total{outcome=\"accepted\"}";
+    eventually("it arrives", || gateway.metric(accepted) == 1.0);
+    assert_eq!(gateway.metric("pcd_gateway_connection_failures_total"), 0.0);
+    assert_eq!((platform.connections(), platform.messages().len()), (1, 1));
 }
