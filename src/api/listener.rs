@@ -46,6 +46,7 @@ impl ApiListener {
             return;
         }
         tokio::join!(self.accept_all(&state, &done), follower::follow(&state, done.clone()));
+        state.reads.finish().await;
     }
 
     async fn accept_all(&self, state: &ApiState, done: &CancellationToken) {

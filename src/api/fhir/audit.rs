@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 
 use super::answer::Failure;
-use super::minute;
 use super::reads::Reads;
 use crate::audit::{Event, ResourcesRead};
 use crate::clients::Reader;
@@ -40,19 +39,10 @@ pub(super) async fn record(
     if shares && reads.minute.joins(&read) {
         return Ok(());
     }
-    let own = minute::kind(&read);
-    let written = reads.store.audit(Event::ResourcesRead(Box::new(read))).await;
-    match (shares, &written) {
-        (false, _) => {}
-        (true, Ok(())) => reads.minute.write_later(own, reads.store.clone()),
-        // The next one tries again. Others may have been answered meanwhile.
-        (true, Err(_)) => {
-            if let Some(shared) = reads.minute.take(&own).filter(|shared| shared.requests > 0) {
-                reads.store.audit_or_defer(Event::ResourcesRead(Box::new(shared))).await;
-            }
-        }
+    if shares {
+        return reads.minute.begin(read, reads.store.clone()).await;
     }
-    Ok(written?)
+    Ok(reads.store.audit(Event::ResourcesRead(Box::new(read))).await?)
 }
 
 /// The opaque id of the patient that a resource is about.

@@ -1,65 +1,107 @@
 //! Reads of a minute that share a row of the audit trail.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::answer::Failure;
 use crate::audit::{Event, ResourcesRead};
 use crate::model::Fingerprint;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
-/// Reads that wait for the row of their minute. Clones share them.
+/// Reads that wait for the row of their minute, by kind: one of each kind has its row. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct MinuteReads {
-    waiting: Arc<Mutex<HashMap<Kind, ResourcesRead>>>,
+    /// `None` when the platform stops: then each read has a row of its own.
+    waiting: Arc<Mutex<Option<HashMap<Kind, ResourcesRead>>>>,
     interval: Duration,
 }
 
 /// What reads have in common that share a row.
-pub(super) type Kind = (String, Fingerprint, &'static str, &'static str);
+type Kind = (String, Fingerprint, &'static str, &'static str);
 
 impl Default for MinuteReads {
     fn default() -> Self {
-        Self { waiting: Arc::default(), interval: MINUTE }
+        Self { waiting: Arc::new(Mutex::new(Some(HashMap::new()))), interval: MINUTE }
     }
 }
 
 impl MinuteReads {
-    /// Counts a read with those of its minute. False: it is the first one.
+    /// Counts a read with those of its minute. False: none of its kind has a row yet, so it needs one.
     pub(super) fn joins(&self, read: &ResourcesRead) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = waiting.get_mut(&kind(read)) {
+        let mut waiting = self.waiting();
+        let shared = waiting.as_mut().and_then(|waiting| waiting.get_mut(&kind(read)));
+        let joins = shared.is_some();
+        if let Some(shared) = shared {
             add(shared, read);
-            return true;
         }
-        if waiting.len() < MAX_WAITING {
-            let (patients, more_patients) = (Vec::new(), 0);
-            waiting.insert(
-                kind(read),
-                ResourcesRead { count: 0, requests: 0, patients, more_patients, ..read.clone() },
-            );
-        }
-        false
+        joins
     }
 
-    /// Writes the row of a minute when that is over.
-    pub(super) fn write_later(&self, kind: Kind, store: Store) {
+    /// Writes the row of a read. When it is durable, the reads of its kind in the minute after it share a row.
+    ///
+    /// A task of its own does this, which outlives the request: a client that goes away, or a request that
+    /// takes too long, must not leave a minute that never ends.
+    ///
+    /// # Errors
+    /// When the row cannot be written: the next read writes one.
+    pub(super) async fn begin(&self, read: ResourcesRead, store: Store) -> Result<(), Failure> {
+        let reads = self.clone();
+        let written = tokio::spawn(async move {
+            let shared = ResourcesRead {
+                count: 0,
+                requests: 0,
+                patients: Vec::new(),
+                more_patients: 0,
+                ..read.clone()
+            };
+            store.audit(Event::ResourcesRead(Box::new(read))).await?;
+            reads.share(shared, store);
+            Ok::<_, StoreError>(())
+        });
+        Ok(written.await.map_err(|_| Failure::fault())??)
+    }
+
+    /// Reads of this kind share a row from now on, which is written at the end of the minute. Another request
+    /// may have begun it.
+    fn share(&self, shared: ResourcesRead, store: Store) {
+        let kind = kind(&shared);
+        let mut waiting = self.waiting();
+        match waiting.as_mut() {
+            Some(waiting) if waiting.len() < MAX_WAITING && !waiting.contains_key(&kind) => {
+                waiting.insert(kind.clone(), shared);
+            }
+            _ => return,
+        }
+        drop(waiting);
         let reads = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(reads.interval).await;
-            if let Some(shared) = reads.take(&kind).filter(|shared| shared.requests > 0) {
-                store.audit_or_defer(Event::ResourcesRead(Box::new(shared))).await;
-            }
+            let shared = reads.waiting().as_mut().and_then(|waiting| waiting.remove(&kind));
+            write(shared, &store).await;
         });
     }
 
-    /// What was counted so far; the next read is a first one.
-    pub(super) fn take(&self, kind: &Kind) -> Option<ResourcesRead> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(kind)
+    /// Writes the rows of minutes that are not over: the platform stops.
+    pub(super) async fn finish(&self, store: &Store) {
+        let all = self.waiting().take();
+        for shared in all.into_iter().flat_map(HashMap::into_values) {
+            write(Some(shared), store).await;
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<HashMap<Kind, ResourcesRead>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-pub(super) fn kind(read: &ResourcesRead) -> Kind {
+async fn write(shared: Option<ResourcesRead>, store: &Store) {
+    if let Some(shared) = shared.filter(|shared| shared.requests > 0) {
+        store.audit_or_defer(Event::ResourcesRead(Box::new(shared))).await;
+    }
+}
+
+fn kind(read: &ResourcesRead) -> Kind {
     (read.client.clone(), read.certificate, read.interaction, read.kind)
 }
 

@@ -25,6 +25,11 @@ impl Reads {
         Self { store, config, metrics, base, minute: MinuteReads::default() }
     }
 
+    /// Writes what is still to be recorded: the platform stops, and no request is open.
+    pub async fn finish(&self) {
+        self.minute.finish(&self.store).await;
+    }
+
     /// Renders with the mapping as it is configured now.
     pub(super) async fn renderer(&self) -> Renderer {
         Renderer::new(&self.store, mapping_options(&self.config.load())).await
