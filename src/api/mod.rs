@@ -17,6 +17,7 @@ mod places;
 mod refusals;
 mod routes;
 mod state;
+mod turns;
 
 pub use listener::ApiListener;
 pub use state::ApiState;

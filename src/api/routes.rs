@@ -1,10 +1,11 @@
 //! What is served.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, Collected, Limited};
 use hyper::body::Incoming;
 
 use super::fhir;
@@ -58,35 +59,64 @@ async fn route(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Res
 
 async fn admitted(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
     let is_open = request.uri().path().trim_end_matches('/') == "/fhir/metadata";
-    let admitted = if is_open {
-        None
-    } else {
-        match gate::admit(state, peer, request.headers()).await {
-            Ok(admitted) => Some(admitted),
-            Err(refused) => return refused,
-        }
+    if is_open {
+        // It takes no turn of a client, and its body is not read: strangers keep no client waiting.
+        return respond(state, None, request.map(|_| Bytes::new())).await;
+    }
+    let admitted = match gate::admit(state, peer, request.headers()).await {
+        Ok(admitted) => admitted,
+        Err(refused) => return refused,
     };
-    // After the check: strangers take no turn of a client.
-    let Ok(_permit) = state.requests.try_acquire() else {
+    let (head, body) = request.into_parts();
+    let body = match read_body(state, &head, body).await {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
+    // A turn is taken when the request is complete, and no client has all of them: another one that sends
+    // slowly or asks for much must not keep it from reading.
+    let Some(_turn) = state.turns.take(&turn_of(&admitted.reader)) else {
         state.metrics.api.refuse("busy");
         let text = "the platform answers as many requests as it may at once; try again";
         return outcome(StatusCode::SERVICE_UNAVAILABLE, "throttled", "busy", text);
     };
-    let (head, body) = request.into_parts();
-    let limit = state.config.load().api.max_body;
-    let Ok(body) = Limited::new(body, limit).collect().await else {
-        state.metrics.api.refuse("body");
-        let text = "the body of the request is too large, or was cut; send fewer parameters";
-        return final_outcome(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "body", text);
-    };
-    let reader = admitted.as_ref().map(|admitted| &admitted.reader);
-    let mut response = respond(state, reader, Request::from_parts(head, body.to_bytes())).await;
+    let mut response = respond(state, Some(&admitted.reader), Request::from_parts(head, body)).await;
     // N000-9: who renews the certificate of a client reads its answers.
-    let renewal = admitted.and_then(|admitted| admitted.renewal);
-    if let Some(ends) = renewal.and_then(|ends| HeaderValue::from_str(&ends.to_string()).ok()) {
+    if let Some(ends) = admitted.renewal.and_then(|ends| HeaderValue::from_str(&ends.to_string()).ok()) {
         response.headers_mut().insert(HeaderName::from_static("x-certificate-expires"), ends);
     }
     response
+}
+
+/// Whose turns a request takes: those of the registered client, or of the member of a community that has this
+/// certificate.
+fn turn_of(reader: &Reader) -> String {
+    match reader.organisation() {
+        Some(_) => reader.client().to_owned(),
+        None => reader.certificate().to_string(),
+    }
+}
+
+/// The body of a search. That of a read is of no use, and is not read.
+async fn read_body(state: &ApiState, head: &Parts, body: Incoming) -> Result<Bytes, Response<Body>> {
+    let limit = state.config.load().api.max_body;
+    let is_declared_larger = || {
+        let length = head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+        Some(length > u64::try_from(limit).unwrap_or(u64::MAX))
+    };
+    // Before the body is asked for: a client that expects 100 Continue sends it then.
+    let is_too_large = is_declared_larger().unwrap_or(false);
+    if head.method != Method::POST && !is_too_large {
+        return Ok(Bytes::new());
+    }
+    let read = match is_too_large {
+        true => None,
+        false => Limited::new(body, limit).collect().await.ok(),
+    };
+    read.map(Collected::to_bytes).ok_or_else(|| {
+        state.metrics.api.refuse("body");
+        let text = "the body of the request is too large, or was cut; send fewer parameters";
+        final_outcome(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "body", text)
+    })
 }
 
 /// What is read. Rendering may take long: it delays no device.

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use super::fhir::Reads;
 use super::places::Places;
 use super::refusals::RefusalRows;
+use super::turns::Turns;
 use crate::clients::{LastReads, RegistryHandle};
 use crate::config::ConfigHandle;
 use crate::metrics::Metrics;
@@ -26,7 +25,7 @@ pub struct ApiState {
     pub(super) clock: Clock,
     pub(super) places: Places,
     /// Requests that are answered at once.
-    pub(super) requests: Arc<Semaphore>,
+    pub(super) turns: Turns,
     pub(super) refusals: RefusalRows,
     pub(super) reads: Reads,
 }
@@ -45,7 +44,7 @@ impl ApiState {
         // Slow answers take no connection from the directory, from orders or from pages.
         let reads = Reads::new(store.with_own_connections(), Arc::clone(&config), metrics.clone(), base);
         Self {
-            requests: Arc::new(Semaphore::new(started.api.max_requests)),
+            turns: Turns::new(started.api.max_requests),
             config,
             acceptor,
             registry,
