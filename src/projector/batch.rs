@@ -45,17 +45,16 @@ struct MessageRows {
     left_out: u64,
 }
 
-/// The rows of a batch: of the rows of the trail as many as fit. `is_cut`: messages after the last one were
-/// not read.
+/// The rows of a batch: of the rows of the trail as many as fit. `unread_after`: messages with later ids than
+/// this one were not read.
 pub(super) fn batch(
     mapper: &Mapper,
     trail: &[TrailRow],
     messages: &[ProjectedMessage],
-    is_cut: bool,
+    unread_after: Option<MessageId>,
     known: &mut KnownResources,
 ) -> Batch {
     let by_id: HashMap<_, _> = messages.iter().map(|message| (message.id, message)).collect();
-    let last_read = messages.last().map(|message| message.id);
     let mut batch = Batch::default();
     for row in trail {
         if let Some(id) = row.message {
@@ -68,7 +67,7 @@ pub(super) fn batch(
                     }
                     batch.take(rows, known);
                 }
-                None if is_cut && last_read < Some(id) => return batch,
+                None if unread_after.is_some_and(|last| last < id) => return batch,
                 // Retention has removed it.
                 None => batch.counts.skip("gone"),
             }

@@ -20,6 +20,7 @@ battery! {
     a_rebuild_gives_the_same_bytes,
     what_another_mapping_changes_has_a_new_version,
     retention_removes_the_index_with_the_messages,
+    large_messages_with_ids_in_another_order_than_the_trail_are_indexed,
     the_newest_observations_of_a_patient_come_first,
     the_last_report_of_an_alert_replaces_the_others,
 }
@@ -262,6 +263,30 @@ async fn retention_removes_the_index_with_the_messages(place: TestStore) {
     project_all(&projector).await;
     assert_eq!(newest(&store, &patient).await.len(), 1);
     assert_eq!(projector.metrics.fhir.skipped_total.with_label_values(&["gone"]).get(), 1);
+}
+
+/// Ids are made at arrival and rows of the trail at the commit: a small message passes the backlog of a device
+/// that has sent more than is read at once.
+async fn large_messages_with_ids_in_another_order_than_the_trail_are_indexed(place: TestStore) {
+    let store = place.open().await;
+    let id = |number: u128| {
+        let milliseconds = u128::try_from(place.clock.now().as_millisecond()).unwrap();
+        MessageId::from_bytes((milliseconds << 80 | 7 << 76 | 2 << 62 | number).to_be_bytes())
+    };
+    let small = MessageRecord { id: id(99), ..measured(&place, 99, "4711", 59) };
+    store.record(small.clone()).await.unwrap();
+    let text = format!("NTE|1||{}\r", "x".repeat(600_000));
+    let mut large = Vec::new();
+    for number in 1..=16_u32 {
+        let record = measured(&place, usize::try_from(number).unwrap(), "4711", number);
+        let raw = Bytes::from([&*record.raw, text.as_bytes()].concat());
+        large.push(id(number.into()));
+        store.record(MessageRecord { id: id(number.into()), raw, ..record }).await.unwrap();
+    }
+    project_all(&projector(&place, store.clone())).await;
+    for message in large.into_iter().chain([small.id]) {
+        assert_eq!(store.groups_of_message(message).await.unwrap().len(), 1, "{message}");
+    }
 }
 
 async fn the_newest_observations_of_a_patient_come_first(place: TestStore) {
