@@ -140,6 +140,7 @@ impl Renderer {
         let message = measured.and_then(|(message, _)| message.parse::<MessageId>().ok());
         match message {
             Some(message) => self.read_measured(reference, message).await,
+            None if self.store.was_removed(reference).await? => Ok(Found::Gone),
             None => Ok(Found::Nothing),
         }
     }

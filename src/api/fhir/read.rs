@@ -146,9 +146,11 @@ impl Asking<'_> {
         let current = self.one(kind, id).await?;
         let reference = current.resource.reference();
         let mut versions = self.versions(&reference, before, count + 1).await?;
-        if versions.is_empty() && before.is_none() {
-            // A measurement: of it the last version alone is kept.
-            versions.push(current);
+        let is_listed = versions.first().is_some_and(|first| first.version == current.version);
+        if before.is_none() && !is_listed {
+            // Of a measurement the last version alone is there; another resource may be rendered from another
+            // message than its version was, because that was removed.
+            versions.insert(0, current);
         }
         let has_more = versions.len() > count as usize;
         versions.truncate(count as usize);

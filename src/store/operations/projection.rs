@@ -117,6 +117,15 @@ impl Store {
         self.reader().projected_resource(reference).await
     }
 
+    /// Whether the index had a device, metric, patient or alert with this reference whose messages were
+    /// removed. It is known for as long again as they were stored.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn was_removed(&self, reference: &str) -> Result<bool, StoreError> {
+        self.reader().was_removed(reference, self.now()).await
+    }
+
     /// The groups of observations of a message.
     ///
     /// # Errors

@@ -79,6 +79,16 @@ impl Reader {
         rows.first().map(resource).transpose()
     }
 
+    /// Whether the index had a resource with this reference whose messages were removed.
+    pub(in crate::store) async fn was_removed(
+        &self,
+        reference: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let statement = Statement::new(SELECT_REMOVED).bind(reference).bind(now);
+        Ok(!self.fetch(statement).await?.is_empty())
+    }
+
     /// The groups of a message.
     pub(in crate::store) async fn groups_of_message(
         &self,
@@ -290,8 +300,9 @@ fn group(row: &Row) -> Result<FoundGroup, StoreError> {
     Ok(FoundGroup {
         seq: row.count("seq", "fhir_group.seq")?,
         message: message_id(row)?,
-        subject: row.get("subject")?,
-        device: row.get("device")?,
+        // One group whose resource is not there must not fail the page: nothing is rendered of it.
+        subject: row.get::<Option<String>>("subject")?.unwrap_or_default(),
+        device: row.get::<Option<String>>("device")?.unwrap_or_default(),
         alert: row.get("alert")?,
         part: u32::try_from(row.get::<i64>("place")?.saturating_neg()).unwrap_or(0),
         at: row.time("at", "fhir_group.at")?,
@@ -313,6 +324,8 @@ const SELECT_MESSAGES: &str =
 
 const SELECT_RESOURCE: &str =
     "SELECT number, reference, message AS id, version, seq, projected_at FROM fhir_resource";
+
+const SELECT_REMOVED: &str = "SELECT reference FROM fhir_removed WHERE reference = $1 AND until >= $2";
 
 const SELECT_VERSIONS: &str = "
 SELECT version, message AS id, projected_at FROM fhir_version

@@ -317,7 +317,7 @@ async fn apply_entry(
             search_key::delete(connection, &ids).await?;
             envelope::delete(connection, &ids).await?;
             forward::delete(connection, &ids).await?;
-            projection::delete(connection, &ids).await?;
+            projection::remove(connection, *at, &ids).await?;
             let removed: RemovedMessages = ids.into_iter().collect();
             let orders = match kind.has_orders() {
                 true => outbox::delete_settled(connection, *before, *limit).await?,

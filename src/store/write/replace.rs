@@ -89,7 +89,7 @@ async fn replaced(
     trail: &mut Vec<(Timestamp, Event)>,
 ) -> Result<WriteOutcome, StoreError> {
     search_key::delete(connection, &[copy.id]).await?;
-    projection::delete(connection, &[copy.id]).await?;
+    projection::remove(connection, message.at, &[copy.id]).await?;
     if message.record.forward.is_some() {
         forward::forget(connection, copy.id).await?;
     }

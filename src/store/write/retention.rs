@@ -50,11 +50,16 @@ pub(in crate::store) async fn delete_rows_of(
 
 pub(in crate::store) fn rows_of(delete: &'static str, messages: &[MessageId]) -> Statement {
     let mut statement = Statement::new(delete);
+    push_ids(&mut statement, messages);
+    statement
+}
+
+/// Appends the identifiers to a statement that ends with `IN (`, and closes it.
+pub(in crate::store) fn push_ids(statement: &mut Statement, messages: &[MessageId]) {
     for (place, id) in messages.iter().enumerate() {
         statement.push(if place == 0 { "" } else { ", " }).push_bind(id.as_bytes().as_slice());
     }
     statement.push(")");
-    statement
 }
 
 /// Records the new beginning of the chain and deletes the rows up to it. Returns the number of deleted rows.

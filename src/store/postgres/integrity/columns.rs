@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 230] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 232] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -159,6 +159,8 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 230] = [
     ("fhir_position", "node", "text C not null"),
     ("fhir_position", "number", "bigint not null"),
     ("fhir_position", "revision", "bigint not null"),
+    ("fhir_removed", "reference", "text C not null"),
+    ("fhir_removed", "until", "bigint not null"),
     ("fhir_resource", "number", "bigint not null"),
     ("fhir_resource", "reference", "text C not null"),
     ("fhir_resource", "message", "bytea not null"),

@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 43] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 44] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
@@ -52,6 +52,7 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 43] = [
     ("fhir_group", "message, subject, device, alert", ""),
     ("fhir_key", "hash, resource", ""),
     ("fhir_version", "resource, version", ""),
+    ("fhir_removed", "reference", ""),
     ("organisation", "oid", ""),
     ("api_client", "id", ""),
     ("api_certificate", "known", ""),

@@ -4,15 +4,19 @@
 //! the batch found it: each row of the trail is projected once. A leader that was paused finds another fence,
 //! and writes nothing.
 
+mod removal;
+
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{MessageId, NodeName};
+use crate::model::NodeName;
 use crate::store::error::StoreError;
 use crate::store::records::message::first_id;
 use crate::store::records::projection::{GroupRow, ProjectedTo, Projection, ProjectionLeader, ResourceRow};
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
-use crate::store::write::retention;
+pub(in crate::store) use removal::remove;
+#[cfg(test)]
+pub(in crate::store) use removal::statements;
 
 /// A change of the index.
 #[derive(Debug)]
@@ -156,27 +160,6 @@ async fn write_group(
     connection.execute(values(Statement::new(INSERT_ALERT)).bind(alert.as_str())).await.map(drop)
 }
 
-/// Deletes the rows of messages, in the transaction that deletes the messages.
-pub(in crate::store) async fn delete(
-    connection: &mut impl Connection,
-    messages: &[MessageId],
-) -> Result<(), StoreError> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    retention::delete_rows_of(connection, DELETE_GROUPS, messages).await?;
-    retention::delete_rows_of(connection, DELETE_VERSIONS, messages).await?;
-    connection.execute(delete_keys(messages)).await?;
-    retention::delete_rows_of(connection, DELETE_RESOURCES, messages).await
-}
-
-/// Deletes what the resources of messages are found by.
-pub(in crate::store) fn delete_keys(messages: &[MessageId]) -> Statement {
-    let mut delete = retention::rows_of(DELETE_KEYS, messages);
-    delete.push(")");
-    delete
-}
-
 /// How long a leader that does not renew its lead has it.
 const LEASE: SignedDuration = SignedDuration::from_secs(30);
 /// A resource that does not change is rendered from a newer message after this time: the one that it was
@@ -250,12 +233,3 @@ WHERE excluded.hash <> fhir_group.hash";
 
 const DELETE_REPORT: &str = "
 DELETE FROM fhir_group WHERE alert <> 0 AND alert = (SELECT number FROM fhir_resource WHERE reference = $1) AND message < $2";
-
-const DELETE_GROUPS: &str = "DELETE FROM fhir_group WHERE message IN (";
-
-pub(in crate::store) const DELETE_VERSIONS: &str = "DELETE FROM fhir_version WHERE message IN (";
-
-const DELETE_KEYS: &str =
-    "DELETE FROM fhir_key WHERE resource IN (SELECT number FROM fhir_resource WHERE message IN (";
-
-const DELETE_RESOURCES: &str = "DELETE FROM fhir_resource WHERE message IN (";

@@ -1,0 +1,6 @@
+-- Devices, metrics, patients and alerts whose messages were removed: readers are told that they were there.
+CREATE TABLE fhir_removed (
+    reference TEXT    NOT NULL PRIMARY KEY,                              -- TYPE/ID
+    until     INTEGER NOT NULL                                           -- microseconds since 1970-01-01 UTC; then it is forgotten
+) STRICT, WITHOUT ROWID;
+CREATE INDEX fhir_removed_until ON fhir_removed (until);

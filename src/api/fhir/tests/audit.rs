@@ -1,0 +1,120 @@
+//! The record of reads.
+
+use std::time::Duration;
+
+use super::*;
+use crate::store::fixtures::battery;
+
+battery! {
+    each_read_is_recorded_before_its_answer,
+    reads_of_a_minute_may_share_a_row,
+    a_read_that_is_given_up_leaves_the_next_one_its_row,
+}
+
+async fn reads_of_a_minute_may_share_a_row(place: TestStore) {
+    let mut bench = Bench::new(place).await;
+    let id = bench.measure(1, "4711", 60, 0).await;
+    bench.projector.project_all().await;
+    let patient = bench.patient("4711").await;
+    let config: Config = toml::from_str("[fhir]\nenabled = true\naudit-reads = \"minute\"").unwrap();
+    bench.reads.config.store(Arc::new(config));
+    let read_five = async |bench: &Bench| {
+        for _ in 0..5 {
+            assert_eq!(bench.get(&format!("/fhir/Observation/{id}.2")).await.status, StatusCode::OK);
+        }
+    };
+    let requests = |rows: &[Value]| rows.iter().map(|row| row["requests"].as_u64().unwrap()).sum::<u64>();
+    // The first one of each kind is there before its answer; the others wait.
+    bench.reads.minute = crate::api::fhir::minute::MinuteReads::every(Duration::from_secs(3600));
+    let before = bench.rows().await.len();
+    read_five(&bench).await;
+    assert_eq!(bench.get(&format!("/fhir/{patient}")).await.status, StatusCode::OK);
+    let rows = bench.rows().await.split_off(before);
+    assert_eq!((rows.len(), requests(&rows)), (2, 2), "{rows:?}");
+    // At the end of the time they have a row too.
+    bench.reads.minute = crate::api::fhir::minute::MinuteReads::every(Duration::from_millis(50));
+    let before = bench.rows().await.len();
+    read_five(&bench).await;
+    for _ in 0..3000 {
+        if requests(&bench.rows().await.split_off(before)) >= 5 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the others have no row after a minute");
+}
+
+// N001-3: one row a read, before the answer
+async fn each_read_is_recorded_before_its_answer(place: TestStore) {
+    let bench = Bench::new(place).await;
+    let id = bench.measure(1, "4711", 60, 0).await;
+    bench.projector.project_all().await;
+    let patient = bench.patient("4711").await;
+    let before = bench.rows().await.len();
+    for path in [
+        format!("/fhir/Observation/{id}.2"),
+        format!("/fhir/Observation?patient={patient}&code=150456"),
+        "/fhir/Observation/none".to_owned(),
+        "/fhir/Observation?colour=red".to_owned(),
+        "/fhir/metadata".to_owned(),
+    ] {
+        bench.get(&path).await;
+    }
+    let found = bench.rows().await.split_off(before);
+    let own: Vec<_> = found
+        .iter()
+        .map(|row| {
+            (
+                text(&row["interaction"]),
+                row["count"].as_u64().unwrap(),
+                row["patients"].as_array().unwrap().len(),
+            )
+        })
+        .collect();
+    let expected = [("read", 1, 1), ("search-type", 1, 1), ("read", 0, 0)];
+    assert_eq!(own, expected.map(|(name, count, patients)| (name.to_owned(), count, patients)));
+    assert_eq!(found[1]["patients"][0], patient.strip_prefix("Patient/").unwrap());
+    assert_eq!(
+        (found[0]["client"].clone(), found[0]["organisation"].clone()),
+        ("ehr".into(), "2.25.1".into())
+    );
+    assert!(!format!("{found:?}").contains("150456"), "what was asked for is in no row");
+    // Without its row nothing is given out.
+    bench.place.execute("DROP TABLE audit").await.unwrap();
+    let refused = bench.get(&format!("/fhir/Observation/{id}.2")).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "5"));
+    assert_eq!(refused.json()["resourceType"], "OperationOutcome");
+}
+
+/// `audit-reads = "minute"`: a client that goes away while its row is written, or a store that stalls.
+async fn a_read_that_is_given_up_leaves_the_next_one_its_row(place: TestStore) {
+    let mut bench = Bench::new(place).await;
+    let id = bench.measure(1, "4711", 60, 0).await;
+    bench.projector.project_all().await;
+    let config: Config = toml::from_str("[fhir]\nenabled = true\naudit-reads = \"minute\"").unwrap();
+    bench.reads.config.store(Arc::new(config));
+    bench.reads.minute = crate::api::fhir::minute::MinuteReads::every(Duration::from_secs(3600));
+    let path = format!("/fhir/Observation/{id}.2");
+    let lock = if bench.place.is_postgres() { "BEGIN; LOCK TABLE audit" } else { "BEGIN IMMEDIATE" };
+    let mut other = bench.place.connect_directly().await;
+    other.execute(lock).await.unwrap();
+    // It is given up before its row is there: nothing is written meanwhile.
+    let given_up = tokio::time::timeout(Duration::from_secs(2), bench.get(&path)).await;
+    assert!(given_up.is_err(), "it waits for its row");
+    other.execute("ROLLBACK").await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(bench.get(&path).await.status, StatusCode::OK);
+    }
+    // The rows that wait are written when the platform stops.
+    bench.reads.finish().await;
+    let requests = |rows: &[Value]| rows.iter().map(|row| row["requests"].as_u64().unwrap()).sum::<u64>();
+    for _ in 0..3000 {
+        if requests(&bench.rows().await) >= 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(requests(&bench.rows().await), 3, "the one that was given up has one, too");
+    assert_eq!(bench.get(&path).await.status, StatusCode::OK);
+    assert_eq!(requests(&bench.rows().await), 4, "later ones have their own");
+}

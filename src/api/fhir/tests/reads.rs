@@ -1,0 +1,232 @@
+//! Reads, versions, rights, and the forms of answers.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::http::header;
+use jiff::SignedDuration;
+
+use super::*;
+use crate::audit::fixtures::Repeating;
+use crate::store::fixtures::battery;
+
+battery! {
+    resources_are_read_with_their_versions,
+    what_retention_removed_is_gone_and_what_others_need_stays,
+    a_reader_sees_its_types_and_senders_only,
+    alerts_have_a_history,
+    answers_are_json_and_may_be_compressed,
+}
+
+// N001-1, N001-10
+async fn resources_are_read_with_their_versions(place: TestStore) {
+    let bench = Bench::new(place).await;
+    let id = bench.measure(1, "4711", 65, 0).await;
+    bench.projector.project_all().await;
+    let observation = format!("/fhir/Observation/{id}.2");
+    let read = bench.get(&observation).await;
+    assert_eq!((read.status, read.header("etag")), (StatusCode::OK, "W/\"2\""));
+    assert!(read.header("last-modified").ends_with(" GMT") && read.header("x-projection-lag") == "0");
+    assert_eq!(read.header("content-type"), "application/fhir+json; charset=utf-8");
+    let resource = read.json();
+    assert_eq!(resource["subject"]["reference"], bench.patient("4711").await);
+    assert_eq!(bench.get(&format!("{observation}/_history/2")).await.json(), resource);
+    assert_eq!(bench.get(&format!("{observation}/_history/1")).await.status, StatusCode::GONE);
+    assert_eq!(bench.get(&format!("{observation}/_history/9")).await.status, StatusCode::NOT_FOUND);
+    let known =
+        Request::get(&observation).header(header::IF_NONE_MATCH, "W/\"2\"").body(Bytes::new()).unwrap();
+    let known = bench.ask(Some(&everything()), known).await;
+    assert_eq!((known.status, known.body.len()), (StatusCode::NOT_MODIFIED, 0));
+    let head = Request::head(&observation).body(Bytes::new()).unwrap();
+    let head = bench.ask(Some(&everything()), head).await;
+    assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+    assert_eq!(head.header("content-length"), read.body.len().to_string());
+    for (method, path, status) in [
+        ("GET", "/fhir/Observation/unknown".to_owned(), StatusCode::NOT_FOUND),
+        ("GET", "/fhir/Observation/a%20b".to_owned(), StatusCode::BAD_REQUEST),
+        ("GET", "/fhir/Encounter/1".to_owned(), StatusCode::NOT_FOUND),
+        ("GET", "/fhir/Observation".to_owned(), StatusCode::BAD_REQUEST),
+        ("PUT", observation.clone(), StatusCode::METHOD_NOT_ALLOWED),
+        ("POST", "/fhir/Observation".to_owned(), StatusCode::METHOD_NOT_ALLOWED),
+        ("DELETE", observation.clone(), StatusCode::METHOD_NOT_ALLOWED),
+    ] {
+        let request = Request::builder().method(method).uri(&path).body(Bytes::new()).unwrap();
+        let answered = bench.ask(Some(&everything()), request).await;
+        assert_eq!(answered.status, status, "{method} {path}");
+        assert_eq!(answered.json()["resourceType"], "OperationOutcome", "{method} {path}");
+    }
+    // What retention has removed was there.
+    bench.place.clock.advance(Duration::from_secs(7200));
+    let before = bench.place.clock.now() - SignedDuration::from_mins(1);
+    assert_eq!(bench.store.prune_messages(before, &Repeating).await.unwrap(), 1);
+    assert_eq!(bench.get(&observation).await.status, StatusCode::GONE);
+}
+
+// N001-10
+async fn what_retention_removed_is_gone_and_what_others_need_stays(place: TestStore) {
+    let bench = Bench::new(place).await;
+    let old = bench.measure(1, "4711", 60, 0).await;
+    // Within ten minutes: the rows of the patient and of the device stay at the first message.
+    bench.place.clock.advance(Duration::from_mins(5));
+    let new = bench.measure(2, "4711", 65, 0).await;
+    bench.place.clock.advance(Duration::from_hours(2));
+    bench.report(3, "start").await;
+    bench.projector.project_all().await;
+    let patient = bench.patient("4711").await;
+    let search = format!("/fhir/Observation?patient={patient}");
+    let found = bench.all(&search).await;
+    let alert = found.iter().find(|one| one["effectivePeriod"].is_object()).expect("the alert");
+    let device = text(&resources(&bench.get("/fhir/Device?type=69965").await.json())[0]["id"]);
+    let metric = text(&resources(&bench.get("/fhir/DeviceMetric?type=150456").await.json())[0]["id"]);
+    let (alert, device) =
+        (format!("/fhir/Observation/{}", text(&alert["id"])), format!("/fhir/Device/{device}"));
+    let metric = format!("/fhir/DeviceMetric/{metric}");
+    let prune = async |age: SignedDuration| {
+        bench.store.prune_messages(bench.place.clock.now() - age, &Repeating).await.unwrap()
+    };
+    assert_eq!(prune(SignedDuration::from_mins(123)).await, 1);
+    assert_eq!(bench.get(&format!("/fhir/Observation/{old}.2")).await.status, StatusCode::GONE);
+    assert_eq!(bench.get(&format!("/fhir/Observation/{new}.2")).await.status, StatusCode::OK);
+    assert_eq!(bench.all(&search).await.len(), 3, "those of the second message, and the alert");
+    assert_eq!(bench.all("/fhir/Observation?_lastUpdated=ge2020").await.len(), 3);
+    let of_device = format!("/fhir/Observation?device:DeviceMetric.source={}", &device["/fhir/".len()..]);
+    assert_eq!(bench.all(&of_device).await.len(), 2, "the alert names no MDS");
+    for path in [&format!("/fhir/{patient}"), &device] {
+        let answered = bench.get(path).await;
+        assert_eq!(answered.status, StatusCode::OK, "{path}: {:?}", answered.body);
+        let history = resources(&bench.get(&format!("{path}/_history")).await.json());
+        assert_eq!(history, [answered.json()], "{path}");
+    }
+    // Nothing is left: what was there is gone, and that is known for as long as the messages were stored.
+    assert_eq!(prune(SignedDuration::from_mins(-1)).await, 2);
+    for path in [&format!("/fhir/{patient}"), &device, &metric, &alert] {
+        for path in [path.clone(), format!("{path}/_history")] {
+            let answered = bench.get(&path).await;
+            assert_eq!(answered.status, StatusCode::GONE, "{path}: {:?}", answered.body);
+        }
+    }
+    assert_eq!(bench.get("/fhir/Device/never").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(bench.all("/fhir/Device").await, Vec::<Value>::new());
+    // What is sent again is there again.
+    bench.measure(4, "4711", 70, 0).await;
+    bench.projector.project_all().await;
+    for path in [&format!("/fhir/{patient}"), &device, &metric] {
+        assert_eq!(bench.get(path).await.status, StatusCode::OK, "{path}");
+    }
+    bench.place.clock.advance(Duration::from_hours(3));
+    assert_eq!(bench.get(&alert).await.status, StatusCode::NOT_FOUND, "it is forgotten");
+}
+
+// N001-3
+async fn a_reader_sees_its_types_and_senders_only(place: TestStore) {
+    let bench = Bench::new(place).await;
+    let id = bench.measure(1, "4711", 60, 0).await;
+    bench.projector.project_all().await;
+    let patient = bench.patient("4711").await;
+    let search = format!(
+        "/fhir/Observation?patient={patient}&_include=Observation:device&_include=Observation:subject"
+    );
+    let observations = Reader::for_tests("system/Observation.rs", None);
+    let found = bench.get_as(&observations, &search).await.json();
+    let types: BTreeSet<String> = resources(&found).iter().map(|one| text(&one["resourceType"])).collect();
+    assert_eq!(types, ["Observation".to_owned()].into(), "what it may not read is not included");
+    for (path, status) in [
+        (format!("/fhir/{patient}"), StatusCode::FORBIDDEN),
+        (format!("/fhir/{patient}/_history"), StatusCode::FORBIDDEN),
+        ("/fhir/Device?type=69965".to_owned(), StatusCode::FORBIDDEN),
+        (format!("/fhir/Observation/{id}.2"), StatusCode::OK),
+    ] {
+        assert_eq!(bench.get_as(&observations, &path).await.status, status, "{path}");
+    }
+    let searcher = Reader::for_tests("system/Observation.s", None);
+    assert_eq!(
+        bench.get_as(&searcher, &format!("/fhir/Observation/{id}.2")).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let own = Reader::for_tests("system/*.rs", Some(&["PUMP-1"]));
+    assert_eq!(resources(&bench.get_as(&own, &search).await.json()).len(), 5);
+    // All of it is of another sender.
+    let other = Reader::for_tests("system/*.rs", Some(&["PUMP-2"]));
+    assert_eq!(resources(&bench.get_as(&other, &search).await.json()), Vec::<Value>::new());
+    for path in [
+        format!("/fhir/{patient}"),
+        format!("/fhir/Observation/{id}.2"),
+        format!("/fhir/Observation/{id}.2/_history"),
+    ] {
+        assert_eq!(bench.get_as(&other, &path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    for path in ["/fhir/Device", "/fhir/DeviceMetric?type=150456", "/fhir/Observation?_lastUpdated=ge2020"] {
+        assert_eq!(resources(&bench.get_as(&other, path).await.json()), Vec::<Value>::new(), "{path}");
+    }
+    let open = bench.ask(None, Request::get("/fhir/metadata").body(Bytes::new()).unwrap()).await;
+    assert_eq!(
+        (open.status, open.json()["resourceType"].clone()),
+        (StatusCode::OK, "CapabilityStatement".into())
+    );
+    let closed = bench.ask(None, Request::get(&search).body(Bytes::new()).unwrap()).await;
+    assert_eq!(closed.status, StatusCode::UNAUTHORIZED);
+}
+
+async fn alerts_have_a_history(place: TestStore) {
+    let bench = Bench::new(place).await;
+    let mut ids = Vec::new();
+    for (number, phase) in [(1, "start"), (2, "continue"), (3, "end")] {
+        ids.push(bench.report(number, phase).await);
+        bench.projector.project_all().await;
+    }
+    let patient = bench.patient("4711").await;
+    let found = bench.all(&format!("/fhir/Observation?patient={patient}")).await;
+    assert_eq!(found.len(), 1);
+    let alert = format!("/fhir/Observation/{}", text(&found[0]["id"]));
+    assert_eq!(bench.get(&alert).await.json(), found[0]);
+    let history = bench.get(&format!("{alert}/_history")).await.json();
+    let versions: Vec<_> = resources(&history)
+        .iter()
+        .map(|one| (text(&one["meta"]["versionId"]), text(&one["status"])))
+        .collect();
+    let expected = [("3", "final"), ("2", "preliminary"), ("1", "preliminary")];
+    assert_eq!(versions, expected.map(|(version, status)| (version.to_owned(), status.to_owned())));
+    // The last report knows when the alert ended, and the first one when it began.
+    let period = &found[0]["effectivePeriod"];
+    assert_eq!(period["start"], "2026-01-01T12:01:00+00:00");
+    assert_eq!(period["end"], "2026-01-01T12:03:00+00:00");
+    assert_eq!(history["entry"][2]["response"]["etag"], "W/\"1\"");
+    let first = bench.get(&format!("{alert}/_history/1")).await.json();
+    assert_eq!(first["meta"]["source"], format!("urn:uuid:{}", ids[0]));
+    let page = bench.get(&format!("{alert}/_history?_count=2")).await.json();
+    let rest = bench.get(&link(&page, "next").unwrap()).await.json();
+    assert_eq!((resources(&page).len(), resources(&rest)), (2, vec![first]));
+    assert_eq!(bench.get(&format!("{alert}/_history?colour=red")).await.status, StatusCode::BAD_REQUEST);
+}
+
+async fn answers_are_json_and_may_be_compressed(place: TestStore) {
+    let bench = Bench::new(place).await;
+    bench.measure(1, "4711", 60, 0).await;
+    bench.projector.project_all().await;
+    let patient = bench.patient("4711").await;
+    let path = format!("/fhir/Observation?patient={patient}");
+    let plain = bench.get(&path).await;
+    for (accept, format, status) in [
+        ("application/fhir+json", "", StatusCode::OK),
+        ("application/fhir+xml, application/fhir+json;q=0.9", "", StatusCode::OK),
+        ("*/*", "", StatusCode::OK),
+        ("application/fhir+xml", "", StatusCode::NOT_ACCEPTABLE),
+        ("application/json;q=0", "", StatusCode::NOT_ACCEPTABLE),
+        ("application/fhir+xml", "json", StatusCode::OK),
+        ("application/fhir+json", "xml", StatusCode::NOT_ACCEPTABLE),
+        ("application/fhir+json", "application/fhir%2Bjson", StatusCode::OK),
+        ("application/fhir+json", "application/fhir+json", StatusCode::OK),
+    ] {
+        let own = if format.is_empty() { path.clone() } else { format!("{path}&_format={format}") };
+        let request = Request::get(own).header(header::ACCEPT, accept).body(Bytes::new()).unwrap();
+        assert_eq!(bench.ask(Some(&everything()), request).await.status, status, "{accept} {format}");
+    }
+    let request = Request::get(&path).header(header::ACCEPT_ENCODING, "br, gzip").body(Bytes::new()).unwrap();
+    let compressed = bench.ask(Some(&everything()), request).await;
+    assert_eq!(compressed.header("content-encoding"), "gzip");
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*compressed.body), &mut text).unwrap();
+    let found: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(resources(&found), resources(&plain.json()));
+    assert!(compressed.body.len() < plain.body.len());
+}

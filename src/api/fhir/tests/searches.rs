@@ -1,0 +1,170 @@
+//! Searches, their pages and links.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::http::header;
+
+use super::*;
+use crate::store::fixtures::battery;
+
+battery! {
+    searches_are_paged_without_loss_and_in_order,
+    a_link_that_was_changed_is_refused,
+    changes_are_followed,
+    devices_and_metrics_are_found_by_an_index,
+    tests_are_answers_only_of_who_asks,
+}
+
+// N001-10
+async fn searches_are_paged_without_loss_and_in_order(place: TestStore) {
+    let bench = Bench::new(place).await;
+    // Later messages are not measured later; the heart rate is up to 40 minutes older than its message.
+    for (number, minute) in [70, 62, 75, 90, 61, 88, 64, 119, 75, 100].into_iter().enumerate() {
+        bench.measure(number + 1, "4711", minute, [0, 3, 14, 16, 40][number % 5]).await;
+        bench.measure(number + 101, "0815", minute, 0).await;
+    }
+    bench.projector.project_all().await;
+    let patient = bench.patient("4711").await;
+    let base = format!("/fhir/Observation?patient={}", patient.strip_prefix("Patient/").unwrap());
+    let whole = bench.get(&format!("{base}&_count=1000&_total=accurate")).await.json();
+    assert_eq!((whole["total"].clone(), link(&whole, "next")), (20.into(), None));
+    let times = |found: &[Value]| -> Vec<jiff::Timestamp> {
+        found.iter().map(|one| text(&one["effectiveDateTime"]).parse().unwrap()).collect()
+    };
+    let ids = |found: &[Value]| -> Vec<String> { found.iter().map(|one| text(&one["id"])).collect() };
+    let newest = resources(&whole);
+    assert!(times(&newest).is_sorted_by(|one, other| one >= other), "{:?}", times(&newest));
+    assert!(newest.iter().all(|one| one["subject"]["reference"] == patient));
+    for count in [1, 2, 3, 7, 20] {
+        let paged = bench.all(&format!("{base}&_count={count}")).await;
+        assert_eq!(ids(&paged), ids(&newest), "{count}");
+        let earliest = bench.all(&format!("{base}&_sort=date&_count={count}")).await;
+        assert!(times(&earliest).is_sorted() && earliest.len() == 20, "{count}: {:?}", times(&earliest));
+        assert_eq!(ids(&earliest).iter().collect::<BTreeSet<_>>(), ids(&newest).iter().collect());
+        let rates = bench.all(&format!("{base}&code=8867-4,http://loinc.org%7C8867-4&_count={count}")).await;
+        assert_eq!(rates.len(), 10, "{count}");
+    }
+    // A date is compared with each observation, whatever its message has.
+    for bound in times(&newest) {
+        for (prefix, fits) in [
+            ("ge", &(|at| at >= bound) as &dyn Fn(jiff::Timestamp) -> bool),
+            ("lt", &|at| at < bound),
+            ("eq", &|at| at == bound),
+        ] {
+            for sort in ["date", "-date"] {
+                let found = bench.all(&format!("{base}&date={prefix}{bound}&_sort={sort}&_count=3")).await;
+                let expected = times(&newest).into_iter().filter(|at| fits(*at)).count();
+                assert_eq!(found.len(), expected, "{prefix}{bound} {sort}");
+            }
+        }
+    }
+    // The same by the device, and by POST.
+    let device = text(&resources(&bench.get("/fhir/Device?type=69965").await.json())[0]["id"]);
+    let all = bench.all(&format!("/fhir/Observation?device:DeviceMetric.source={device}&_count=9")).await;
+    assert_eq!(all.len(), 40);
+    let post = Request::post("/fhir/Observation/_search")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Bytes::from_static(
+            b"patient.identifier=urn:oid:1.2.3%7C4711&_count=1000&_include=Observation:subject",
+        ))
+        .unwrap();
+    let posted = bench.ask(Some(&everything()), post).await.json();
+    assert_eq!(resources(&posted).len(), 21, "with the patient");
+    assert!(!link(&posted, "self").unwrap().contains("4711"));
+    assert_eq!(posted["entry"][20]["search"]["mode"], "include");
+}
+
+async fn a_link_that_was_changed_is_refused(place: TestStore) {
+    let bench = Bench::new(place).await;
+    for number in 1..=4 {
+        bench.measure(number, ["4711", "0815"][number % 2], 60, 0).await;
+    }
+    bench.projector.project_all().await;
+    let (mine, other) = (bench.patient("4711").await, bench.patient("0815").await);
+    let first = bench.get(&format!("/fhir/Observation?subject={mine}&_count=1&code=150456")).await.json();
+    let next = link(&first, "next").unwrap();
+    assert_eq!(bench.get(&next).await.status, StatusCode::OK);
+    let page = next.split("_page=").nth(1).unwrap();
+    for changed in [
+        next.replace(&mine, &other),
+        next.replace("code=150456&", ""),
+        next.replace("code=150456", "code=147842"),
+        next.replace("_count=1", "_count=2"),
+        next[..next.len() - 1].to_owned(),
+        next.replace(page, "x"),
+        next.replace(page, &page.to_lowercase()),
+        next.replace("/Observation?", "/Device?"),
+    ] {
+        assert_eq!(bench.get(&changed).await.status, StatusCode::BAD_REQUEST, "{changed}");
+    }
+}
+
+async fn changes_are_followed(place: TestStore) {
+    let bench = Bench::new(place).await;
+    let mut seen = BTreeSet::new();
+    let mut since = "ge2020-01-01".to_owned();
+    for number in 1..=6 {
+        bench.measure(number, "4711", 59 + u32::try_from(number).unwrap(), 20).await;
+        bench.place.clock.advance(Duration::from_secs(60));
+        bench.projector.project_all().await;
+        let found = bench.all(&format!("/fhir/Observation?_lastUpdated={since}&_count=1")).await;
+        assert_eq!(found.len(), 2, "{since}");
+        seen.extend(found.iter().map(|one| text(&one["id"])));
+        since = format!("gt{}", text(&found.last().unwrap()["meta"]["lastUpdated"]));
+    }
+    assert_eq!(seen.len(), 12);
+    assert_eq!(bench.all("/fhir/Observation?_lastUpdated=ge2020&_count=5").await.len(), 12);
+    assert_eq!(bench.all(&format!("/fhir/Observation?_lastUpdated=lt{}", &since[2..])).await.len(), 10);
+    assert_eq!(bench.all("/fhir/Device?_lastUpdated=ge2020").await.len(), 1);
+    assert_eq!(bench.all("/fhir/Device?_lastUpdated=ge2200").await.len(), 0);
+}
+
+async fn devices_and_metrics_are_found_by_an_index(place: TestStore) {
+    let bench = Bench::new(place).await;
+    bench.measure(1, "4711", 60, 0).await;
+    bench.projector.project_all().await;
+    let found = bench.all("/fhir/Device").await;
+    let device = text(&found[0]["id"]);
+    let metrics = bench.all("/fhir/DeviceMetric?_count=1").await;
+    assert_eq!((found.len(), metrics.len()), (1, 2));
+    let metric = text(&metrics[0]["id"]);
+    for (path, number) in [
+        ("/fhir/Device?identifier=00-A0-37-FF-FE-00-00-01".to_owned(), 1),
+        (
+            "/fhir/Device?identifier=urn:oid:1.2.840.10004.1.1.1.0.0.1.0.0.1.2680%7C00-A0-37-FF-FE-00-00-01"
+                .to_owned(),
+            1,
+        ),
+        ("/fhir/Device?identifier=urn:oid:1.2.3%7C00-A0-37-FF-FE-00-00-01".to_owned(), 0),
+        ("/fhir/Device?type=69965".to_owned(), 1),
+        ("/fhir/Device?type=69966".to_owned(), 0),
+        (format!("/fhir/Device?_id={device},x"), 1),
+        (format!("/fhir/DeviceMetric?source=Device/{device}"), 2),
+        (format!("/fhir/DeviceMetric?parent={device}&type=150456"), 1),
+        (format!("/fhir/DeviceMetric?source={device}&category=setting"), 0),
+        (format!("/fhir/Observation?device=DeviceMetric/{metric}"), 1),
+        (format!("/fhir/Observation?device=Device/{device}"), 0),
+        (format!("/fhir/Observation?subject=Device/{device}"), 0),
+        (format!("/fhir/DeviceMetric?_id={metric}&_include=DeviceMetric:source"), 2),
+    ] {
+        assert_eq!(bench.all(&path).await.len(), number, "{path}");
+    }
+}
+
+async fn tests_are_answers_only_of_who_asks(place: TestStore) {
+    let bench = Bench::new(place).await;
+    bench.measure(1, "4711", 60, 0).await;
+    bench.projector.project_all().await;
+    let patient = bench.patient("4711").await;
+    let text = "MSH|^~\\&|M|F|||20260101120001+0000||ORU^R01^ORU_R01|2|T|2.6|||AL|NE|||||IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO\r\
+         PID|||4711^^^HOSP&1.2.3&ISO^MR\rOBR|1||2|69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|||20260101120000+0000\r\
+         OBX|1|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.1|1|262688^MDC_DIM_PERCENT^MDC|||||R\r";
+    bench.stored(2, text.to_owned()).await;
+    bench.projector.project_all().await;
+    let base = format!("/fhir/Observation?patient={patient}");
+    assert_eq!(bench.all(&base).await.len(), 2);
+    let tests = bench.all(&format!("{base}&_security=HTEST")).await;
+    assert_eq!(tests.len(), 1);
+    assert_eq!(tests[0]["meta"]["security"][0]["code"], "HTEST");
+}
