@@ -225,8 +225,8 @@ impl Projector {
     }
 
     /// The messages of a trail, as far as they fit: those after this id were not read. The first of the trail
-    /// is among them, so that each batch has at least one: ids are of the time of arrival and the trail of that
-    /// of the commit, and lower ids may stand behind it.
+    /// is among them, so that each batch has at least one: ids are of the time of arrival and the trail of
+    /// that of the commit, and lower ids may stand behind it.
     async fn messages_of(
         &self,
         trail: &[TrailRow],

@@ -265,8 +265,8 @@ async fn retention_removes_the_index_with_the_messages(place: TestStore) {
     assert_eq!(projector.metrics.fhir.skipped_total.with_label_values(&["gone"]).get(), 1);
 }
 
-/// Ids are made at arrival and rows of the trail at the commit: a small message passes the backlog of a device
-/// that has sent more than is read at once.
+/// Ids are made at arrival and rows of the trail at the commit: a small message passes the backlog of a
+/// device that has sent more than is read at once.
 async fn large_messages_with_ids_in_another_order_than_the_trail_are_indexed(place: TestStore) {
     let store = place.open().await;
     let id = |number: u128| {

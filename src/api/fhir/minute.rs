@@ -38,7 +38,8 @@ impl MinuteReads {
         joins
     }
 
-    /// Writes the row of a read. When it is durable, the reads of its kind in the minute after it share a row.
+    /// Writes the row of a read. When it is durable, the reads of its kind in the minute after it share a
+    /// row.
     ///
     /// A task of its own does this, which outlives the request: a client that goes away, or a request that
     /// takes too long, must not leave a minute that never ends.

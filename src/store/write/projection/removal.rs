@@ -12,7 +12,7 @@ use crate::store::write::connection::Connection;
 use crate::store::write::retention::{delete_rows_of, push_ids};
 
 /// Removes the messages from the index, in the transaction that deletes them. What is left without a message
-/// is remembered for as long as the oldest of them was stored: readers are told that it was there.
+/// is remembered for as long as the oldest of them was stored: a read of it says that it was there.
 pub(in crate::store) async fn remove(
     connection: &mut impl Connection,
     now: Timestamp,
