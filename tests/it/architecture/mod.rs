@@ -106,7 +106,7 @@ const EDGES: [(&str, Layer, &[&str]); 37] = [
     (
         "southbound",
         Layer::Flow,
-        &["audit", "config", "hl7", "interface_a", "metrics", "mllp", "model", "pcd", "store"],
+        &["audit", "authz", "config", "hl7", "interface_a", "metrics", "mllp", "model", "pcd", "store"],
     ),
     (
         "gateway",
