@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::answer::as_application;
-use crate::hl7::{AcknowledgeAs, AcknowledgementCode, AcknowledgementRequest, Condition, Message, Outcome};
+use crate::hl7::{
+    AcknowledgeAs, AcknowledgementCode, AcknowledgementRequest, Condition, Message, Outcome, answers_mode,
+};
 use crate::interface_b::Answer;
 use crate::model::MessageId;
 use crate::pcd::Transaction;
@@ -15,6 +17,8 @@ pub(super) struct Sent {
     pub(super) id: MessageId,
     /// MSH-10, which MSA-2 repeats.
     control_id: String,
+    /// MSH-11.1, which that of an acknowledgement has to be: what a training system says counts for nothing.
+    mode: Vec<u8>,
     /// What the platform sends if it accepts the message.
     accept: bool,
     application: bool,
@@ -74,6 +78,7 @@ impl Sent {
         let silent = Self {
             id: *id,
             control_id: String::new(),
+            mode: Vec::new(),
             accept: false,
             application: false,
             awaited: Condition::Never,
@@ -94,6 +99,7 @@ impl Sent {
         let may_have_result = as_written.application() != Condition::Never;
         Self {
             control_id: String::from_utf8_lossy(&header.repeated_control_id()).into_owned(),
+            mode: header.mode(),
             accept: expected.accept.is_some(),
             application: expected.application.is_some(),
             is_silent: ![Outcome::Accepted, Outcome::Error, Outcome::Rejected].into_iter().all(is_answered),
@@ -112,7 +118,7 @@ impl Sent {
     /// this message.
     pub(super) fn hear_late(&self, answer: &Answer) -> Option<(MessageId, ForwardOutcome)> {
         use AcknowledgementCode::{AA, AE, AR};
-        let is_result = answer.control_id == self.control_id && matches!(answer.code, AA | AE | AR);
+        let is_result = self.is_meant_by(answer) && matches!(answer.code, AA | AE | AR);
         is_result.then(|| (self.id, self.outcome(answer)))
     }
 
@@ -148,9 +154,13 @@ impl Sent {
         &self.control_id
     }
 
+    fn is_meant_by(&self, answer: &Answer) -> bool {
+        answer.control_id == self.control_id && answers_mode(&answer.mode, &self.mode)
+    }
+
     /// Takes an acknowledgement.
     pub(super) fn hear(&mut self, answer: &Answer) -> Heard {
-        if answer.control_id != self.control_id {
+        if !self.is_meant_by(answer) {
             return Heard::Other;
         }
         if answer.code == AcknowledgementCode::CA && self.accept && self.application {
@@ -269,8 +279,19 @@ mod tests {
             code: AcknowledgementCode::from_bytes(code.as_bytes()).unwrap(),
             control_id: control_id.to_owned(),
             reason: (!reason.is_empty()).then(|| reason.to_owned()),
+            mode: b"P".to_vec(),
             raw: Bytes::from(raw),
         }
+    }
+
+    #[test]
+    fn an_acknowledgement_of_another_processing_mode_counts_for_nothing() {
+        let in_mode = |mode: &str| Answer { mode: mode.into(), ..answer("AA", "7", "") };
+        let mut message = sent("ORU^R01^ORU_R01", "", "", AcknowledgeAs::AsAsked);
+        assert_eq!(message.hear(&in_mode("T")), Heard::Other);
+        assert!(message.hear_late(&in_mode("T")).is_none());
+        assert!(matches!(message.clone().hear(&in_mode("")), Heard::Settled(_)), "many leave it out");
+        assert!(matches!(message.hear(&in_mode("P")), Heard::Settled(_)));
     }
 
     /// For each acknowledgement `+` accepted, `-` refused, `.` more to come, `?` another message, `~` later.

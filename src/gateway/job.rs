@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::interface_a::Relay;
-use crate::model::{MessageId, explained};
+use crate::model::MessageId;
 use crate::store::{ForwardOutcome, WaitingForward};
 
 use super::queue::Claim;
@@ -29,29 +29,27 @@ impl Job {
         &self.claim.lane.device
     }
 
-    /// Records the outcomes of messages that were taken, until the store has them, and reports them to the
-    /// sessions that wait: that of `awaits_errors` goes on waiting for a while. At the end of the gateway it
-    /// is tried once: what is not recorded is sent again, and the platform recognises it.
+    /// Records the outcomes of messages that were taken, and reports them to the sessions that wait: that of
+    /// `awaits_errors` goes on waiting for a while. What the store cannot take is kept in memory while there
+    /// is room. At the end of the gateway it is tried once: what is not recorded is sent again, and the
+    /// platform recognises it.
     pub(super) async fn record(
         &self,
         settled: Vec<(MessageId, ForwardOutcome)>,
         awaits_errors: Option<MessageId>,
     ) {
-        let queue = &self.claim.queue;
+        let (queue, lane) = (&self.claim.queue, &self.claim.lane);
         for (id, outcome) in settled {
-            let answer = outcome.answer.clone();
-            while let Err(error) = queue.store.settle_forward(id, outcome.clone()).await {
-                let error = explained(&error);
-                tracing::error!(message = %id, error, "the platform's answer is not recorded; will retry");
+            while !queue.settle(lane, id, &outcome).await {
                 if queue.done.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
                     return;
                 }
             }
             if awaits_errors == Some(id) {
-                queue.relay.count_settled();
+                queue.relay.count_settled(&lane.device);
                 tokio::spawn(end_wait(queue.relay.clone(), id));
             } else {
-                queue.relay.settle(id, answer.as_ref());
+                queue.relay.settle(id, &lane.device, outcome.answer.as_ref());
             }
         }
     }

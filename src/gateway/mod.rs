@@ -2,13 +2,15 @@
 //!
 //! Towards devices a gateway is a platform (Interface A): a message is acknowledged once it is durable here.
 //! The transaction that stores it also queues it. `queue` says what is forwarded next: of each device and
-//! class one message at a time, alarms first. Each `uplink` is a connection to the platform (Interface B),
-//! with several messages under way; `flight` matches the acknowledgements by MSA-2. What the platform has
-//! acknowledged is settled in the store; everything else is sent again, with the same bytes, so that the
-//! platform recognises it. `orders` puts messages of the platform into the outbox, for the device that they
-//! name, and passes on what the device answers.
+//! class one message at a time, alarms first. Each `uplink` connects to the platform again and again
+//! (`connecting`, Interface B). A `session` is one connection, with several messages under way; `flight`
+//! matches the acknowledgements by MSA-2. What the platform has acknowledged is settled in the store, or
+//! later where the store cannot take it (`unrecorded`). Everything else is sent again, with the same bytes,
+//! so that the platform recognises it. `orders` puts messages of the platform into the outbox, for the
+//! device that they name, and passes on what the device answers.
 
 mod answer;
+mod connecting;
 mod desk;
 mod flight;
 mod job;
@@ -16,11 +18,14 @@ mod orders;
 mod passed;
 mod platform;
 mod queue;
+mod session;
 mod status;
 mod suspects;
+mod unrecorded;
 mod uplink;
 mod window;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +39,7 @@ use self::queue::Queue;
 pub use self::status::{Away, MissingResults, Status, Uplinks};
 use self::uplink::Uplink;
 use crate::model::explained;
-use crate::store::StoreError;
+use crate::store::{ForwardBacklog, StoreError};
 
 impl Gateway {
     /// Forwards until `done`. Without `[gateway]` it waits for a reload that adds it.
@@ -59,6 +64,7 @@ impl Gateway {
             let uplink = Uplink { gateway: self.clone(), number, queue, orders };
             parts.spawn(uplink.run(done.clone()));
         }
+        parts.spawn(Arc::clone(&queue).record_held());
         parts.spawn(self.clone().look_regularly(Arc::clone(&queue), done.clone()));
         while let Some(ended) = parts.join_next().await {
             if let Err(panic) = ended {
@@ -94,11 +100,15 @@ impl Gateway {
     }
 
     async fn look(&self, queue: &Queue) -> Result<(), StoreError> {
-        for lane in self.store.forward_lanes().await? {
+        let (mut messages, mut by_device) = (0, HashMap::<_, usize>::new());
+        for (lane, count) in self.store.forward_lanes().await? {
+            messages += count;
+            *by_device.entry(lane.device.clone()).or_default() +=
+                usize::try_from(count).unwrap_or(usize::MAX);
             queue.add(lane);
         }
-        let backlog = self.store.forward_backlog().await?;
-        self.registry.relay().set_queued(usize::try_from(backlog.messages).unwrap_or(usize::MAX));
+        let backlog = ForwardBacklog { messages, oldest: self.store.oldest_forward().await? };
+        self.registry.relay().set_queued(by_device);
         let awaited = self.registry.relay().awaited();
         self.metrics.gateway.awaited.set(i64::try_from(awaited).unwrap_or(i64::MAX));
         self.status.publish(backlog, &self.clock, &self.metrics);

@@ -14,9 +14,10 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use super::suspects::Suspects;
+use super::unrecorded::Unrecorded;
 use crate::interface_a::Relay;
 use crate::metrics::Metrics;
-use crate::model::{MessageId, explained};
+use crate::model::{DeviceId, MessageId, explained};
 use crate::store::{ForwardClass, ForwardLane, ForwardOutcome, Store, StoreError, WaitingForward};
 
 /// The lanes with messages that wait.
@@ -30,6 +31,7 @@ pub(super) struct Queue {
     /// How often a message was left without the acknowledgement that it asks for.
     unanswered: Mutex<HashMap<MessageId, u32>>,
     suspects: Mutex<Suspects>,
+    unrecorded: Mutex<Unrecorded>,
     /// Cancelled when the gateway is to end.
     pub(super) done: CancellationToken,
 }
@@ -62,8 +64,8 @@ pub(super) struct Claim {
 
 impl Queue {
     pub(super) fn new(store: Store, relay: Relay, metrics: Metrics, done: CancellationToken) -> Self {
-        let (lanes, changed, unanswered, suspects) = Default::default();
-        Self { store, relay, metrics, lanes, changed, unanswered, suspects, done }
+        let (lanes, changed, unanswered, suspects, unrecorded) = Default::default();
+        Self { store, relay, metrics, lanes, changed, unanswered, suspects, unrecorded, done }
     }
 
     /// A lane has messages that wait.
@@ -121,6 +123,44 @@ impl Queue {
         }
     }
 
+    /// Records what became of a message, or keeps it until the store can take it. Whether that was possible.
+    pub(super) async fn settle(&self, lane: &ForwardLane, id: MessageId, outcome: &ForwardOutcome) -> bool {
+        // What the store refuses to one it refuses to all; `record_held` tries again.
+        if !self.unrecorded().is_empty() {
+            return self.unrecorded().hold(lane, id, outcome);
+        }
+        let Err(error) = self.store.settle_forward(id, outcome.clone()).await else { return true };
+        let (error, is_held) = (explained(&error), self.unrecorded().hold(lane, id, outcome));
+        tracing::error!(message = %id, error, is_held, "the platform's answer is not recorded; will retry");
+        is_held
+    }
+
+    /// Records what the store could not take before, until `done`.
+    pub(super) async fn record_held(self: Arc<Self>) {
+        while self.done.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_some() {
+            while self.record_some().await {}
+        }
+    }
+
+    /// Whether there were some, and the store has taken them all.
+    async fn record_some(&self) -> bool {
+        let some = self.unrecorded().some();
+        let writes = some.iter().map(|(_, id, outcome)| self.store.settle_forward(*id, outcome.clone()));
+        let written = futures_util::future::join_all(writes).await;
+        // The failure is in the log since the first one was held.
+        let are_all = !written.is_empty() && written.iter().all(Result::is_ok);
+        for ((lane, id, outcome), _) in some.into_iter().zip(written).filter(|(_, written)| written.is_ok()) {
+            self.unrecorded().recorded(lane, id);
+            // A device that sent the message again meanwhile found it waiting.
+            self.relay.answer(id, outcome.answer.as_ref());
+        }
+        are_all
+    }
+
+    fn unrecorded(&self) -> MutexGuard<'_, Unrecorded> {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The messages with which connections were lost.
     pub(super) fn suspects(&self) -> MutexGuard<'_, Suspects> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
@@ -164,12 +204,13 @@ impl Queue {
     async fn waiting(self: &Arc<Self>, lane: &ForwardLane) -> Result<Vec<WaitingForward>, StoreError> {
         let mut seen = HashSet::new();
         loop {
-            let page = self.store.waiting_forwards(lane, RUN, RUN_BYTES).await?;
+            let after = self.unrecorded().last_of(lane);
+            let page = self.store.waiting_forwards(lane, after, RUN, RUN_BYTES).await?;
             let (again, first): (Vec<_>, Vec<_>) = page.altered.iter().partition(|id| seen.contains(*id));
             for id in again {
-                let queue = Arc::clone(self);
+                let (queue, device) = (Arc::clone(self), lane.device.clone());
                 // The session that waits gets its answer, whatever becomes of this connection meanwhile.
-                let settling = tokio::spawn(async move { queue.give_up(id).await });
+                let settling = tokio::spawn(async move { queue.give_up(id, &device).await });
                 match settling.await.map_err(JoinError::try_into_panic) {
                     Ok(settled) => settled?,
                     Err(Ok(panic)) => std::panic::resume_unwind(panic),
@@ -187,13 +228,13 @@ impl Queue {
     }
 
     /// Settles a message whose bytes are not those that its device sent: it must not hold up those behind it.
-    async fn give_up(&self, message: MessageId) -> Result<(), StoreError> {
+    async fn give_up(&self, message: MessageId, device: &DeviceId) -> Result<(), StoreError> {
         let reason = Some(ALTERED.to_owned());
         let outcome = ForwardOutcome { is_accepted: false, code: String::new(), reason, answer: None };
         if self.store.settle_forward(message, outcome).await? {
             self.metrics.gateway.settled(false);
             tracing::error!(%message, "a message for the platform was altered in the store; it is not forwarded");
-            self.relay.settle(message, None);
+            self.relay.settle(message, device, None);
         }
         Ok(())
     }

@@ -2,14 +2,14 @@
 //! has answered.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
-use crate::model::MessageId;
+use crate::model::{DeviceId, MessageId};
 use crate::store::ForwardLane;
 
 /// The place where sessions and the forwarder meet. Clones share it.
@@ -23,13 +23,19 @@ struct Shared {
     news: Notify,
     /// Sessions that wait for what the platform answers.
     waiting: Mutex<Waiting>,
-    /// Messages that the platform has not acknowledged.
-    queued: AtomicUsize,
+    queued: Mutex<Queued>,
     is_connected: AtomicBool,
     order_answers: Mutex<OrderAnswers>,
     /// Until when orders of the platform are sent.
     order_limits: Mutex<HashMap<MessageId, Instant>>,
     answered: Notify,
+}
+
+/// Messages that the platform has not acknowledged.
+#[derive(Debug, Default)]
+struct Queued {
+    all: usize,
+    by_device: HashMap<DeviceId, usize>,
 }
 
 /// What devices have answered to orders, and the forwarder has not taken.
@@ -95,7 +101,10 @@ impl Drop for PlatformAnswer {
 impl Relay {
     /// A message is stored, and waits to be forwarded.
     pub(super) fn arrive(&self, lane: ForwardLane) {
-        self.0.queued.fetch_add(1, Ordering::Relaxed);
+        let mut queued = locked(&self.0.queued);
+        queued.all += 1;
+        *queued.by_device.entry(lane.device.clone()).or_default() += 1;
+        drop(queued);
         locked(&self.0.arrived).insert(lane);
         self.0.news.notify_one();
     }
@@ -138,16 +147,23 @@ impl Relay {
         Some(PlatformAnswer { answer, message, bytes, relay: self.clone() })
     }
 
-    /// The platform has acknowledged a message, or refused it; that is durable. Sessions that wait for it get
+    /// The platform has acknowledged a message of this device, or refused it. Sessions that wait for it get
     /// the application acknowledgement.
-    pub fn settle(&self, message: MessageId, answer: Option<&Bytes>) {
-        self.count_settled();
+    pub fn settle(&self, message: MessageId, device: &DeviceId, answer: Option<&Bytes>) {
+        self.count_settled(device);
         self.answer(message, answer);
     }
 
     /// A message is settled, and the sessions that wait for it go on waiting: [`Relay::answer`] ends that.
-    pub fn count_settled(&self) {
-        let _ = self.0.queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+    pub fn count_settled(&self, device: &DeviceId) {
+        let mut queued = locked(&self.0.queued);
+        queued.all = queued.all.saturating_sub(1);
+        if let Some(own) = queued.by_device.get_mut(device) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                queued.by_device.remove(device);
+            }
+        }
     }
 
     /// The same for a message that was settled before.
@@ -203,15 +219,17 @@ impl Relay {
         }
     }
 
-    /// How many messages the platform has not acknowledged, as this process counts.
+    /// How many messages the platform has not acknowledged, as this process counts: all, and those of a
+    /// device.
     #[must_use]
-    pub fn queued(&self) -> usize {
-        self.0.queued.load(Ordering::Relaxed)
+    pub fn queued(&self, device: &DeviceId) -> (usize, usize) {
+        let queued = locked(&self.0.queued);
+        (queued.all, queued.by_device.get(device).copied().unwrap_or_default())
     }
 
-    /// Corrects that number by what the store says.
-    pub fn set_queued(&self, number: usize) {
-        self.0.queued.store(number, Ordering::Relaxed);
+    /// Corrects the numbers by what the store says.
+    pub fn set_queued(&self, by_device: HashMap<DeviceId, usize>) {
+        *locked(&self.0.queued) = Queued { all: by_device.values().sum(), by_device };
     }
 
     /// Whether a connection to the platform is open.
@@ -251,16 +269,20 @@ mod tests {
         let [first, again, gone] = [(); 3].map(|()| relay.await_answer(message, 100).unwrap());
         assert_eq!(relay.awaited(), 3);
         drop(gone);
-        relay.arrive(ForwardLane { class: ForwardClass::Alarm, device: "PUMP-1".parse().unwrap() });
-        assert_eq!((relay.queued(), relay.arrivals().await.len()), (1, 1));
-        relay.settle(message, Some(&Bytes::from_static(b"AA")));
-        assert_eq!(relay.queued(), 0);
+        let [device, other]: [DeviceId; 2] = ["PUMP-1", "PUMP-2"].map(|name| name.parse().unwrap());
+        relay.arrive(ForwardLane { class: ForwardClass::Alarm, device: device.clone() });
+        assert_eq!((relay.queued(&device), relay.queued(&other)), ((1, 1), (1, 0)));
+        assert_eq!(relay.arrivals().await.len(), 1);
+        relay.settle(message, &device, Some(&Bytes::from_static(b"AA")));
+        assert_eq!(relay.queued(&device), (0, 0));
         for waiting in [first, again] {
             assert_eq!(waiting.wait().await.unwrap(), "AA");
         }
         assert_eq!(relay.awaited(), 0);
-        relay.settle(message, None);
-        assert_eq!(relay.queued(), 0, "never below nothing");
+        relay.settle(message, &device, None);
+        assert_eq!(relay.queued(&device), (0, 0), "never below nothing");
+        relay.set_queued([(device.clone(), 2), (other, 3)].into());
+        assert_eq!(relay.queued(&device), (5, 2));
     }
 
     #[test]

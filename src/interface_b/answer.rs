@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::hl7::{AcknowledgeAs, AcknowledgementCode, Answers, Field, Message, Outcome, Unreadable};
+use crate::hl7::{
+    AcknowledgeAs, AcknowledgementCode, Answers, Field, Message, Outcome, Unreadable, answers_mode,
+};
 use crate::pcd::Transaction;
 
 /// An acknowledgement of the platform.
@@ -14,6 +16,8 @@ pub struct Answer {
     pub control_id: String,
     /// ERR-5.1: the platform's code of the reason, if there is one.
     pub reason: Option<String>,
+    /// MSH-11.1 in upper case; empty when the platform leaves it out.
+    pub mode: Vec<u8>,
     /// The acknowledgement, byte for byte.
     pub raw: Bytes,
 }
@@ -32,7 +36,8 @@ impl Answer {
             .segment(b"ERR")
             .map(|err| String::from_utf8_lossy(err.field(5).component(1).trimmed()).into_owned())
             .filter(|reason| !reason.is_empty());
-        Ok(Some(Self { code, control_id, reason, raw }))
+        let mode = message.header().mode();
+        Ok(Some(Self { code, control_id, reason, mode, raw }))
     }
 
     /// What a platform without codes of ours says of a rejection: the condition (ERR-3, HL7 table 0357) and
@@ -116,6 +121,8 @@ impl std::fmt::Debug for Answer {
 pub(super) struct Awaited {
     /// MSH-10: what MSA-2 repeats.
     control_id: String,
+    /// MSH-11.1, which that of the acknowledgement has to be.
+    mode: Vec<u8>,
     accept: bool,
     application: bool,
 }
@@ -126,7 +133,8 @@ impl Awaited {
         let message = Message::parse(message)?;
         let control_id = String::from_utf8_lossy(&message.header().repeated_control_id()).into_owned();
         let Answers { accept, application } = requested(&message, Outcome::Accepted);
-        Ok(Self { control_id, accept: accept.is_some(), application: application.is_some() })
+        let mode = message.header().mode();
+        Ok(Self { control_id, mode, accept: accept.is_some(), application: application.is_some() })
     }
 
     /// Whether nothing more is to come.
@@ -139,7 +147,8 @@ impl Awaited {
     /// An application acknowledgement ends the wait: the message has been processed. So does a negative
     /// accept acknowledgement: it is not (HL7 2.6 ch. 2, 2.9.3.1).
     pub(super) fn take(&mut self, answer: &Answer) -> bool {
-        if answer.control_id != self.control_id || self.is_over() {
+        let is_other = answer.control_id != self.control_id || !answers_mode(&answer.mode, &self.mode);
+        if is_other || self.is_over() {
             return false;
         }
         match answer.code {
@@ -185,6 +194,15 @@ mod tests {
         );
         assert_eq!(taken(("AL", "NE"), &[("CA", "8")]), (vec![false], Some(accept)));
         assert_eq!(taken(("AL", "NE"), &[("CE", "7"), ("CA", "7")]), (vec![true, false], None));
+    }
+
+    // HL7 2.6 ch. 2, 2.14.9.11
+    #[test]
+    fn an_acknowledgement_of_another_processing_mode_does_not_count() {
+        let mut awaited = Awaited::of(message("AL", "NE").as_bytes()).unwrap();
+        let in_mode = |mode: &str| Answer { mode: mode.into(), ..answer("CA", "7") };
+        assert!(!awaited.take(&in_mode("T")));
+        assert!(awaited.clone().take(&in_mode("P")) && awaited.take(&in_mode("")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Connects to a platform, sends messages, reads the acknowledgements, and takes its messages.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -16,7 +17,7 @@ use tokio_util::codec::Framed;
 use super::answer::Awaited;
 use super::receiver::{Receiver, RefuseAll, answers};
 use super::{Answer, ClientError};
-use crate::hl7::Message;
+use crate::hl7::{Message, batch};
 use crate::mllp::{Codec, Received};
 use crate::tls::{Connector, SecuredStream, limit_send_buffer, prepare_tcp};
 
@@ -28,6 +29,8 @@ pub struct Client {
     receiver: Arc<dyn Receiver>,
     /// Acknowledgements that no message waited for.
     others: Vec<Answer>,
+    /// What came in one frame and is not read yet.
+    parts: VecDeque<Bytes>,
 }
 
 impl fmt::Debug for Client {
@@ -69,6 +72,7 @@ impl Client {
             timeout: limit,
             receiver: Arc::new(RefuseAll),
             others: Vec::new(),
+            parts: VecDeque::new(),
         }
     }
 
@@ -141,12 +145,11 @@ impl Client {
     /// When the connection ends: [`ClientError::Closed`] if the platform has closed it.
     pub async fn incoming(&mut self) -> Result<Incoming, ClientError> {
         loop {
-            let received = self.frames.next().await.ok_or(ClientError::Closed)??;
-            let Received::Frame(frame) = received else { return Err(ClientError::NoAcknowledgement) };
-            if !Message::parse(&frame.payload).is_ok_and(|message| message.acknowledgement().is_some()) {
-                return Ok(Incoming::Message(frame.payload));
+            let received = self.receive().await?;
+            if !Message::parse(&received).is_ok_and(|message| message.acknowledgement().is_some()) {
+                return Ok(Incoming::Message(received));
             }
-            if let Some(answer) = Answer::read(frame.payload)? {
+            if let Some(answer) = Answer::read(received)? {
                 return Ok(Incoming::Answer(answer));
             }
         }
@@ -184,7 +187,7 @@ impl Client {
         loop {
             // Between two frames the wait can be given up; a message that has come is answered.
             let received = tokio::select! {
-                received = self.frames.next() => received,
+                received = self.receive() => received?,
                 () = &mut end => return Ok(()),
             };
             if let Some(answer) = self.process(received).await? {
@@ -228,10 +231,26 @@ impl Client {
         Ok(self.frames.close().await?)
     }
 
+    /// The next message or acknowledgement. A frame may hold several: what stands behind an acknowledgement
+    /// is no part of it.
+    ///
+    /// Cancel safe.
+    async fn receive(&mut self) -> Result<Bytes, ClientError> {
+        if let Some(part) = self.parts.pop_front() {
+            return Ok(part);
+        }
+        let received = self.frames.next().await.ok_or(ClientError::Closed)??;
+        let Received::Frame(frame) = received else { return Err(ClientError::NoAcknowledgement) };
+        let batch = batch::split(&frame.payload);
+        let ranges = batch.into_iter().flat_map(|batch| batch.messages);
+        self.parts.extend(ranges.map(|range| frame.payload.slice(range)));
+        Ok(self.parts.pop_front().unwrap_or(frame.payload))
+    }
+
     /// Reads the next acknowledgement that the message waits for.
     async fn answer_to(&mut self, awaited: &mut Awaited) -> Result<Answer, ClientError> {
         loop {
-            let received = self.frames.next().await;
+            let received = self.receive().await?;
             match self.process(received).await? {
                 Some(answer) if awaited.take(&answer) => return Ok(answer),
                 Some(answer) => self.keep(answer),
@@ -241,18 +260,12 @@ impl Client {
     }
 
     /// An acknowledgement; a message is answered.
-    async fn process(
-        &mut self,
-        received: Option<Result<Received, crate::mllp::FrameError>>,
-    ) -> Result<Option<Answer>, ClientError> {
-        let Received::Frame(frame) = received.ok_or(ClientError::Closed)?? else {
-            return Err(ClientError::NoAcknowledgement);
-        };
-        let message = Message::parse(&frame.payload)?;
+    async fn process(&mut self, received: Bytes) -> Result<Option<Answer>, ClientError> {
+        let message = Message::parse(&received)?;
         if message.acknowledgement().is_some() {
-            return Answer::read(frame.payload.clone())?.map(Some).ok_or(ClientError::NoAcknowledgement);
+            return Answer::read(received.clone())?.map(Some).ok_or(ClientError::NoAcknowledgement);
         }
-        let reply = self.receiver.receive(frame.payload.clone()).await;
+        let reply = self.receiver.receive(received.clone()).await;
         for answer in answers(&message, reply) {
             self.frames.send(answer).await?;
         }

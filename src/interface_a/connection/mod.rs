@@ -231,12 +231,12 @@ impl<S: Closing> Connection<S> {
         let mut end = None;
         while let Some(effect) = self.session.next_effect() {
             match effect {
-                Effect::Record { ticket, record, sign, is_relayed } => {
+                Effect::Record { ticket, record, sign, relayed } => {
                     self.record_opening(tasks);
                     let turn = self.large_turn.take_if(|_| is_large(record.raw.len()));
                     let services = Arc::clone(&self.services);
                     let activity = Arc::clone(&self.activity);
-                    let recording = Recording { ticket, record, sign, is_relayed, turn };
+                    let recording = Recording { ticket, record, sign, relayed, turn };
                     tasks.push(record_message(services, activity, recording));
                 }
                 Effect::PassOn(answer) => self.pass_on(answer, tasks),

@@ -10,11 +10,13 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::services::{Services, StoreResult};
 use crate::contact::Activity;
-use crate::hl7::Message;
+use crate::hl7::{AcknowledgementCode, Message};
+use crate::interface_a::inbound::Relayed;
 use crate::interface_a::relay::PlatformAnswer;
 use crate::interface_a::session::{PlatformWord, Ticket};
 use crate::liveness::SignOfLife;
 use crate::mllp::{CR, FS, VT};
+use crate::model::MessageId;
 use crate::store::{ForwardLane, ForwardState, MessageRecord, RecordOutcome, StoreError};
 
 /// The waits of a session for what the platform of a gateway answers.
@@ -25,8 +27,8 @@ pub(super) struct Recording {
     pub(super) ticket: Ticket,
     pub(super) record: Box<MessageRecord>,
     pub(super) sign: SignOfLife,
-    /// Whether the device waits for what the platform answers.
-    pub(super) is_relayed: bool,
+    /// That the device waits for what the platform answers.
+    pub(super) relayed: Option<Relayed>,
     /// The turn of the device, if the message is large; released when the message is stored.
     pub(super) turn: Option<OwnedSemaphorePermit>,
 }
@@ -34,7 +36,7 @@ pub(super) struct Recording {
 pub(super) fn record_message(
     services: Arc<Services>,
     activity: Arc<Activity>,
-    Recording { ticket, record, sign, is_relayed, turn }: Recording,
+    Recording { ticket, record, sign, relayed, turn }: Recording,
 ) -> BoxFuture<'static, StoreResult> {
     async move {
         let began = services.clock.instant();
@@ -42,6 +44,7 @@ pub(super) fn record_message(
         let is_accepted = record.verdict.rejection().is_none();
         let accepted = is_accepted.then(|| (record.device.clone(), received_at));
         let lane = record.forward.map(|class| ForwardLane { class, device: record.device.clone() });
+        let is_relayed = relayed.is_some();
         let raw = if is_relayed { record.raw.clone() } else { Bytes::new() };
         // Before the message can be forwarded: its answer must find who waits.
         let header = record.raw.iter().position(|byte| *byte == CR).unwrap_or(record.raw.len());
@@ -62,9 +65,15 @@ pub(super) fn record_message(
                 // The place of the copy is free again.
                 drop(answer.take());
                 answer = services.relay.await_answer(*original, header);
-                if !services.answer_again(*original, &raw).await {
+                let again = Again { original: *original, lane: lane.as_ref(), relayed };
+                if !services.answer_again(again, &raw).await {
                     answer = None;
                 }
+            }
+            Ok(RecordOutcome::Resend { original, .. }) if lane.is_some() => {
+                services
+                    .answer_again(Again { original: *original, lane: lane.as_ref(), relayed }, &raw)
+                    .await;
             }
             _ => answer = None,
         }
@@ -93,10 +102,15 @@ pub(super) fn wait_for_platform(
 }
 
 impl Services {
-    /// Answers a message that came again, if the platform has answered it. Whether an answer may come.
-    async fn answer_again(&self, original: crate::model::MessageId, message: &[u8]) -> bool {
+    /// Answers a message that came again, if the platform has answered it. One that the platform has refused
+    /// goes there again: the reason may be gone. Whether an answer may come.
+    async fn answer_again(&self, again: Again<'_>, message: &[u8]) -> bool {
+        let original = again.original;
         match self.store.forward_state(original).await {
-            Ok(ForwardState::Settled(answer)) => {
+            Ok(ForwardState::Settled { refused: Some(code), .. }) if again.is_asked_again(&code) => {
+                return self.forward_again(again).await;
+            }
+            Ok(ForwardState::Settled { answer, .. }) => {
                 self.relay.answer(original, answer.filter(|answer| is_answer_to(message, answer)).as_ref());
             }
             Ok(ForwardState::Absent) => self.relay.answer(original, None),
@@ -108,6 +122,47 @@ impl Services {
             }
         }
         true
+    }
+}
+
+impl Services {
+    async fn forward_again(&self, Again { original, lane, .. }: Again<'_>) -> bool {
+        let Some(lane) = lane else { return false };
+        match self.store.forward_again(original, lane.class).await {
+            Ok(is_new) => {
+                if is_new {
+                    self.relay.arrive(lane.clone());
+                }
+                true
+            }
+            // The device sends it again.
+            Err(error) => {
+                log_unread(&error);
+                false
+            }
+        }
+    }
+}
+
+/// A message that came again.
+#[derive(Clone, Copy)]
+struct Again<'a> {
+    original: MessageId,
+    lane: Option<&'a ForwardLane>,
+    relayed: Option<Relayed>,
+}
+
+impl Again<'_> {
+    /// Whether the platform is asked again about a message that it has refused with this MSA-1. What it had
+    /// accepted (CA) before is done with, and so is what it never answered.
+    fn is_asked_again(&self, code: &str) -> bool {
+        match AcknowledgementCode::from_bytes(code.as_bytes()) {
+            Some(AcknowledgementCode::CE | AcknowledgementCode::CR) => true,
+            Some(AcknowledgementCode::AE | AcknowledgementCode::AR) => {
+                self.relayed.is_none_or(|relayed| relayed.holds_place)
+            }
+            _ => false,
+        }
     }
 }
 

@@ -280,7 +280,8 @@ impl Evaluation<'_> {
         let decision = match result {
             CheckResult::Passed => {
                 let room = |gateway: &Gateway| room(&frame.payload, gateway);
-                match refusal(self.gateway(), self.relay, request, room) {
+                let sender = (&record.device, class(reading.transaction));
+                match refusal(self.gateway(), self.relay, sender, request, room) {
                     Some(rejection) => self.reject(record, Some(&reading), &rejection, request),
                     None => self.accept(record, &reading, request),
                 }

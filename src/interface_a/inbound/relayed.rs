@@ -7,6 +7,7 @@
 use crate::config::{DuringOutage, Gateway};
 use crate::hl7::{AcknowledgementRequest, Condition, Outcome, Rejection};
 use crate::interface_a::relay::Relay;
+use crate::model::DeviceId;
 use crate::pcd::Transaction;
 use crate::store::ForwardClass;
 
@@ -56,11 +57,12 @@ impl Shares {
     }
 }
 
-/// Why a gateway does not take a message that could be taken otherwise. Its device keeps it. `room` is asked
-/// only about a message that waits for the platform's answer.
+/// Why a gateway does not take a message that could be taken otherwise, from this device and of this class.
+/// Its device keeps it. `room` is asked only about a message that waits for the platform's answer.
 pub(super) fn refusal(
     gateway: Option<&Gateway>,
     relay: Option<&Relay>,
+    (device, class): (&DeviceId, ForwardClass),
     request: AcknowledgementRequest,
     room: impl FnOnce(&Gateway) -> Room,
 ) -> Option<Rejection> {
@@ -71,7 +73,7 @@ pub(super) fn refusal(
     if room == Some(Room::Repetition) {
         return None;
     }
-    if relay.queued() >= gateway.max_waiting {
+    if !has_share(gateway.max_waiting, relay.queued(device), class) {
         return Some(Rejection::ForwardQueueFull);
     }
     let is_held = platform.is_some_and(|relayed| relayed.holds_place);
@@ -80,6 +82,15 @@ pub(super) fn refusal(
     }
     let is_full = room == Some(Room::Full) || platform.is_some() && !relay.has_room();
     is_full.then_some(Rejection::AnswerQueueFull)
+}
+
+/// Whether one more message of a device may wait for the platform; `all` and `own` do. A tenth is for alarms.
+/// One device that sends without end leaves a share to the others: it may have nine times as many as there
+/// are places left.
+fn has_share(most: usize, (all, own): (usize, usize), class: ForwardClass) -> bool {
+    let reserve = if class == ForwardClass::Alarm { 0 } else { most / ALARM_RESERVE };
+    let left = most.saturating_sub(reserve).saturating_sub(all);
+    own < left.saturating_mul(DEVICE_SHARE)
 }
 
 /// Whether the answer to a message is an application acknowledgement alone, which leaves in its turn among
@@ -101,5 +112,35 @@ pub(super) const fn class(transaction: Option<Transaction>) -> ForwardClass {
         Some(Transaction::Pcd04) => ForwardClass::Alarm,
         Some(Transaction::Pcd01 | Transaction::Pcd09) => ForwardClass::Data,
         _ => ForwardClass::Event,
+    }
+}
+
+/// The part of the queue that only alarms may use: a tenth.
+const ALARM_RESERVE: usize = 10;
+/// How many times as many messages as there are places left may be of one device.
+const DEVICE_SHARE: usize = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_device_leaves_a_share_of_the_queue_to_the_others_and_data_leaves_one_to_alarms() {
+        let fill = |others: usize, class| {
+            let mut own = 0;
+            while has_share(1000, (others + own, own), class) {
+                own += 1;
+            }
+            own
+        };
+        assert_eq!(fill(0, ForwardClass::Data), 810);
+        assert_eq!(fill(0, ForwardClass::Alarm), 900);
+        assert_eq!(fill(810, ForwardClass::Event), 81, "another device");
+        assert_eq!(fill(891, ForwardClass::Alarm), 99);
+        assert_eq!(fill(900, ForwardClass::Data), 0);
+        assert!(!has_share(1000, (1000, 0), ForwardClass::Alarm));
+        // A queue of two has two places.
+        let small = [0, 1, 2].map(|own| has_share(2, (own, own), ForwardClass::Data));
+        assert_eq!(small, [true, true, false]);
     }
 }

@@ -10,7 +10,7 @@ use crate::audit::{self, SessionEnd};
 use crate::authz::DirectoryHandle;
 use crate::config::ConfigHandle;
 use crate::interface_a::device_limits::DeviceShare;
-use crate::interface_a::inbound::Label;
+use crate::interface_a::inbound::{Label, Relayed};
 use crate::interface_a::pending_replies::PendingReplies;
 use crate::interface_a::relay::Relay;
 use crate::interface_a::unawaited::UnawaitedAnswer;
@@ -56,8 +56,8 @@ pub(in crate::interface_a) enum Effect {
         record: Box<MessageRecord>,
         /// What an accepted message says about the liveness of devices.
         sign: SignOfLife,
-        /// Whether the device waits for what the platform of a gateway answers.
-        is_relayed: bool,
+        /// That the device waits for what the platform of a gateway answers.
+        relayed: Option<Relayed>,
     },
     /// Write these bytes to the peer: whole frames.
     Send(Bytes),

@@ -435,8 +435,8 @@ impl Session {
             let pending =
                 Box::new(PendingAnswer { frames, label, on_store_failure, settles, relayed, is_in_turn });
             self.in_flight.push_back(InFlight::Storing { ticket, pending, since });
-            let (record, is_relayed) = (Box::new(record), relayed.is_some());
-            self.effects.push_back(Effect::Record { ticket, record, sign, is_relayed });
+            let record = Box::new(record);
+            self.effects.push_back(Effect::Record { ticket, record, sign, relayed });
         } else {
             if storage == Storage::CountedFirst {
                 let event = self.inbound.rejection_not_stored(record.raw.len(), now.wall);

@@ -6,34 +6,35 @@ use crate::model::MessageId;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::forward::{
-    ForwardBacklog, ForwardLane, ForwardOutcome, ForwardState, RefusedForward, WaitingForwards,
+    ForwardBacklog, ForwardClass, ForwardLane, ForwardOutcome, ForwardState, RefusedForward, WaitingForwards,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::forward::Forwarded;
 use crate::store::write::incoming::WriteOutcome;
 
 impl Store {
-    /// The lanes of this node with messages that wait to be forwarded.
+    /// The lanes of this node with messages that wait to be forwarded, and how many do.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn forward_lanes(&self) -> Result<Vec<ForwardLane>, StoreError> {
+    pub async fn forward_lanes(&self) -> Result<Vec<(ForwardLane, u64)>, StoreError> {
         self.reader().forward_lanes(self.node()).await
     }
 
-    /// The oldest messages of a lane of this node, in the order of their arrival: at most `limit`, of about
-    /// `max_bytes`. What the platform gets under the name of a device is what the device sent: a message
-    /// whose bytes do not have their digest is named only.
+    /// The oldest messages of a lane of this node behind `after`, in the order of their arrival: at most
+    /// `limit`, of about `max_bytes`. What the platform gets under the name of a device is what the device
+    /// sent: a message whose bytes do not have their digest is named only.
     ///
     /// # Errors
     /// When they cannot be read.
     pub async fn waiting_forwards(
         &self,
         lane: &ForwardLane,
+        after: Option<MessageId>,
         limit: u32,
         max_bytes: usize,
     ) -> Result<WaitingForwards, StoreError> {
-        self.reader().waiting_forwards(self.node(), lane, limit, max_bytes).await
+        self.reader().waiting_forwards(self.node(), lane, after, limit, max_bytes).await
     }
 
     /// How much waits to be forwarded by this node, and since when.
@@ -81,6 +82,16 @@ impl Store {
     pub async fn settle_forward(&self, id: MessageId, outcome: ForwardOutcome) -> Result<bool, StoreError> {
         let forwarded = Forwarded { id, outcome, is_late: false };
         let written = self.write(Write::Forwarded(Box::new(forwarded))).await?;
+        Ok(matches!(written, WriteOutcome::Rows(1..)))
+    }
+
+    /// Forwards a message again that the platform has refused: its device has sent it again, and the reason
+    /// may be gone. It is durable on return. Returns `false` when it waits already, or was accepted.
+    ///
+    /// # Errors
+    /// When it is not durable.
+    pub async fn forward_again(&self, id: MessageId, class: ForwardClass) -> Result<bool, StoreError> {
+        let written = self.write(Write::ForwardedAgain(id, class)).await?;
         Ok(matches!(written, WriteOutcome::Rows(1..)))
     }
 

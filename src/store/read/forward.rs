@@ -14,20 +14,25 @@ use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
 
 impl Reader {
-    /// The lanes of a node with messages that wait.
+    /// The lanes of a node with messages that wait, and how many do.
     pub(in crate::store) async fn forward_lanes(
         &self,
         node: &NodeName,
-    ) -> Result<Vec<ForwardLane>, StoreError> {
+    ) -> Result<Vec<(ForwardLane, u64)>, StoreError> {
         let statement = Statement::new(SELECT_LANES).bind(node.as_str());
-        self.fetch(statement).await?.iter().map(lane).collect()
+        self.fetch(statement)
+            .await?
+            .iter()
+            .map(|row| Ok((lane(row)?, row.count("number", "a count")?)))
+            .collect()
     }
 
-    /// The oldest messages of a lane, of about `max_bytes` at most.
+    /// The oldest messages of a lane behind `after`, of about `max_bytes` at most.
     pub(in crate::store) async fn waiting_forwards(
         &self,
         node: &NodeName,
         ForwardLane { class, device }: &ForwardLane,
+        after: Option<MessageId>,
         limit: u32,
         max_bytes: usize,
     ) -> Result<WaitingForwards, StoreError> {
@@ -35,6 +40,7 @@ impl Reader {
             .bind(node.as_str())
             .bind(class.number())
             .bind(device.as_str())
+            .bind(after.map_or([0; 16], |id| *id.as_bytes()).as_slice())
             .bind(limit);
         let (page, _) = self.fetch_page(statement, max_bytes, waiting, |(_, raw)| size(raw)).await?;
         let mut waiting = WaitingForwards::default();
@@ -67,7 +73,10 @@ impl Reader {
         let Some(row) = rows.first() else { return Ok(ForwardState::Absent) };
         Ok(match row.get::<Option<i64>>("settled_at")? {
             None => ForwardState::Waiting,
-            Some(_) => ForwardState::Settled(row.get::<Option<Vec<u8>>>("answer")?.map(Bytes::from)),
+            Some(_) => ForwardState::Settled {
+                refused: row.get("refused")?,
+                answer: row.get::<Option<Vec<u8>>>("answer")?.map(Bytes::from),
+            },
         })
     }
 
@@ -117,14 +126,17 @@ fn refused(row: &Row) -> Result<RefusedForward, StoreError> {
     })
 }
 
-const SELECT_LANES: &str = "SELECT DISTINCT class, device FROM forward WHERE node = $1 AND settled_at IS NULL ORDER BY class, device";
+const SELECT_LANES: &str = "
+SELECT class, device, CAST(count(*) AS BIGINT) AS number FROM forward
+WHERE node = $1 AND settled_at IS NULL GROUP BY class, device ORDER BY class, device";
 
 /// A message that an operator has removed from the database is left out.
 const SELECT_WAITING: &str = "
 SELECT message.id, message.digest, message.raw, message.raw_size
 FROM forward JOIN message ON message.id = forward.message
 WHERE forward.node = $1 AND forward.class = $2 AND forward.device = $3 AND forward.settled_at IS NULL
-ORDER BY forward.message LIMIT $4";
+    AND forward.message > $4
+ORDER BY forward.message LIMIT $5";
 
 const SELECT_COUNT: &str =
     "SELECT CAST(count(*) AS BIGINT) AS number FROM forward WHERE node = $1 AND settled_at IS NULL";
@@ -134,7 +146,9 @@ const SELECT_OLDEST: &str = "
 SELECT forward.message AS id FROM forward JOIN message ON message.id = forward.message
 WHERE forward.settled_at IS NULL ORDER BY forward.message LIMIT 1";
 
-const SELECT_STATE: &str = "SELECT settled_at, answer FROM forward WHERE message = $1";
+const SELECT_STATE: &str = "
+SELECT settled_at, answer, CASE outcome WHEN 'refused' THEN coalesce(code, '') END AS refused
+FROM forward WHERE message = $1";
 
 const SELECT_REFUSED: &str = "
 SELECT message AS id, device, settled_at, code, reason FROM forward

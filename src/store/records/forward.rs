@@ -72,8 +72,13 @@ pub enum ForwardState {
     Absent,
     /// It waits.
     Waiting,
-    /// The platform has answered; the application acknowledgement, if the device awaits one.
-    Settled(Option<Bytes>),
+    /// The platform has answered.
+    Settled {
+        /// MSA-1 of a refusal; empty where the gateway has given the message up. `None`: it was accepted.
+        refused: Option<String>,
+        /// The application acknowledgement, if the device awaits one.
+        answer: Option<Bytes>,
+    },
 }
 
 /// A message that the platform refused.
@@ -147,7 +152,7 @@ impl std::fmt::Debug for ForwardState {
         f.write_str(match self {
             Self::Absent => "Absent",
             Self::Waiting => "Waiting",
-            Self::Settled(_) => "Settled",
+            Self::Settled { .. } => "Settled",
         })
     }
 }

@@ -13,6 +13,7 @@ battery! {
     a_damaged_message_is_named_and_the_others_of_its_lane_are_read,
     an_answer_stays_as_long_as_its_message,
     a_late_result_replaces_an_outcome,
+    what_the_platform_refused_is_forwarded_again_and_nothing_else,
 }
 
 fn queued(place: &TestStore, control_id: &str, class: ForwardClass) -> MessageRecord {
@@ -30,7 +31,7 @@ fn accepted(answer: Option<&'static [u8]>) -> ForwardOutcome {
 }
 
 async fn waiting(store: &Store, class: ForwardClass) -> Vec<Bytes> {
-    let page = store.waiting_forwards(&lane(class), 100, 1 << 20).await.unwrap();
+    let page = store.waiting_forwards(&lane(class), None, 100, 1 << 20).await.unwrap();
     page.messages.into_iter().map(|message| message.raw).collect()
 }
 
@@ -41,7 +42,7 @@ async fn a_message_is_queued_by_the_transaction_that_stores_it(place: TestStore)
     store.record(record.clone()).await.unwrap();
     // A resend is not forwarded again.
     assert!(matches!(store.record(again).await.unwrap(), RecordOutcome::Resend { .. }));
-    assert_eq!(store.forward_lanes().await.unwrap(), [lane(ForwardClass::Alarm)]);
+    assert_eq!(store.forward_lanes().await.unwrap(), [(lane(ForwardClass::Alarm), 1)]);
     let backlog = store.forward_backlog().await.unwrap();
     assert_eq!((backlog.messages, backlog.oldest), (1, Some(record.id)));
     assert_eq!(waiting(&store, ForwardClass::Alarm).await, ["1"]);
@@ -70,9 +71,14 @@ async fn a_lane_has_the_order_of_arrival_and_each_node_its_own(place: TestStore)
         store.record(queued(&place, id, class)).await.unwrap();
     }
     other.record(queued(&place, "4", ForwardClass::Data)).await.unwrap();
-    let lanes = [ForwardClass::Alarm, ForwardClass::Data].map(lane);
+    let lanes =
+        [(ForwardClass::Alarm, 1), (ForwardClass::Data, 2)].map(|(class, count)| (lane(class), count));
     assert_eq!(store.forward_lanes().await.unwrap(), lanes);
     assert_eq!(waiting(&store, ForwardClass::Data).await, ["1", "3"]);
+    let first = store.waiting_forwards(&lane(ForwardClass::Data), None, 1, 1 << 20).await.unwrap();
+    let after = first.messages.first().map(|message| message.id);
+    let rest = store.waiting_forwards(&lane(ForwardClass::Data), after, 100, 1 << 20).await.unwrap();
+    assert_eq!(rest.messages.iter().map(|message| &*message.raw).collect::<Vec<_>>(), [b"3"]);
     assert_eq!(waiting(&other, ForwardClass::Data).await, ["4"]);
     assert_eq!(store.forward_backlog().await.unwrap().messages, 3);
 }
@@ -91,7 +97,7 @@ async fn a_damaged_message_is_named_and_the_others_of_its_lane_are_read(place: T
     }
     place.execute("UPDATE message SET raw = digest WHERE control_id = '2'").await.unwrap();
     place.execute("UPDATE message SET raw_size = raw_size + 1 WHERE control_id = '3'").await.unwrap();
-    let page = store.waiting_forwards(&lane(ForwardClass::Data), 100, 1 << 20).await.unwrap();
+    let page = store.waiting_forwards(&lane(ForwardClass::Data), None, 100, 1 << 20).await.unwrap();
     assert_eq!(page.altered, ids[1..3]);
     let raw: Vec<_> = page.messages.into_iter().map(|message| message.raw).collect();
     assert_eq!(raw, [text("1"), text("4")]);
@@ -110,8 +116,12 @@ async fn an_answer_stays_as_long_as_its_message(place: TestStore) {
         ForwardOutcome { is_accepted: false, code: "CR".to_owned(), reason: reason.clone(), answer: None };
     store.settle_forward(refused.id, no).await.unwrap();
     let state = store.forward_state(answered.id).await.unwrap();
-    assert_eq!(state, ForwardState::Settled(Some(Bytes::from_static(b"MSA|AA|1"))));
-    assert_eq!(store.forward_state(refused.id).await.unwrap(), ForwardState::Settled(None));
+    let expected = |refused: Option<&str>, answer: Option<&'static [u8]>| ForwardState::Settled {
+        refused: refused.map(str::to_owned),
+        answer: answer.map(Bytes::from_static),
+    };
+    assert_eq!(state, expected(None, Some(b"MSA|AA|1")));
+    assert_eq!(store.forward_state(refused.id).await.unwrap(), expected(Some("CR"), None));
     let listed = store.refused_forwards(Timestamp::UNIX_EPOCH, 10).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].id, &*listed[0].code, &listed[0].reason), (refused.id, "CR", &reason));
@@ -139,7 +149,8 @@ async fn a_late_result_replaces_an_outcome(place: TestStore) {
     // The outcome of the third comes before what it corrects: nothing waits afterwards.
     for id in [kept, gone, waits] {
         store.correct_forward(id, no.clone()).await.unwrap();
-        assert_eq!(store.forward_state(id).await.unwrap(), ForwardState::Settled(no.answer.clone()));
+        let expected = ForwardState::Settled { refused: Some("AE".to_owned()), answer: no.answer.clone() };
+        assert_eq!(store.forward_state(id).await.unwrap(), expected);
     }
     assert!(!store.settle_forward(waits, accepted(None)).await.unwrap());
     let refused = store.refused_forwards(Timestamp::UNIX_EPOCH, 10).await.unwrap();
@@ -147,4 +158,25 @@ async fn a_late_result_replaces_an_outcome(place: TestStore) {
     let unknown = place.record("", b"").id;
     store.correct_forward(unknown, no).await.unwrap();
     assert_eq!(store.forward_state(unknown).await.unwrap(), ForwardState::Absent, "it has no message");
+}
+
+async fn what_the_platform_refused_is_forwarded_again_and_nothing_else(place: TestStore) {
+    let (store, other) = (place.open().await, place.open_as("other-node").await);
+    let records = ["1", "2", "3"].map(|id| queued(&place, id, ForwardClass::Data));
+    for record in &records {
+        store.record(record.clone()).await.unwrap();
+    }
+    let [refused, taken, waits] = records.map(|record| record.id);
+    let no = ForwardOutcome { is_accepted: false, code: "CR".to_owned(), reason: None, answer: None };
+    store.settle_forward(refused, no).await.unwrap();
+    store.settle_forward(taken, accepted(Some(b"MSA|AA|2"))).await.unwrap();
+    assert_eq!(waiting(&store, ForwardClass::Data).await, ["3"]);
+    // Its device is connected to another node now.
+    assert!(other.forward_again(refused, ForwardClass::Alarm).await.unwrap());
+    for id in [refused, taken, waits] {
+        assert!(!other.forward_again(id, ForwardClass::Alarm).await.unwrap());
+    }
+    assert_eq!(store.forward_state(refused).await.unwrap(), ForwardState::Waiting);
+    assert_eq!(waiting(&other, ForwardClass::Alarm).await, ["1"]);
+    assert!(store.refused_forwards(Timestamp::UNIX_EPOCH, 10).await.unwrap().is_empty());
 }

@@ -360,6 +360,9 @@ async fn apply_entry(
         Write::Forwarded(forwarded) => {
             return forward::settle(connection, node, *at, forwarded).await.map(WriteOutcome::Rows);
         }
+        Write::ForwardedAgain(id, class) => {
+            return forward::queue_again(connection, node, *id, *class).await.map(WriteOutcome::Rows);
+        }
         Write::Probe => {
             connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;
             for nothing in [INSERT_NO_MESSAGE, INSERT_NO_AUDIT_ROW] {

@@ -6,6 +6,7 @@ use crate::audit::{self, Beginning, Permit};
 use crate::model::{Fingerprint, MessageId};
 use crate::store::content::Content;
 use crate::store::records::contact::Observations;
+use crate::store::records::forward::ForwardClass;
 use crate::store::records::message::MessageRecord;
 use crate::store::records::milestone::Reached;
 use crate::store::records::notification::NotificationChange;
@@ -59,6 +60,8 @@ pub(in crate::store) enum Write {
     Notification(Vec<NotificationChange>),
     /// What the platform of a gateway answered to a message; without a row in the audit trail.
     Forwarded(Box<Forwarded>),
+    /// A message that the platform of a gateway refused is forwarded again; without a row in the audit trail.
+    ForwardedAgain(MessageId, ForwardClass),
     /// A change of the index of FHIR resources; without a row in the audit trail.
     Index(Box<IndexChange>),
     /// A probe row, to check that writing works.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
-use crate::store::records::forward::ForwardOutcome;
+use crate::store::records::forward::{ForwardClass, ForwardOutcome};
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
 use crate::store::write::incoming::IncomingMessage;
@@ -68,6 +68,19 @@ pub(in crate::store) async fn settle(
     connection.execute(Statement::new(DELETE).bind(id)).await
 }
 
+/// Queues a message again that the platform has refused. Returns the number of rows that changed: 0 when it
+/// waits or was accepted.
+pub(in crate::store) async fn queue_again(
+    connection: &mut impl Connection,
+    node: &NodeName,
+    id: MessageId,
+    class: ForwardClass,
+) -> Result<u64, StoreError> {
+    let update =
+        Statement::new(QUEUE_AGAIN).bind(id.as_bytes().as_slice()).bind(node.as_str()).bind(class.number());
+    connection.execute(update).await
+}
+
 /// Deletes the row of a message that is stored again under another identifier.
 pub(in crate::store) async fn forget(
     connection: &mut impl Connection,
@@ -106,6 +119,12 @@ const INSERT_SETTLED: &str = "
 INSERT INTO forward (message, node, class, device, settled_at, outcome)
 SELECT id, CAST($2 AS TEXT), 0, device, CAST($3 AS BIGINT), 'accepted' FROM message WHERE id = $1
 ON CONFLICT (message) DO NOTHING";
+
+/// The node that has the device's session forwards it.
+const QUEUE_AGAIN: &str = "
+UPDATE forward
+SET node = $2, class = $3, settled_at = NULL, outcome = NULL, code = NULL, reason = NULL, answer = NULL
+WHERE message = $1 AND outcome = 'refused'";
 
 pub(in crate::store) const DELETE_SETTLED: &str =
     "DELETE FROM forward WHERE settled_at IS NOT NULL AND message IN (";

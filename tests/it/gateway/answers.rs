@@ -2,7 +2,7 @@
 
 use pcd_platform::pki::KeyType;
 
-use super::{ONE, OTHER, Scene, asking};
+use super::{GATEWAY, ONE, OTHER, Scene, asking};
 use crate::harness::{eventually, field, framed, message};
 
 // HL7 2.6 ch. 2, 2.9: a device in original mode gets AA only from the platform.
@@ -135,4 +135,34 @@ fn two_devices_with_one_msh_10_at_the_same_moment_get_their_own_answers() {
         }
     }
     eventually("all have arrived", || scene.arrived().len() == 20);
+}
+
+// A refused message that comes again is evaluated again: the reason may be gone.
+#[test]
+fn what_the_platform_has_refused_reaches_it_again_when_the_device_repeats_it() {
+    const BEHIND: &str = "0004A30000000001";
+    let scene = Scene::new();
+    let mut device = scene.device(ONE);
+    scene.gateway().cli().run(&["device", "change", ONE, "--speaks-for", BEHIND]);
+    eventually("the gateway lets it speak for the other one", || {
+        device.code(message(BEHIND, "ACCEPT")) == "CA"
+    });
+    let original = asking(BEHIND, "ORIGINAL", "", "");
+    assert_eq!(device.code(original.clone()), "AR", "the platform does not");
+    let refused = "pcd_gateway_forwarded_total{outcome=\"refused\"}";
+    eventually("both are refused", || scene.gateway().metric(refused) == 2.0);
+    assert_eq!(device.code(original.clone()), "AR", "the platform was asked again");
+    assert_eq!(scene.gateway().metric(refused), 3.0);
+    scene.platform().cli().run(&["device", "change", GATEWAY, "--also-speaks-for", BEHIND]);
+    eventually("the platform takes it", || device.code(original.clone()) == "AA");
+    assert_eq!(device.code(message(BEHIND, "ACCEPT")), "CA");
+    let mut arrived = scene.all_arrived(2);
+    arrived.sort();
+    assert_eq!(arrived, ["ACCEPT", "ORIGINAL"]);
+    eventually("the findings end", || !scene.status().contains("forward-refused"));
+    // What it has accepted is not sent again.
+    let accepted = "pcd_gateway_forwarded_total{outcome=\"accepted\"}";
+    let before = scene.gateway().metric(accepted);
+    assert_eq!((device.code(original), device.code(message(BEHIND, "ACCEPT"))), ("AA", "CA"));
+    assert_eq!(scene.gateway().metric(accepted), before);
 }

@@ -18,6 +18,8 @@ use crate::harness::{Platform, Site, Wire, eventually, field, framed, message};
 
 /// In place of an answer: the platform cuts the connection.
 const CUT: &str = "cut";
+/// Behind an answer: the platform closes the connection.
+const CLOSE: &str = "close";
 
 /// What the platform answers to a message.
 type Script = fn(&str) -> Vec<String>;
@@ -133,6 +135,11 @@ fn serve(
                 return;
             }
             for answer in answers {
+                if answer == CLOSE {
+                    tls.conn.send_close_notify();
+                    let _ = tls.flush();
+                    return;
+                }
                 tls.write_all(&framed(answer.as_bytes())).unwrap();
             }
         }
@@ -377,4 +384,57 @@ fn a_large_message_on_a_slow_line_keeps_its_connection() {
     eventually("it arrives", || gateway.metric(accepted) == 1.0);
     assert_eq!(gateway.metric("pcd_gateway_connection_failures_total"), 0.0);
     assert_eq!((platform.connections(), platform.messages().len()), (1, 1));
+}
+
+#[test]
+fn a_platform_that_closes_a_connection_after_each_acknowledgement_gets_the_next_message_at_once() {
+    let script = |message: &str| {
+        let answer = acknowledgement("CA", field(message, "MSH", 10));
+        vec![answer, CLOSE.to_owned()]
+    };
+    let (platform, gateway, site) = scene(script);
+    let mut device = wire(&site, &gateway);
+    let ids: Vec<_> = (0..30).map(|number| format!("C-{number}")).collect();
+    for id in &ids {
+        device.write(&framed(&message(ONE, id)));
+        assert_eq!(device.verdict(), ("CA".to_owned(), id.clone()));
+    }
+    let accepted = "pcd_gateway_forwarded_total{outcome=\"accepted\"}";
+    eventually("all arrive", || gateway.metric(accepted) == 30.0);
+    assert_eq!(platform.messages(), ids);
+    assert_eq!(gateway.metric("pcd_gateway_connection_failures_total"), 0.0, "that is no failure");
+}
+
+// An order is checked before it goes to a device, wherever it stands.
+#[test]
+fn what_stands_behind_an_acknowledgement_in_its_frame_is_not_passed_on_with_it() {
+    let script = |message: &str| {
+        let order = order("HIDDEN", "AL|AL", "1").replace(ONE, "00A037FFFE0000FF");
+        let own = acknowledgement("AA", field(message, "MSH", 10));
+        vec![format!("{own}{order}{}", acknowledgement("AA", "NONE"))]
+    };
+    let (platform, gateway, site) = scene(script);
+    let mut device = wire(&site, &gateway);
+    device.write(&framed(&asking(ONE, "1", "", "")));
+    let answer = device.answer().unwrap();
+    assert!(answer.contains("MSA|AA|1") && !answer.contains("RGV") && !answer.contains("NONE"), "{answer}");
+    let expected = [("CR".to_owned(), "order-device-unknown".to_owned())];
+    eventually("the order is checked by itself", || platform.answers_to("HIDDEN") == expected);
+    eventually("so is the other answer", || {
+        gateway.metric("pcd_gateway_unexpected_acknowledgements_total") == 1.0
+    });
+}
+
+// HL7 2.6 ch. 2, 2.14.9.11: what a training system says is nothing about production.
+#[test]
+fn an_acknowledgement_of_another_processing_mode_settles_no_message() {
+    let script = |message: &str| {
+        let own = acknowledgement("AA", field(message, "MSH", 10));
+        vec![own.replace("|P|2.6", "|T|2.6"), own.replace("MSA|AA", "MSA|AE")]
+    };
+    let (_platform, gateway, site) = scene(script);
+    let mut device = wire(&site, &gateway);
+    device.write(&framed(&asking(ONE, "1", "", "")));
+    assert_eq!(device.verdict(), ("AE".to_owned(), "1".to_owned()));
+    assert_eq!(gateway.metric("pcd_gateway_unexpected_acknowledgements_total"), 1.0);
 }

@@ -162,10 +162,13 @@ fn on_a_full_disk_devices_keep_their_messages_and_what_was_acknowledged_is_forwa
             true
         });
         let refused = refused.expect("the disk is full");
+        // What the platform answers cannot be recorded either.
+        scene.start_platform();
+        eventually("all is forwarded", || scene.arrived().len() == acknowledged.len());
+        assert_eq!(scene.arrived(), acknowledged);
         disk.free();
         eventually("there is room again", || device.code(large(&refused)) == "CA");
         acknowledged.push(refused);
-        scene.start_platform();
         assert_eq!(scene.all_arrived(acknowledged.len()), acknowledged);
     });
 }

@@ -1,0 +1,143 @@
+//! Connects to the platform, again and again.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::desk::Gateway;
+use super::platform::{SetupError, connector};
+use super::session::{Ended, Session};
+use super::uplink::Uplink;
+use crate::config::{self, HostAndPort};
+use crate::interface_b::{Backoff, Client, ClientError};
+use crate::model::{MessageId, explained};
+
+impl Uplink {
+    /// Connects again and again until `done`.
+    pub(super) async fn run(self, done: CancellationToken) {
+        let clock = self.gateway.clock.clone();
+        let (mut backoff, mut is_again) = (Backoff::default(), false);
+        let lasted = |began| clock.instant().duration_since(began);
+        while !done.is_cancelled() {
+            let began = clock.instant();
+            let config = self.gateway.config.load_full();
+            let wait = match &config.gateway {
+                // A reload has removed the section; messages stay in the queue.
+                None => {
+                    self.close();
+                    NO_PLATFORM
+                }
+                Some(gateway) => {
+                    let ended = tokio::select! {
+                        () = done.cancelled() => return,
+                        connected = self.connect(gateway) => match connected {
+                            Ok(client) => self.serve(client, gateway, is_again, &done).await,
+                            Err(error) => Err(error),
+                        },
+                    };
+                    match ended {
+                        Ok(Ended::Done) => return,
+                        Ok(Ended::Proved) => {
+                            (is_again, backoff) = (true, Backoff::default());
+                            continue;
+                        }
+                        // A connection that worked is no failed attempt: devices do not wait for a backoff.
+                        Ok(Ended::Closed) => {
+                            self.close();
+                            tracing::info!(
+                                connection = self.number,
+                                "the platform closed a connection; connecting again"
+                            );
+                            (is_again, backoff) = (false, Backoff::default());
+                            continue;
+                        }
+                        Ok(Ended::Late(message)) => {
+                            let limit = gateway.answer_timeout;
+                            let error = message.map_or_else(
+                                || ClientError::Timeout(limit).into(),
+                                |message| UplinkError::Unacknowledged { message, limit },
+                            );
+                            self.fail(&gateway.platform, &error, backoff.next(lasted(began)))
+                        }
+                        Err(error) => self.fail(&gateway.platform, &error, backoff.next(lasted(began))),
+                    }
+                }
+            };
+            is_again = false;
+            tokio::select! {
+                () = done.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    fn close(&self) {
+        let Gateway { status, registry, metrics, .. } = &self.gateway;
+        status.closed(self.number, registry.relay(), metrics);
+    }
+
+    async fn connect(&self, gateway: &config::Gateway) -> Result<Client, UplinkError> {
+        let connector = connector(gateway, &self.gateway.clock)?;
+        let HostAndPort { host, port } = &gateway.platform;
+        let client = Client::connect(&connector, host, *port, CONNECT_TIMEOUT).await?;
+        Ok(client.with_max_frame(self.gateway.config.load().interface_a.max_frame))
+    }
+
+    async fn serve(
+        &self,
+        client: Client,
+        gateway: &config::Gateway,
+        is_again: bool,
+        done: &CancellationToken,
+    ) -> Result<Ended, UplinkError> {
+        let Gateway { status, registry, metrics, clock, .. } = &self.gateway;
+        status.opened(self.number, clock, registry.relay(), metrics);
+        let HostAndPort { host, port } = &gateway.platform;
+        // A connection that was closed as a proof is opened again at once, which is no news.
+        if !is_again {
+            tracing::info!(host, port, connection = self.number, "connected to the platform");
+        }
+        let session = Session::new(self, client, gateway.answer_timeout);
+        Ok(session.run(done).await?)
+    }
+
+    /// Each failure is logged as an error (B17, B18). Returns `wait`.
+    fn fail(
+        &self,
+        HostAndPort { host, port }: &HostAndPort,
+        error: &UplinkError,
+        wait: Duration,
+    ) -> Duration {
+        self.close();
+        let (error, wait_ms) = (explained(error), wait.as_millis());
+        let connection = self.number;
+        tracing::error!(
+            host,
+            port,
+            connection,
+            error,
+            wait_ms,
+            "no connection to the platform; connecting again"
+        );
+        self.gateway.metrics.gateway.failures_total.inc();
+        self.gateway.status.failed(error, &self.gateway.clock);
+        wait
+    }
+}
+
+/// A connection could not be made, or was lost.
+#[derive(Debug, thiserror::Error)]
+enum UplinkError {
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The gateway ends such a connection. What comes with another MSA-2 counts for no message.
+    #[error("the platform did not acknowledge message {message} within {limit:?}")]
+    Unacknowledged { message: MessageId, limit: Duration },
+}
+
+/// Bounds a connection attempt, and each write.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a gateway without a platform looks whether it has one.
+const NO_PLATFORM: Duration = Duration::from_secs(2);

@@ -1,0 +1,329 @@
+//! An open connection to the platform: what is under way on it, and what comes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::FuturesUnordered;
+use tokio_util::sync::CancellationToken;
+
+use super::desk::Gateway;
+use super::job::Job;
+use super::passed::Passed;
+use super::uplink::Uplink;
+use super::window::{Done, Effect, Expired, Late, Limits, Run as _, Window};
+use crate::interface_b::{Client, ClientError, Incoming};
+use crate::model::MessageId;
+
+/// An open connection, and what is under way on it.
+pub(super) struct Session<'u> {
+    uplink: &'u Uplink,
+    client: Client,
+    window: Window<Job>,
+    /// Outcomes that are being recorded, and jobs that the platform cannot take at present.
+    settling: FuturesUnordered<BoxFuture<'static, Option<Job>>>,
+    /// Jobs whose next message goes alone.
+    alone: VecDeque<Job>,
+    /// When the first of those may be sent: others have had their time by then.
+    alone_at: Instant,
+    /// Whether one of those is under way.
+    is_alone: bool,
+    /// Whether the platform has acknowledged a message on it.
+    is_answered: bool,
+    /// Answers to orders that were sent.
+    passed: Passed,
+    answer_timeout: Duration,
+}
+
+/// How a connection ended.
+pub(super) enum Ended {
+    /// The gateway shuts down.
+    Done,
+    /// It was closed to prove that all messages have arrived.
+    Proved,
+    /// The acknowledgement of this message did not come in time.
+    Late(Option<MessageId>),
+    /// The platform has acknowledged messages on it, and has closed it.
+    Closed,
+}
+
+impl<'u> Session<'u> {
+    pub(super) fn new(uplink: &'u Uplink, client: Client, answer_timeout: Duration) -> Self {
+        Self {
+            uplink,
+            client,
+            window: Window::new(),
+            settling: FuturesUnordered::new(),
+            alone: VecDeque::new(),
+            alone_at: uplink.gateway.clock.instant() + ALONE_AFTER,
+            is_alone: false,
+            is_answered: false,
+            passed: Passed::new(uplink.orders.returned()),
+            answer_timeout,
+        }
+    }
+
+    pub(super) async fn run(mut self, done: &CancellationToken) -> Result<Ended, ClientError> {
+        let stuck = async {
+            done.cancelled().await;
+            tokio::time::sleep(FINISH_TIMEOUT).await;
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = self.forward(done) => ended,
+            // The platform takes no bytes.
+            () = stuck => Err(ClientError::Timeout(FINISH_TIMEOUT)),
+        };
+        // What the platform has answered counts, also when the connection is lost.
+        while let Some(job) = self.settling.next().await {
+            drop(job);
+        }
+        match ended {
+            // Also if an acknowledgement is late: a clean end shows that the platform has skipped it.
+            Ok(ended) => match self.finish().await {
+                // The acknowledgement that did not come says more than how the connection ended.
+                Err(_) if matches!(ended, Ended::Late(_)) => Ok(ended),
+                finished => finished.map(|()| ended),
+            },
+            Err(error) => {
+                lose(self.window).await;
+                let is_closed = self.is_answered && matches!(error, ClientError::Closed);
+                if is_closed { Ok(Ended::Closed) } else { Err(error) }
+            }
+        }
+    }
+
+    async fn forward(&mut self, done: &CancellationToken) -> Result<Ended, ClientError> {
+        let queue = Arc::clone(&self.uplink.queue);
+        let mut next = queue.next().boxed();
+        loop {
+            if self.window.is_over() {
+                return Ok(Ended::Proved);
+            }
+            if self.is_alone_due() {
+                self.post_alone().await?;
+            }
+            let has_room = !self.window.is_spent()
+                && !self.waits_alone()
+                && self.window.jobs() + self.settling.len() + self.alone.len() < WINDOW;
+            self.uplink.gateway.status.awaits(self.uplink.number, self.window.oldest_awaited());
+            let deadline = self.window.deadline(self.limits(), self.passed.oldest());
+            let alone_at = (!self.alone.is_empty() && !self.is_alone_due()).then_some(self.alone_at);
+            let deadline = [deadline, alone_at].into_iter().flatten().min();
+            tokio::select! {
+                biased;
+                () = done.cancelled() => return Ok(Ended::Done),
+                incoming = self.client.incoming() => self.take(incoming?),
+                Some(rest) = self.settling.next(), if !self.settling.is_empty() => {
+                    if let Some(job) = rest {
+                        self.send(job).await?;
+                    }
+                    self.send_held().await?;
+                }
+                answer = self.uplink.orders.answer() => {
+                    let raw = answer.raw.clone();
+                    self.passed.add(answer, self.window.sent(), self.uplink.gateway.clock.instant());
+                    self.client.post(raw).await?;
+                }
+                (claim, messages) = &mut next, if has_room => {
+                    next = queue.next().boxed();
+                    self.send(Job::new(claim, messages)).await?;
+                }
+                () = until(deadline) => {
+                    if let Some(ended) = self.expire() {
+                        return Ok(ended);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the next messages of a job, or keeps them until they may go alone.
+    async fn send(&mut self, job: Job) -> Result<(), ClientError> {
+        if job.goes_alone() || self.waits_alone() {
+            self.alone.push_back(job);
+            return Ok(());
+        }
+        self.post(job).await
+    }
+
+    /// Whether something else waits until a message that goes alone is over.
+    fn waits_alone(&self) -> bool {
+        self.is_alone || !self.alone.is_empty() && self.is_alone_due()
+    }
+
+    fn is_alone_due(&self) -> bool {
+        self.alone_at <= self.uplink.gateway.clock.instant()
+    }
+
+    /// Sends what goes alone, when nothing else is under way.
+    async fn post_alone(&mut self) -> Result<(), ClientError> {
+        while self.window.jobs() == 0 {
+            let Some(job) = self.alone.pop_front() else {
+                self.is_alone = false;
+                break;
+            };
+            self.is_alone = job.goes_alone();
+            self.post(job).await?;
+        }
+        Ok(())
+    }
+
+    async fn post(&mut self, job: Job) -> Result<(), ClientError> {
+        let acknowledge = self.uplink.acknowledge(&job);
+        let now = self.uplink.gateway.clock.instant();
+        let messages = self.window.send(job, acknowledge, now);
+        if messages.is_empty() {
+            return Ok(());
+        }
+        for message in messages {
+            self.client.post(message).await?;
+        }
+        // A large message takes its time on a slow line, in which no acknowledgement can come.
+        self.window.left(self.uplink.gateway.clock.instant());
+        Ok(())
+    }
+
+    /// Tries again the jobs that waited for another message.
+    async fn send_held(&mut self) -> Result<(), ClientError> {
+        for job in self.window.take_held() {
+            self.send(job).await?;
+        }
+        Ok(())
+    }
+
+    /// How long acknowledgements may take.
+    fn limits(&self) -> Limits {
+        let answer = self.answer_timeout;
+        Limits { answer, result: self.uplink.gateway.status.result_timeout(answer) }
+    }
+
+    fn take(&mut self, incoming: Incoming) {
+        self.uplink.gateway.status.heard(&self.uplink.gateway.clock);
+        match incoming {
+            Incoming::Answer(answer) => {
+                let effect = self.window.hear(&answer);
+                self.apply(effect);
+            }
+            Incoming::Message(message) => self.uplink.orders.take(message),
+        }
+    }
+
+    fn apply(&mut self, effect: Effect<Job>) {
+        match effect {
+            // Repeated, or of a message that was sent on another connection: the store knows its outcome.
+            Effect::Unexpected => self.uplink.gateway.metrics.gateway.unexpected_total.inc(),
+            Effect::Nothing => {}
+            Effect::Result(id, outcome) => self.settling.push(self.uplink.correct(id, outcome)),
+            Effect::Settled(settled, number) => {
+                self.is_answered = true;
+                self.note(&settled);
+                settled.into_iter().for_each(|done| self.record(done));
+                let finished = self.passed.proved_by(number);
+                if !finished.is_empty() {
+                    let orders = self.uplink.orders.clone();
+                    self.settling.push(async move { orders.finish(finished).await }.map(|()| None).boxed());
+                }
+            }
+        }
+    }
+
+    /// Whether the platform takes messages.
+    fn note(&self, settled: &[Done<Job>]) {
+        let Gateway { status, clock, .. } = &self.uplink.gateway;
+        if settled.iter().any(|done| !done.outcomes.is_empty()) {
+            status.answered();
+        } else if settled.iter().any(|done| done.unanswered.is_empty() && done.is_postponed) {
+            status.postponed(clock);
+        }
+    }
+
+    fn record(&mut self, done: Done<Job>) {
+        let Done { job, mut outcomes, unanswered, is_postponed, has_result, awaits_errors } = done;
+        if has_result {
+            self.uplink.gateway.status.result_came();
+        }
+        outcomes.extend(self.uplink.give_up(&unanswered));
+        self.uplink.queue.count(&outcomes);
+        let settling = async move {
+            job.record(outcomes, awaits_errors).await;
+            if is_postponed {
+                tokio::time::sleep(POSTPONED).await;
+                return None;
+            }
+            job.rest()
+        };
+        self.settling.push(settling.boxed());
+    }
+
+    /// An acknowledgement is late, or something that asks for none has no proof of its arrival.
+    fn expire(&mut self) -> Option<Ended> {
+        let now = self.uplink.gateway.clock.instant();
+        let Expired { effects, missing, is_skipped } = match self.window.expire(now, self.limits()) {
+            Ok(expired) => expired,
+            Err(Late(message)) => return Some(Ended::Late(message)),
+        };
+        for id in missing {
+            self.uplink.gateway.status.result_missing(id, &self.uplink.gateway.clock);
+            self.uplink.gateway.metrics.gateway.missing_results_total.inc();
+        }
+        effects.into_iter().for_each(|effect| self.apply(effect));
+        let needs_end = is_skipped || self.window.needs_proof(self.passed.oldest(), now);
+        needs_end.then_some(Ended::Proved)
+    }
+
+    /// Closes the connection. A platform that answers close_notify has taken everything that was sent before.
+    async fn finish(self) -> Result<(), ClientError> {
+        let limits = self.limits();
+        let Self { uplink, client, window, mut passed, .. } = self;
+        let finishing = tokio::time::timeout(FINISH_TIMEOUT, client.finish()).await;
+        let last = match finishing.unwrap_or(Err(ClientError::Timeout(FINISH_TIMEOUT))) {
+            Ok(last) => last,
+            Err(error) => {
+                lose(window).await;
+                return Err(error);
+            }
+        };
+        let now = uplink.gateway.clock.instant();
+        uplink.orders.finish(passed.proved_by_end(now)).await;
+        let answers = last.into_iter().filter_map(|incoming| match incoming {
+            Incoming::Answer(answer) => Some(answer),
+            // Its sender gets no answer, and sends it again.
+            Incoming::Message(_) => None,
+        });
+        for done in window.finish(&answers.collect::<Vec<_>>(), now, limits) {
+            let Done { job, mut outcomes, unanswered, .. } = done;
+            outcomes.extend(uplink.give_up(&unanswered));
+            uplink.queue.count(&outcomes);
+            job.record(outcomes, None).await;
+        }
+        Ok(())
+    }
+}
+
+/// The connection is lost, with what was under way.
+async fn lose(window: Window<Job>) {
+    let lost = window.lose();
+    let alone = lost.iter().map(|(_, unknown)| unknown.len()).sum::<usize>() == 1;
+    for (job, unknown) in lost {
+        job.lost(&unknown, alone).await;
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// How long the platform has to answer close_notify; a shutdown waits for it.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection works on other messages before it sends one that may end it.
+const ALONE_AFTER: Duration = Duration::from_secs(2);
+/// Lanes that one connection works on.
+const WINDOW: usize = 16;
+/// When a message is sent again that the platform could not take.
+const POSTPONED: Duration = Duration::from_secs(2);
