@@ -1,13 +1,29 @@
-//! Lists the migrations, which the program carries with it: `src/store/migration/embedded.rs`.
+//! What the program carries with it: the list of migrations (`src/store/migration/embedded.rs`), and the
+//! description of the API, compressed (`src/http/api_file.rs`).
 //!
-//! `sqlx::migrate!` would do it, and would compile both database libraries, TLS and SQLite a second time, for
-//! the compiler's own use.
+//! `sqlx::migrate!` would list the migrations, and would compile both database libraries, TLS and SQLite a
+//! second time, for the compiler's own use.
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+
 fn main() -> Result<(), Box<dyn Error>> {
+    let out = std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
+    std::fs::write(Path::new(&out).join("migrations.rs"), migrations()?)?;
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/openapi.json");
+    println!("cargo::rerun-if-changed={}", file.display());
+    let mut compressed = ZlibEncoder::new(Vec::new(), Compression::best());
+    compressed.write_all(&std::fs::read(file)?)?;
+    Ok(std::fs::write(Path::new(&out).join("openapi.json.zlib"), compressed.finish()?)?)
+}
+
+/// The list of the migrations, as Rust.
+fn migrations() -> Result<String, Box<dyn Error>> {
     let mut list = String::new();
     for kind in ["sqlite", "postgres"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(kind);
@@ -25,6 +41,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         list.push_str("];\n");
     }
-    let out = std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
-    Ok(std::fs::write(Path::new(&out).join("migrations.rs"), list)?)
+    Ok(list)
 }

@@ -3,6 +3,7 @@
 mod acts;
 mod admit;
 mod api;
+mod api_file;
 mod api_turns;
 mod command;
 mod command_line;
@@ -35,6 +36,7 @@ mod unreadable;
 
 pub use self::command_line::{CommandAnswer, CommandCall, CommandContext, CommandLine};
 pub use self::meant_store::{MeantStore, STORE_HEADER};
+pub use self::openapi::describe_api;
 pub use self::person::{Person, Way};
 pub use self::problem::Problem;
 pub use self::reload::{KeyEffect, ReloadRequest, ReloadRequests, Reloaded, Reloader, reloader};

@@ -1,23 +1,19 @@
-//! `/api/openapi.json`: the description of every route (OpenAPI 3.1), made of the code that serves it.
+//! The description of every route (OpenAPI 3.1), made of the code that serves it. The program serves the file of
+//! the documentation ([`super::api_file`]), which a test compares with this.
 
-use axum::extract::Extension;
 use axum::http::Method;
-use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use super::json::PlainJson;
 use super::problem::Problem;
 use super::route::Route;
+use super::routes::routes;
 use super::{acts, api, session};
 
-/// The description, as it is served.
-#[derive(Debug, Clone)]
-pub(super) struct ApiDescription(pub(super) std::sync::Arc<Value>);
-
-/// The description of the API.
-pub(super) async fn description(Extension(ApiDescription(document)): Extension<ApiDescription>) -> Response {
-    PlainJson(&*document).into_response()
+/// The description of the routes of this module and of `pages`, made of the code: what
+/// `docs/reference/openapi.json` has to be.
+pub fn describe_api(pages: Vec<Route>) -> Value {
+    describe(&routes().into_iter().chain(pages).collect::<Vec<_>>())
 }
 
 #[derive(OpenApi)]
@@ -36,7 +32,7 @@ pub(super) async fn description(Extension(ApiDescription(document)): Extension<A
 struct Description;
 
 /// The description of these routes. What a route needs comes from its [`Route`], the rest from its handler.
-pub(super) fn describe(routes: &[Route]) -> Value {
+fn describe(routes: &[Route]) -> Value {
     let mut described = Description::openapi();
     described.merge(api::ApiDescription::openapi());
     described.merge(acts::ActDescription::openapi());
@@ -129,7 +125,6 @@ fn problem_schema() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::routes::routes;
 
     #[test]
     fn every_route_is_described_with_the_role_that_it_needs() {

@@ -1,7 +1,7 @@
 //! Everything that is served, and to whom.
 
 use super::route::Route;
-use super::{acts, api, command, health, metrics_page, openapi, reload, session};
+use super::{acts, api, api_file, command, health, metrics_page, reload, session};
 use crate::model::Right;
 
 /// The routes of this folder.
@@ -13,7 +13,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::open("/enter", session::enter),
         Route::post("/logout", Right::See, session::logout).at_once(),
         Route::post("/api/page-links", Right::See, session::link).at_once(),
-        Route::get("/api/openapi.json", Right::See, openapi::description).at_once(),
+        Route::get("/api/openapi.json", Right::See, api_file::description).at_once(),
         Route::post("/api/devices", Right::Operate, acts::add).with_parameters(),
         Route::post("/api/devices/{cn}/allow", Right::Operate, acts::allow).with_parameters(),
         Route::post("/api/devices/{cn}/change", Right::Operate, acts::change).with_parameters(),

@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use super::admit::{self, Door};
 use super::api_turns::ApiTurns;
 use super::listener::Listener;
-use super::openapi::{ApiDescription, describe};
 use super::person::LocalUser;
 use super::problem::Problem;
 use super::request_id::ProblemPage;
@@ -167,10 +166,9 @@ fn health_router(state: &AdminState) -> Router {
 fn router(door: Door, address: PageAddress, pages: Vec<Route>, problem_page: ProblemPage) -> Router {
     let state = &door.state.clone();
     let turns = ApiTurns::new(state.metrics.clone());
-    let routes: Vec<Route> = routes().into_iter().chain(pages).collect();
-    let description = ApiDescription(Arc::new(describe(&routes)));
-    routes
+    routes()
         .into_iter()
+        .chain(pages)
         .fold(Router::new(), |router, route| route.added_to(router, state, &turns))
         .fallback(async || Problem::not_found("nothing is served here; /help lists what every code means"))
         .layer(from_fn(beside_devices))
@@ -178,7 +176,6 @@ fn router(door: Door, address: PageAddress, pages: Vec<Route>, problem_page: Pro
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(state.clone(), cross_site::refuse))
         .layer(Extension(address))
-        .layer(Extension(description))
         .layer(from_fn_with_state(door, admit::admit))
         .layer(from_fn_with_state(state.clone(), hosts::require))
         .layer(from_fn_with_state(problem_page, request_id::assign))
