@@ -9,7 +9,7 @@ use crate::notify::ReceiverError;
 use crate::revocation::RevocationError;
 use crate::store::StoreError;
 use crate::tls::{AcceptorError, ConnectError};
-use crate::view::code_of;
+use crate::view::help_of;
 
 /// Why the platform does not start, or has stopped.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ impl PlatformError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         let code = match self {
-            Self::Store(error) => return code_of(error).code(),
+            Self::Store(error) => return help_of(error),
             Self::Task(_) => return Code::TaskFailed.code(),
             Self::Revocation(_) => SetupCode::RevocationDataUnusable,
             Self::Tls(_) | Self::Gateway(_) => SetupCode::IdentityUnusable,

@@ -29,6 +29,7 @@ mod running;
 mod service_manager;
 mod size_watch;
 mod store_wait;
+mod stored_before;
 mod tasks;
 pub mod telemetry;
 mod trend;
@@ -67,6 +68,7 @@ use lifecycle::Ending;
 pub use lifecycle::Signals;
 pub use removals::removals;
 use service_manager::ServiceManager;
+pub use stored_before::missing_store;
 use tasks::Tasks;
 
 /// A platform whose configuration, keys, roots and store are read and checked; it does not listen yet.
@@ -149,7 +151,7 @@ impl Platform {
         audit_forwarder::connector(&config, &clock)?;
         config.gateway.as_ref().map(|gateway| gateway::connector(gateway, &clock)).transpose()?;
         let gateway = gateway::Status::new(config.gateway.as_ref());
-        store_wait::await_server(&config, &clock).await?;
+        store_wait::await_store(&config, &clock).await?;
         let when_behind = match config.store.when_behind {
             config::WhenBehind::Refuse => WhenBehind::Refuse,
             config::WhenBehind::Continue => WhenBehind::Continue,

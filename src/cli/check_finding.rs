@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::finding::{Looked, Severity};
 use crate::model::explained;
 use crate::store::StoreError;
-use crate::view::code_of;
+use crate::view::help_of;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -47,7 +47,7 @@ impl Finding {
 
     /// What is wrong with the store: the same code as `/readyz` and `status` have.
     pub(super) fn of_store(what: &'static str, error: &StoreError) -> Self {
-        Self::error(what, code_of(error).code(), explained(error))
+        Self::error(what, help_of(error), explained(error))
     }
 
     pub(super) const fn ok(what: &'static str, detail: String) -> Self {

@@ -7,7 +7,7 @@ use super::check_finding::Finding;
 use super::clock_doubt;
 use super::text::counted;
 use crate::app::findings::unknown_wards;
-use crate::app::removals;
+use crate::app::{missing_store, removals};
 use crate::authz::{Device, Directory, learning};
 use crate::config::{Config, Identity};
 use crate::finding::{Code, SetupCode};
@@ -23,8 +23,13 @@ pub(super) async fn store(config: &Config) -> Vec<Finding> {
     let limits =
         MigrationLimits { rows: config.store.max_migration_rows, time: config.store.max_migration_time };
     let mut findings = vec![if plan.creates {
-        let text = "there is no store yet: `serve` and `store migrate` create it";
-        Finding::warning("store", SetupCode::StoreMissing.code(), text.to_owned())
+        match missing_store(config) {
+            Some(gone) => Finding::of_store("store", &gone),
+            None => {
+                let text = "there is no store yet: `serve` and `store migrate` create it";
+                Finding::warning("store", SetupCode::StoreMissing.code(), text.to_owned())
+            }
+        }
     } else if !plan.is_pending() {
         Finding::ok(
             "store",

@@ -20,14 +20,15 @@ pub(super) fn warn_of_risks(store: &Store, output: Output) -> io::Result<()> {
     })
 }
 
-/// How a command ends when the store did not do what it was asked.
+/// How a command ends when the store did not do what it was asked. What an operator has to change first ends as
+/// a configuration that cannot be used: trying again does not help.
 pub(crate) fn failed(error: StoreError) -> Failure {
     let exit = match &error {
         StoreError::Url
         | StoreError::Environment(_)
         | StoreError::Password { .. }
-        // The operator has to change something; trying again does not help.
         | StoreError::Missing(_)
+        | StoreError::Gone { .. }
         | StoreError::Foreign(_)
         | StoreError::Outdated { .. }
         | StoreError::Newer { .. }

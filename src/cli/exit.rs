@@ -3,6 +3,8 @@
 use super::text::printable;
 use crate::app::PlatformError;
 use crate::config::ConfigError;
+use crate::store::StoreError;
+use crate::view::help_of;
 
 /// The exit code of a command; codes from 64 are those of sysexits(3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +107,11 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 /// The code of what stands in the way of a start.
 fn code_of(failure: &Failure) -> Option<&'static str> {
     let config = failure.error.downcast_ref::<ConfigError>().map(|error| error.code().code());
-    config.or_else(|| failure.error.downcast_ref::<PlatformError>().map(PlatformError::code))
+    let missing = || match failure.error.downcast_ref::<StoreError>() {
+        Some(error @ (StoreError::Missing(_) | StoreError::Gone { .. })) => Some(help_of(error)),
+        _ => None,
+    };
+    config.or_else(|| failure.error.downcast_ref::<PlatformError>().map(PlatformError::code)).or_else(missing)
 }
 
 /// The error and the chain of its causes, and the help page where there is one, as stderr shows them.

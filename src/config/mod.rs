@@ -67,7 +67,7 @@ pub use reference::{Reference, references};
 pub use revocation::{ExpiredSessions, MustStaple, Nonce, Responder, Revocation, Stapling, Undetermined};
 pub use salvage::Salvaged;
 pub use schema::{Config, ConfigHandle};
-pub use store::{BackupAge, Retain, Store, WhenBehind};
+pub use store::{BackupAge, Retain, Store, WhenBehind, WhenMissing};
 pub use syntax_error::SyntaxError;
 pub use tls::{Credential, KeyLocation, Tls, TlsVersion};
 #[cfg(feature = "pkcs11")]

@@ -36,6 +36,8 @@ pub struct Store {
     pub node: NodeName,
     /// What happens when the store does not contain the end of the audit chain that this node remembers.
     pub when_behind: WhenBehind,
+    /// What a start does when there is no store.
+    pub when_missing: WhenMissing,
     /// Retention of accepted messages and settled orders.
     pub retain_messages: Retain,
     /// Retention of rejected messages, where it is another.
@@ -81,6 +83,7 @@ impl Default for Store {
             start_wait: Duration::from_mins(2),
             node: NodeName::from_hostname(),
             when_behind: WhenBehind::default(),
+            when_missing: WhenMissing::default(),
             retain_messages: Retain::For(Duration::from_hours(30 * 24)),
             retain_rejected: None,
             retain_large: None,
@@ -135,6 +138,18 @@ pub enum WhenBehind {
     Refuse,
     /// The platform continues with the chain as it is, and records that.
     Continue,
+}
+
+/// What a start does when there is no store. A store that was moved away, or whose disk is not mounted, is
+/// missing as well: the directory of an empty one would refuse every device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenMissing {
+    /// The start makes one, unless this node remembers rows of its audit chain.
+    #[default]
+    Create,
+    /// The start is refused: the site has had a store.
+    Refuse,
 }
 
 /// How long rows are retained.
@@ -268,6 +283,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("store.start-wait", ReloadClass::Restart).timeout(),
     Key::new("store.node", ReloadClass::Restart),
     Key::new("store.when-behind", ReloadClass::Restart),
+    Key::new("store.when-missing", ReloadClass::Restart),
     Key::new("store.retain-messages", ReloadClass::Applied).retention(),
     Key::new("store.retain-rejected", ReloadClass::Applied).retention(),
     Key::new("store.retain-large", ReloadClass::Applied).retention(),

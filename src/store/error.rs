@@ -142,6 +142,18 @@ pub enum StoreError {
         "there is no store at {0}: create it with `pcd-platform store migrate`, or start the platform with `pcd-platform serve`"
     )]
     Missing(StoreUrl),
+    /// There is no store at that place, and this site has had one.
+    #[error(
+        "there is no store at {url}, and this site has had one ({reason}): find out where it is (moved away, its disk not \
+         mounted, another database), or restore it; only where a new, empty store is wanted, make it with `pcd-platform store \
+         migrate`"
+    )]
+    Gone {
+        /// Where the store should be.
+        url: StoreUrl,
+        /// What says that there was one.
+        reason: String,
+    },
     /// There is no store at that place, and this role may not create one.
     #[error(
         "the database {0} has no tables of the platform: create them as the role that is to own them (`store migrate \

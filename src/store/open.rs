@@ -121,6 +121,18 @@ impl Store {
         Ok(store)
     }
 
+    /// Whether there is no store at `url`: no file, or a database without the tables of the platform. Creates
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the file or the server cannot be used.
+    pub async fn is_missing(url: &StoreUrl, clock: &Clock) -> Result<bool, StoreError> {
+        match Database::parse(url, clock)? {
+            Database::File(location) => location.is_missing(),
+            Database::Server(location) => postgres::schema::is_missing(&location).await,
+        }
+    }
+
     /// Waits until the server of `url` can be used, for at most `limit`; a file is not waited for. `report`
     /// gets each error, and the time that is left.
     ///

@@ -44,7 +44,7 @@ pub use removal::RemovalView;
 pub use server::{NodeClockView, RiskView, ServerView};
 pub use session::{BehindView, FeedView, SessionView};
 pub use status::{GlanceView, StatusView, StoreRoomView};
-pub use store_error::code_of;
+pub use store_error::{code_of, help_of};
 pub use tree::{
     AlertFacets, AlsoStated, DoubtedFacet, Excerpt, Node, OtherField, OtherSegment, Patient, Request, Tree,
     TreeOptions,

@@ -196,6 +196,47 @@ fn a_restored_backup_is_served_once_its_end_is_accepted() {
     assert!(cli.try_run(&["audit", "verify"]).0.success());
 }
 
+/// A move of the store, and a disk that is not mounted: an empty store would refuse every device.
+#[test]
+fn a_start_without_the_store_of_the_site_makes_no_empty_one() {
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    platform.stop();
+    let cli = Cli::of(&site);
+    let (store, away) = (site.path().join("platform.db"), site.path().join("away.db"));
+    fs::rename(&store, &away).unwrap();
+    let refused = |reason: &str| {
+        let (status, _, stderr) = cli.try_run(&["serve"]);
+        assert_eq!(status.code(), Some(78), "{stderr}");
+        for text in ["this site has had one", reason, "pcd-platform help store-missing"] {
+            assert!(stderr.contains(text), "{text}: {stderr}");
+        }
+        assert!(!store.exists(), "it was made");
+        let (status, stdout, _) = cli.try_run(&["check"]);
+        assert!(status.code() == Some(1) && stdout.contains("this site has had one"), "{stdout}");
+    };
+    refused("this node has written row ");
+    fs::rename(&away, &store).unwrap();
+    let platform = site.start();
+    assert_eq!(send(&mut connect(&site, &platform), "1"), "CA");
+    platform.stop();
+
+    // What the node remembers is away as well: then only the configuration knows.
+    let site = site.with("store", "when-missing = \"refuse\"");
+    let cli = Cli::of(&site);
+    fs::rename(&store, &away).unwrap();
+    for file in fs::read_dir(site.path().join("data/audit")).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    let refused_by_configuration = cli.try_run(&["serve"]);
+    assert_eq!(refused_by_configuration.0.code(), Some(78));
+    assert!(refused_by_configuration.2.contains("store.when-missing"), "{}", refused_by_configuration.2);
+    assert!(!store.exists(), "it was made");
+    cli.run(&["store", "migrate"]);
+    assert_eq!(site.start().stop().status.code(), Some(0));
+}
+
 #[test]
 fn a_store_that_this_node_has_not_written_is_accepted_on_request_only() {
     let (site, other) = (Site::new(), Site::new().with("store", "node = \"ward-9\""));

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use sqlx::Connection as _;
 use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -110,6 +111,14 @@ pub(super) async fn plan_on(
 /// Brings the schema up to date. Several nodes may do so at once: the library takes an advisory lock.
 pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
     MIGRATOR.run_direct(None, connection, false).await.map_err(migration_failure)
+}
+
+/// Whether the database has no tables of the platform.
+pub(in crate::store) async fn is_missing(location: &Location) -> Result<bool, StoreError> {
+    let mut connection = location.connect().await?;
+    let has_tables = has_table(&mut connection, "_sqlx_migrations").await;
+    let _ = connection.close().await;
+    has_tables.map(|has_tables| !has_tables)
 }
 
 pub(super) async fn has_table(connection: &mut PgConnection, name: &str) -> Result<bool, StoreError> {

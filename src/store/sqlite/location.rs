@@ -96,7 +96,7 @@ impl Location {
     }
 
     /// Whether there is no file, or an empty one, which SQLite takes for a new database.
-    pub(super) fn is_missing(&self) -> Result<bool, StoreError> {
+    pub(in crate::store) fn is_missing(&self) -> Result<bool, StoreError> {
         match fs::metadata(&self.path) {
             Ok(metadata) => Ok(metadata.len() == 0),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),

@@ -4,6 +4,7 @@ use super::*;
 
 battery! {
     many_processes_may_open_a_new_store_at_once,
+    a_store_is_missing_until_it_is_made,
     a_store_of_a_later_version_is_not_modified,
     a_migration_that_is_not_recorded_is_not_applied_again,
     a_store_locked_by_another_process_fails_in_bounded_time_and_recovers,
@@ -27,6 +28,15 @@ async fn many_processes_may_open_a_new_store_at_once(place: TestStore) {
     for thread in opened {
         thread.join().unwrap().unwrap();
     }
+}
+
+async fn a_store_is_missing_until_it_is_made(place: TestStore) {
+    let url = StoreUrl::from(&place.url());
+    for _ in 0..2 {
+        assert!(Store::is_missing(&url, &place.clock).await.unwrap(), "the question makes none");
+    }
+    place.open().await.close().await;
+    assert!(!Store::is_missing(&url, &place.clock).await.unwrap());
 }
 
 async fn a_store_of_a_later_version_is_not_modified(place: TestStore) {
