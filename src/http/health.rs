@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::AdminState;
+use super::store_check::Outcome;
 use crate::finding::Code;
 use crate::model::explained;
 use crate::store::{OwnChain, StoreError};
@@ -48,12 +49,7 @@ pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<
     let draining = "the platform is shutting down".to_owned();
     let draining = state.drain.is_cancelled().then_some((Code::ShuttingDown, draining));
     let closed = draining.or_else(|| Some((Code::NotAccepting, state.live.shortage()?)));
-    // First the rights: what is missing has a name there.
-    let store = match state.store.check_rights(state.live.removals()).await {
-        Ok(()) => state.store.check().await,
-        lacking => lacking,
-    };
-    let store = store.err().map(|error| (code_of(&error), explained(&error)));
+    let store = state.store_check.outcome(examine_store(state.clone())).await;
     let failed = state.live.failed_tasks();
     let named = || (Code::TaskFailed, format!("ended because of a fault: {}", failed.join(", ")));
     let failed = (!failed.is_empty()).then(named);
@@ -66,6 +62,16 @@ pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<
     let ready = checks.accepting.ok && checks.store.ok && checks.audit.ok && checks.tasks.ok;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, checks }))
+}
+
+/// What keeps the store from its work.
+async fn examine_store(state: AdminState) -> Outcome {
+    // First the rights: what is missing has a name there.
+    let store = match state.store.check_rights(state.live.removals()).await {
+        Ok(()) => state.store.check().await,
+        lacking => lacking,
+    };
+    store.err().map(|error| (code_of(&error), explained(&error)))
 }
 
 impl Check {

@@ -31,6 +31,7 @@ mod socket_note;
 mod socket_way;
 mod standing;
 mod state;
+mod store_check;
 mod token;
 mod unreadable;
 

@@ -13,6 +13,7 @@ use super::person::Person;
 use super::problem::Problem;
 use super::refused_looks::RefusedLooks;
 use super::reload::{Reloaded, Reloader};
+use super::store_check::StoreCheck;
 use crate::audit::{Event, ViewedAs};
 use crate::authz::Directory;
 use crate::clients::LastRead;
@@ -74,6 +75,7 @@ pub struct AdminState {
     pub(super) live: Arc<dyn Live>,
     pub(super) commands: Arc<dyn CommandLine>,
     pub(super) refused_looks: RefusedLooks,
+    pub(super) store_check: StoreCheck,
 }
 
 impl FromRef<AdminState> for Reloader {
@@ -179,6 +181,7 @@ impl AdminState {
             live,
             commands,
             refused_looks: RefusedLooks::default(),
+            store_check: StoreCheck::default(),
         }
     }
 

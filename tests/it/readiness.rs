@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use pcd_platform::pki::KeyType;
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::harness::cluster::Cluster;
 use crate::harness::{Platform, Site, Wire, eventually, field, framed, message};
@@ -82,4 +84,23 @@ fn a_platform_that_stores_no_message_is_not_ready_and_logs_few_lines() {
     assert_eq!(send(&mut wire, "last").0, "CA");
     assert_eq!(readiness(&platform), (200, String::new()));
     assert_eq!(platform.cli().json(&["audit", "verify"])[0]["intact"], true);
+}
+
+/// A balancer gives a check that takes seconds up, and then takes a platform out that serves its devices.
+#[test]
+fn while_the_store_stands_readiness_is_answered_with_what_was_known_before() {
+    let site = Site::new();
+    let platform = site.start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    eventually("it is ready", || readiness(&platform).0 == 200);
+    let lock = runtime.block_on(async {
+        let options = SqliteConnectOptions::new().filename(site.path().join("platform.db"));
+        let mut connection = options.busy_timeout(Duration::from_secs(60)).connect().await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+        connection
+    });
+    assert_eq!(readiness(&platform), (200, String::new()), "before the check has ended");
+    eventually("the check has failed", || readiness(&platform).0 == 503);
+    runtime.block_on(async { lock.close().await.unwrap() });
+    eventually("it is ready again", || readiness(&platform).0 == 200);
 }
