@@ -10,7 +10,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
 use super::socket_way::NEW_FOLDER;
-use crate::filesystem::{accounts, create_folder};
+use crate::filesystem::{AccessProblem, accounts, create_folder, folder_problem};
 
 /// The bound socket. Its file goes when this is dropped, if it is still this one.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ enum Fault {
          (SystemCallFilter= of systemd): give the folder to that group with mode 2755"
     )]
     NotGiven { group: String },
+    #[error("{problem}{advice}")]
+    Access { problem: AccessProblem, advice: &'static str },
     #[error(transparent)]
     System(#[from] io::Error),
 }
@@ -78,12 +80,12 @@ impl SocketFile {
             None => None,
         };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        create_folder(folder, NEW_FOLDER)?;
+        create_folder(folder, NEW_FOLDER).map_err(|error| folder_fault(folder, error))?;
         require_own_folder(&fs::metadata(folder)?)?;
         require_safe_way(&fs::canonicalize(folder)?)?;
         remove_stale(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.bind(&SockAddr::unix(path)?)?;
+        socket.bind(&SockAddr::unix(path)?).map_err(|error| folder_fault(folder, error))?;
         Self::serve(socket, path, group).inspect_err(|_| {
             // What cannot be served is not left there.
             let _ = fs::remove_file(path);
@@ -152,11 +154,24 @@ fn look(path: &Path, group: Option<&str>) -> Result<(), Fault> {
     let existing = absolute.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(Path::new("/"));
     let existing = fs::canonicalize(existing)?;
     require_safe_way(&if folder.exists() { existing } else { existing.join("missing") })?;
+    unusable_folder(folder).map_or(Ok(()), Err)?;
     match fs::symlink_metadata(path) {
         Ok(file) if !file.file_type().is_socket() => Err(Fault::NotSocket),
         Ok(file) if !own.is_root() && file.uid() != own.as_raw() => Err(Fault::Foreign(file.uid())),
         _ => Ok(()),
     }
+}
+
+/// Why nothing can be made in the folder, or the folder itself.
+fn folder_fault(folder: &Path, error: io::Error) -> Fault {
+    unusable_folder(folder).unwrap_or(Fault::System(error))
+}
+
+/// Why this process can make nothing in the folder, or cannot make the folder.
+fn unusable_folder(folder: &Path) -> Option<Fault> {
+    let problem = folder_problem(folder)?;
+    let advice = if folder == Path::new(PACKAGED_FOLDER) { PACKAGED_ADVICE } else { "" };
+    Some(Fault::Access { problem, advice })
 }
 
 /// Whether this process is in the group.
@@ -220,6 +235,10 @@ fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
+/// The folder of the socket of the package, which `deploy/systemd/tmpfiles.d` makes at each boot.
+const PACKAGED_FOLDER: &str = "/run/pcd-platform";
+const PACKAGED_ADVICE: &str = "; with the package do neither: `sudo systemd-tmpfiles --create pcd-platform.conf` makes \
+                               the folder as it has to be";
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 64;
 
@@ -260,6 +279,10 @@ mod tests {
             let refused = found(&path, None).unwrap();
             assert_eq!(SocketFile::bind(&path, None).unwrap_err().to_string(), refused);
         }
+        let pseudo = Path::new("/proc/no-such-folder/admin.sock");
+        let refused = found(pseudo, None).unwrap();
+        assert!(refused.contains("/proc is on a file system that holds no files"), "{refused}");
+        assert_eq!(SocketFile::bind(pseudo, None).unwrap_err().to_string(), refused);
         let well = folder.path().join("run/admin.sock");
         assert_eq!(found(&well, None), None);
         assert!(!well.parent().unwrap().exists());

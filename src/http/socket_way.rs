@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::filesystem::accounts;
+use crate::filesystem::{accounts, folder_problem};
 
 /// Why members of `group` cannot connect to the socket at `path`, though they may: a folder on the path that
 /// they cannot enter. `None` when they can, or the machine has no such group.
@@ -12,10 +12,19 @@ use crate::filesystem::accounts;
 pub fn unreachable_for(path: &Path, group: &str) -> Option<String> {
     let id = accounts::group_id(group)?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // A folder that the start cannot make is another fault.
+    if folder_problem(absolute.parent()?).is_some() {
+        return None;
+    }
     let (folder, mode) = closed_folder(absolute.parent()?, id)?;
+    let advice = if folder.exists() {
+        "set admin.socket to a path in a folder that they can enter, such as /run/pcd-platform/admin.sock"
+    } else {
+        "it is missing, and the start makes it so; with the package `sudo systemd-tmpfiles --create pcd-platform.conf` makes \
+         /run/pcd-platform for them"
+    };
     Some(format!(
-        "members of {group} (admin.socket-group) may connect to {}, and cannot enter the folder {} (mode {mode:04o}): \
-         set admin.socket to a path in a folder that they can enter, such as /run/pcd-platform/admin.sock",
+        "members of {group} (admin.socket-group) may connect to {}, and cannot enter the folder {} (mode {mode:04o}): {advice}",
         absolute.display(),
         folder.display()
     ))
@@ -62,7 +71,8 @@ mod tests {
         assert!(why.contains(&format!("cannot enter the folder {} (mode 0700)", data.display())), "{why}");
         assert_eq!(of(&run.join("admin.sock")), None);
         // The missing one is created for this process only.
-        assert!(of(&run.join("new/admin.sock")).unwrap().contains("(mode 0750)"));
+        let why = of(&run.join("new/admin.sock")).unwrap();
+        assert!(why.contains("(mode 0750): it is missing"), "{why}");
         let own = rustix::process::getegid().as_raw().to_string();
         assert_eq!(unreachable_for(&run.join("new/admin.sock"), &own), None);
         assert_eq!(unreachable_for(&data.join("admin.sock"), "no-such-group"), None);
