@@ -60,8 +60,7 @@ fn without_a_platform_a_mistake_in_the_file_is_the_error() {
     let config = site.path().join("platform.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, format!("nonsense = 3\n{text}")).unwrap();
-    for words in [&["status"][..], &["doctor"], &["page"], &["device", "list"], &["support-bundle", "--show"]]
-    {
+    for words in [&["status"][..], &["doctor"], &["page"], &["device", "list"]] {
         let (exit, printed, error) = cli.try_run(words);
         assert_eq!((exit.code(), printed.as_str()), (Some(78), ""), "{words:?}: {error}");
         assert!(error.contains("nonsense") && error.contains("help config-syntax"), "{words:?}: {error}");

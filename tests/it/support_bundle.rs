@@ -103,3 +103,25 @@ fn a_support_bundle_of_a_platform_that_does_not_run_says_what_it_lacks() {
     assert_eq!(found["metrics.txt"], "");
     assert!(found["store.json"].contains("\"sqlite\""));
 }
+
+/// When it is needed most: a mistake in the configuration, and so no platform that could be asked.
+#[test]
+fn a_support_bundle_is_made_with_a_configuration_that_cannot_be_used_and_no_platform() {
+    let site = Site::new();
+    let cli = crate::harness::Cli::of(&site);
+    let configuration = site.path().join("platform.toml");
+    let text = std::fs::read_to_string(&configuration).unwrap();
+    std::fs::write(&configuration, format!("{text}\n[messagess]\n")).unwrap();
+    let (file, log) = (site.path().join("bundle.tar"), site.path().join("some.log"));
+    std::fs::write(&log, "a line of the log\n").unwrap();
+    let (file, log) = (file.to_str().unwrap(), log.to_str().unwrap());
+    let (status, _, stderr) = cli.try_run(&["support-bundle", file, "--log", log, "--redact"]);
+    assert!(status.code() == Some(78) && stderr.contains("messagess"), "no names are known: {stderr}");
+    cli.run(&["support-bundle", file, "--log", log]);
+    let found = members(Path::new(file));
+    assert!(found["doctor.jsonl"].contains("messagess"), "{}", found["doctor.jsonl"]);
+    assert_eq!(found["log.txt"], "a line of the log\n");
+    assert!(found["version.json"].contains("\"version\""));
+    let manifest = &found["MANIFEST.txt"];
+    assert!(manifest.contains("metrics: not there, no platform runs that could be asked"), "{manifest}");
+}

@@ -32,7 +32,8 @@ struct Line<'a> {
 pub(super) async fn run(file: ConfigFile, wanted: Wanted<'_>, output: Output, clock: Clock) -> Outcome {
     let findings = match subject(&file, wanted)? {
         Subject::Whole(config, target) => examine(&config, target, &clock).await,
-        Subject::Running(fault, target) => examine_running(&fault, &target).await,
+        Subject::Running(fault, target) => examine_running(&fault, Some(&target)).await,
+        Subject::Nothing(fault) => return Err(Failure::new(Exit::Config, fault)),
     };
     for finding in &findings {
         let to_do = finding.code.filter(|_| finding.level != Level::Ok).and_then(next_step);
@@ -51,26 +52,35 @@ pub(super) enum Subject {
     Whole(Box<Config>, Option<Target>),
     /// The running platform alone: the configuration cannot be used.
     Running(ConfigError, Target),
+    /// Neither: the configuration cannot be used, and no platform runs that could be asked.
+    Nothing(ConfigError),
 }
 
 /// What can be looked at with this file.
 ///
 /// # Errors
-/// When the configuration cannot be used, and no platform runs that could be asked.
+/// When what the command line names cannot be used.
 pub(super) fn subject(file: &ConfigFile, wanted: Wanted<'_>) -> Result<Subject, Failure> {
-    let located = Located::find(file, wanted)?;
+    let located = match Located::find(file, wanted) {
+        Ok(located) => located,
+        Err(failure) => {
+            return file.try_load().map_or_else(|fault| Ok(Subject::Nothing(fault)), |_| Err(failure));
+        }
+    };
     match (file.try_load(), located.target) {
         (Ok(config), target) => Ok(Subject::Whole(Box::new(config), target)),
         (Err(error), Some(target)) => Ok(Subject::Running(error, target)),
-        (Err(error), None) => Err(Failure::new(Exit::Config, error)),
+        (Err(error), None) => Ok(Subject::Nothing(error)),
     }
 }
 
 /// What is found without a configuration.
-pub(super) async fn examine_running(fault: &ConfigError, target: &Target) -> Vec<Finding> {
-    let text = format!("{}; only the running platform is looked at", fault.in_one_line());
+pub(super) async fn examine_running(fault: &ConfigError, target: Option<&Target>) -> Vec<Finding> {
+    let what =
+        target.map_or("no platform runs that could be asked", |_| "only the running platform is looked at");
+    let text = format!("{}; {what}", fault.in_one_line());
     let mut findings = vec![Finding::error("configuration", fault.code().code(), text)];
-    findings.extend(running::ask(Some(target)).await.findings);
+    findings.extend(running::ask(target).await.findings);
     findings
 }
 

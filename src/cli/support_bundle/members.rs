@@ -41,7 +41,7 @@ impl Member {
 }
 
 /// Everything but the log. For a configuration that cannot be used: its fault, and the answers of the running
-/// platform.
+/// platform, if there is one.
 ///
 /// # Errors
 /// When the configuration changes meanwhile so that it cannot be used.
@@ -61,12 +61,16 @@ pub(super) async fn collect(
             );
             (findings, effective, store, target.as_ref())
         }
-        Subject::Running(fault, target) => {
+        Subject::Running(fault, _) | Subject::Nothing(fault) => {
+            let target = match subject {
+                Subject::Running(_, target) => Some(target),
+                _ => None,
+            };
             let why = "not there, the configuration cannot be used (doctor.jsonl)";
             let config =
                 Member::new("config.jsonl", format!("effective configuration: {why}"), String::new());
             let store = Member::new("store.json", format!("{STORE}: {why}"), String::new());
-            (doctor::examine_running(fault, target).await, config, store, Some(target))
+            (doctor::examine_running(fault, target).await, config, store, target)
         }
     };
     let findings = findings.iter().filter_map(|finding| serde_json::to_string(finding).ok());
@@ -77,7 +81,7 @@ pub(super) async fn collect(
         store,
     ];
     for (name, what, path) in ANSWERS {
-        members.push(match asked(target, path).await {
+        members.push(match asked(target, path, subject).await {
             Ok(content) => Member::new(name, what, content),
             Err(reason) => Member::new(name, format!("{what}: not there, {reason}"), String::new()),
         });
@@ -86,8 +90,11 @@ pub(super) async fn collect(
 }
 
 /// The answer of the running platform, or why there is none.
-async fn asked(target: Option<&Target>, path: &str) -> Result<String, String> {
-    let target = target.ok_or("admin.socket is \"none\"")?;
+async fn asked(target: Option<&Target>, path: &str, subject: &Subject) -> Result<String, String> {
+    let target = target.ok_or(match subject {
+        Subject::Nothing(_) => "no platform runs that could be asked",
+        _ => "admin.socket is \"none\"",
+    })?;
     let answer = admin_client::get(target, path).await;
     let answer = answer.map_err(|failure| format!("{:#}", failure.error))?;
     Ok(String::from_utf8_lossy(&answer).into_owned())

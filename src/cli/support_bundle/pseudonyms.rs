@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use anyhow::anyhow;
 use serde::Deserialize;
 
 use crate::cli::doctor::Subject;
-use crate::cli::{Failure, admin_client, context};
+use crate::cli::{Exit, Failure, admin_client, context};
 use crate::config::Config;
 use crate::model::Clock;
 use crate::store::{AuditFilter, OwnChain, Page, RefusedRoom, RefusedRow, Store, StoreError};
@@ -38,6 +39,14 @@ impl Pseudonyms {
                     .map_err(|error| anyhow::Error::new(error).context("/api/devices"))?;
                 Ok(Self::new(devices.into_iter().map(|device| device.cn)))
             }
+            // Their names may be in the log all the same.
+            Subject::Nothing(fault) => Err(Failure::new(
+                Exit::Config,
+                anyhow!(
+                    "--redact has to read the names of devices from the store or the running platform: {}",
+                    fault.in_one_line()
+                ),
+            )),
         }
     }
 
