@@ -1,5 +1,5 @@
-//! Whether a start may make a store: not where the site has had one, which was moved away, or whose disk is not
-//! mounted. An empty store would refuse every device, and begin a new audit trail.
+//! Whether a start may make a store: not where the site has had one, which was moved away, or whose disk is
+//! not mounted. An empty store would refuse every device, and begin a new audit trail.
 
 use crate::config::{Config, WhenMissing};
 use crate::model::Clock;

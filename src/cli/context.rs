@@ -20,8 +20,8 @@ pub(super) fn warn_of_risks(store: &Store, output: Output) -> io::Result<()> {
     })
 }
 
-/// How a command ends when the store did not do what it was asked. What an operator has to change first ends as
-/// a configuration that cannot be used: trying again does not help.
+/// How a command ends when the store did not do what it was asked. What an operator has to change first
+/// ends as a configuration that cannot be used: trying again does not help.
 pub(crate) fn failed(error: StoreError) -> Failure {
     let exit = match &error {
         StoreError::Url

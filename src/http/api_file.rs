@@ -1,8 +1,7 @@
 //! `/api/openapi.json`: the description of every route (OpenAPI 3.1).
 //!
-//! It is made of the code that serves the routes, by [`super::describe_api`], and kept in the documentation. The
-//! program has the file in it, and not what makes it: that would be a fiftieth of the program. A test compares
-//! both.
+//! It is made of the code that serves the routes, by [`super::describe_api`]; the documentation has it. The
+//! program has the file in it, and not what makes it: that would be a fiftieth of it. A test compares both.
 
 use std::io::{self, Read as _};
 

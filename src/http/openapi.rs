@@ -1,5 +1,5 @@
-//! The description of every route (OpenAPI 3.1), made of the code that serves it. The program serves the file of
-//! the documentation ([`super::api_file`]), which a test compares with this.
+//! The description of every route (OpenAPI 3.1), made of the code that serves it. The program serves the file
+//! of the documentation ([`super::api_file`]), which a test compares with this.
 
 use axum::http::Method;
 use serde_json::{Map, Value, json};

@@ -39,8 +39,8 @@ impl Default for StoreCheck {
 }
 
 impl StoreCheck {
-    /// What is known of the store now. Runs `check` unless one runs, and waits for its result for a second; or
-    /// to its end, if no earlier one ended within [`REMEMBERED_FOR`].
+    /// What is known of the store now. Runs `check` unless one runs, and waits for its result for half a
+    /// second; or to its end, if no earlier one ended within [`REMEMBERED_FOR`].
     pub(super) async fn outcome(&self, check: impl Future<Output = Outcome> + Send + 'static) -> Outcome {
         self.outcome_within(check, ANSWER_WITHIN, REMEMBERED_FOR).await
     }
@@ -96,7 +96,7 @@ impl Drop for Running {
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// How long the result of a check stands for that of the next one. A check takes ten seconds at most.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);
-/// What is said of a store whose first check ended by a fault of the program.
+/// The reason of a store whose first check ended by a fault of the program.
 const FAULT: &str = "the check of the store ended because of a fault";
 
 #[cfg(test)]
