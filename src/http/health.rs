@@ -49,7 +49,7 @@ pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<
     let draining = "the platform is shutting down".to_owned();
     let draining = state.drain.is_cancelled().then_some((Code::ShuttingDown, draining));
     let closed = draining.or_else(|| Some((Code::NotAccepting, state.live.shortage()?)));
-    let store = state.store_check.outcome(examine_store(state.clone())).await;
+    let store = state.store_check.outcome(Box::pin(examine_store(state.clone()))).await;
     let failed = state.live.failed_tasks();
     let named = || (Code::TaskFailed, format!("ended because of a fault: {}", failed.join(", ")));
     let failed = (!failed.is_empty()).then(named);
