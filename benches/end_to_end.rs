@@ -29,9 +29,8 @@ use std::time::{Duration, Instant};
 use pcd_platform::interface_b::Observation;
 use pcd_platform::model::Clock;
 use pcd_platform::pki::KeyType;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -182,19 +181,7 @@ fn load(to: SocketAddr, folder: &Path, connections: usize, during: Duration) {
 
 fn client(folder: &Path) -> ClientConfig {
     let at = |end: &str| folder.join("pki/device").join(format!("LOAD.ecc.{end}"));
-    let own = site::Credential { chain: at("chain.pem"), key: at("key") };
-    let mut roots = RootCertStore::empty();
-    for root in ["root-ecc.pem", "root-rsa.pem"] {
-        let file = folder.join("pki").join(root);
-        let root = rustls::pki_types::CertificateDer::from_pem_file(file).expect("a root");
-        roots.add(root).expect("a root");
-    }
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_client_auth_cert(own.chain(), own.key())
-        .expect("an identity")
+    site::client_config(&folder.join("pki"), &site::Credential { chain: at("chain.pem"), key: at("key") })
 }
 
 /// Sends, waits for the acknowledgement, sends again; how many microseconds each took.

@@ -10,6 +10,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pcd_platform::authz::{Device, DeviceKind, DeviceStatus, Directory};
@@ -17,9 +18,9 @@ use pcd_platform::config::{Config, Overrides};
 use pcd_platform::hl7::AcknowledgeAs;
 use pcd_platform::model::{Clock, DeviceId};
 use pcd_platform::pki::{CertificateOrder, KeyType, OcspResponder, OcspSigner, Role, TestPki};
-use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -57,9 +58,14 @@ impl Site {
 
     /// Another store than the one in the folder.
     pub fn keep_in(&self, url: &str) {
+        self.change(|text| text.replace("sqlite:platform.db", url));
+    }
+
+    /// Writes the configuration anew.
+    pub fn change(&self, change: impl FnOnce(String) -> String) {
         let file = self.path().join("platform.toml");
         let text = fs::read_to_string(&file).expect("a file");
-        fs::write(file, text.replace("sqlite:platform.db", url)).expect("a file");
+        fs::write(file, change(text)).expect("a file");
     }
 
     pub fn path(&self) -> &Path {
@@ -163,6 +169,8 @@ pub struct Platform {
     child: Child,
     pub address: SocketAddr,
     pub admin: SocketAddr,
+    /// Where hospital systems read.
+    pub api: Option<SocketAddr>,
 }
 
 fn binary() -> PathBuf {
@@ -183,11 +191,23 @@ impl Platform {
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("a line");
         let listening: Value = serde_json::from_str(&line).expect("JSON");
         let address = |value: &Value| value.as_str().expect("an address").parse().expect("an address");
-        Self { child, address: address(&listening["interface-a"][0]), admin: address(&listening["admin"]) }
+        let api = listening["api"].as_array().and_then(|addresses| addresses.first()).map(address);
+        Self {
+            child,
+            address: address(&listening["interface-a"][0]),
+            admin: address(&listening["admin"]),
+            api,
+        }
     }
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Lets it read its configuration again.
+    pub fn reload(&self) {
+        let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("a signal");
     }
 
     /// The value of a series of `/metrics`.
@@ -237,6 +257,20 @@ impl Credential {
     pub fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_file(&self.key).expect("a key")
     }
+}
+
+/// A client of the platform that shows this certificate.
+pub fn client_config(pki: &Path, own: &Credential) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    for root in ["root-ecc.pem", "root-rsa.pem"] {
+        roots.add(CertificateDer::from_pem_file(pki.join(root)).expect("a root")).expect("a root");
+    }
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_client_auth_cert(own.chain(), own.key())
+        .expect("an identity")
 }
 
 /// The processor time of a process and of every thread that it ever had; Linux counts hundredths of a second.
