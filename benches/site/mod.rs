@@ -61,7 +61,7 @@ impl Site {
         self.change(|text| text.replace("sqlite:platform.db", url));
     }
 
-    /// Writes the configuration anew.
+    /// Changes the configuration.
     pub fn change(&self, change: impl FnOnce(String) -> String) {
         let file = self.path().join("platform.toml");
         let text = fs::read_to_string(&file).expect("a file");

@@ -18,7 +18,7 @@ use super::peer::Peer;
 use super::places::Place;
 use super::routes;
 use super::state::ApiState;
-use crate::model::{WriteDeadline, steps_beside_tasks};
+use crate::model::WriteDeadline;
 use crate::proxy_header::{Statement, receive};
 use crate::tls::{ApiCertificate, SecuredStream, prepare_tcp};
 
@@ -59,11 +59,14 @@ async fn open(
     let config = state.config.load_full();
     prepare_tcp(&tcp, config.interface_a.dead_peer_timeout);
     let is_balancer = |address: IpAddr| config.api.proxy_protocol.iter().any(|net| net.contains(address));
+    let mut is_check = false;
     let address = if is_balancer(peer.ip()) {
         match receive(&mut tcp).await {
             Ok(Statement::Relayed(address)) => address,
-            // A health check of the balancer.
-            Ok(Statement::Local) => peer,
+            Ok(Statement::Local) => {
+                is_check = true;
+                peer
+            }
             Err(_) => return Err("proxy-header"),
         }
     } else {
@@ -73,8 +76,10 @@ async fn open(
         return Err("connections-per-address");
     }
     // What a stranger lets the platform compute delays no device.
-    let accepted = steps_beside_tasks(state.acceptor.accept(tcp)).await;
-    let (stream, certificate) = accepted.map_err(|_| "handshake")?;
+    let accepted = state.handshaking.steps(state.acceptor.accept(tcp)).await;
+    // A balancer that only looks whether the platform is there says so, and closes.
+    let reason = if is_check { "health-check" } else { "handshake" };
+    let (stream, certificate) = accepted.map_err(|_| reason)?;
     if certificate.as_ref().is_some_and(ApiCertificate::is_of_a_community) {
         place.set_member();
     }

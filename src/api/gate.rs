@@ -45,7 +45,7 @@ pub(super) async fn admit(
         }
     };
     let basic = basic(headers);
-    let organisation = headers.get(ORGANISATION).map(|value| value.to_str().unwrap_or_default());
+    let organisation = organisation(headers);
     let secret = basic.as_ref().map(|pair| pair.split_once(':').unwrap_or_default());
     let presented = Presented { certificate, address: peer.address.ip(), secret, organisation };
     let config = state.config.load_full();
@@ -60,14 +60,18 @@ pub(super) async fn admit(
             state.last_reads.note(&reader, read);
             Ok(Admitted { reader, renewal: read.ends_soon().then_some(ends) })
         }
-        Err(refused) => {
-            state.metrics.api.refuse(refused.code());
-            let certificate = peer.certificate.as_ref().map(|certificate| certificate.recorded());
-            let who = (refused, peer.address.ip());
-            state.refusals.record(&state.store, config.api.max_refusal_rows, who, certificate).await;
-            Err(answer(refused))
-        }
+        Err(refused) => Err(refuse(state, peer, refused).await),
     }
+}
+
+/// Counts and records a refused request. Returns its answer.
+pub(super) async fn refuse(state: &ApiState, peer: &Peer, refused: RefusedReader) -> Response<Body> {
+    state.metrics.api.refuse(refused.code());
+    let certificate = peer.certificate.as_ref().map(|certificate| certificate.recorded());
+    let who = (refused, peer.address.ip());
+    let rows = state.config.load().api.max_refusal_rows;
+    state.refusals.record(&state.store, rows, who, certificate).await;
+    answer(refused)
 }
 
 fn presented_certificate(member: &Membership) -> PresentedCertificate {
@@ -103,6 +107,13 @@ fn basic(headers: &HeaderMap) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(decode().unwrap_or_default()))
 }
 
+/// The organisation that a request names; one that names several names none that there is.
+fn organisation(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(ORGANISATION).iter();
+    let (first, second) = (values.next()?, values.next());
+    Some(second.map_or(first.to_str().unwrap_or_default(), |_| ""))
+}
+
 /// The header in which a request names its organisation.
 const ORGANISATION: &str = "org_id";
 
@@ -129,5 +140,15 @@ mod tests {
         {
             assert_eq!(of(wrong).as_deref(), Some(""), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn n000_1_a_request_names_one_organisation() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(organisation(&headers), None);
+        headers.append(ORGANISATION, HeaderValue::from_static("1.2.3"));
+        assert_eq!(organisation(&headers), Some("1.2.3"));
+        headers.append(ORGANISATION, HeaderValue::from_static("1.2.4"));
+        assert_eq!(organisation(&headers), Some(""));
     }
 }

@@ -3,24 +3,22 @@
 use axum::body::Body;
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
-use serde_json::json;
+
+use crate::fhir::OperationOutcome;
 
 /// An answer that says what happened and what to do. `kind` is of the value set of issue types, `code` the
 /// platform's own.
-pub(super) fn outcome(status: StatusCode, kind: &str, code: &str, text: &str) -> Response<Body> {
-    let body = json!({
-        "resourceType": "OperationOutcome",
-        "issue": [{
-            "severity": "error",
-            "code": kind,
-            "details": { "text": text },
-            "diagnostics": code,
-        }],
-    });
-    let mut response = Response::new(Body::from(body.to_string()));
+pub(super) fn outcome(
+    status: StatusCode,
+    kind: &'static str,
+    code: &'static str,
+    text: &str,
+) -> Response<Body> {
+    let body = serde_json::to_vec(&OperationOutcome::error(kind, code, text)).unwrap_or_default();
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/fhir+json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/fhir+json; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match status {
         // RFC 9110 section 11.6.1. No scheme is registered for a client certificate.
@@ -39,7 +37,12 @@ pub(super) fn outcome(status: StatusCode, kind: &str, code: &str, text: &str) ->
 }
 
 /// The same, and the connection ends: a client that has another certificate needs another handshake.
-pub(super) fn final_outcome(status: StatusCode, kind: &str, code: &str, text: &str) -> Response<Body> {
+pub(super) fn final_outcome(
+    status: StatusCode,
+    kind: &'static str,
+    code: &'static str,
+    text: &str,
+) -> Response<Body> {
     let mut response = outcome(status, kind, code, text);
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response

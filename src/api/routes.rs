@@ -11,10 +11,10 @@ use hyper::body::Incoming;
 use super::fhir;
 use super::gate;
 use super::outcome::{final_outcome, outcome};
+use super::outgoing::Outgoing;
 use super::peer::Peer;
 use super::state::ApiState;
-use crate::clients::Reader;
-use crate::model::steps_beside_tasks;
+use crate::clients::{Reader, RefusedReader};
 
 /// Answers one request, and counts it.
 pub(super) async fn answer(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
@@ -48,6 +48,11 @@ async fn route(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Res
         let text = "the platform is read by GET, and searched by GET or POST to _search; it stores nothing";
         return not_allowed(text);
     }
+    if path.trim_end_matches('/') == "/fhir/metadata" {
+        // Open: a stranger takes no turn of a client, and its body is not read.
+        let answer = respond(state, None, request.map(|_| Bytes::new())).await;
+        return answer.map(Body::from);
+    }
     let timeout = state.config.load().api.query_timeout;
     let answered = tokio::time::timeout(timeout, admitted(state, peer, request)).await;
     answered.unwrap_or_else(|_| {
@@ -58,11 +63,6 @@ async fn route(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Res
 }
 
 async fn admitted(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
-    let is_open = request.uri().path().trim_end_matches('/') == "/fhir/metadata";
-    if is_open {
-        // It takes no turn of a client, and its body is not read: strangers keep no client waiting.
-        return respond(state, None, request.map(|_| Bytes::new())).await;
-    }
     let admitted = match gate::admit(state, peer, request.headers()).await {
         Ok(admitted) => admitted,
         Err(refused) => return refused,
@@ -74,12 +74,25 @@ async fn admitted(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> 
     };
     // A turn is taken when the request is complete, and no client has all of them: another one that sends
     // slowly or asks for much must not keep it from reading.
-    let Some(_turn) = state.turns.take(&turn_of(&admitted.reader)) else {
+    let (api, client) = (state.config.load().api.clone(), turn_of(&admitted.reader));
+    let Some(_turn) = state.requests.take(&client, 1, api.max_requests) else {
         state.metrics.api.refuse("busy");
-        let text = "the platform answers as many requests as it may at once; try again";
+        let text =
+            "as many requests of this client, or of all, are under way as there may be at once; try again";
         return outcome(StatusCode::SERVICE_UNAVAILABLE, "throttled", "busy", text);
     };
-    let mut response = respond(state, Some(&admitted.reader), Request::from_parts(head, body)).await;
+    let response = respond(state, Some(&admitted.reader), Request::from_parts(head, body)).await;
+    if response.status() == StatusCode::FORBIDDEN {
+        return gate::refuse(state, peer, RefusedReader::Scope).await;
+    }
+    let share = state.answers.take(&client, response.body().len(), api.answer_memory);
+    let Some(share) = share else {
+        state.metrics.api.refuse("answer-memory");
+        let text = "answers that this client, or others, have not taken yet fill their memory; take them, or ask for \
+                    fewer at once";
+        return outcome(StatusCode::SERVICE_UNAVAILABLE, "throttled", "answer-memory", text);
+    };
+    let mut response = response.map(|body| Body::new(Outgoing::new(body, share)));
     // N000-9: who renews the certificate of a client reads its answers.
     if let Some(ends) = admitted.renewal.and_then(|ends| HeaderValue::from_str(&ends.to_string()).ok()) {
         response.headers_mut().insert(HeaderName::from_static("x-certificate-expires"), ends);
@@ -120,8 +133,8 @@ async fn read_body(state: &ApiState, head: &Parts, body: Incoming) -> Result<Byt
 }
 
 /// What is read. Rendering may take long: it delays no device.
-async fn respond(state: &ApiState, reader: Option<&Reader>, request: Request<Bytes>) -> Response<Body> {
-    steps_beside_tasks(fhir::respond(&state.reads, reader, request)).await
+async fn respond(state: &ApiState, reader: Option<&Reader>, request: Request<Bytes>) -> Response<Bytes> {
+    state.computing.steps(fhir::respond(&state.reads, reader, request)).await
 }
 
 /// The CAs of the listener's certificate: open, so that clients can check it (N000-3).

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::fhir::Reads;
 use super::places::Places;
 use super::refusals::RefusalRows;
-use super::turns::Turns;
+use super::shares::Shares;
 use crate::clients::{LastReads, RegistryHandle};
 use crate::config::ConfigHandle;
 use crate::metrics::Metrics;
-use crate::model::Clock;
+use crate::model::{Clock, ComputingTurns};
 use crate::store::Store;
 use crate::tls::ApiAcceptor;
 
@@ -24,8 +24,14 @@ pub struct ApiState {
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
     pub(super) places: Places,
-    /// Requests that are answered at once.
-    pub(super) turns: Turns,
+    /// Requests of clients that are under way.
+    pub(super) requests: Shares,
+    /// Bytes of answers that clients have not taken yet.
+    pub(super) answers: Shares,
+    /// What handshakes compute.
+    pub(super) handshaking: ComputingTurns,
+    /// What answers compute.
+    pub(super) computing: ComputingTurns,
     pub(super) refusals: RefusalRows,
     pub(super) reads: Reads,
 }
@@ -44,7 +50,10 @@ impl ApiState {
         // Slow answers take no connection from the directory, from orders or from pages.
         let reads = Reads::new(store.with_own_connections(), Arc::clone(&config), metrics.clone(), base);
         Self {
-            turns: Turns::new(started.api.max_requests),
+            requests: Shares::default(),
+            answers: Shares::default(),
+            handshaking: ComputingTurns::beside_devices(),
+            computing: ComputingTurns::beside_devices(),
             config,
             acceptor,
             registry,

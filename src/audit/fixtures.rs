@@ -179,6 +179,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             client: "ehr".to_owned(),
             organisation: Some("2.25.1".to_owned()),
             certificate: digest,
+            peer: std::net::IpAddr::from([192, 0, 2, 7]),
             interaction: "search-type",
             kind: "Observation",
             count: 50,

@@ -6,11 +6,11 @@ use uuid::Uuid;
 use super::context::failed;
 use super::operator::operator;
 use super::text::{column, paragraph};
-use super::{Exit, Outcome, Output};
+use super::{Exit, Failure, Outcome, Output};
 use crate::clients::{Oid, Organisation};
 use crate::config::Network;
 use crate::model::Right;
-use crate::store::Store;
+use crate::store::{ClientsConflict, Store, StoreError};
 
 /// Subcommands of `organisation`.
 #[derive(Debug, clap::Subcommand)]
@@ -29,6 +29,22 @@ pub(super) enum Command {
         /// A network of its clients, such as 10.1.0.0/16; several times; without it, every network
         #[arg(long = "network", value_name = "CIDR")]
         networks: Vec<Network>,
+    },
+    /// Give an organisation another name or other networks, within a second
+    ///
+    /// Example: pcd-platform organisation change 2.25.1 --network 10.1.0.0/16 --network 10.2.0.0/16
+    Change {
+        /// Its object identifier
+        oid: Oid,
+        /// What it is called
+        #[arg(long)]
+        name: Option<String>,
+        /// The networks of its clients, in place of those before; several times
+        #[arg(long = "network", value_name = "CIDR", conflicts_with = "every_network")]
+        networks: Vec<Network>,
+        /// Its clients may read from every network
+        #[arg(long)]
+        every_network: bool,
     },
     /// List all organisations
     List,
@@ -79,7 +95,7 @@ impl Command {
     pub(super) const fn right(&self) -> Right {
         match self {
             Self::List => Right::See,
-            Self::Add { .. } | Self::Suspend { .. } | Self::Resume { .. } => Right::Administer,
+            _ => Right::Administer,
         }
     }
 }
@@ -88,15 +104,29 @@ impl Command {
 pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
     match command {
         Command::Add { name, oid, networks } => {
-            if name.trim().is_empty() || name.chars().count() > MAX_NAME || name.contains(char::is_control) {
-                return Err(anyhow::anyhow!(
-                    "the name has 1 to {MAX_NAME} characters, and no control characters"
-                )
-                .into());
-            }
+            check_name(&name)?;
             let oid = oid.unwrap_or_else(|| Oid::from_uuid(Uuid::now_v7()));
             let own = Organisation { oid, name, networks, is_suspended: false };
             store.add_organisation(own.clone(), &operator()).await.map_err(failed)?;
+            output.print(&Line::new(&own), Line::shown)?;
+        }
+        Command::Change { oid, name, networks, every_network } => {
+            if name.is_none() && networks.is_empty() && !every_network {
+                return Err(
+                    anyhow::anyhow!("nothing to change: name --name, --network or --every-network").into()
+                );
+            }
+            let known = store.organisations().await.map_err(failed)?.into_iter().find(|own| own.oid == oid);
+            let unknown = || failed(StoreError::Clients(ClientsConflict::OrganisationUnknown));
+            let mut own = known.ok_or_else(unknown)?;
+            if let Some(name) = name {
+                check_name(&name)?;
+                own.name = name;
+            }
+            if every_network || !networks.is_empty() {
+                own.networks = networks;
+            }
+            store.change_organisation(own.clone(), &operator()).await.map_err(failed)?;
             output.print(&Line::new(&own), Line::shown)?;
         }
         Command::List => {
@@ -112,6 +142,14 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
         }
     }
     Ok(Exit::Done)
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    if name.trim().is_empty() || name.chars().count() > MAX_NAME || name.contains(char::is_control) {
+        let text = "the name has 1 to 128 characters, and no control characters";
+        return Err(anyhow::anyhow!(text).into());
+    }
+    Ok(())
 }
 
 /// Characters of a name.

@@ -71,7 +71,11 @@ pub fn admit(
     };
     let Some(client) = client else {
         let is_member = unregistered == Unregistered::Members && presented.organisation.is_none();
-        return if is_member { Ok(member(certificate)) } else { Err(RefusedReader::NotRegistered) };
+        return if is_member {
+            Ok(member(certificate, presented.address))
+        } else {
+            Err(RefusedReader::NotRegistered)
+        };
     };
     if client.is_suspended {
         return Err(RefusedReader::ClientSuspended);
@@ -90,6 +94,7 @@ pub fn admit(
         client: client.id.as_str().to_owned(),
         organisation: Some(organisation.oid.clone()),
         certificate: certificate.fingerprint,
+        address: presented.address,
         scopes: client.scopes.clone(),
         devices: client.devices.clone(),
     })))
@@ -127,11 +132,12 @@ fn by_secret<'a>(
 }
 
 /// A member of a community that is not registered.
-fn member(certificate: &PresentedCertificate) -> Reader {
+fn member(certificate: &PresentedCertificate, address: IpAddr) -> Reader {
     Reader(Arc::new(Rights {
         client: format!("community:{}", certificate.community),
         organisation: None,
         certificate: certificate.fingerprint,
+        address,
         scopes: Scopes::everything(),
         devices: None,
     }))

@@ -1,5 +1,6 @@
 //! A client that may read.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::oid::Oid;
@@ -17,6 +18,7 @@ pub(super) struct Rights {
     pub(super) client: String,
     pub(super) organisation: Option<Oid>,
     pub(super) certificate: Fingerprint,
+    pub(super) address: IpAddr,
     pub(super) scopes: Scopes,
     pub(super) devices: Option<Vec<DeviceId>>,
 }
@@ -40,16 +42,16 @@ impl Reader {
         self.0.certificate
     }
 
+    /// The address from which the request came.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.0.address
+    }
+
     /// Whether the client may do this with resources of the type, such as `Observation`.
     #[must_use]
     pub fn may(&self, interaction: Interaction, resource_type: &str) -> bool {
         self.0.scopes.allow(resource_type, interaction)
-    }
-
-    /// The scopes, as they were granted.
-    #[must_use]
-    pub fn scopes(&self) -> &Scopes {
-        &self.0.scopes
     }
 
     /// The senders whose messages the client may read, by the Common Name of their certificate; `None`: all.
@@ -77,6 +79,7 @@ mod tests {
                 client: "ehr".to_owned(),
                 organisation: Some("2.25.1".parse().unwrap()),
                 certificate: Fingerprint::sha256(b"certificate"),
+                address: IpAddr::from([192, 0, 2, 7]),
                 scopes: scopes.parse().unwrap(),
                 devices,
             }))

@@ -21,11 +21,13 @@ pub enum RefusedReader {
     OtherOrganisation,
     /// It comes from an address outside of the networks of its organisation.
     OtherNetwork,
+    /// Its scopes allow nothing of the kind.
+    Scope,
 }
 
 impl RefusedReader {
     /// Every code, for metrics that start at zero.
-    pub const CODES: [&'static str; 8] = [
+    pub const CODES: [&'static str; 9] = [
         "no-certificate",
         "certificate",
         "not-registered",
@@ -34,6 +36,7 @@ impl RefusedReader {
         "organisation-suspended",
         "other-organisation",
         "other-network",
+        "scope",
     ];
 
     /// The stable code of the kind, in metrics and answers.
@@ -48,6 +51,7 @@ impl RefusedReader {
             Self::OrganisationSuspended => "organisation-suspended",
             Self::OtherOrganisation => "other-organisation",
             Self::OtherNetwork => "other-network",
+            Self::Scope => "scope",
         }
     }
 
@@ -63,7 +67,7 @@ impl RefusedReader {
     /// Whether the client has not proved who it is, or is suspended: 401, not 403.
     #[must_use]
     pub const fn is_unauthenticated(self) -> bool {
-        !matches!(self, Self::OtherOrganisation | Self::OtherNetwork | Self::NotRegistered)
+        !matches!(self, Self::OtherOrganisation | Self::OtherNetwork | Self::NotRegistered | Self::Scope)
     }
 
     /// What happened and what to do, for the people who run the client.
@@ -87,6 +91,10 @@ impl RefusedReader {
             }
             Self::OtherNetwork => {
                 "the organisation may not read from this address; ask the operator to add its network"
+            }
+            Self::Scope => {
+                "the client may not do this with resources of this type; ask the operator for a scope such as \
+                 system/Observation.rs"
             }
         }
     }

@@ -42,8 +42,15 @@ pub struct Api {
     /// From the first byte of a request to the end of its head, and how long a connection may be idle.
     #[serde(with = "quantity::duration")]
     pub header_timeout: Duration,
-    /// Requests that are answered at once; further ones get 503.
+    /// Requests of clients that are under way; further ones get 503. One client has at most a
+    /// quarter of them.
     pub max_requests: usize,
+    /// Answers that are made at once; further requests wait for their turn.
+    pub max_rendering: usize,
+    /// Bytes of answers that clients have not taken yet; further requests get 503. One client has at most a
+    /// quarter of them, or one answer.
+    #[serde(with = "quantity::size")]
+    pub answer_memory: usize,
     /// How long a request may take; then it gets 503.
     #[serde(with = "quantity::duration")]
     pub query_timeout: Duration,
@@ -95,6 +102,8 @@ impl Default for Api {
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(15),
             max_requests: 64,
+            max_rendering: 8,
+            answer_memory: 64 << 20,
             query_timeout: Duration::from_secs(5),
             max_body: 64 << 10,
             max_refusal_rows: 30,
@@ -204,7 +213,9 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("api.connections-per-address", ReloadClass::Applied).count(1..=4096),
     Key::new("api.handshake-timeout", ReloadClass::Applied).timeout(),
     Key::new("api.header-timeout", ReloadClass::Applied).timeout(),
-    Key::new("api.max-requests", ReloadClass::Restart).count(1..=1024),
+    Key::new("api.max-requests", ReloadClass::Applied).count(1..=1024),
+    Key::new("api.max-rendering", ReloadClass::Restart).count(1..=256),
+    Key::new("api.answer-memory", ReloadClass::Applied).bytes((1 << 20)..=(64 << 30)),
     Key::new("api.query-timeout", ReloadClass::Applied).timeout(),
     Key::new("api.max-body", ReloadClass::Applied).bytes(1024..=(16 << 20)),
     Key::new("api.max-refusal-rows", ReloadClass::Applied).count(1..=10_000),

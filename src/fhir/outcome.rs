@@ -15,23 +15,31 @@ struct Issue {
     severity: &'static str,
     /// A code of the value set `issue-type`.
     code: &'static str,
-    diagnostics: String,
+    details: Details,
+    /// The platform's own code.
+    diagnostics: &'static str,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Details {
+    text: String,
 }
 
 impl OperationOutcome {
-    /// An error.
+    /// An error: its code of `issue-type`, the platform's own code, and what to do.
     #[must_use]
-    pub fn error(code: &'static str, text: impl Into<String>) -> Self {
-        Self::of(Issue { severity: "error", code, diagnostics: text.into() })
+    pub fn error(code: &'static str, own: &'static str, text: impl Into<String>) -> Self {
+        Self::of("error", code, own, text.into())
     }
 
     /// What a reader should know of an answer.
     #[must_use]
     pub fn warning(code: &'static str, text: impl Into<String>) -> Self {
-        Self::of(Issue { severity: "warning", code, diagnostics: text.into() })
+        Self::of("warning", code, code, text.into())
     }
 
-    fn of(issue: Issue) -> Self {
+    fn of(severity: &'static str, code: &'static str, own: &'static str, text: String) -> Self {
+        let issue = Issue { severity, code, details: Details { text }, diagnostics: own };
         Self { resource_type: "OperationOutcome", issue: vec![issue] }
     }
 }

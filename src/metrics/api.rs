@@ -19,14 +19,16 @@ pub struct Api {
 
 impl Api {
     /// Why connections and requests are refused, besides what is wrong with a client.
-    const REFUSED: [&str; 9] = [
+    const REFUSED: [&str; 11] = [
         "connections",
         "displaced",
         "connections-per-address",
         "handshake",
         "handshake-timeout",
         "proxy-header",
+        "health-check",
         "busy",
+        "answer-memory",
         "timeout",
         "body",
     ];

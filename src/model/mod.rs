@@ -34,7 +34,7 @@ mod while_waiting;
 pub mod work;
 mod write_deadline;
 
-pub(crate) use beside_tasks::{beside_tasks, steps_beside_tasks};
+pub(crate) use beside_tasks::{ComputingTurns, beside_tasks, steps_beside_tasks};
 pub use bind_error::BindError;
 pub use clock::Clock;
 pub use counted::counted;

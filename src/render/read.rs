@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::mapper::{GroupKey, Mapper, groups};
 use crate::fhir::{Mapped, Options, Resource};
-use crate::model::{DeviceId, MessageId};
+use crate::model::{DeviceId, MessageId, beside_tasks};
 use crate::store::{FoundGroup, FoundResource, ProjectedMessage, Store, StoreError};
 
 /// Reads resources of the index.
@@ -211,13 +211,8 @@ impl Renderer {
             let (stored, is_cut) = self.store.projected_messages(&rest, MAX_BATCH_BYTES).await?;
             let last = stored.last().map(|message| message.id).filter(|_| is_cut);
             rest.retain(|id| last.is_some_and(|last| *id > last));
-            let mapper = Arc::clone(&self.mapper);
-            let mapped = tokio::task::spawn_blocking(move || {
-                stored.into_iter().filter_map(|message| rendered(&mapper, message)).collect::<Vec<_>>()
-            });
-            found.extend(
-                mapped.await.unwrap_or_default().into_iter().map(|rendered| (rendered.message.id, rendered)),
-            );
+            let mapped = stored.into_iter().filter_map(|message| rendered(&self.mapper, message));
+            beside_tasks(|| found.extend(mapped.map(|rendered| (rendered.message.id, rendered))));
         }
         Ok(found)
     }

@@ -290,8 +290,18 @@ impl Member {
         algorithms: WebPkiSupportedAlgorithms,
     ) -> Result<Self, TrustError> {
         let skew = config.revocation.clock_skew;
+        // The roots of hospital systems may all have ended: they read nothing then, and devices go on.
+        let trust = Trust::load_those_fit(&community.anchors, clock.now(), skew)?;
+        for anchor in &trust.unfit {
+            tracing::error!(
+                community = community.name,
+                subject = anchor.subject,
+                reason = %anchor.reason,
+                "a root of a trust community is not used; hospital systems that chain to it are refused"
+            );
+        }
         let verifier = PeerVerifier {
-            trust: Trust::load_fit("api.communities", &community.anchors, clock.now(), skew)?,
+            trust,
             revocation: revocation.clone(),
             // Its own: the CAs of a community are none of devices.
             caches: Caches::default(),

@@ -152,6 +152,20 @@ impl Trust {
         now: Timestamp,
         clock_skew: Duration,
     ) -> Result<Self, TrustError> {
+        let trust = Self::load_those_fit(files, now, clock_skew)?;
+        if trust.anchors.is_empty() {
+            Err(TrustError::NoneFit { key, unfit: trust.unfit })
+        } else {
+            Ok(trust)
+        }
+    }
+
+    /// As [`load_fit`](Self::load_fit), where it may be that none can be used: then no certificate has a path.
+    pub(super) fn load_those_fit(
+        files: &[PathBuf],
+        now: Timestamp,
+        clock_skew: Duration,
+    ) -> Result<Self, TrustError> {
         let all = Self::load(files)?;
         let mut trust = Self::empty();
         let parts = all.anchors.into_iter().zip(all.subjects).zip(all.issuers).zip(all.facts).zip(all.names);
@@ -168,11 +182,7 @@ impl Trust {
                 trust.names.push(names);
             }
         }
-        if trust.anchors.is_empty() {
-            Err(TrustError::NoneFit { key, unfit: trust.unfit })
-        } else {
-            Ok(trust)
-        }
+        Ok(trust)
     }
 
     fn add(&mut self, certificate: &CertificateDer<'_>) -> Result<(), webpki::Error> {

@@ -22,14 +22,19 @@ pub(super) struct Answer {
 pub(super) struct Failure {
     status: StatusCode,
     issue: &'static str,
+    /// The platform's own code, where that of the issue does not say enough.
+    code: Option<&'static str>,
     text: String,
+    /// What failed, for the log.
+    pub(super) fault: Option<String>,
 }
 
 impl Answer {
     /// A resource. `None` when it cannot be written as JSON.
     pub(super) fn json(status: StatusCode, resource: &impl Serialize) -> Result<Self, Failure> {
         match serde_json::to_vec(resource) {
-            Ok(body) => Ok(Self { status, body: body.into(), headers: Vec::new() }),
+            // Without the room that the vector had for more.
+            Ok(body) => Ok(Self { status, body: body.into_boxed_slice().into(), headers: Vec::new() }),
             Err(error) => {
                 tracing::error!(error = %explained(&error), "a FHIR resource could not be written as JSON");
                 Err(Failure::fault())
@@ -46,7 +51,7 @@ impl Answer {
 
 impl Failure {
     pub(super) fn new(status: StatusCode, issue: &'static str, text: impl Into<String>) -> Self {
-        Self { status, issue, text: text.into() }
+        Self { status, issue, code: None, text: text.into(), fault: None }
     }
 
     pub(super) fn bad(text: impl Into<String>) -> Self {
@@ -75,15 +80,9 @@ impl Failure {
         Self::new(StatusCode::UNAUTHORIZED, "login", text)
     }
 
-    pub(super) fn timeout() -> Self {
-        let text =
-            "the search took too long and was ended: narrow it, with date or a lower _count, or try again";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", text)
-    }
-
     pub(super) fn disabled() -> Self {
         let text = "the index of FHIR resources is switched off: the operator sets [fhir] enabled";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", text)
+        Self { code: Some("fhir-disabled"), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", text) }
     }
 
     pub(super) fn fault() -> Self {
@@ -98,7 +97,7 @@ impl Failure {
 
     /// As `OperationOutcome`.
     pub(super) fn answer(&self) -> Answer {
-        let outcome = OperationOutcome::error(self.issue, self.text.clone());
+        let outcome = OperationOutcome::error(self.issue, self.code.unwrap_or(self.issue), self.text.clone());
         let body = serde_json::to_vec(&outcome).unwrap_or_default().into();
         let answer = Answer { status: self.status, body, headers: Vec::new() };
         match self.status {
@@ -119,9 +118,9 @@ impl From<Refused> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        tracing::error!(error = %explained(&error), "the index of FHIR resources cannot be read; readers get 503");
         let text = "the store did not answer: try again";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", text)
+        let (code, fault) = (Some("store-unavailable"), Some(explained(&error).to_string()));
+        Self { code, fault, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", text) }
     }
 }
 

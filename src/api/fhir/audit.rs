@@ -28,6 +28,7 @@ pub(super) async fn record(
         client: reader.client().to_owned(),
         organisation: reader.organisation().map(ToString::to_string),
         certificate: reader.certificate(),
+        peer: reader.address(),
         interaction,
         kind,
         count: u64::try_from(resources.len()).unwrap_or(u64::MAX),

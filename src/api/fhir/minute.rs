@@ -1,6 +1,7 @@
 //! Reads of a minute that share a row of the audit trail.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub(super) struct MinuteReads {
 }
 
 /// What reads have in common that share a row.
-type Kind = (String, Fingerprint, &'static str, &'static str);
+type Kind = (String, Fingerprint, IpAddr, &'static str, &'static str);
 
 impl Default for MinuteReads {
     fn default() -> Self {
@@ -103,7 +104,7 @@ async fn write(shared: Option<ResourcesRead>, store: &Store) {
 }
 
 fn kind(read: &ResourcesRead) -> Kind {
-    (read.client.clone(), read.certificate, read.interaction, read.kind)
+    (read.client.clone(), read.certificate, read.peer, read.interaction, read.kind)
 }
 
 fn add(shared: &mut ResourcesRead, read: &ResourcesRead) {

@@ -127,7 +127,7 @@ impl Asking<'_> {
         }
         let reference = current.resource.reference();
         let versions = self.versions(&reference, Some(wanted.saturating_add(1)), 1).await?;
-        let seen = versions.into_iter().find(|seen| seen.version == wanted);
+        let seen = versions.seen.into_iter().find(|seen| seen.version == wanted);
         let seen = seen.ok_or_else(|| {
             let text =
                 "this version is not kept any more: its message was removed, or the mapping was corrected";
@@ -145,33 +145,35 @@ impl Asking<'_> {
     ) -> Result<(Answer, Vec<Resource>), Failure> {
         let current = self.one(kind, id).await?;
         let reference = current.resource.reference();
-        let mut versions = self.versions(&reference, before, count + 1).await?;
-        let is_listed = versions.first().is_some_and(|first| first.version == current.version);
-        if before.is_none() && !is_listed {
+        let Versions { mut seen, first, next } = self.versions(&reference, before, count).await?;
+        if before.is_none() && first.is_none_or(|first| first < current.version) {
             // Of a measurement the last version alone is there; another resource may be rendered from another
             // message than its version was, because that was removed.
-            versions.insert(0, current);
+            seen.insert(0, current);
         }
-        let has_more = versions.len() > count as usize;
-        versions.truncate(count as usize);
         let base = &self.reads.base;
         let mut entries = Vec::new();
-        for seen in &versions {
+        for seen in &seen {
             let json = to_json(&seen.resource)?;
             entries.push(Entry::version(base, &reference, json, seen.version, instant(seen.updated)));
         }
         let own = format!("{base}/{reference}/_history?_count={count}");
         let mut bundle = Bundle::history(self.reads.now(), own.clone(), entries);
-        if let Some(last) = versions.last().filter(|_| has_more) {
-            bundle = bundle.with_next(format!("{own}&_before={}", last.version));
+        if let Some(next) = next {
+            bundle = bundle.with_next(format!("{own}&_before={next}"));
         }
-        let resources = versions.into_iter().map(|seen| seen.resource).collect();
+        let resources = seen.into_iter().map(|seen| seen.resource).collect();
         Ok((Answer::json(StatusCode::OK, &bundle)?, resources))
     }
 
-    /// Versions that the reader may see, the latest first.
-    async fn versions(&self, reference: &str, before: Option<u64>, limit: u32) -> Result<Vec<Seen>, Failure> {
-        let versions = self.reads.store.resource_versions(reference, before, limit).await?;
+    /// A page of versions, the latest first.
+    async fn versions(&self, reference: &str, before: Option<u64>, count: u32) -> Result<Versions, Failure> {
+        let mut versions =
+            self.reads.store.resource_versions(reference, before, count.saturating_add(1)).await?;
+        let has_more = versions.len() > count as usize;
+        versions.truncate(count as usize);
+        let first = versions.first().map(|version| version.version);
+        let last = versions.last().map(|version| version.version);
         let messages: Vec<MessageId> = versions.iter().map(|version| version.message).collect();
         let rendered = self.renderer.render(&messages).await?;
         let mut seen = Vec::new();
@@ -182,8 +184,18 @@ impl Asking<'_> {
                 seen.extend(self.renderer.version(rendered, reference, of).await?);
             }
         }
-        Ok(seen)
+        Ok(Versions { seen, first, next: last.filter(|_| has_more) })
     }
+}
+
+/// A page of the versions of a resource.
+struct Versions {
+    /// Those that the reader may see and whose message is stored.
+    seen: Vec<Seen>,
+    /// The latest one of the page, hidden ones too; none: no versions are kept.
+    first: Option<u64>,
+    /// The next page is before this one.
+    next: Option<u64>,
 }
 
 fn answer(seen: &Seen) -> Result<Answer, Failure> {

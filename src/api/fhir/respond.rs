@@ -1,11 +1,10 @@
 //! A request of a reader, and its response.
 
 use std::io::Write as _;
-use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::Query as Parameters;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use axum::extract::{Form, FromRequest as _, Query as Parameters};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -31,20 +30,19 @@ enum Target<'p> {
 
 /// Answers a request. `reader` is the client that was admitted; without one only `metadata` is answered. The
 /// path may begin with `/fhir`.
-pub async fn respond(reads: &Reads, reader: Option<&Reader>, request: Request<Bytes>) -> Response<Body> {
+pub async fn respond(reads: &Reads, reader: Option<&Reader>, request: Request<Bytes>) -> Response<Bytes> {
     let (is_head, takes_gzip) = (request.method() == Method::HEAD, takes_gzip(request.headers()));
     let known = request.headers().get(header::IF_NONE_MATCH).cloned();
-    let answer = match tokio::time::timeout(MAX_TIME, answer(reads, reader, &request)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(failure)) => failure.answer(),
-        Err(_) => Failure::timeout().answer(),
-    };
+    let answer = answer(reads, reader, &request).await.unwrap_or_else(|failure| {
+        reads.log(&failure);
+        failure.answer()
+    });
     let answer = answer.with(PROJECTION_LAG, &reads.metrics.fhir.lag_seconds.get().to_string());
     response(not_modified(answer, known.as_ref()), is_head, takes_gzip)
 }
 
 async fn answer(reads: &Reads, reader: Option<&Reader>, request: &Request<Bytes>) -> Result<Answer, Failure> {
-    let parameters = parameters(request)?;
+    let parameters = parameters(request).await?;
     let format = parameters.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
     check_format(request.headers(), format)?;
     let target = target(request.method(), request.uri().path())?;
@@ -59,6 +57,8 @@ async fn answer(reads: &Reads, reader: Option<&Reader>, request: &Request<Bytes>
     }
     let renderer = reads.renderer().await;
     let asking = Asking { reads, renderer: &renderer, reader };
+    // Not while the row is written: others read meanwhile.
+    let turn = reads.rendering.acquire().await;
     let result = match target {
         Target::Metadata => Err(Failure::fault()),
         Target::Read { kind, id } => asking.read(kind, id).await,
@@ -66,6 +66,7 @@ async fn answer(reads: &Reads, reader: Option<&Reader>, request: &Request<Bytes>
         Target::History { kind, id } => asking.history(kind, id, history_page(&parameters)?).await,
         Target::Search { kind } => asking.search(kind, &parameters, is_lenient(request.headers())).await,
     };
+    drop(turn);
     let (interaction, kind) = target.interaction();
     match result {
         Ok((answer, resources)) => {
@@ -122,26 +123,27 @@ fn target<'p>(method: &Method, path: &'p str) -> Result<Target<'p>, Failure> {
 }
 
 /// The parameters of the address, and of the body of a POST to `_search`.
-fn parameters(request: &Request<Bytes>) -> Result<Vec<(String, String)>, Failure> {
+async fn parameters(request: &Request<Bytes>) -> Result<Vec<(String, String)>, Failure> {
     let unreadable = || {
         Failure::bad(
             "the parameters of the request cannot be read: they are application/x-www-form-urlencoded",
         )
     };
-    let read = |uri: &Uri| {
-        Parameters::<Vec<(String, String)>>::try_from_uri(uri)
-            .map(|Parameters(all)| all)
-            .map_err(|_| unreadable())
-    };
-    let mut all = read(request.uri())?;
-    if request.method() == Method::POST && !request.body().is_empty() {
-        let is_form =
-            request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(
-                |kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(FORM),
-            );
-        let body = std::str::from_utf8(request.body()).ok().filter(|_| is_form).ok_or_else(unreadable)?;
-        let uri: Uri = format!("/?{}", body.trim_end()).parse().map_err(|_| unreadable())?;
-        all.extend(read(&uri)?);
+    let Parameters(mut all) =
+        Parameters::<Vec<(String, String)>>::try_from_uri(request.uri()).map_err(|_| unreadable())?;
+    let body = request.body().trim_ascii_end();
+    if request.method() == Method::POST && !body.is_empty() {
+        let kind = request.headers().get(header::CONTENT_TYPE).ok_or_else(unreadable)?;
+        let form = Request::post("/").header(header::CONTENT_TYPE, kind);
+        let form = form.body(Body::from(Bytes::copy_from_slice(body))).map_err(|_| unreadable())?;
+        let Form(more) =
+            Form::<Vec<(String, String)>>::from_request(form, &()).await.map_err(|_| unreadable())?;
+        all.extend(more);
+    }
+    // What is no UTF-8 has become this; so something is there that was not understood.
+    let is_damaged = |text: &String| text.contains(char::REPLACEMENT_CHARACTER);
+    if all.iter().any(|(name, value)| is_damaged(name) || is_damaged(value)) {
+        return Err(unreadable());
     }
     Ok(all)
 }
@@ -181,7 +183,7 @@ fn not_modified(answer: Answer, known: Option<&HeaderValue>) -> Answer {
     Answer { status: StatusCode::NOT_MODIFIED, body: Bytes::new(), ..answer }
 }
 
-fn response(answer: Answer, is_head: bool, takes_gzip: bool) -> Response<Body> {
+fn response(answer: Answer, is_head: bool, takes_gzip: bool) -> Response<Bytes> {
     let Answer { status, body, headers: own } = answer;
     let mut headers = HeaderMap::new();
     headers.extend(own);
@@ -203,7 +205,7 @@ fn response(answer: Answer, is_head: bool, takes_gzip: bool) -> Response<Body> {
         }
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
-    let mut response = Response::new(if is_head { Body::empty() } else { Body::from(body) });
+    let mut response = Response::new(if is_head { Bytes::new() } else { body });
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
@@ -215,12 +217,9 @@ fn compressed(body: &[u8]) -> Option<Bytes> {
     encoder.finish().ok().map(Bytes::from)
 }
 
-/// How long an answer may take.
-const MAX_TIME: Duration = Duration::from_secs(5);
 /// Bytes from which an answer is compressed.
 const MIN_COMPRESSED: usize = 1024;
 const DEFAULT_VERSIONS: u32 = 50;
 const MAX_VERSIONS: u32 = 200;
 /// How old the oldest message is that is not in the index, in seconds; 0: none is.
 const PROJECTION_LAG: HeaderName = HeaderName::from_static("x-projection-lag");
-const FORM: &str = "application/x-www-form-urlencoded";

@@ -1,5 +1,7 @@
 //! Reads of hospital systems.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 
 use crate::model::Fingerprint;
@@ -13,6 +15,8 @@ pub struct ResourcesRead {
     pub organisation: Option<String>,
     /// The certificate of the connection.
     pub certificate: Fingerprint,
+    /// The address of the client.
+    pub peer: IpAddr,
     /// `read`, `vread`, `history-instance` or `search-type`.
     pub interaction: &'static str,
     /// The type that was asked for.
@@ -37,6 +41,7 @@ impl ResourcesRead {
         let mut set = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
         set("client", self.client.as_str().into());
         set("certificate", self.certificate.to_string().into());
+        set("peer", self.peer.to_string().into());
         set("interaction", self.interaction.into());
         set("type", self.kind.into());
         set("count", self.count.into());

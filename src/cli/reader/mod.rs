@@ -42,6 +42,22 @@ pub(super) enum Command {
         #[arg(long = "device", value_name = "CN")]
         devices: Vec<DeviceId>,
     },
+    /// Give a client other scopes or devices, within a second
+    ///
+    /// Example: pcd-platform reader change ehr --scopes "system/Observation.rs system/Patient.rs"
+    Change {
+        /// Its id
+        id: ClientId,
+        /// What it may read, in place of what it may now: SMART scopes with blanks between them
+        #[arg(long)]
+        scopes: Option<Scopes>,
+        /// A device whose messages it may read, in place of those now; several times
+        #[arg(long = "device", value_name = "CN", conflicts_with = "all_devices")]
+        devices: Vec<DeviceId>,
+        /// It may read the messages of all devices
+        #[arg(long)]
+        all_devices: bool,
+    },
     /// List all clients
     List,
     /// Give a client a new secret; the one before counts for a while
@@ -144,9 +160,8 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
     let actor = operator();
     match command {
         Command::Add { id, organisation, certificates, scopes, devices } => {
-            if scopes.is_empty() {
-                return Err(anyhow!("name at least one scope, such as system/Observation.rs").into());
-            }
+            check_scopes(&scopes)?;
+            warn_of_unknown(&devices, store, output).await?;
             require_organisation(store, &organisation).await?;
             let (secret, hash) = StoredSecret::generate()?;
             let client = Client {
@@ -160,6 +175,22 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
             };
             store.add_client(client.clone(), &actor).await.map_err(failed)?;
             output.print(&Line::new(&client, Some(secret.as_str())), Line::shown)?;
+        }
+        Command::Change { id, scopes, devices, all_devices } => {
+            if scopes.is_none() && devices.is_empty() && !all_devices {
+                return Err(anyhow!("nothing to change: name --scopes, --device or --all-devices").into());
+            }
+            let mut client = client(store, &id).await?;
+            if let Some(scopes) = scopes {
+                check_scopes(&scopes)?;
+                client.scopes = scopes;
+            }
+            if all_devices || !devices.is_empty() {
+                warn_of_unknown(&devices, store, output).await?;
+                client.devices = (!devices.is_empty()).then_some(devices);
+            }
+            store.change_client(client.clone(), &actor).await.map_err(failed)?;
+            output.print(&Line::new(&client, None), Line::shown)?;
         }
         Command::List => {
             for client in store.clients().await.map_err(failed)? {
@@ -185,6 +216,25 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
         Command::Resume { id } => suspend(store, &id, false, &actor).await?,
     }
     Ok(Exit::Done)
+}
+
+fn check_scopes(scopes: &Scopes) -> Result<(), Failure> {
+    let none = || anyhow!("name at least one scope, such as system/Observation.rs");
+    if scopes.is_empty() { Err(none().into()) } else { Ok(()) }
+}
+
+/// A client of a device that is misspelt reads nothing, and no answer says why.
+async fn warn_of_unknown(devices: &[DeviceId], store: &Store, output: Output) -> Result<(), Failure> {
+    if devices.is_empty() {
+        return Ok(());
+    }
+    let known = store.devices().await.map_err(failed)?;
+    for device in devices.iter().filter(|device| !known.iter().any(|known| known.id == **device)) {
+        output.warn(&format!(
+            "device {device} is not in the directory: the client reads nothing of it before it is"
+        ))?;
+    }
+    Ok(())
 }
 
 async fn suspend(store: &Store, id: &ClientId, is: bool, actor: &str) -> Result<(), Failure> {

@@ -36,7 +36,10 @@ pub fn parse(
     for (name, value) in parameters {
         parser.parameter(name, value)?;
     }
-    let query = parser.query;
+    let mut query = parser.query;
+    if !query.ids.is_empty() {
+        query.link.push(("_id".to_owned(), query.ids.join(",")));
+    }
     query.selector()?;
     check_sort(&query)?;
     Ok(query)
@@ -105,10 +108,11 @@ impl<'p> Parser<'p> {
         }
         self.seen.push(known);
         self.set(known, value)?;
-        if known == "patient.identifier"
-            || (known == "identifier" && self.query.kind == ResourceType::Patient)
-        {
-            // No identifier of a patient in an address, which proxies and browsers keep.
+        let is_of_patient = known == "identifier" && self.query.kind == ResourceType::Patient
+            || known == "patient.identifier";
+        if is_of_patient || known == "_id" {
+            // No identifier of a patient in an address, which proxies and browsers keep: ids stand there,
+            // together with those of `_id`.
             return Ok(());
         }
         let parameter = (known.to_owned(), value.to_owned());
@@ -136,7 +140,7 @@ impl<'p> Parser<'p> {
         let kind = self.query.kind;
         let query = &mut self.query;
         match name {
-            "_id" => query.ids = list(name, value, id)?,
+            "_id" => query.narrow_to(list(name, value, id)?),
             "_lastUpdated" => query.updated.push(Moment::parse(name, value, self.reading.zone)?),
             "date" => query.date.push(Moment::parse(name, value, self.reading.zone)?),
             "patient" => query.subjects.push(reference(name, value, &["Patient"], Some("Patient"))?),
@@ -148,16 +152,7 @@ impl<'p> Parser<'p> {
             }
             "identifier" if kind == ResourceType::Patient => {
                 let patient = self.patient(name, value)?;
-                if self.query.ids.is_empty() {
-                    self.query.ids = vec![patient.clone()];
-                } else {
-                    self.query.ids.retain(|id| *id == patient);
-                    // What has no id in common has no answer; an id that no patient has says so.
-                    if self.query.ids.is_empty() {
-                        self.query.ids.push(NO_ID.to_owned());
-                    }
-                }
-                self.query.link.push(("_id".to_owned(), self.query.ids.join(",")));
+                self.query.narrow_to(vec![patient]);
             }
             "identifier" => query.identifiers = list(name, value, Token::parse)?,
             "device" => query.device = Some(reference(name, value, &["Device", "DeviceMetric"], None)?),
@@ -317,5 +312,3 @@ const MAX_COUNT: usize = 1000;
 const MAX_LIST: usize = 100;
 const MAX_PARAMETERS: usize = 32;
 const MAX_VALUE: usize = 8192;
-/// An id that no patient has: theirs have hexadecimal digits.
-const NO_ID: &str = "none";

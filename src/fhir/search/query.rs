@@ -94,6 +94,19 @@ pub enum Selector<'q> {
 }
 
 impl Query {
+    /// Leaves those of these ids that were asked for before too, by `_id` or by an identifier.
+    pub(super) fn narrow_to(&mut self, ids: Vec<String>) {
+        if self.ids.is_empty() {
+            self.ids = ids;
+            return;
+        }
+        self.ids.retain(|id| ids.contains(id));
+        // What has no id in common has no answer; an id that nothing has says so.
+        if self.ids.is_empty() {
+            self.ids.push(NO_ID.to_owned());
+        }
+    }
+
     /// How the index finds it.
     ///
     /// # Errors
@@ -154,3 +167,6 @@ impl Query {
         !self.security.is_empty()
     }
 }
+
+/// An id that nothing has: those of patients have hexadecimal digits, and others more than four.
+const NO_ID: &str = "none";

@@ -42,6 +42,14 @@ impl Store {
         self.update_clients(ClientsUpdate::AddOrganisation(own), actor).await
     }
 
+    /// Gives an organisation another name and other networks.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when there is none with this number.
+    pub async fn change_organisation(&self, own: Organisation, actor: &str) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::ChangeOrganisation(own), actor).await
+    }
+
     /// Suspends or resumes an organisation.
     ///
     /// # Errors
@@ -56,6 +64,14 @@ impl Store {
     /// [`StoreError::Clients`] when there is one with this id, or a certificate belongs to another one.
     pub async fn add_client(&self, client: Client, actor: &str) -> Result<(), StoreError> {
         self.update_clients(ClientsUpdate::AddClient(client), actor).await
+    }
+
+    /// Gives a client other scopes and devices.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when there is none with this id.
+    pub async fn change_client(&self, client: Client, actor: &str) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::ChangeClient(client), actor).await
     }
 
     /// Suspends or resumes a client.
@@ -82,7 +98,7 @@ impl Store {
     /// Removes a certificate from a client.
     ///
     /// # Errors
-    /// [`StoreError::Clients`] when the client does not have it.
+    /// [`StoreError::Clients`] when the client does not have it, or no other one.
     pub async fn remove_client_certificate(
         &self,
         client: Client,

@@ -11,6 +11,7 @@ use crate::audit::fixtures::Repeating;
 use crate::store::fixtures::battery;
 
 battery! {
+    the_pages_of_a_history_reach_its_end_over_hidden_versions,
     resources_are_read_with_their_versions,
     what_retention_removed_is_gone_and_what_others_need_stays,
     a_reader_sees_its_types_and_senders_only,
@@ -229,4 +230,27 @@ async fn answers_are_json_and_may_be_compressed(place: TestStore) {
     let found: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(resources(&found), resources(&plain.json()));
     assert!(compressed.body.len() < plain.body.len());
+}
+
+async fn the_pages_of_a_history_reach_its_end_over_hidden_versions(place: TestStore) {
+    let bench = Bench::new(place).await;
+    for number in 1..=6 {
+        // The reports in the middle came from another sender.
+        let sender = if (2..=5).contains(&number) { "GATEWAY" } else { SENDER };
+        bench.report_of(sender, number, "continue").await;
+        bench.projector.project_all().await;
+    }
+    let patient = bench.patient("4711").await;
+    let found = bench.all(&format!("/fhir/Observation?patient={patient}")).await;
+    let reader = Reader::for_tests("system/*.rs", Some(&[SENDER]));
+    let mut next = Some(format!("/fhir/Observation/{}/_history?_count=2", text(&found[0]["id"])));
+    let (mut versions, mut pages) = (Vec::new(), 0);
+    while let Some(path) = next {
+        let page = bench.get_as(&reader, &path).await.json();
+        versions.extend(resources(&page).iter().map(|version| text(&version["meta"]["versionId"])));
+        next = link(&page, "next");
+        pages += 1;
+        assert!(pages < 10, "it ends");
+    }
+    assert_eq!((versions, pages), (vec!["6".to_owned(), "1".to_owned()], 3));
 }
