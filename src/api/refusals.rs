@@ -24,7 +24,7 @@ struct Minute {
 }
 
 impl RefusalRows {
-    /// Records a refused request: with a row of its own while the minute has fewer than `max` for this reason;
+    /// Records a refused request: with a row of its own while the minute has fewer than `max` of this reason;
     /// the others are counted in the first row of a later minute.
     pub(super) async fn record(
         &self,

@@ -160,7 +160,7 @@ impl Trust {
         }
     }
 
-    /// As [`load_fit`](Self::load_fit), where it may be that none can be used: then no certificate has a path.
+    /// As [`load_fit`](Self::load_fit); where none can be used, no certificate has a path.
     pub(super) fn load_those_fit(
         files: &[PathBuf],
         now: Timestamp,

@@ -161,14 +161,13 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
     match command {
         Command::Add { id, organisation, certificates, scopes, devices } => {
             check_scopes(&scopes)?;
-            warn_of_unknown(&devices, store, output).await?;
             require_organisation(store, &organisation).await?;
             let (secret, hash) = StoredSecret::generate()?;
             let client = Client {
                 id,
                 organisation,
                 scopes,
-                devices: (!devices.is_empty()).then_some(devices),
+                devices: known_devices(devices, store, output).await?,
                 is_suspended: false,
                 certificates,
                 secrets: vec![StoredSecret { hash, ends: None }],
@@ -186,8 +185,7 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
                 client.scopes = scopes;
             }
             if all_devices || !devices.is_empty() {
-                warn_of_unknown(&devices, store, output).await?;
-                client.devices = (!devices.is_empty()).then_some(devices);
+                client.devices = known_devices(devices, store, output).await?;
             }
             store.change_client(client.clone(), &actor).await.map_err(failed)?;
             output.print(&Line::new(&client, None), Line::shown)?;
@@ -223,10 +221,15 @@ fn check_scopes(scopes: &Scopes) -> Result<(), Failure> {
     if scopes.is_empty() { Err(none().into()) } else { Ok(()) }
 }
 
-/// A client of a device that is misspelt reads nothing, and no answer says why.
-async fn warn_of_unknown(devices: &[DeviceId], store: &Store, output: Output) -> Result<(), Failure> {
+/// Devices that a client may read; `None`: all. A client of a misspelt device reads nothing, and no answer
+/// says why, so the command warns.
+async fn known_devices(
+    devices: Vec<DeviceId>,
+    store: &Store,
+    output: Output,
+) -> Result<Option<Vec<DeviceId>>, Failure> {
     if devices.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let known = store.devices().await.map_err(failed)?;
     for device in devices.iter().filter(|device| !known.iter().any(|known| known.id == **device)) {
@@ -234,7 +237,7 @@ async fn warn_of_unknown(devices: &[DeviceId], store: &Store, output: Output) ->
             "device {device} is not in the directory: the client reads nothing of it before it is"
         ))?;
     }
-    Ok(())
+    Ok(Some(devices))
 }
 
 async fn suspend(store: &Store, id: &ClientId, is: bool, actor: &str) -> Result<(), Failure> {
