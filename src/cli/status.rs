@@ -232,10 +232,21 @@ fn nagios(status: &Value) -> String {
         _ => "OK",
     };
     let findings = findings(status);
-    let named =
-        |finding: &Value| format!("{} {}", text(finding, "code"), text(finding, "name")).trim().to_owned();
-    // A bar begins the counts.
-    let codes: Vec<_> = findings.iter().take(3).map(|finding| named(finding).replace('|', "/")).collect();
+    // Each code once, by its first finding: many of one code hide no other.
+    let mut codes: Vec<(&str, &str, usize)> = Vec::new();
+    for finding in findings {
+        let code = text(finding, "code");
+        match codes.iter_mut().find(|(known, ..)| *known == code) {
+            Some((.., more)) => *more += 1,
+            None => codes.push((code, text(finding, "name"), 0)),
+        }
+    }
+    let named = |(code, name, more): &(&str, &str, usize)| {
+        let more = if *more == 0 { String::new() } else { format!(" (and {more} more)") };
+        // A bar begins the counts.
+        format!("{}{more}", format!("{code} {name}").trim()).replace('|', "/")
+    };
+    let codes: Vec<_> = codes.iter().take(MAX_CODES).map(named).collect();
     let number = |key: &str| status.get(key).and_then(Value::as_u64).unwrap_or(0);
     let counts =
         format!("connected={} silent={} findings={}", number("connected"), number("silent"), findings.len());
@@ -251,6 +262,8 @@ fn text<'v>(object: &'v Value, key: &str) -> &'v str {
     object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// Codes in the line of a plugin.
+const MAX_CODES: usize = 5;
 /// Findings in the text.
 const MAX_FINDINGS: usize = 20;
 
@@ -284,6 +297,17 @@ mod tests {
         assert!(lines.contains("urgent    device PUMP: it has sent nothing for 9 min\n"), "{lines}");
         assert!(lines.ends_with("pcd-platform help device-silent"), "{lines}");
         assert_eq!(nagios(&status), "CRITICAL - device-silent PUMP | connected=2 silent=1 findings=1");
+        let of = |code: &str, name: &str| json!({"code": code, "name": name});
+        let many = [
+            of("order-failed", "1"),
+            of("order-failed", "2"),
+            of("order-failed", "3"),
+            of("platform-unreachable", ""),
+        ];
+        let many = json!({"worst": "urgent", "findings": many});
+        let expected =
+            "CRITICAL - order-failed 1 (and 2 more), platform-unreachable | connected=0 silent=0 findings=4";
+        assert_eq!(nagios(&many), expected);
         let room = json!({"size-bytes": 36 << 20, "free-bytes": 4_u64 << 30, "disk-bytes": 9_u64 << 30,
             "bytes-per-day": 1 << 20, "store-bytes-per-day": 1024, "measured-seconds": 1200,
             "full-at": "2031-01-01T00:00:00Z"});

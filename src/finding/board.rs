@@ -44,11 +44,14 @@ impl Board {
         changes
     }
 
-    /// The findings: the most severe first, then by code and subject.
+    /// The findings: the most severe first, of those what concerns the whole platform, then by code and
+    /// subject.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings: Vec<_> = self.lock().values().cloned().collect();
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        findings.sort_by_key(|finding| {
+            (std::cmp::Reverse(finding.severity), finding.subject != Subject::Platform)
+        });
         findings
     }
 
@@ -92,7 +95,7 @@ fn distinct(found: Vec<Finding>) -> BTreeMap<Key, Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::facts::{DeviceSilent, RestartPending, ShuttingDown};
+    use crate::finding::facts::{DeviceSilent, RestartPending, ShuttingDown, TaskFailed};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -152,6 +155,11 @@ mod tests {
         board.replace(vec![stopping, silent("A"), silent("B")], at(1));
         let severities: Vec<_> = board.findings().iter().map(|finding| finding.severity).collect();
         assert_eq!(severities, [Severity::Urgent, Severity::Urgent, Severity::Info]);
+        let unready = Finding::new(Subject::Platform, TaskFailed { tasks: Vec::new() });
+        board.replace(vec![silent("A"), unready.clone(), silent("B")], at(2));
+        assert_eq!(board.findings()[0].subject, Subject::Platform, "what concerns all comes first");
+        board
+            .replace(vec![Finding::new(Subject::Platform, ShuttingDown {}), silent("A"), silent("B")], at(3));
         assert_eq!(board.worst(), Some(Severity::Urgent));
         let counts = board.counts();
         assert_eq!(counts.len(), Code::ALL.len());
