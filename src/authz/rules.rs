@@ -73,6 +73,20 @@ pub fn may_speak_for(device: &Device, identity: &DeviceIdentity) -> bool {
         || device.speaks_for.iter().any(|pattern| pattern.allows(identity))
 }
 
+/// Whether an entry sends for this device no longer: neither its name nor its list has the device, or only a
+/// pattern for many has it, and the device has an entry of its own. `false` where that does not follow from
+/// the identity alone, or is not decided by the list: for one that is no EUI-64, and while the entry learns.
+#[must_use]
+pub fn is_behind_no_longer(device: &Device, directory: &Directory, identity: &DeviceIdentity) -> bool {
+    if !identity.is_eui64() || device.learns_until.is_some() {
+        return false;
+    }
+    let allows =
+        |wide| device.speaks_for.iter().any(|pattern| pattern.is_wide() == wide && pattern.allows(identity));
+    let is_own = own_identity(device).is_some_and(|own| is_same(&own, identity));
+    !(is_own || allows(false) || allows(true) && !directory.names_other(&device.id, identity))
+}
+
 /// Whether the list of a device has the name of another one, not only by a pattern.
 fn spells(device: &Device, other: &DeviceId) -> bool {
     let identity = DeviceIdentity::new(other.as_str(), "");

@@ -120,6 +120,13 @@ impl Behind {
         forgotten
     }
 
+    /// Removes the devices that `is_gone`.
+    pub(super) fn remove_where(&mut self, is_gone: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
+        let gone: Vec<_> = self.0.keys().filter(|name| is_gone(name)).map(Arc::clone).collect();
+        gone.iter().for_each(|name| drop(self.0.remove(name)));
+        gone
+    }
+
     /// The devices that went silent, and those that send again.
     pub(super) fn check(
         &mut self,

@@ -11,9 +11,10 @@ use super::feed::FeedState;
 use super::missing::MissingDevices;
 use super::rules::{CLOCK_TOLERANCE, Change, DeviceLiveness};
 use super::sign_of_life::SignOfLife;
-use crate::authz::{Device, Directory};
+use crate::authz::{Device, Directory, rules};
 use crate::config::Devices;
 use crate::model::{DeviceId, SilentAfter};
+use crate::pcd::DeviceIdentity;
 
 /// The liveness of every certificate that was heard, and of the devices behind it. Cheap to clone; clones
 /// share the state.
@@ -198,6 +199,21 @@ impl Liveness {
                 table.insert_behind(&feed.via, name, DeviceLiveness::remembered(feed, now));
             }
             (None, Some(_)) => {}
+        }
+    }
+
+    /// Removes the devices behind certificates that do not send for them any more, by `directory`: their
+    /// silence is right.
+    pub fn forget_unlisted(&self, directory: &Directory) {
+        let mut table = self.lock();
+        let Table { certificates, via, .. } = &mut *table;
+        for (id, certificate) in certificates {
+            let Some(device) = directory.find(id) else { continue };
+            let is_gone = |name: &str| {
+                let identity = DeviceIdentity::new(name, "");
+                identity.is_some_and(|identity| rules::is_behind_no_longer(device, directory, &identity))
+            };
+            certificate.behind.remove_where(is_gone).iter().for_each(|name| drop(via.remove(name)));
         }
     }
 

@@ -59,6 +59,29 @@ fn the_rule_of_an_entry_replaces_the_configured_one() {
     }
 }
 
+// Its silence is right: the gateway sends for it no longer.
+#[test]
+fn a_device_that_its_gateway_may_not_send_for_any_more_is_no_longer_watched() {
+    let all = ["00A037FFFE000001", "00A037FFFE000002", "00A037FFFE000003", "MONITOR-1"];
+    let liveness = Liveness::default();
+    liveness.hear(&"GW-1".parse().unwrap(), at(0), &of(&all));
+    let with = |patterns: &[&str], others: &[&str]| {
+        let speaks_for = patterns.iter().map(|pattern| pattern.parse().unwrap()).collect();
+        let others = others.iter().map(|id| Device::new(id.parse().unwrap()));
+        let gateway = Device { speaks_for, ..gateway("GW-1") };
+        Directory::from([gateway].into_iter().chain(others).collect::<Vec<_>>())
+    };
+    let watched = |directory: &Directory| {
+        liveness.forget_unlisted(directory);
+        let behind = liveness.devices_behind(&"GW-1".parse().unwrap());
+        behind.into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(watched(&with(&["00A037*"], &[])), all);
+    // A pattern does not speak for a device with an entry of its own, unless the list spells it.
+    assert_eq!(watched(&with(&["00A037*", all[1]], &all[..2])), all[1..]);
+    assert_eq!(watched(&with(&[all[2]], &[])), all[2..], "a name that is no EUI-64 stays");
+}
+
 /// Of 42 monitors behind one gateway, each can stop.
 #[test]
 fn devices_behind_a_gateway_are_watched_one_by_one() {

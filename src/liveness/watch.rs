@@ -10,8 +10,8 @@ use super::history;
 use super::rules::Change;
 use super::table::{FeedLimits, Liveness, Report};
 use crate::audit::{Event, FeedsBehind};
-use crate::authz::DirectoryHandle;
-use crate::config::ConfigHandle;
+use crate::authz::{Directory, DirectoryHandle};
+use crate::config::{ConfigHandle, Identity};
 use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId, SilentAfter, explained};
 use crate::store::{MessageFilter, Store};
@@ -45,6 +45,7 @@ impl Watch {
         let mut entries = history::Entries::default();
         let mut directory = self.directory.load_full();
         entries.see(&directory);
+        self.forget_unlisted(&directory);
         let mut ticks = tokio::time::interval(CHECK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -53,13 +54,24 @@ impl Watch {
                 _ = ticks.tick() => self.check().await,
             }
             let present = self.directory.load_full();
-            if !std::sync::Arc::ptr_eq(&directory, &present) {
+            let is_changed = !std::sync::Arc::ptr_eq(&directory, &present);
+            if is_changed {
                 entries.see(&present);
                 directory = present;
             }
             if let Err(error) = entries.restore(&self.store, &self.liveness, self.clock.now()).await {
                 tracing::debug!(error = %explained(&error), "cannot read the history of a new entry");
             }
+            if is_changed {
+                self.forget_unlisted(&directory);
+            }
+        }
+    }
+
+    /// Where the list of an entry decides for whom it sends, it says whose silence is right.
+    fn forget_unlisted(&self, directory: &Directory) {
+        if self.config.load().devices.identity == Identity::Enforce {
+            self.liveness.forget_unlisted(directory);
         }
     }
 
