@@ -160,7 +160,8 @@ async fn show_with(
 ) -> Result<Response, Failure> {
     let zone = state.config().load().messages.zone.time_zone();
     let alerts = ReportedAlert::all_of(message, &zone, state.store()).await.or_failure(&frame)?;
-    let details = MessageDetails::new(message, &alerts);
+    let forward = state.store().forwarding(message.summary.id).await.or_failure(&frame)?;
+    let details = MessageDetails::new(message, &alerts).with_forward(forward);
     let summary = &message.summary;
     let kind = summary.transaction.clone().unwrap_or_else(|| summary.message_type.clone());
     let heading = format!("{kind} from {}", summary.device);
@@ -251,6 +252,14 @@ fn cautions(details: &MessageDetails<'_>) -> Vec<Html> {
         if details.message.warnings.iter().any(|known| known == code) {
             add(Tone::Watch, word, text.into());
         }
+    }
+    if let Some(forward) = &details.forward {
+        let tone = match forward.state {
+            "refused" => Tone::Bad,
+            "waiting" => Tone::Watch,
+            _ => Tone::Quiet,
+        };
+        add(tone, forward.state, Html::text(&format!("On its way to the platform: {forward}.")));
     }
     if let Some(reconsidered) = &details.reconsidered {
         let accepted = Html::link(&format!("/messages/{}", reconsidered.message), "accepted later");

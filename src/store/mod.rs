@@ -48,8 +48,8 @@ pub use records::contact::{Contact, Feed, MAX_REFUSED_PER_ROOM, Observations, Re
 pub use records::directory::SeenIdentity;
 pub(crate) use records::directory::device_kind;
 pub use records::forward::{
-    ForwardBacklog, ForwardClass, ForwardLane, ForwardOutcome, ForwardState, RefusedForward, WaitingForward,
-    WaitingForwards,
+    ForwardBacklog, ForwardClass, ForwardLane, ForwardOutcome, ForwardState, Forwarding, RefusedForward,
+    WaitingForward, WaitingForwards,
 };
 pub use records::message::{
     CONTROL_ID_REUSED, CUT, MessageFilter, MessageRecord, MessageSummary, RECONSIDERED, Reconsideration,

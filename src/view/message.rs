@@ -9,7 +9,7 @@ use super::answer::AnswerView;
 use crate::hl7::batch::BatchFacts;
 use crate::hl7::{Message, MessageTime};
 use crate::pcd::KnownPatient;
-use crate::store::{MessageSummary, StoredMessage};
+use crate::store::{Forwarding, MessageSummary, StoredMessage};
 
 /// A received message in a list; never its content.
 #[derive(Debug, Clone, Serialize)]
@@ -66,6 +66,9 @@ pub struct MessageDetails<'a> {
     /// If the message was rejected and accepted later: as which message, when, and on whose behalf.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconsidered: Option<ReconsideredView<'a>>,
+    /// In a gateway: what became of it on its way to the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward: Option<ForwardView>,
     /// Whether the event time was sent without a zone, so that one was assumed (`messages.zone`).
     #[serde(rename = "event-time-zone-assumed", skip_serializing_if = "std::ops::Not::not")]
     pub event_time_zone_assumed: bool,
@@ -75,6 +78,49 @@ pub struct MessageDetails<'a> {
     /// How many alerts it reports besides them, no more dangerous ones: `--tree` has them.
     #[serde(rename = "alerts-not-shown", skip_serializing_if = "is_zero")]
     pub alerts_not_shown: usize,
+}
+
+/// What became of a message on its way to the platform of a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ForwardView {
+    /// `waiting`, `accepted` or `refused`.
+    pub state: &'static str,
+    /// MSA-1 of the platform's answer, if it gave one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// The reason of a refusal: ERR-5.1, or why the gateway gave the message up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the platform answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+}
+
+impl From<Forwarding> for ForwardView {
+    fn from(forwarding: Forwarding) -> Self {
+        match forwarding {
+            Forwarding::Waiting => Self { state: "waiting", answer: None, reason: None, at: None },
+            Forwarding::Settled { at, is_accepted, code, reason } => Self {
+                state: if is_accepted { "accepted" } else { "refused" },
+                answer: (!code.is_empty()).then_some(code),
+                reason,
+                at: Some(at.to_string()),
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for ForwardView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.state {
+            "waiting" => write!(f, "waits for the platform")?,
+            state => write!(f, "{state} by the platform")?,
+        }
+        let parts = [&self.answer, &self.reason].into_iter().flatten();
+        let parts: Vec<&str> = parts.map(String::as_str).collect();
+        if parts.is_empty() { Ok(()) } else { write!(f, ": {}", parts.join(", ")) }
+    }
 }
 
 /// What the header of a batch (BHS, else FHS) says; empty where it says nothing.
@@ -165,10 +211,19 @@ impl<'a> MessageDetails<'a> {
                 at: reconsidered.at.to_string(),
                 actor: &reconsidered.actor,
             }),
+            forward: None,
             event_time_zone_assumed: message.summary.event_time.is_some() && is_zone_assumed(&message.raw),
             alerts,
             alerts_not_shown: not_shown(message, alerts.len()),
         }
+    }
+}
+
+impl MessageDetails<'_> {
+    /// The same with what became of it on its way to the platform of a gateway.
+    #[must_use]
+    pub fn with_forward(self, forward: Option<Forwarding>) -> Self {
+        Self { forward: forward.map(ForwardView::from), ..self }
     }
 }
 

@@ -38,7 +38,7 @@ pub use device::{
 };
 pub use fleet::{ConnectionView, RefusalView, StandingView, StepView, WhyView};
 pub use judgement::JudgementView;
-pub use message::{BatchView, MessageDetails, MessageExport, MessageView, ReconsideredView};
+pub use message::{BatchView, ForwardView, MessageDetails, MessageExport, MessageView, ReconsideredView};
 pub use order::{OrderExport, OrderView};
 pub use removal::RemovalView;
 pub use server::{NodeClockView, RiskView, ServerView};

@@ -1,5 +1,6 @@
 //! Findings about the platform of a gateway.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +11,8 @@ use crate::config;
 use crate::finding::facts::{ForwardQueueFull, ForwardRefused, PlatformUnreachable, ResultMissing};
 use crate::finding::{Finding, Looked, Severity, Subject};
 use crate::gateway::{Away, MissingResults, Uplinks};
-use crate::store::Store;
+use crate::model::DeviceId;
+use crate::store::{RefusedForward, Store};
 use crate::x509::CertificateFacts;
 
 /// Whether the platform is reached, and whether there is room for what waits.
@@ -82,17 +84,28 @@ pub fn gateway_certificate(facts: &CertificateFacts, now: Timestamp) -> Looked {
 pub(super) async fn refused(store: &Store, now: Timestamp) -> Vec<Finding> {
     let since = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
     let refused = store.refused_forwards(since, MAX_SHOWN).await.unwrap_or_default();
-    let mut found: Vec<Finding> = Vec::new();
+    let mut by_device: BTreeMap<DeviceId, Vec<RefusedForward>> = BTreeMap::new();
     for one in refused {
-        let subject = Subject::Device(one.device.to_string());
-        // The board has one finding of a code about one subject: the latest.
-        if found.iter().any(|known| known.subject == subject) {
-            continue;
-        }
-        let facts = ForwardRefused { message: one.id.to_string(), answer: one.code, reason: one.reason };
-        found.push(Finding::new(subject, facts).since(one.at));
+        by_device.entry(one.device.clone()).or_default().push(one);
     }
-    found
+    by_device.into_iter().filter_map(|(device, refused)| refused_of(&device, &refused)).collect()
+}
+
+/// What was refused of a device, the latest first. The latest alarm is named, else the latest message: the
+/// platform does not have it, and its device has an acknowledgement.
+fn refused_of(device: &DeviceId, refused: &[RefusedForward]) -> Option<Finding> {
+    let alarms = refused.iter().filter(|one| one.is_alarm);
+    let named = alarms.clone().next().or(refused.first())?;
+    let facts = ForwardRefused {
+        message: named.id.to_string(),
+        answer: named.code.clone(),
+        reason: named.reason.clone(),
+        messages: refused.len() as u64,
+        alarms: alarms.count() as u64,
+    };
+    let severity = if named.is_alarm { Severity::Urgent } else { Severity::Attention };
+    let since = refused.last().map_or(named.at, |first| first.at);
+    Some(Finding::new(Subject::Device(device.to_string()), facts).with_severity(severity).since(since))
 }
 
 /// Shorter outages are those of a restart: nothing has to be done.
@@ -100,14 +113,45 @@ const RESTART: Duration = Duration::from_secs(10);
 /// An outage that needs a person now.
 const LONG: Duration = Duration::from_mins(5);
 /// Refused messages that are looked at.
-const MAX_SHOWN: u32 = 200;
+const MAX_SHOWN: u32 = 1000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::finding::Code;
     use crate::store::fixtures::TestStore;
-    use crate::store::{ForwardClass, MessageRecord};
+    use crate::store::{ForwardClass, ForwardOutcome, MessageRecord};
+
+    #[tokio::test]
+    async fn an_alarm_that_the_platform_refused_is_urgent_and_named_before_later_messages() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let reasons = [
+            ("DATA", None, "no-bed"),
+            ("ALARM", Some("PCD-04"), "identity-mismatch"),
+            ("LAST", None, "no-bed"),
+        ];
+        let mut ids = Vec::new();
+        for (control_id, transaction, reason) in reasons {
+            let record = MessageRecord {
+                forward: Some(ForwardClass::Event),
+                transaction: transaction.map(str::to_owned),
+                ..place.record(control_id, b"MSH|^~\\&|A\r")
+            };
+            ids.push(record.id);
+            let id = record.id;
+            store.record(record).await.unwrap();
+            let reason = Some(reason.to_owned());
+            let outcome = ForwardOutcome { is_accepted: false, code: "CR".to_owned(), reason, answer: None };
+            store.settle_forward(id, outcome).await.unwrap();
+        }
+        let found = refused(&store, place.clock.now()).await;
+        let [finding] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(finding.severity, Severity::Urgent);
+        let what = finding.what();
+        assert!(what.contains(&ids[1].to_string()) && what.contains("identity-mismatch"), "{what}");
+        assert!(what.contains("3 of its messages are refused, 1 of them ALARMS"), "{what}");
+    }
 
     #[tokio::test]
     async fn what_waits_for_a_platform_that_is_not_configured_any_more_is_a_finding() {

@@ -26,7 +26,8 @@ pub(super) async fn run(
         content::show(Subject { id, device, bytes, command: "message" }, form, zone, store, output).await
     } else {
         let alerts = ReportedAlert::all_of(&message, &zone, store).await.map_err(failed)?;
-        let details = MessageDetails::new(&message, &alerts);
+        let forward = store.forwarding(id).await.map_err(failed)?;
+        let details = MessageDetails::new(&message, &alerts).with_forward(forward);
         output.print(&details, |shown| text::details(shown, output)).map_err(Failure::from)
     };
     // What was shown may not be what the device sent, or is no message at all.

@@ -59,6 +59,7 @@ pub(super) fn details(details: &MessageDetails<'_>, output: Output) -> String {
     rows.extend(details.answers.iter().map(|answer| ("answered", answer.to_string())));
     let to_resends = details.answers_to_resends.iter();
     rows.extend(to_resends.map(|answer| ("answered", format!("nothing; a resend of it gets {answer}"))));
+    rows.extend(details.forward.as_ref().map(|forward| ("forwarded", printable(&forward.to_string()))));
     rows.extend(details.batch.as_ref().map(|batch| ("batch", self::batch(batch))));
     if let Some(ReconsideredView { original, message, at, actor }) = &details.reconsidered {
         rows.push((

@@ -220,11 +220,29 @@ pub struct ForwardRefused {
     /// The reason in the answer (ERR-5.1), if it has one
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How many of its messages were refused within the day, of the latest thousand of all devices
+    pub messages: u64,
+    /// How many of them are alert reports
+    pub alarms: u64,
 }
 
 impl fmt::Display for ForwardRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { message, answer, reason } = self;
+        self.write_last(f)?;
+        match (self.messages, self.alarms) {
+            (0 | 1, 0) => Ok(()),
+            (0 | 1, _) => write!(f, ": an ALARM that the platform does not have"),
+            (messages, 0) => write!(f, "; {messages} of its messages are refused"),
+            (messages, alarms) => {
+                write!(f, "; {messages} of its messages are refused, {alarms} of them ALARMS")
+            }
+        }
+    }
+}
+
+impl ForwardRefused {
+    fn write_last(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { message, answer, reason, .. } = self;
         if reason.as_deref() == Some("altered") && answer.is_empty() {
             return write!(
                 f,

@@ -6,7 +6,8 @@ use crate::model::MessageId;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::forward::{
-    ForwardBacklog, ForwardClass, ForwardLane, ForwardOutcome, ForwardState, RefusedForward, WaitingForwards,
+    ForwardBacklog, ForwardClass, ForwardLane, ForwardOutcome, ForwardState, Forwarding, RefusedForward,
+    WaitingForwards,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::forward::Forwarded;
@@ -60,6 +61,15 @@ impl Store {
     /// When it cannot be read.
     pub async fn forward_state(&self, id: MessageId) -> Result<ForwardState, StoreError> {
         self.reader().forward_state(id).await
+    }
+
+    /// What became of a message on its way to the platform; `None` when it is not forwarded, or was accepted
+    /// and its device awaits no answer.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn forwarding(&self, id: MessageId) -> Result<Option<Forwarding>, StoreError> {
+        self.reader().forwarding(id).await
     }
 
     /// What the platform has refused since then, the latest first.

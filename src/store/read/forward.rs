@@ -8,7 +8,8 @@ use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::forward::{
-    ForwardBacklog, ForwardClass, ForwardLane, ForwardState, RefusedForward, WaitingForward, WaitingForwards,
+    ForwardBacklog, ForwardClass, ForwardLane, ForwardState, Forwarding, RefusedForward, WaitingForward,
+    WaitingForwards,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
@@ -80,6 +81,11 @@ impl Reader {
         })
     }
 
+    pub(in crate::store) async fn forwarding(&self, id: MessageId) -> Result<Option<Forwarding>, StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_FORWARDING).bind(id.as_bytes().as_slice())).await?;
+        rows.first().map(forwarding).transpose()
+    }
+
     /// What the platform has refused since then, the latest first.
     pub(in crate::store) async fn refused_forwards(
         &self,
@@ -116,10 +122,21 @@ fn size(raw: &Option<Bytes>) -> usize {
     raw.as_ref().map_or(0, Bytes::len)
 }
 
+fn forwarding(row: &Row) -> Result<Forwarding, StoreError> {
+    let Some(outcome) = row.get::<Option<String>>("outcome")? else { return Ok(Forwarding::Waiting) };
+    Ok(Forwarding::Settled {
+        at: row.time("settled_at", "forward.settled_at")?,
+        is_accepted: outcome == "accepted",
+        code: row.get::<Option<String>>("code")?.unwrap_or_default(),
+        reason: row.get("reason")?,
+    })
+}
+
 fn refused(row: &Row) -> Result<RefusedForward, StoreError> {
     Ok(RefusedForward {
         id: message_id(row)?,
         device: row.parsed("device", "forward.device")?,
+        is_alarm: row.count("alarm", "message.pcd_transaction")? > 0,
         at: row.time("settled_at", "forward.settled_at")?,
         code: row.get("code")?,
         reason: row.get("reason")?,
@@ -150,6 +167,10 @@ const SELECT_STATE: &str = "
 SELECT settled_at, answer, CASE outcome WHEN 'refused' THEN coalesce(code, '') END AS refused
 FROM forward WHERE message = $1";
 
+const SELECT_FORWARDING: &str = "SELECT settled_at, outcome, code, reason FROM forward WHERE message = $1";
+
 const SELECT_REFUSED: &str = "
-SELECT message AS id, device, settled_at, code, reason FROM forward
+SELECT forward.message AS id, forward.device AS device, settled_at, code, reason,
+    CAST(CASE WHEN message.pcd_transaction = 'PCD-04' THEN 1 ELSE 0 END AS BIGINT) AS alarm
+FROM forward LEFT JOIN message ON message.id = forward.message
 WHERE outcome = 'refused' AND settled_at >= $1 ORDER BY settled_at DESC LIMIT $2";

@@ -81,6 +81,25 @@ pub enum ForwardState {
     },
 }
 
+/// What became of a message that is in the queue, or whose outcome is kept: one that was refused, or whose
+/// device awaits the platform's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forwarding {
+    /// It waits for the platform.
+    Waiting,
+    /// The platform has answered, or the gateway has given it up.
+    Settled {
+        /// When.
+        at: Timestamp,
+        /// Whether the platform has it.
+        is_accepted: bool,
+        /// MSA-1 of the platform's answer; empty where none came.
+        code: String,
+        /// ERR-5.1 of it, or why the gateway gave the message up.
+        reason: Option<String>,
+    },
+}
+
 /// A message that the platform refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedForward {
@@ -88,6 +107,8 @@ pub struct RefusedForward {
     pub id: MessageId,
     /// The sender.
     pub device: DeviceId,
+    /// Whether it is an alert report (PCD-04).
+    pub is_alarm: bool,
     /// When the platform refused it.
     pub at: Timestamp,
     /// MSA-1 of the platform's answer.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::audit::fixtures::Repeating;
-use crate::store::{ForwardClass, ForwardLane, ForwardOutcome, ForwardState};
+use crate::store::{ForwardClass, ForwardLane, ForwardOutcome, ForwardState, Forwarding};
 
 battery! {
     a_message_is_queued_by_the_transaction_that_stores_it,
@@ -47,6 +47,7 @@ async fn a_message_is_queued_by_the_transaction_that_stores_it(place: TestStore)
     assert_eq!((backlog.messages, backlog.oldest), (1, Some(record.id)));
     assert_eq!(waiting(&store, ForwardClass::Alarm).await, ["1"]);
     assert_eq!(store.forward_state(record.id).await.unwrap(), ForwardState::Waiting);
+    assert_eq!(store.forwarding(record.id).await.unwrap(), Some(Forwarding::Waiting));
     // What the platform has, and no device waits for, leaves no row.
     assert!(store.settle_forward(record.id, accepted(None)).await.unwrap());
     assert!(!store.settle_forward(record.id, accepted(None)).await.unwrap(), "it was known");
@@ -125,6 +126,13 @@ async fn an_answer_stays_as_long_as_its_message(place: TestStore) {
     let listed = store.refused_forwards(Timestamp::UNIX_EPOCH, 10).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].id, &*listed[0].code, &listed[0].reason), (refused.id, "CR", &reason));
+    assert!(!listed[0].is_alarm);
+    let Some(Forwarding::Settled { is_accepted: false, code, reason: why, .. }) =
+        store.forwarding(refused.id).await.unwrap()
+    else {
+        panic!("it was refused")
+    };
+    assert_eq!((&*code, why), ("CR", reason));
     assert!(waiting(&store, ForwardClass::Event).await.is_empty());
     // Retention removes the messages, and the rows with them.
     // Identifiers of one process never go back, so other tests may have made these later than the clock is.

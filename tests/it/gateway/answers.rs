@@ -23,6 +23,7 @@ fn a_device_in_original_mode_is_acknowledged_by_the_platform_and_waits_during_an
     let mut wire = scene.wire(ONE);
     wire.write(&framed(&asking(ONE, "2", "", "")));
     eventually("it is durable", || scene.gateway().metric("pcd_gateway_waiting_messages") == 1.0);
+    assert_eq!(scene.shown("2")["forward"]["state"], "waiting");
     scene.start_platform();
     assert_eq!(wire.verdict(), ("AA".to_owned(), "2".to_owned()));
     assert_eq!(scene.all_arrived(2), ["1", "2"]);

@@ -121,6 +121,16 @@ impl Scene {
         self.gateway().cli().try_run(&["--json", "status"]).1
     }
 
+    /// What `message show` says of a message with this MSH-10 on the gateway.
+    fn shown(&self, control_id: &str) -> serde_json::Value {
+        let listed = self.gateway().cli().json(&["message", "list", "--limit", "1000"]);
+        let accepted = |message: &&serde_json::Value| {
+            message["control-id"] == control_id && message["rejection"].is_null()
+        };
+        let id = listed.iter().find(accepted).unwrap()["id"].as_str().unwrap().to_owned();
+        self.gateway().cli().json(&["message", "show", &id]).remove(0)
+    }
+
     /// The bytes of the newest message with this MSH-10 at the platform.
     fn raw(&self, control_id: &str) -> Vec<u8> {
         let listed = self.platform().cli().json(&["message", "list", "--limit", "1000"]);
@@ -187,6 +197,10 @@ fn a_refusal_of_the_platform_is_kept_is_a_finding_and_blocks_nothing() {
     });
     assert_eq!(device.code(message(ONE, "2")), "CA");
     assert_eq!(scene.all_arrived(1), ["2"]);
+    let shown = |control_id: &str| scene.shown(control_id)["forward"].clone();
+    let refused = shown("FOREIGN");
+    assert_eq!((&refused["state"], &refused["reason"]), (&"refused".into(), &"identity-mismatch".into()));
+    assert!(shown("2").is_null(), "the platform has it");
     eventually("it is a finding", || {
         let text = scene.status();
         text.contains("forward-refused") && text.contains("identity-mismatch")
