@@ -205,7 +205,7 @@ codes! {
         "inform the person who ordered it; `pcd-platform order show ID` says what was answered";
     /// The platform of a gateway cannot be reached.
     PlatformUnreachable, "platform-unreachable", Attention,
-        "look at the network and at the platform; messages are kept here, and forwarded when it is back";
+        "look at the network, at the platform and at `[gateway]`; messages are kept here, and forwarded when it is reached";
     /// Nearly as many messages wait for the platform of a gateway as may.
     ForwardQueueFull, "forward-queue-full", Urgent,
         "end the outage, or raise `gateway.max-waiting`; beyond it devices are refused, and keep their messages";

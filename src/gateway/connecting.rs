@@ -92,12 +92,8 @@ impl Uplink {
     ) -> Result<Ended, UplinkError> {
         let Gateway { status, registry, metrics, clock, .. } = &self.gateway;
         status.opened(self.number, clock, registry.relay(), metrics);
-        let HostAndPort { host, port } = &gateway.platform;
         // A connection that was closed as a proof is opened again at once, which is no news.
-        if !is_again {
-            tracing::info!(host, port, connection = self.number, "connected to the platform");
-        }
-        let session = Session::new(self, client, gateway.answer_timeout);
+        let session = Session::new(self, client, gateway.answer_timeout, !is_again);
         Ok(session.run(done).await?)
     }
 

@@ -32,6 +32,9 @@ pub(super) struct Session<'u> {
     is_alone: bool,
     /// Whether the platform has acknowledged a message on it.
     is_answered: bool,
+    /// When the log says that it is connected, if the platform says nothing before: in TLS 1.3 a gateway is
+    /// refused after the handshake. `None`: the log has it.
+    reported_at: Option<Instant>,
     /// Answers to orders that were sent.
     passed: Passed,
     answer_timeout: Duration,
@@ -50,16 +53,19 @@ pub(super) enum Ended {
 }
 
 impl<'u> Session<'u> {
-    pub(super) fn new(uplink: &'u Uplink, client: Client, answer_timeout: Duration) -> Self {
+    /// `is_news`: it is reported in the log.
+    pub(super) fn new(uplink: &'u Uplink, client: Client, answer_timeout: Duration, is_news: bool) -> Self {
+        let now = uplink.gateway.clock.instant();
         Self {
             uplink,
             client,
             window: Window::new(),
             settling: FuturesUnordered::new(),
             alone: VecDeque::new(),
-            alone_at: uplink.gateway.clock.instant() + ALONE_AFTER,
+            alone_at: now + ALONE_AFTER,
             is_alone: false,
             is_answered: false,
+            reported_at: is_news.then_some(now + REPORTED_AFTER),
             passed: Passed::new(uplink.orders.returned()),
             answer_timeout,
         }
@@ -111,7 +117,7 @@ impl<'u> Session<'u> {
             self.uplink.gateway.status.awaits(self.uplink.number, self.window.oldest_awaited());
             let deadline = self.window.deadline(self.limits(), self.passed.oldest());
             let alone_at = (!self.alone.is_empty() && !self.is_alone_due()).then_some(self.alone_at);
-            let deadline = [deadline, alone_at].into_iter().flatten().min();
+            let deadline = [deadline, alone_at, self.reported_at].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 () = done.cancelled() => return Ok(Ended::Done),
@@ -202,12 +208,23 @@ impl<'u> Session<'u> {
 
     fn take(&mut self, incoming: Incoming) {
         self.uplink.gateway.status.heard(&self.uplink.gateway.clock);
+        self.report();
         match incoming {
             Incoming::Answer(answer) => {
                 let effect = self.window.hear(&answer);
                 self.apply(effect);
             }
             Incoming::Message(message) => self.uplink.orders.take(message),
+        }
+    }
+
+    /// Says once in the log that the platform is reached.
+    fn report(&mut self) {
+        if self.reported_at.take().is_some() {
+            let config = self.uplink.gateway.config.load();
+            let at = config.gateway.as_ref().map(|gateway| &gateway.platform);
+            let (host, port) = (at.map(|at| at.host.as_str()), at.map(|at| at.port));
+            tracing::info!(host, port, connection = self.uplink.number, "connected to the platform");
         }
     }
 
@@ -261,6 +278,9 @@ impl<'u> Session<'u> {
     /// An acknowledgement is late, or something that asks for none has no proof of its arrival.
     fn expire(&mut self) -> Option<Ended> {
         let now = self.uplink.gateway.clock.instant();
+        if self.reported_at.is_some_and(|at| at <= now) {
+            self.report();
+        }
         let Expired { effects, missing, is_skipped } = match self.window.expire(now, self.limits()) {
             Ok(expired) => expired,
             Err(Late(message)) => return Some(Ended::Late(message)),
@@ -323,6 +343,8 @@ async fn until(deadline: Option<Instant>) {
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection works on other messages before it sends one that may end it.
 const ALONE_AFTER: Duration = Duration::from_secs(2);
+/// When a connection counts as one in the log on which the platform says nothing.
+const REPORTED_AFTER: Duration = Duration::from_secs(5);
 /// Lanes that one connection works on.
 const WINDOW: usize = 16;
 /// When a message is sent again that the platform could not take.

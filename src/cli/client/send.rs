@@ -29,6 +29,17 @@ pub(crate) struct Arguments {
     files: Vec<PathBuf>,
 }
 
+/// A message without an acknowledgement.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Silence {
+    file: String,
+    /// Always null: no acknowledgement came.
+    acknowledgement: Option<&'static str>,
+    control_id: String,
+    why: &'static str,
+}
+
 /// One acknowledgement.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -178,8 +189,8 @@ impl Sending {
         let file = self.sent.last().map(|sent| sent.file.clone()).unwrap_or_default();
         self.others(&file, &last)?;
         let silent: Vec<_> = self.sent.iter().filter(|sent| !sent.is_answered).map(Sent::silence).collect();
-        for line in &silent {
-            self.output.line(line)?;
+        for silence in &silent {
+            self.output.print(silence, Silence::text)?;
         }
         if let Err(error) = ended
             && !silent.is_empty()
@@ -197,13 +208,18 @@ impl Sent {
     }
 
     /// Why there is no acknowledgement.
-    fn silence(&self) -> String {
-        match self.requested {
-            Requested::ErrorsOnly => {
-                format!("{}: sent; it asks for an acknowledgement of errors only, and none came", self.file)
-            }
-            _ => format!("{}: sent; the message requests no acknowledgement", self.file),
-        }
+    fn silence(&self) -> Silence {
+        let why = match self.requested {
+            Requested::ErrorsOnly => "it asks for an acknowledgement of errors only, and none came",
+            _ => "the message requests no acknowledgement",
+        };
+        Silence { file: self.file.clone(), acknowledgement: None, control_id: self.control_id.clone(), why }
+    }
+}
+
+impl Silence {
+    fn text(&self) -> String {
+        format!("{}: sent; {}", self.file, self.why)
     }
 }
 

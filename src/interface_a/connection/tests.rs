@@ -178,7 +178,7 @@ async fn a_shutdown_ends_the_session() {
 /// Paused time is not charged to the peer.
 #[tokio::test]
 async fn the_frame_timeout_is_suspended_while_the_store_queue_is_full() {
-    let limits = Limits { frame_timeout: Duration::from_secs(2), ..LIMITS };
+    let limits = Limits { frame_timeout: Duration::from_secs(5), ..LIMITS };
     let mut bench = Bench::with(64 * 1024, WRITE_TIMEOUT, limits).await;
     let mut outside = bench.place.connect_directly().await;
     outside.execute("BEGIN IMMEDIATE").await.unwrap();
