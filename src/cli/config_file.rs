@@ -1,7 +1,9 @@
 //! `--config FILE`.
 
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use clap::Args;
 use hyper::header::HeaderValue;
@@ -27,7 +29,8 @@ impl ConfigFile {
     pub(super) fn path(&self) -> &Path {
         // One that may not be looked at is there: its error says more than that of another file.
         let installed = || Path::new(INSTALLED).try_exists().unwrap_or(true);
-        let default = || Path::new(if installed() { INSTALLED } else { IN_REPOSITORY });
+        let default =
+            || Path::new(if installed() || is_foreign(IN_REPOSITORY) { INSTALLED } else { IN_REPOSITORY });
         self.config.as_deref().unwrap_or_else(default)
     }
 
@@ -120,6 +123,27 @@ impl ConfigFile {
         let opened = Store::open_existing(config.store.node, &config.store.url, clock.clone()).await;
         opened.map_err(context::failed)
     }
+}
+
+/// Whether another user than this one and root could have written the file in the working folder: it would
+/// lead this user's commands to a store and a socket of that one.
+fn is_foreign(file: &str) -> bool {
+    let file = Path::new(file);
+    let own = rustix::process::geteuid().as_raw();
+    let owners =
+        file.ancestors().take(2).filter_map(|path| std::fs::metadata(path).ok()).map(|found| found.uid());
+    let is_foreign = owners.into_iter().any(|owner| owner != own && owner != 0);
+    if is_foreign {
+        static WARNING: Once = Once::new();
+        WARNING.call_once(|| {
+            let shown = file.display();
+            let _ = writeln!(
+                io::stderr(),
+                "warning: {shown} belongs to another user and is not used; name it with --config"
+            );
+        });
+    }
+    is_foreign
 }
 
 /// The file by a path that is independent of the working directory, without `..`: those would be looked up in
