@@ -17,6 +17,28 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
+/// What another process answered, for a terminal: lines, tabs and struck out text stay, and all other control
+/// characters are escaped. The process may be in other hands.
+pub(super) fn for_terminal(answer: &str) -> String {
+    let mut shown = String::with_capacity(answer.len());
+    let mut rest = answer;
+    while let Some(character) = rest.chars().next() {
+        let allowed = [STRIKE, NO_STRIKE, "\n", "\t"].into_iter().find(|allowed| rest.starts_with(allowed));
+        let part = allowed.map_or(character.len_utf8(), str::len);
+        let (part, behind) = rest.split_at(part);
+        match allowed {
+            Some(_) => shown.push_str(part),
+            None => shown.push_str(&printable(part)),
+        }
+        rest = behind;
+    }
+    shown
+}
+
+/// Strikes text out on a terminal (ECMA-48, SGR 9), and ends that.
+pub(super) const STRIKE: &str = "\x1b[9m";
+pub(super) const NO_STRIKE: &str = "\x1b[29m";
+
 /// The same for a column: each blank is visible, so that a value cannot look like the columns behind it.
 pub(super) fn column(text: &str) -> String {
     let shown = |character: char| match character.is_whitespace() || FILLERS.contains(&character) {
@@ -55,6 +77,9 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(printable("ward 7 \u{1b}[2J\r\n\u{9b}é"), "ward 7 \\u{1b}[2J\\r\\n\\u{9b}é");
+        let answer = "A\tB\n\u{1b}[9mé\u{1b}[29m\u{1b}]0;title\u{7}\u{1b}[2J\r\u{202e}";
+        let shown = "A\tB\n\u{1b}[9mé\u{1b}[29m\\u{1b}]0;title\\u{7}\\u{1b}[2J\\r\\u{202e}";
+        assert_eq!(for_terminal(answer), shown);
         assert_eq!(printable("CA\u{202e}moc\u{2028}"), "CA\\u{202e}moc\\u{2028}");
     }
 }

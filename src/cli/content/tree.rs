@@ -1,6 +1,6 @@
 //! The content of a message as lines of text.
 
-use crate::cli::text::{counted, printable};
+use crate::cli::text::{NO_STRIKE, STRIKE, counted, printable};
 use crate::view::{AlertFacets, Node, OtherField, OtherSegment, Patient, Request, Tree};
 
 /// A line of text without control characters.
@@ -304,9 +304,6 @@ const FURTHER_LINE: &str = "| ";
 const FURTHER_NOTE: &str = "    | ";
 /// How far the further lines of a value are indented.
 const INDENT: usize = 35;
-/// Crossed-out characters (ECMA-48, SGR 9 and 29).
-const STRIKE: &str = "\x1b[9m";
-const NO_STRIKE: &str = "\x1b[29m";
 
 #[cfg(test)]
 mod tests;

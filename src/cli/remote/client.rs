@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use tokio::net::UnixStream;
 use crate::cli::admin_client::Target;
 use crate::cli::config_file::ConfigFile;
 use crate::cli::located::{Located, Wanted};
+use crate::cli::text::for_terminal;
 use crate::cli::{Exit, Failure, admin_client};
 use crate::http::{CommandAnswer, CommandCall};
 
@@ -209,11 +210,19 @@ fn names(word: &str, path: &str) -> bool {
 
 fn print(answer: &CommandAnswer) -> Result<Exit, Failure> {
     let stdout = STANDARD.decode(&answer.stdout).map_err(|error| Failure::new(Exit::Fault, error))?;
-    let mut out = io::stdout().lock();
-    out.write_all(&stdout)?;
-    out.flush()?;
-    io::stderr().lock().write_all(answer.stderr.as_bytes())?;
+    write_answer(&mut io::stdout().lock(), &stdout)?;
+    write_answer(&mut io::stderr().lock(), answer.stderr.as_bytes())?;
     Ok(Exit::from_code(answer.exit))
+}
+
+/// Writes what the platform answered: to a file or another program as it is.
+fn write_answer(out: &mut (impl Write + IsTerminal), answer: &[u8]) -> io::Result<()> {
+    if out.is_terminal() {
+        out.write_all(for_terminal(&String::from_utf8_lossy(answer)).as_bytes())?;
+    } else {
+        out.write_all(answer)?;
+    }
+    out.flush()
 }
 
 /// Options of this process without a value.
