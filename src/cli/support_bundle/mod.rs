@@ -33,8 +33,8 @@ pub(super) struct Arguments {
     /// A log file whose last lines are included; default: the journal of the unit pcd-platform
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// Put a pseudonym in the place of each Common Name: of the directory, of devices that were removed from
-    /// it, and of devices that were refused with a certificate of an installed root
+    /// Put a pseudonym in the place of each name of a device: of the directory, of devices that were removed
+    /// from it, that were refused with a certificate of an installed root, or that send through a gateway
     #[arg(long)]
     redact: bool,
 }

@@ -59,8 +59,8 @@ impl Pseudonyms {
         Ok(Self::new(names?.into_iter()))
     }
 
-    /// The devices of the directory, then those that were removed from it, then those that were refused with
-    /// a certificate of an installed root: each once.
+    /// The devices of the directory, then those that were removed from it, those that were refused with a
+    /// certificate of an installed root, and those that were heard through a gateway: each once.
     async fn names(store: &Store) -> Result<Vec<String>, StoreError> {
         let mut names: Vec<_> =
             store.devices().await?.iter().map(|device| device.id.as_str().to_owned()).collect();
@@ -79,6 +79,8 @@ impl Pseudonyms {
             names.extend(device.map(|device| device.as_str().to_owned()));
             names.extend((room == RefusedRoom::Verified).then_some(who));
         }
+        // Devices behind gateways, which findings name.
+        names.extend(store.feeds().await?.into_iter().filter_map(|feed| feed.identity));
         let mut known = HashSet::new();
         names.retain(|name| !name.is_empty() && known.insert(name.clone()));
         Ok(names)
