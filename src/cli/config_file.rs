@@ -129,6 +129,9 @@ impl ConfigFile {
 /// lead this user's commands to a store and a socket of that one.
 fn is_foreign(file: &str) -> bool {
     let file = Path::new(file);
+    if !file.exists() {
+        return false;
+    }
     let own = rustix::process::geteuid().as_raw();
     let owners =
         file.ancestors().take(2).filter_map(|path| std::fs::metadata(path).ok()).map(|found| found.uid());
@@ -171,6 +174,8 @@ const CREDENTIALS: &str = "/run/credentials/pcd-platform.service";
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::chown;
+
     use super::*;
 
     #[test]
@@ -182,5 +187,22 @@ mod tests {
         }
         assert_eq!(absolute(Path::new("/nowhere/../x.toml")), Path::new("/nowhere/../x.toml"));
         assert_eq!(absolute(Path::new("nowhere/x.toml")), Path::new("nowhere/x.toml"));
+    }
+
+    #[test]
+    fn a_configuration_in_the_working_folder_of_another_user_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("platform.toml");
+        let is_foreign = || is_foreign(file.to_str().unwrap());
+        assert!(!is_foreign(), "there is none");
+        std::fs::write(&file, "").unwrap();
+        assert!(!is_foreign());
+        // Only root can give files away.
+        if rustix::process::geteuid().is_root() {
+            for (path, owner) in [(file.as_path(), 65534), (&file, 0), (folder.path(), 65534)] {
+                chown(path, Some(owner), None).unwrap();
+                assert_eq!(is_foreign(), owner != 0, "{}", path.display());
+            }
+        }
     }
 }

@@ -132,6 +132,35 @@ const MAX_REMOVED: u32 = 100_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authz::Device;
+    use crate::cli::operator::operator;
+    use crate::model::DeviceId;
+    use crate::store::{Feed, Observations};
+
+    #[tokio::test]
+    async fn devices_that_were_heard_through_a_gateway_have_pseudonyms_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("platform.db").display());
+        let store = Store::open(&url, Clock::system()).await.unwrap();
+        let gateway = DeviceId::parse("GATEWAY-1").unwrap();
+        store.add_device(Device::new(gateway.clone()), &operator()).await.unwrap();
+        let feed = Feed {
+            via: gateway,
+            identity: Some("0253494D80000200".to_owned()),
+            node: store.node().clone(),
+            last: Clock::system().now(),
+            pause: None,
+            heartbeat: None,
+            is_silent: true,
+            has_left: false,
+        };
+        let seen = Observations { feeds: vec![feed], ..Observations::default() };
+        store.record_observations(seen).await.unwrap();
+        let mut text = "device-silent subject=device 0253494d80000200 through GATEWAY-1".to_owned();
+        Pseudonyms::new(Pseudonyms::names(&store).await.unwrap().into_iter()).apply(&mut text);
+        assert_eq!(text, "device-silent subject=device device-2 through device-1");
+        store.close().await;
+    }
 
     #[test]
     fn names_of_devices_become_pseudonyms_and_other_words_stay() {
