@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Counters;
 use super::counters::{add, subtract};
+use super::fault::NOT_ADMITTED;
 use super::fleet::SimulatedDevice;
 use super::orders::Orders;
 use super::reconnect::Reconnect;
@@ -397,8 +398,10 @@ pub(super) const fn is_refusal(error: &ClientError) -> bool {
 
 /// Why there is no session, as a name of a bounded set.
 pub(super) fn reason(error: &ClientError) -> String {
-    let refused = |alert: &ReceivedAlert| {
-        format!("refused: {}", alert.codes().first().copied().unwrap_or("another alert"))
+    let refused = |alert: &ReceivedAlert| match alert.codes() {
+        // The alert does not say whether the directory lacks the device, or has suspended it.
+        ["unknown-device", ..] => NOT_ADMITTED.to_owned(),
+        codes => format!("refused: {}", codes.first().copied().unwrap_or("another alert")),
     };
     match error {
         ClientError::Refused(alert) | ClientError::Connect(ConnectError::Refused(alert)) => refused(alert),

@@ -76,7 +76,7 @@ impl Fault {
         let expected: &[&str] = match self {
             Self::Revoked => &["refused: revoked"],
             Self::Expired => &["refused: expired"],
-            Self::Unknown => &["refused: unknown-device"],
+            Self::Unknown => &[NOT_ADMITTED],
             Self::WrongName => &["rejected: identity-mismatch"],
             // A platform may wait for the end of a frame, or close.
             Self::Garbage | Self::HalfFrame => &[CLOSED, OPEN, "no acknowledgement", "connection cut"],
@@ -93,6 +93,8 @@ impl Fault {
     }
 }
 
+/// What the platform did: the directory does not let the device in.
+pub(super) const NOT_ADMITTED: &str = "refused: not admitted";
 /// What the platform did: a message was accepted.
 pub(super) const ACKNOWLEDGED: &str = "acknowledged";
 /// The second copy of a message was accepted as well.

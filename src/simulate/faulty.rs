@@ -11,7 +11,7 @@ use tokio_util::codec::Framed;
 use super::Fault;
 use super::counters::{add, subtract};
 use super::device::{Device, reason};
-use super::fault::{ACKNOWLEDGED, AGAIN, CLOSED, OPEN};
+use super::fault::{ACKNOWLEDGED, AGAIN, CLOSED, NOT_ADMITTED, OPEN};
 use super::traffic::{Equipment, Kind, Report};
 use crate::hl7::Message;
 use crate::interface_b::{Answer, Client, ClientError};
@@ -220,7 +220,6 @@ async fn next(frames: &mut Framed<SecuredStream, Codec>, limit: Duration) -> Res
 const TRANSACTION: &str = "pcd-01";
 /// A platform applies a change of its directory within a second, on a busy machine later.
 const ADMISSION_TIME: Duration = Duration::from_secs(30);
-const NOT_ADMITTED: &str = "refused: unknown-device";
 /// What the clock of a device is fast by.
 const CLOCK_DIFFERENCE: Duration = Duration::from_hours(1);
 const LONG: Duration = Duration::from_hours(24);

@@ -272,7 +272,7 @@ fn the_summary_counts_what_the_platform_does_about_each_fault() {
     for (fault, outcome) in [
         ("revoked", "refused: revoked"),
         ("expired", "refused: expired"),
-        ("unknown", "refused: unknown-device"),
+        ("unknown", "refused: not admitted"),
         ("wrong-name", "rejected: identity-mismatch"),
         ("slow-reader", "acknowledged"),
         ("slow-writer", "acknowledged"),
