@@ -278,3 +278,43 @@ const MAX_UNANSWERED_KNOWN: usize = 10_000;
 const ALTERED: &str = "altered";
 /// Delay before the queue is read again after an error.
 const RETRY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MessageRecord;
+    use crate::store::fixtures::TestStore;
+
+    // What the store does on a full disk.
+    #[tokio::test]
+    async fn a_lane_goes_on_while_the_store_records_nothing() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let [first, second] = ["1", "2"].map(|id| MessageRecord {
+            forward: Some(ForwardClass::Alarm),
+            ..place.record(id, b"MSH|^~\\&|A\r")
+        });
+        let lane = ForwardLane { class: ForwardClass::Alarm, device: first.device.clone() };
+        let (metrics, done) = (Metrics::new().unwrap(), CancellationToken::new());
+        let queue = Arc::new(Queue::new(store.clone(), Relay::default(), metrics, done));
+        for record in [&first, &second] {
+            store.record(record.clone()).await.unwrap();
+        }
+        queue.add(lane.clone());
+        let (claim, messages) = queue.next().await;
+        assert_eq!(messages.len(), 2);
+        let full = "CREATE TRIGGER full BEFORE DELETE ON forward BEGIN SELECT RAISE(ABORT, 'full'); END";
+        place.execute(full).await.unwrap();
+        let taken = ForwardOutcome { is_accepted: true, code: "CA".to_owned(), reason: None, answer: None };
+        assert!(queue.settle(&lane, first.id, &taken).await, "its lane goes on");
+        drop(claim);
+        let (_claim, messages) = queue.next().await;
+        assert_eq!(messages.iter().map(|message| message.id).collect::<Vec<_>>(), [second.id]);
+        assert!(!queue.record_some().await);
+        assert_eq!(store.forward_backlog().await.unwrap().messages, 2);
+        place.execute("DROP TRIGGER full").await.unwrap();
+        assert!(queue.record_some().await && !queue.record_some().await);
+        let backlog = store.forward_backlog().await.unwrap();
+        assert_eq!((backlog.messages, backlog.oldest), (1, Some(second.id)));
+    }
+}
