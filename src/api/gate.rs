@@ -47,8 +47,9 @@ pub(super) async fn admit(
     let basic = basic(headers);
     let organisation = organisation(headers);
     let secret = basic.as_ref().map(|pair| pair.split_once(':').unwrap_or_default());
-    let presented = Presented { certificate, address: peer.address.ip(), secret, organisation };
     let config = state.config.load_full();
+    let (address, environment) = (peer.address.ip(), config.api.environment.as_str());
+    let presented = Presented { certificate, address, secret, organisation, environment };
     let unregistered = match config.api.read {
         ApiRead::Registered => Unregistered::Refused,
         ApiRead::Community => Unregistered::Members,
@@ -60,18 +61,19 @@ pub(super) async fn admit(
             state.last_reads.note(&reader, read);
             Ok(Admitted { reader, renewal: read.ends_soon().then_some(ends) })
         }
-        Err(refused) => Err(refuse(state, peer, refused).await),
+        Err(refused) => {
+            record(state, peer, refused).await;
+            Err(answer(refused))
+        }
     }
 }
 
-/// Counts and records a refused request. Returns its answer.
-pub(super) async fn refuse(state: &ApiState, peer: &Peer, refused: RefusedReader) -> Response<Body> {
+/// Counts and records a refused request.
+pub(super) async fn record(state: &ApiState, peer: &Peer, refused: RefusedReader) {
     state.metrics.api.refuse(refused.code());
     let certificate = peer.certificate.as_ref().map(|certificate| certificate.recorded());
-    let who = (refused, peer.address.ip());
-    let rows = state.config.load().api.max_refusal_rows;
-    state.refusals.record(&state.store, rows, who, certificate).await;
-    answer(refused)
+    let (who, max) = ((refused, peer.address.ip()), state.config.load().api.max_refusal_rows);
+    state.refusals.record(&state.store, max, who, certificate).await;
 }
 
 fn presented_certificate(member: &Membership) -> PresentedCertificate {
@@ -79,6 +81,7 @@ fn presented_certificate(member: &Membership) -> PresentedCertificate {
         community: member.community().to_owned(),
         fingerprint: member.fingerprint(),
         subject: member.subject(),
+        environment: member.common_name().and_then(PresentedCertificate::stated_environment),
     }
 }
 

@@ -12,13 +12,12 @@ mod follower;
 mod gate;
 mod listener;
 mod outcome;
-mod outgoing;
 mod peer;
 mod places;
 mod refusals;
 mod routes;
-mod shares;
 mod state;
+mod turns;
 
 pub use listener::ApiListener;
 pub use state::ApiState;

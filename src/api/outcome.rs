@@ -18,7 +18,7 @@ pub(super) fn outcome(
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/fhir+json; charset=utf-8"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/fhir+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match status {
         // RFC 9110 section 11.6.1. No scheme is registered for a client certificate.

@@ -10,22 +10,27 @@ use crate::audit::{Certificate, Event, RefusedRead};
 use crate::clients::RefusedReader;
 use crate::store::Store;
 
-/// What was written in the current minute, for each reason: what strangers do hides nothing of clients.
-/// Clones share it.
+/// What was written in the current minute. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct RefusalRows(Arc<Mutex<BTreeMap<&'static str, Minute>>>);
+pub(super) struct RefusalRows(Arc<Mutex<Minute>>);
 
 #[derive(Debug, Default)]
 struct Minute {
     number: i64,
-    rows: u32,
+    /// By reason: strangers without a certificate leave the rows of revoked ones alone.
+    reasons: BTreeMap<&'static str, Rows>,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    written: u32,
     /// Refusals without a row of their own.
     others: u64,
 }
 
 impl RefusalRows {
-    /// Records a refused request: with a row of its own while the minute has fewer than `max` of this reason;
-    /// the others are counted in the first row of a later minute.
+    /// Records a refused request: with a row of its own while the minute has fewer than `max` for this
+    /// reason; the others are counted in the first row of a later minute.
     pub(super) async fn record(
         &self,
         store: &Store,
@@ -34,25 +39,26 @@ impl RefusalRows {
         certificate: Option<Certificate>,
     ) {
         let reason = refused.reason();
-        let Some(others) = self.turn(reason, store.now(), max) else { return };
+        let Some(others) = self.turn(store.now(), max, reason) else { return };
         let event = RefusedRead { peer: address, reason, certificate, others };
         store.audit_or_defer(Event::ReadRefused(Box::new(event))).await;
     }
 
-    /// How many refusals before have no row, if this one gets a row.
-    fn turn(&self, reason: &'static str, now: Timestamp, max: u32) -> Option<u64> {
-        let mut minutes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let minute = minutes.entry(reason).or_default();
+    /// How many refusals for this reason before have no row, if this one gets a row.
+    fn turn(&self, now: Timestamp, max: u32, reason: &'static str) -> Option<u64> {
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = now.as_second().div_euclid(60);
         if minute.number != number {
-            *minute = Minute { number, rows: 0, others: minute.others };
+            minute.number = number;
+            minute.reasons.values_mut().for_each(|rows| rows.written = 0);
         }
-        if minute.rows >= max {
-            minute.others = minute.others.saturating_add(1);
+        let rows = minute.reasons.entry(reason).or_default();
+        if rows.written >= max {
+            rows.others = rows.others.saturating_add(1);
             return None;
         }
-        minute.rows += 1;
-        Some(std::mem::take(&mut minute.others))
+        rows.written += 1;
+        Some(std::mem::take(&mut rows.others))
     }
 }
 
@@ -63,11 +69,12 @@ mod tests {
     #[test]
     fn n000_3_refusals_beyond_the_rows_of_a_minute_are_counted() {
         let (rows, start) = (RefusalRows::default(), Timestamp::UNIX_EPOCH);
-        let turn = |reason, at| rows.turn(reason, at, 2);
-        assert_eq!([turn("revoked", start), turn("revoked", start)], [Some(0); 2]);
-        assert!((0..5).all(|_| turn("revoked", start).is_none()));
-        assert_eq!(turn("wrong-secret", start), Some(0), "another reason");
+        let turn = |now, reason| rows.turn(now, 2, reason);
+        assert_eq!((turn(start, "no-certificate"), turn(start, "no-certificate")), (Some(0), Some(0)));
+        assert!((0..5).all(|_| turn(start, "no-certificate").is_none()));
+        assert_eq!(turn(start, "revoked"), Some(0), "strangers do not hide it");
         let next = start + jiff::SignedDuration::from_mins(1);
-        assert_eq!(["revoked"; 3].map(|reason| turn(reason, next)), [Some(5), Some(0), None]);
+        let later = [1, 2, 3].map(|_| turn(next, "no-certificate"));
+        assert_eq!((later, turn(next, "revoked")), ([Some(5), Some(0), None], Some(0)));
     }
 }

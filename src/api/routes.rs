@@ -1,7 +1,7 @@
 //! What is served.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
@@ -11,10 +11,10 @@ use hyper::body::Incoming;
 use super::fhir;
 use super::gate;
 use super::outcome::{final_outcome, outcome};
-use super::outgoing::Outgoing;
 use super::peer::Peer;
 use super::state::ApiState;
 use crate::clients::{Reader, RefusedReader};
+use crate::model::steps_beside_tasks;
 
 /// Answers one request, and counts it.
 pub(super) async fn answer(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
@@ -48,11 +48,6 @@ async fn route(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Res
         let text = "the platform is read by GET, and searched by GET or POST to _search; it stores nothing";
         return not_allowed(text);
     }
-    if path.trim_end_matches('/') == "/fhir/metadata" {
-        // Open: a stranger takes no turn of a client, and its body is not read.
-        let answer = respond(state, None, request.map(|_| Bytes::new())).await;
-        return answer.map(Body::from);
-    }
     let timeout = state.config.load().api.query_timeout;
     let answered = tokio::time::timeout(timeout, admitted(state, peer, request)).await;
     answered.unwrap_or_else(|_| {
@@ -63,6 +58,11 @@ async fn route(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Res
 }
 
 async fn admitted(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+    let is_open = request.uri().path().trim_end_matches('/') == "/fhir/metadata";
+    if is_open {
+        // It takes no turn of a client, and its body is not read: strangers keep no client waiting.
+        return respond(state, None, request.map(|_| Bytes::new())).await;
+    }
     let admitted = match gate::admit(state, peer, request.headers()).await {
         Ok(admitted) => admitted,
         Err(refused) => return refused,
@@ -74,25 +74,15 @@ async fn admitted(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> 
     };
     // A turn is taken when the request is complete, and no client has all of them: another one that sends
     // slowly or asks for much must not keep it from reading.
-    let (api, client) = (state.config.load().api.clone(), turn_of(&admitted.reader));
-    let Some(_turn) = state.requests.take(&client, 1, api.max_requests) else {
+    let Some(_turn) = state.turns.take(&turn_of(&admitted.reader)) else {
         state.metrics.api.refuse("busy");
-        let text =
-            "as many requests of this client, or of all, are under way as there may be at once; try again";
+        let text = "the platform answers as many requests as it may at once; try again";
         return outcome(StatusCode::SERVICE_UNAVAILABLE, "throttled", "busy", text);
     };
-    let response = respond(state, Some(&admitted.reader), Request::from_parts(head, body)).await;
-    if response.status() == StatusCode::FORBIDDEN {
-        return gate::refuse(state, peer, RefusedReader::Scope).await;
+    let mut response = respond(state, Some(&admitted.reader), Request::from_parts(head, body)).await;
+    if response.extensions().get::<fhir::OutOfScope>().is_some() {
+        gate::record(state, peer, RefusedReader::Scope).await;
     }
-    let share = state.answers.take(&client, response.body().len(), api.answer_memory);
-    let Some(share) = share else {
-        state.metrics.api.refuse("answer-memory");
-        let text = "answers that this client, or others, have not taken yet fill their memory; take them, or ask for \
-                    fewer at once";
-        return outcome(StatusCode::SERVICE_UNAVAILABLE, "throttled", "answer-memory", text);
-    };
-    let mut response = response.map(|body| Body::new(Outgoing::new(body, share)));
     // N000-9: who renews the certificate of a client reads its answers.
     if let Some(ends) = admitted.renewal.and_then(|ends| HeaderValue::from_str(&ends.to_string()).ok()) {
         response.headers_mut().insert(HeaderName::from_static("x-certificate-expires"), ends);
@@ -116,8 +106,8 @@ async fn read_body(state: &ApiState, head: &Parts, body: Incoming) -> Result<Byt
         let length = head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
         Some(length > u64::try_from(limit).unwrap_or(u64::MAX))
     };
-    // Before the body is asked for: a client that expects 100 Continue sends it then.
-    let is_too_large = is_declared_larger().unwrap_or(false);
+    // A client that expects 100 Continue has not sent the body yet: reading would ask for it.
+    let is_too_large = head.headers.contains_key(EXPECT) && is_declared_larger().unwrap_or(false);
     if head.method != Method::POST && !is_too_large {
         return Ok(Bytes::new());
     }
@@ -133,13 +123,13 @@ async fn read_body(state: &ApiState, head: &Parts, body: Incoming) -> Result<Byt
 }
 
 /// What is read. Rendering may take long: it delays no device.
-async fn respond(state: &ApiState, reader: Option<&Reader>, request: Request<Bytes>) -> Response<Bytes> {
-    state.computing.steps(fhir::respond(&state.reads, reader, request)).await
+async fn respond(state: &ApiState, reader: Option<&Reader>, request: Request<Bytes>) -> Response<Body> {
+    steps_beside_tasks(fhir::respond(&state.reads, reader, request)).await
 }
 
 /// The CAs of the listener's certificate: open, so that clients can check it (N000-3).
 fn authorities(state: &ApiState) -> Response<Body> {
-    let mut response = Response::new(Body::from(state.acceptor.authorities()));
+    let mut response = Response::new(Body::from(state.acceptor.authorities_in_pem()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-pem-file"));
     response
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fhir::Reads;
 use super::places::Places;
 use super::refusals::RefusalRows;
-use super::shares::Shares;
+use super::turns::Turns;
 use crate::clients::{LastReads, RegistryHandle};
 use crate::config::ConfigHandle;
 use crate::metrics::Metrics;
@@ -24,14 +24,10 @@ pub struct ApiState {
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
     pub(super) places: Places,
-    /// Requests of clients that are under way.
-    pub(super) requests: Shares,
-    /// Bytes of answers that clients have not taken yet.
-    pub(super) answers: Shares,
+    /// Requests that are answered at once.
+    pub(super) turns: Turns,
     /// What handshakes compute.
     pub(super) handshaking: ComputingTurns,
-    /// What answers compute.
-    pub(super) computing: ComputingTurns,
     pub(super) refusals: RefusalRows,
     pub(super) reads: Reads,
 }
@@ -50,10 +46,7 @@ impl ApiState {
         // Slow answers take no connection from the directory, from orders or from pages.
         let reads = Reads::new(store.with_own_connections(), Arc::clone(&config), metrics.clone(), base);
         Self {
-            requests: Shares::default(),
-            answers: Shares::default(),
-            handshaking: ComputingTurns::beside_devices(),
-            computing: ComputingTurns::beside_devices(),
+            turns: Turns::new(started.api.max_requests),
             config,
             acceptor,
             registry,
@@ -62,6 +55,7 @@ impl ApiState {
             metrics,
             clock,
             places: Places::default(),
+            handshaking: ComputingTurns::beside_devices(),
             refusals: RefusalRows::default(),
             reads,
         }

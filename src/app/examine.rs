@@ -23,6 +23,8 @@ pub struct Examination {
     pub unusable: Vec<UnusableIdentity>,
     /// The certificate that the admin listener shows to people, if it has one of its own.
     pub admin_certificate: Option<CertificateFacts>,
+    /// The certificate that the listener for hospital systems shows, if it has one of its own.
+    pub api_certificate: Option<CertificateFacts>,
     /// What is stapled to the platform's certificates.
     pub staples: Vec<KnownStaple>,
     /// The roots, and the CAs of the platform's chains.
@@ -31,6 +33,8 @@ pub struct Examination {
     pub unfit_anchors: Vec<UnfitAnchor>,
     /// Installed roots of people that are not used, or not yet.
     pub unfit_people_anchors: Vec<UnfitAnchor>,
+    /// Installed roots of trust communities that are not used, or not yet.
+    pub unfit_community_anchors: Vec<UnfitAnchor>,
     /// The installed CRLs.
     pub crls: Vec<InstalledCrl>,
     /// What stands in the way of the start.
@@ -108,8 +112,13 @@ fn examine_people(found: &mut Examination, config: &Config, engine: &Engine, clo
         }
         Err(error) => found.problems.push(PlatformError::People(error)),
     }
-    if let Err(error) = ApiAcceptor::build(config, engine.clone(), clock.clone()) {
-        found.problems.push(PlatformError::Api(error));
+    match ApiAcceptor::build(config, engine.clone(), clock.clone()) {
+        Ok(api) => {
+            found.api_certificate = api.certificate();
+            found.authorities.extend(api.authorities());
+            found.unfit_community_anchors = api.unfit_anchors();
+        }
+        Err(error) => found.problems.push(PlatformError::Api(error)),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::model::{DeviceId, Task};
 use crate::revocation::KnownStaple;
 use crate::store::Removals;
 use crate::tls::stapling::StapleRefresher;
-use crate::tls::{Acceptor, Authority, AuthorityRole, PeopleAcceptor};
+use crate::tls::{Acceptor, ApiAcceptor, Authority, AuthorityRole, PeopleAcceptor};
 use crate::view::{
     BehindView, CertificateView, FeedView, GlanceView, Minute, SessionView, StoreRoomView, Trend,
 };
@@ -46,6 +46,7 @@ pub(super) struct LiveView {
     pub(super) started: Timestamp,
     pub(super) acceptor: Arc<Acceptor>,
     pub(super) people: Arc<PeopleAcceptor>,
+    pub(super) api: Arc<ApiAcceptor>,
     /// When hospital systems read last.
     pub(super) last_reads: LastReads,
     /// The last day, for plots.
@@ -123,10 +124,11 @@ impl Live for LiveView {
         let own = own.iter().map(|facts| certificate("platform", facts));
         let admin = self.people.certificate();
         let admin = admin.iter().map(|facts| certificate("admin listener", facts));
-        let authorities = [self.acceptor.authorities(), self.people.authorities()].concat();
-        let authorities =
-            authorities.iter().map(|Authority { facts, role }| certificate(role_name(*role), facts));
-        own.chain(admin).chain(authorities).collect()
+        let api = self.api.certificate();
+        let api = api.iter().map(|facts| certificate("listener for hospital systems", facts));
+        let all = [self.acceptor.authorities(), self.people.authorities(), self.api.authorities()].concat();
+        let authorities = all.iter().map(|Authority { facts, role }| certificate(role_name(*role), facts));
+        own.chain(admin).chain(api).chain(authorities).collect()
     }
 
     fn feed(&self, device: &DeviceId) -> Option<FeedView> {
@@ -203,6 +205,8 @@ const fn role_name(role: AuthorityRole) -> &'static str {
         AuthorityRole::DeviceCa => "CA of devices",
         AuthorityRole::PeopleRoot => "root of people",
         AuthorityRole::AdminCa => "CA of the admin listener",
+        AuthorityRole::CommunityRoot => "root of a trust community",
+        AuthorityRole::ApiCa => "CA of the listener for hospital systems",
     }
 }
 

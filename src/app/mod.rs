@@ -190,8 +190,13 @@ impl Platform {
         }
         platform.begin_with_clock().await;
         let config = platform.config.load_full();
-        expiry::publish(&platform.acceptor, &platform.people, config.gateway.as_ref(), &platform.metrics);
+        platform.publish_expiry(&config);
         Ok(platform)
+    }
+
+    /// Sets the gauges of certificates that end.
+    fn publish_expiry(&self, config: &Config) {
+        expiry::publish(&self.acceptor, &self.people, &self.api, config.gateway.as_ref(), &self.metrics);
     }
 
     /// The store.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Platform, PlatformError, expiry};
+use super::{Platform, PlatformError};
 use crate::audit::{ConfigurationFault, Event, Installed, ReloadedBy};
 use crate::audit_forwarder;
 use crate::config::{Change, Config, ConfigError, Overrides, ReloadClass};
@@ -106,7 +106,7 @@ impl Platform {
         let is_other_gateway = self.gateway.note_certificate(config.gateway.as_ref());
         let config = Arc::new(config);
         self.config.store(Arc::clone(&config));
-        expiry::publish(&self.acceptor, &self.people, config.gateway.as_ref(), &self.metrics);
+        self.publish_expiry(&config);
         Ok(Outcome { changed, changes, certificates, is_other_gateway })
     }
 

@@ -9,13 +9,14 @@ use crate::config::ConfigHandle;
 use crate::interface_a::Registry;
 use crate::metrics::Metrics;
 use crate::revocation::Engine;
-use crate::tls::{Acceptor, PeopleAcceptor};
+use crate::tls::{Acceptor, ApiAcceptor, PeopleAcceptor};
 
 /// What the checks read and change.
 pub(super) struct Watched {
     pub(super) revocation: Engine,
     pub(super) acceptor: Arc<Acceptor>,
     pub(super) people: Arc<PeopleAcceptor>,
+    pub(super) api: Arc<ApiAcceptor>,
     pub(super) registry: Registry,
     pub(super) config: ConfigHandle,
     pub(super) metrics: Metrics,
@@ -24,7 +25,7 @@ pub(super) struct Watched {
 /// Checks the certificates of all open sessions (revocation, validity, root) after every change of the
 /// revocation status of some certificate, and at `[revocation] check-interval`, until `done` is cancelled.
 pub(super) async fn watch(watched: Watched, done: CancellationToken) {
-    let Watched { revocation, acceptor, people, registry, config, metrics } = watched;
+    let Watched { revocation, acceptor, people, api, registry, config, metrics } = watched;
     let mut changes = revocation.subscribe();
     loop {
         let interval = config.load().revocation.check_interval;
@@ -34,7 +35,7 @@ pub(super) async fn watch(watched: Watched, done: CancellationToken) {
             changed = changes.changed() => if changed.is_err() { return },
         }
         // CAs of devices that have connected meanwhile.
-        expiry::publish(&acceptor, &people, config.load().gateway.as_ref(), &metrics);
+        expiry::publish(&acceptor, &people, &api, config.load().gateway.as_ref(), &metrics);
         let (registry, acceptor) = (registry.clone(), Arc::clone(&acceptor));
         // Thousands of sessions take longer than a task may hold its thread.
         let check = move || registry.recheck_certificates(|path| acceptor.lost_admission(path));

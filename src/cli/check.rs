@@ -11,8 +11,8 @@ use super::check_store::{contents, directory, server, store};
 use super::config_file::ConfigFile;
 use super::{Exit, Failure, Outcome, Output};
 use crate::app::findings::{
-    admin_certificate, authority, gateway_certificate, installed_crl, platform_certificate, staple,
-    unfit_anchor, unfit_people_anchor,
+    admin_certificate, api_certificate, authority, gateway_certificate, installed_crl, platform_certificate,
+    staple, unfit_anchor, unfit_community_anchor, unfit_people_anchor,
 };
 use crate::app::{Examination, PlatformError, examine};
 use crate::config::{AdminSocket, Config, ConfigError, Gateway, Undetermined};
@@ -47,12 +47,15 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> (Vec<Finding>, Exami
     findings.extend(found.certificates.iter().map(certificate));
     let admin = found.admin_certificate.iter().map(|facts| admin_certificate(facts, &config.admin, now));
     findings.extend(admin.map(|looked| Finding::of("people", looked)));
+    let hospital = found.api_certificate.iter().map(|facts| api_certificate(facts, now));
+    findings.extend(hospital.map(|looked| Finding::of("hospital systems", looked)));
     findings.extend(config.gateway.iter().flat_map(|gateway| of_gateway(gateway, now)));
     findings.extend(found.unusable.iter().map(unusable_identity));
     let authorities = found.authorities.iter().filter_map(|known| authority(known, now));
     findings.extend(authorities.map(|(what, looked)| Finding::of(what, looked)));
     let anchors = found.unfit_anchors.iter().map(unfit_anchor);
     let anchors = anchors.chain(found.unfit_people_anchors.iter().map(unfit_people_anchor));
+    let anchors = anchors.chain(found.unfit_community_anchors.iter().map(unfit_community_anchor));
     findings.extend(anchors.map(|anchor| Finding::of("root", Err(anchor))));
     findings.extend(found.staples.iter().map(|known| Finding::of("staple", staple(known))));
     let undetermined = config.revocation.when_undetermined;

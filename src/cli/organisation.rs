@@ -30,20 +30,20 @@ pub(super) enum Command {
         #[arg(long = "network", value_name = "CIDR")]
         networks: Vec<Network>,
     },
-    /// Give an organisation another name or other networks, within a second
+    /// Change the name or the networks of an organisation, within a second
     ///
     /// Example: pcd-platform organisation change 2.25.1 --network 10.1.0.0/16 --network 10.2.0.0/16
     Change {
         /// Its object identifier
         oid: Oid,
-        /// What it is called
+        /// What it is called from now on
         #[arg(long)]
         name: Option<String>,
-        /// The networks of its clients, in place of those before; several times
-        #[arg(long = "network", value_name = "CIDR", conflicts_with = "every_network")]
+        /// A network of its clients; several times; these replace the former ones
+        #[arg(long = "network", value_name = "CIDR")]
         networks: Vec<Network>,
         /// Its clients may read from every network
-        #[arg(long)]
+        #[arg(long, conflicts_with = "networks")]
         every_network: bool,
     },
     /// List all organisations
@@ -111,11 +111,6 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
             output.print(&Line::new(&own), Line::shown)?;
         }
         Command::Change { oid, name, networks, every_network } => {
-            if name.is_none() && networks.is_empty() && !every_network {
-                return Err(
-                    anyhow::anyhow!("nothing to change: name --name, --network or --every-network").into()
-                );
-            }
             let known = store.organisations().await.map_err(failed)?.into_iter().find(|own| own.oid == oid);
             let unknown = || failed(StoreError::Clients(ClientsConflict::OrganisationUnknown));
             let mut own = known.ok_or_else(unknown)?;
@@ -146,8 +141,8 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
 
 fn check_name(name: &str) -> Result<(), Failure> {
     if name.trim().is_empty() || name.chars().count() > MAX_NAME || name.contains(char::is_control) {
-        let text = "the name has 1 to 128 characters, and no control characters";
-        return Err(anyhow::anyhow!(text).into());
+        let what = format!("the name has 1 to {MAX_NAME} characters, and no control characters");
+        return Err(anyhow::anyhow!(what).into());
     }
     Ok(())
 }

@@ -23,6 +23,8 @@ pub struct Presented<'a> {
     pub secret: Option<(&'a str, &'a str)>,
     /// The object identifier of the organisation, if the request names one.
     pub organisation: Option<&'a str>,
+    /// What the platform is used for.
+    pub environment: &'a str,
 }
 
 /// A certificate that counts.
@@ -34,6 +36,19 @@ pub struct PresentedCertificate {
     pub fingerprint: Fingerprint,
     /// Its subject, as the platform writes it.
     pub subject: String,
+    /// The environment that its Common Name states, as in `_EMAIL.demo@hospital.example`.
+    pub environment: Option<String>,
+}
+
+impl PresentedCertificate {
+    /// The environment in a Common Name: `_EMAIL.ENVIRONMENT@DOMAIN`. Others state none.
+    #[must_use]
+    pub fn stated_environment(common_name: &str) -> Option<String> {
+        let (prefix, rest) = common_name.split_at_checked(ENVIRONMENT_PREFIX.len())?;
+        let (environment, domain) = rest.split_once('@')?;
+        let is_stated = prefix.eq_ignore_ascii_case(ENVIRONMENT_PREFIX) && !domain.is_empty();
+        is_stated.then(|| environment.to_owned())
+    }
 }
 
 /// Who may read, besides registered clients.
@@ -64,6 +79,13 @@ pub fn admit(
         Some(Err(refusal)) => return Err(RefusedReader::Certificate(*refusal)),
         Some(Ok(certificate)) => certificate,
     };
+    if certificate
+        .environment
+        .as_deref()
+        .is_some_and(|stated| !stated.eq_ignore_ascii_case(presented.environment))
+    {
+        return Err(RefusedReader::OtherEnvironment);
+    }
     let owner = owner(registry, certificate);
     let client = match presented.secret {
         None => owner,
@@ -143,6 +165,9 @@ fn member(certificate: &PresentedCertificate, address: IpAddr) -> Reader {
     }))
 }
 
+/// How Common Names begin that state an environment.
+const ENVIRONMENT_PREFIX: &str = "_EMAIL.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +182,7 @@ mod tests {
             community: "hospital".to_owned(),
             fingerprint: Fingerprint::sha256(name.as_bytes()),
             subject: format!("CN={name}"),
+            environment: PresentedCertificate::stated_environment(name),
         }
     }
 
@@ -194,6 +220,7 @@ mod tests {
             address: "10.1.2.3".parse().unwrap(),
             secret: None,
             organisation: None,
+            environment: "demo",
         }
     }
 
@@ -231,6 +258,18 @@ mod tests {
         assert_eq!((reader.client(), reader.organisation()), ("community:hospital", None));
         assert!(reader.may(Interaction::Read, "Patient"));
         assert_eq!(id(admit("ehr")), Ok("ehr".to_owned()), "a registered client has its own scopes");
+    }
+
+    #[test]
+    fn n000_8_a_certificate_of_another_environment_is_refused() {
+        let registry = Registry::new(vec![organisation()], Vec::new());
+        let admit = |name| admit(&registry, &presented(name), Unregistered::Members, Timestamp::UNIX_EPOCH);
+        for name in ["_EMAIL.demo@hospital.example", "_email.DEMO@x", "ehr", "demo@x", "_EMAIL.prod", ""] {
+            assert!(admit(name).is_ok(), "{name}");
+        }
+        for name in ["_EMAIL.prodeu@hospital.example", "_EMAIL.@x", "_EMAIL.demo2@x"] {
+            assert_eq!(id(admit(name)), Err(RefusedReader::OtherEnvironment), "{name}");
+        }
     }
 
     #[test]

@@ -54,6 +54,12 @@ impl Reader {
         self.0.scopes.allow(resource_type, interaction)
     }
 
+    /// The scopes, as they were granted.
+    #[must_use]
+    pub fn scopes(&self) -> &Scopes {
+        &self.0.scopes
+    }
+
     /// The senders whose messages the client may read, by the Common Name of their certificate; `None`: all.
     #[must_use]
     pub fn devices(&self) -> Option<&[DeviceId]> {

@@ -21,13 +21,15 @@ pub enum RefusedReader {
     OtherOrganisation,
     /// It comes from an address outside of the networks of its organisation.
     OtherNetwork,
-    /// Its scopes allow nothing of the kind.
+    /// Its scopes do not allow what it asks for.
     Scope,
+    /// Its certificate is for another environment.
+    OtherEnvironment,
 }
 
 impl RefusedReader {
     /// Every code, for metrics that start at zero.
-    pub const CODES: [&'static str; 9] = [
+    pub const CODES: [&'static str; 10] = [
         "no-certificate",
         "certificate",
         "not-registered",
@@ -37,6 +39,7 @@ impl RefusedReader {
         "other-organisation",
         "other-network",
         "scope",
+        "other-environment",
     ];
 
     /// The stable code of the kind, in metrics and answers.
@@ -52,6 +55,7 @@ impl RefusedReader {
             Self::OtherOrganisation => "other-organisation",
             Self::OtherNetwork => "other-network",
             Self::Scope => "scope",
+            Self::OtherEnvironment => "other-environment",
         }
     }
 
@@ -67,7 +71,14 @@ impl RefusedReader {
     /// Whether the client has not proved who it is, or is suspended: 401, not 403.
     #[must_use]
     pub const fn is_unauthenticated(self) -> bool {
-        !matches!(self, Self::OtherOrganisation | Self::OtherNetwork | Self::NotRegistered | Self::Scope)
+        !matches!(
+            self,
+            Self::OtherOrganisation
+                | Self::OtherNetwork
+                | Self::NotRegistered
+                | Self::Scope
+                | Self::OtherEnvironment
+        )
     }
 
     /// What happened and what to do, for the people who run the client.
@@ -92,10 +103,11 @@ impl RefusedReader {
             Self::OtherNetwork => {
                 "the organisation may not read from this address; ask the operator to add its network"
             }
-            Self::Scope => {
-                "the client may not do this with resources of this type; ask the operator for a scope such as \
-                 system/Observation.rs"
+            Self::OtherEnvironment => {
+                "the Common Name of the certificate states another environment than that of this platform; use the \
+                 certificate for this one, or correct the address"
             }
+            Self::Scope => "the scopes of the client do not allow this; ask the operator to grant them",
         }
     }
 }

@@ -42,22 +42,24 @@ pub struct Api {
     /// From the first byte of a request to the end of its head, and how long a connection may be idle.
     #[serde(with = "quantity::duration")]
     pub header_timeout: Duration,
-    /// Requests of clients that are under way; further ones get 503. One client has at most a
-    /// quarter of them.
+    /// Requests that are answered at once; further ones get 503.
     pub max_requests: usize,
-    /// Answers that are made at once; further requests wait for their turn.
-    pub max_rendering: usize,
-    /// Bytes of answers that clients have not taken yet; further requests get 503. One client has at most a
-    /// quarter of them, or one answer.
-    #[serde(with = "quantity::size")]
-    pub answer_memory: usize,
     /// How long a request may take; then it gets 503.
     #[serde(with = "quantity::duration")]
     pub query_timeout: Duration,
     /// Bytes of the body of a request.
     #[serde(with = "quantity::size")]
     pub max_body: usize,
-    /// Refused requests with a row of their own in the audit trail, a minute; the others are counted in one.
+    /// Bytes of JSON of a page: it ends behind the resource that goes beyond.
+    #[serde(with = "quantity::size")]
+    pub max_page: usize,
+    /// Messages that a page looks through: it ends then, and the next one goes on.
+    pub max_page_messages: usize,
+    /// Bytes of answers that clients have not taken yet; a further one gets 503.
+    #[serde(with = "quantity::size")]
+    pub answer_memory: usize,
+    /// Refused requests of one reason with a row of their own in the audit trail, a minute; the others are
+    /// counted in one.
     pub max_refusal_rows: u32,
 }
 
@@ -102,10 +104,11 @@ impl Default for Api {
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(15),
             max_requests: 64,
-            max_rendering: 8,
-            answer_memory: 64 << 20,
             query_timeout: Duration::from_secs(5),
             max_body: 64 << 10,
+            max_page: 4 << 20,
+            max_page_messages: 4096,
+            answer_memory: 64 << 20,
             max_refusal_rows: 30,
         }
     }
@@ -213,11 +216,12 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("api.connections-per-address", ReloadClass::Applied).count(1..=4096),
     Key::new("api.handshake-timeout", ReloadClass::Applied).timeout(),
     Key::new("api.header-timeout", ReloadClass::Applied).timeout(),
-    Key::new("api.max-requests", ReloadClass::Applied).count(1..=1024),
-    Key::new("api.max-rendering", ReloadClass::Restart).count(1..=256),
-    Key::new("api.answer-memory", ReloadClass::Applied).bytes((1 << 20)..=(64 << 30)),
+    Key::new("api.max-requests", ReloadClass::Restart).count(1..=1024),
     Key::new("api.query-timeout", ReloadClass::Applied).timeout(),
     Key::new("api.max-body", ReloadClass::Applied).bytes(1024..=(16 << 20)),
+    Key::new("api.max-page", ReloadClass::Applied).bytes((64 << 10)..=(64 << 20)),
+    Key::new("api.max-page-messages", ReloadClass::Applied).count(16..=65_536),
+    Key::new("api.answer-memory", ReloadClass::Restart).bytes((1 << 20)..=(4 << 30)),
     Key::new("api.max-refusal-rows", ReloadClass::Applied).count(1..=10_000),
 ];
 

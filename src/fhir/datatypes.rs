@@ -191,7 +191,7 @@ impl From<Coding> for CodeableConcept {
 
 impl Reference {
     /// A reference to a resource of this type with this id.
-    pub(super) fn to(kind: &str, id: &str) -> Self {
+    pub(crate) fn to(kind: &str, id: &str) -> Self {
         Self { reference: Some(format!("{kind}/{id}")), display: None }
     }
 

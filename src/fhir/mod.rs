@@ -44,8 +44,8 @@ pub use decimal::Decimal;
 pub use mapping::{Mapped, map};
 pub use outcome::OperationOutcome;
 pub use resource::{
-    Component, Device, DeviceMetric, HumanName, Observation, Patient, ReferenceRange, Resource, UdiCarrier,
-    Value, Version,
+    Component, Device, DeviceMetric, HumanName, Observation, Patient, PatientLink, ReferenceRange, Resource,
+    UdiCarrier, Value, Version,
 };
 pub use source::{Options, PatientDetail, REVISION, Source};
 pub use unmapped::{Reason, Unmapped};

@@ -16,7 +16,7 @@ struct Issue {
     /// A code of the value set `issue-type`.
     code: &'static str,
     details: Details,
-    /// The platform's own code.
+    /// The platform's own code, which stays the same when the sentence changes.
     diagnostics: &'static str,
 }
 
@@ -26,20 +26,27 @@ struct Details {
 }
 
 impl OperationOutcome {
-    /// An error: its code of `issue-type`, the platform's own code, and what to do.
+    /// An error: of which type, the platform's code, what happened and what to do.
     #[must_use]
-    pub fn error(code: &'static str, own: &'static str, text: impl Into<String>) -> Self {
-        Self::of("error", code, own, text.into())
+    pub fn error(issue: &'static str, code: &'static str, text: impl Into<String>) -> Self {
+        Self::of("error", (issue, code), text)
     }
 
     /// What a reader should know of an answer.
     #[must_use]
-    pub fn warning(code: &'static str, text: impl Into<String>) -> Self {
-        Self::of("warning", code, code, text.into())
+    pub fn warning(issue: &'static str, code: &'static str, text: impl Into<String>) -> Self {
+        Self::of("warning", (issue, code), text)
     }
 
-    fn of(severity: &'static str, code: &'static str, own: &'static str, text: String) -> Self {
-        let issue = Issue { severity, code, details: Details { text }, diagnostics: own };
-        Self { resource_type: "OperationOutcome", issue: vec![issue] }
+    fn of(
+        severity: &'static str,
+        (code, diagnostics): (&'static str, &'static str),
+        text: impl Into<String>,
+    ) -> Self {
+        let details = Details { text: text.into() };
+        Self {
+            resource_type: "OperationOutcome",
+            issue: vec![Issue { severity, code, details, diagnostics }],
+        }
     }
 }

@@ -57,7 +57,7 @@ fn patient(
     options: &Options,
     meta: &Meta,
 ) -> Option<Patient> {
-    let (identifier, key) = chosen(pid, characters, options)?;
+    let (identifier, key) = chosen(pid, characters, source.sender, options)?;
     let (mut name, mut gender, mut birth_date) = (Vec::new(), None, None);
     if options.patients == PatientDetail::Demographics {
         name.extend(human_name(pid, characters));
@@ -69,14 +69,24 @@ fn patient(
         id: (source.patient_id)(&key),
         meta: meta.clone(),
         identifier: vec![identifier],
+        active: None,
         name,
         gender,
         birth_date,
+        link: Vec::new(),
     })
 }
 
 /// The identifier of type MR, else PI, else the first, and the text that stands for it.
-fn chosen(pid: Segment<'_>, characters: CharacterSet, options: &Options) -> Option<(Identifier, String)> {
+///
+/// A number that states no assigner counts within its sender: devices number patients by themselves, and the
+/// values of two people must not be those of one.
+fn chosen(
+    pid: Segment<'_>,
+    characters: CharacterSet,
+    sender: &str,
+    options: &Options,
+) -> Option<(Identifier, String)> {
     let all: Vec<_> = pid
         .field(3)
         .repetitions()
@@ -98,9 +108,11 @@ fn chosen(pid: Segment<'_>, characters: CharacterSet, options: &Options) -> Opti
             let name = namespace.as_deref().unwrap_or_default();
             options.assigners.get(name).filter(|_| !is_other).cloned()
         });
-    let key =
-        [system.as_deref().or(universal.as_deref()).or(namespace.as_deref()).unwrap_or_default(), &value]
-            .join("\u{1f}");
+    let key = match system.as_deref().or(universal.as_deref()).or(namespace.as_deref()) {
+        Some(assigner) => [assigner, &value].join("\u{1f}"),
+        // No assigner begins so.
+        None => ["", sender, &value].join("\u{1f}"),
+    };
     let named = namespace.or(universal).filter(|_| system.is_none());
     let identifier = Identifier {
         kind: text::component(one.component(5), characters).and_then(|kind| identifier_type(&kind)),
@@ -205,7 +217,7 @@ mod tests {
         let of = |pid: &str| shown(&format!("PID|||{pid}\rOBR|1\rOBX|1\r"), 3, PatientDetail::Identifier);
         assert_eq!(of("1^^^A^VN~2^^^A^PI~3^^^A^MR"), "A/3");
         assert_eq!(of("1^^^A^VN~2^^^A^PI"), "A/2");
-        assert_eq!(of("1"), "/1");
+        assert_eq!(of("1"), "/GW-1/1", "within its sender");
         assert_eq!(of("3^^^HOSP^MR"), "urn:oid:1.2.3/3");
         assert_eq!(of("3^^^X&1.2.3&ISO^MR"), "urn:oid:1.2.3/3");
         assert_eq!(of("\"\"^^^A^MR"), "none");
@@ -219,7 +231,7 @@ mod tests {
         let assigners = [(String::new(), "urn:oid:1.2.9".to_owned())].into();
         let options = Options { assigners, ..Options::default() };
         let pid = message.segments().nth(1).unwrap();
-        let (identifier, key) = chosen(pid, message.text_encoding(), &options).unwrap();
+        let (identifier, key) = chosen(pid, message.text_encoding(), "MON-1", &options).unwrap();
         assert_eq!((identifier.system.as_deref(), &*key), (Some("urn:oid:1.2.9"), "urn:oid:1.2.9\u{1f}7"));
     }
 

@@ -30,6 +30,9 @@ pub struct Patient {
     pub meta: Meta,
     /// PID-3.
     pub identifier: Vec<Identifier>,
+    /// `false` for one who is replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<bool>,
     /// PID-5.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub name: Vec<HumanName>,
@@ -39,6 +42,19 @@ pub struct Patient {
     /// PID-7.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<String>,
+    /// Patients whom an operator has linked to this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub link: Vec<PatientLink>,
+}
+
+/// A patient who is the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PatientLink {
+    /// The other one.
+    pub other: Reference,
+    /// `replaced-by` or `replaces`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
 }
 
 /// The name of a person.

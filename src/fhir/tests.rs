@@ -289,6 +289,34 @@ fn a_message_without_a_patient_is_of_the_device_and_a_second_patient_is_another(
     assert!(observation(&twice, "4")["subject"]["reference"].as_str().unwrap().starts_with("Patient/"));
 }
 
+/// Devices number patients by themselves: values of two people must not be those of one.
+#[test]
+fn a_number_without_an_assigner_counts_within_its_sender() {
+    let own = "PID|||4711^^^HOSP^MR||Doe^Jane\r";
+    let key = |sender: &str, pid: &str, assigners: &[(&str, &str)]| {
+        let text = observed(&format!("{MONITOR}{PRESSURE}")).replace(own, &format!("{pid}\r"));
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let source = Source {
+            message: "0198c6a1-7d2e-7c52-9b0e-3f6f2f0c1a55".parse().unwrap(),
+            sender,
+            received: Timestamp::UNIX_EPOCH,
+            patient_id: &|key| key.replace('\u{1f}', "."),
+        };
+        let assigners = assigners.iter().map(|(name, system)| ((*name).to_owned(), (*system).to_owned()));
+        let options = Options { assigners: assigners.collect(), ..Options::default() };
+        of_type(&map(&message, &source, &options), "Patient")[0]["id"].as_str().unwrap().to_owned()
+    };
+    for pid in ["PID|||5", "PID|||5^^^^MR", "PID|||5^^^^PI"] {
+        assert_ne!(key("MON-1", pid, &[]), key("MON-2", pid, &[]), "{pid}");
+        assert_eq!(key("MON-1", pid, &[]), key("MON-1", "PID|||5", &[]), "{pid}");
+        let assigners = [("", "urn:oid:1.2.3")];
+        assert_eq!(key("MON-1", pid, &assigners), key("MON-2", pid, &assigners), "{pid}");
+    }
+    for pid in ["PID|||5^^^HOSP^MR", "PID|||5^^^HOSP&1.2.3&ISO^MR", "PID|||5^^^&1.2.3&ISO^MR"] {
+        assert_eq!(key("MON-1", pid, &[]), key("MON-2", pid, &[]), "{pid}");
+    }
+}
+
 fn alert(phase: &str, number: &str, parent: &str) -> String {
     let parent =
         if parent.is_empty() { String::new() } else { format!("{}^{parent}&M&1.2&ISO", "|".repeat(22)) };

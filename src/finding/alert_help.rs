@@ -57,6 +57,7 @@ const PAGES: &[HelpPage] = pages![
     "PcdNotificationsFailing",
     "PcdOrderFailed",
     "PcdPlatformDown",
+    "PcdReadAuditGrows",
     "PcdRestartPending",
     "PcdRestarts",
     "PcdRevocationUndetermined",

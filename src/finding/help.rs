@@ -342,7 +342,10 @@ mod tests {
     fn the_next_step_is_one_sentence_of_the_code_or_of_its_page() {
         assert_eq!(next_step("disk-filling").as_deref(), Some(Code::DiskFilling.what_to_do()));
         let step = next_step("address-in-use").unwrap();
-        assert_eq!(step, "Compare `interface-a.listen`, `admin.listen` and `admin.health-listen`.");
+        assert_eq!(
+            step,
+            "Compare `interface-a.listen`, `api.listen`, `admin.listen` and `admin.health-listen`."
+        );
         assert_eq!(next_step("no-such-code"), None);
     }
 

@@ -19,7 +19,7 @@ pub struct Api {
 
 impl Api {
     /// Why connections and requests are refused, besides what is wrong with a client.
-    const REFUSED: [&str; 11] = [
+    const REFUSED: [&str; 10] = [
         "connections",
         "displaced",
         "connections-per-address",
@@ -28,7 +28,6 @@ impl Api {
         "proxy-header",
         "health-check",
         "busy",
-        "answer-memory",
         "timeout",
         "body",
     ];

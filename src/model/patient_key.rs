@@ -34,6 +34,12 @@ impl PatientKey {
         Self { key, is_stored: false }
     }
 
+    /// Whether it is that of the store, which all processes share.
+    #[must_use]
+    pub const fn is_stored(&self) -> bool {
+        self.is_stored
+    }
+
     /// The first four bytes of the HMAC-SHA-256 of `text`, as eight hexadecimal digits; none if the machine
     /// had no random numbers for a key.
     #[must_use]

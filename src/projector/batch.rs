@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use crate::fhir::{Mapped, Meta, Observation, Reason, Resource, search};
+use crate::fhir::{Mapped, Meta, Observation, REVISION, Reason, Resource, search};
 use crate::model::{Fingerprint, MessageId};
 use crate::render::{GroupKey, Mapper, groups};
-use crate::store::{GroupRow, ProjectedMessage, ResourceRow, TrailRow};
+use crate::store::{FoundGroup, GroupRow, ProjectedMessage, ResourceRow, TrailRow};
 
 /// What the index has of resources, so that what does not change is not written: hash and message.
 #[derive(Debug, Default)]
@@ -22,6 +22,10 @@ pub(super) struct Batch {
     pub(super) to: Option<u64>,
     pub(super) resources: Vec<ResourceRow>,
     pub(super) groups: Vec<GroupRow>,
+    /// The messages in it.
+    pub(super) messages: Vec<MessageId>,
+    /// Groups of an earlier mapping, by their place in the order of changes.
+    pub(super) stale: Vec<u64>,
     pub(super) counts: Counts,
 }
 
@@ -60,11 +64,15 @@ pub(super) fn batch(
         if let Some(id) = row.message {
             match by_id.get(&id) {
                 Some(message) => {
-                    let rows = message_rows(mapper, message, &mut batch.counts);
+                    let mut rows = message_rows(mapper, message, &mut batch.counts);
+                    if row.is_reconsidered {
+                        rows.yield_to_newer();
+                    }
                     let fits = batch.rows() + rows.resources.len() + rows.groups.len() <= MAX_ROWS;
                     if !fits && batch.to.is_some() {
                         return batch;
                     }
+                    batch.messages.push(id);
                     batch.take(rows, known);
                 }
                 None if unread_after.is_some_and(|last| last < id) => return batch,
@@ -97,7 +105,48 @@ fn message_rows(mapper: &Mapper, message: &ProjectedMessage, counts: &mut Counts
     }
 }
 
+impl MessageRows {
+    /// The message came before others that were accepted earlier: a device stays as these describe it.
+    /// Reports of alerts have their own order.
+    fn yield_to_newer(&mut self) {
+        for row in &mut self.resources {
+            row.yields = row.reported_at.is_none();
+        }
+    }
+}
+
 impl Batch {
+    /// Reports of alerts in the order of their own times, whenever they came: the last one counts.
+    fn order_reports(&mut self) {
+        let resources = std::mem::take(&mut self.resources);
+        let (mut reports, others): (Vec<_>, Vec<_>) =
+            resources.into_iter().partition(|row| row.reported_at.is_some());
+        reports.sort_by_key(|row| (row.reported_at, row.message));
+        self.resources = others.into_iter().chain(reports).collect();
+    }
+
+    /// Compares with what the index has of the messages of the batch: usually nothing. Groups that the
+    /// present mapping does not make are stale, and what stands in their place has a later version.
+    pub(super) fn compare(&mut self, indexed: &[FoundGroup]) {
+        self.order_reports();
+        let mut versions: HashMap<MessageId, u64> = HashMap::new();
+        for found in indexed {
+            let FoundGroup { seq, message, version, .. } = found;
+            if !self.groups.iter().any(|row| is_same(row, found)) {
+                self.stale.push(*seq);
+                let latest = versions.entry(*message).or_default();
+                *latest = (*latest).max(*version);
+            }
+        }
+        for row in &mut self.groups {
+            let is_new = !indexed.iter().any(|found| is_same(row, found));
+            if let Some(former) = versions.get(&row.message).filter(|_| is_new) {
+                let next = u32::try_from(former.saturating_add(1)).unwrap_or(u32::MAX);
+                row.version = row.version.max(next);
+            }
+        }
+    }
+
     fn rows(&self) -> usize {
         self.resources.len() + self.groups.len()
     }
@@ -130,6 +179,11 @@ impl Batch {
     }
 }
 
+fn is_same(row: &GroupRow, found: &FoundGroup) -> bool {
+    (row.message, &row.subject, &row.device, &row.alert, row.part)
+        == (found.message, &found.subject, &found.device, &found.alert, found.part)
+}
+
 impl Counts {
     fn skip(&mut self, reason: &'static str) {
         *self.skipped.entry(reason).or_default() += 1;
@@ -140,7 +194,7 @@ impl KnownResources {
     /// Takes a row; false when the index has it, rendered from a message that is not much older.
     fn learn(&mut self, row: &ResourceRow) -> bool {
         let known = self.0.get(&row.reference);
-        if row.is_named_only && known.is_some_and(|(hash, _)| *hash != row.hash) {
+        if row.yields && known.is_some_and(|(hash, _)| *hash != row.hash) {
             return false;
         }
         let is_known = known.is_some_and(|(hash, message)| {
@@ -183,8 +237,12 @@ fn rows_of(message: &ProjectedMessage, mapped: &Mapped) -> MessageRows {
             })
             .collect();
         let GroupKey { subject, device, alert, part } = key;
-        GroupRow { message: id, subject, device, alert, part, at, hash: hash(&neutral) }
+        GroupRow { message: id, subject, device, alert, part, at, hash: hash(&neutral), version: REVISION }
     }));
+    for row in &mut rows.resources {
+        let report = rows.groups.iter().find(|group| group.alert.as_ref() == Some(&row.reference));
+        row.reported_at = report.map(|report| report.at);
+    }
     // What the groups refer to comes first, and stays.
     let is_referred = |row: &ResourceRow| {
         rows.groups.iter().any(|group| {
@@ -208,13 +266,18 @@ fn resource_row(resource: &Resource, message: MessageId) -> Option<ResourceRow> 
     }
     let is_named_only = match resource {
         Resource::Device(device) => device.kind.is_none() && device.parent.is_none(),
+        // That of an alert: measurements say more of it.
+        Resource::DeviceMetric(metric) => {
+            metric.category == "unspecified" && metric.unit.is_none() && metric.extension.is_empty()
+        }
         _ => false,
     };
     Some(ResourceRow {
         reference: resource.reference(),
         message,
         hash: hash(&neutral),
-        is_named_only,
+        yields: is_named_only,
+        reported_at: None,
         keys: search::keys(resource),
     })
 }

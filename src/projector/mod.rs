@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ConfigHandle;
-use crate::fhir::{REVISION, Reason};
+use crate::fhir::Reason;
 use crate::metrics::Metrics;
 use crate::model::{Clock, MessageId, NodeName, explained};
 use crate::render::{Mapper, mapping_options};
@@ -23,7 +23,7 @@ use crate::store::{
     ProjectedMessage, ProjectedTo, Projection, ProjectionLeader, Store, StoreError, TrailRow,
 };
 use batch::{Batch, Counts, KnownResources, batch};
-use status::INDEX_REVISION;
+use status::index_revision;
 pub use status::{IndexStatus, NodeStatus, ProjectionStatus};
 
 /// Writes the index until shutdown.
@@ -192,25 +192,27 @@ impl Projector {
     ) -> Result<Option<bool>, StoreError> {
         let Some((leader, _)) = run.lead.clone() else { return Ok(Some(false)) };
         // Another revision of the mapping or of the index projects everything again.
-        let after = if from.revision == INDEX_REVISION { from.number } else { 0 };
+        let mapper = self.mapper().await?;
+        let revision = index_revision(&mapper.options);
+        let after = if from.revision == revision { from.number } else { 0 };
         let trail = self.store.trail_after(node, after, MAX_TRAIL_ROWS).await?;
         if trail.is_empty() {
             return Ok(None);
         }
         let (messages, unread_after) = self.messages_of(&trail).await?;
-        let mapper = self.mapper().await;
         let mut known = std::mem::take(&mut run.known);
         let mapped = tokio::task::spawn_blocking(move || {
             let batch = batch(&mapper, &trail, &messages, unread_after, &mut known);
             (batch, known)
         });
-        let Ok((batch, known)) = mapped.await else { return Ok(Some(false)) };
-        let Batch { to, resources, groups, counts } = batch;
+        let Ok((mut batch, known)) = mapped.await else { return Ok(Some(false)) };
+        batch.compare(&self.store.groups_of_messages(&batch.messages).await?);
+        let Batch { to, resources, groups, stale, counts, .. } = batch;
         let Some(to) = to else { return Ok(Some(false)) };
         let at = self.store.now().max(leader.last_at);
-        let to = ProjectedTo { number: to, revision: INDEX_REVISION };
+        let to = ProjectedTo { number: to, revision };
         let node = node.clone();
-        let projection = Projection { node, from, to, mapping: REVISION, leader, at, resources, groups };
+        let projection = Projection { node, from, to, leader, at, resources, groups, stale };
         let last_seq = projection.last_seq();
         if !self.store.project(projection).await? {
             return Ok(Some(false));
@@ -241,9 +243,10 @@ impl Projector {
         Ok((messages, unread_after))
     }
 
-    async fn mapper(&self) -> Mapper {
+    /// With another key than the stored one there would be other patients: then nothing is written.
+    async fn mapper(&self) -> Result<Mapper, StoreError> {
         let options = mapping_options(&self.config.load());
-        Mapper { options, key: self.store.patient_key().await }
+        Ok(Mapper { options, key: self.store.stored_patient_key().await? })
     }
 
     fn count(&self, counts: &Counts) {
@@ -276,7 +279,7 @@ impl Projector {
 
     /// The time of the oldest row that is not projected.
     async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {
-        let status = IndexStatus::read(&self.store).await?;
+        let status = IndexStatus::read(&self.store, &self.config.load()).await?;
         Ok(status.nodes.iter().filter_map(|node| node.waiting_since).min())
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::fhir::REVISION;
+use crate::config::Config;
+use crate::fhir::{Options, REVISION};
+use crate::model::Fingerprint;
+use crate::render::mapping_options;
 use crate::store::{ProjectionLeader, Store, StoreError};
 
 /// What the projector knows of its lag. Clones share it.
@@ -56,12 +59,13 @@ impl IndexStatus {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn read(store: &Store) -> Result<Self, StoreError> {
+    pub async fn read(store: &Store, config: &Config) -> Result<Self, StoreError> {
+        let revision = index_revision(&mapping_options(config));
         let positions = store.projected_to().await?;
         let mut nodes = Vec::new();
         for node in store.projected_nodes().await? {
             let position = positions.get(node.as_str()).copied().unwrap_or_default();
-            let projected = if position.revision == INDEX_REVISION { position.number } else { 0 };
+            let projected = if position.revision == revision { position.number } else { 0 };
             let next = store.trail_after(&node, projected, 1).await?;
             let end = store.chain_end(&node).await?.number.max(projected);
             let waiting_since = next.first().map(|row| row.at);
@@ -71,6 +75,15 @@ impl IndexStatus {
     }
 }
 
-/// What a position is of: the mapping, and what the index has besides. 1: keys, versions, and parts of
-/// messages whose times are far apart.
-pub(super) const INDEX_REVISION: u32 = REVISION << 8 | 1;
+/// What a position is of: the mapping, its settings, and what the index has besides. Another one projects
+/// everything again, so that readers get what a changed setting changes.
+pub(super) fn index_revision(Options { zone, patients, assigners }: &Options) -> u32 {
+    let zone = zone.iana_name().unwrap_or_default();
+    let settings = format!("{INDEX_REVISION}\0{zone}\0{patients:?}\0{assigners:?}");
+    let digest = Fingerprint::sha256(settings.as_bytes());
+    u32::from_be_bytes(digest.as_bytes().first_chunk().copied().unwrap_or_default())
+}
+
+/// Of the mapping, and of what the index has besides. 1: keys, versions, and parts of messages whose times
+/// are far apart.
+const INDEX_REVISION: u32 = REVISION << 8 | 1;

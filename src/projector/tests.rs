@@ -23,6 +23,8 @@ battery! {
     large_messages_with_ids_in_another_order_than_the_trail_are_indexed,
     the_newest_observations_of_a_patient_come_first,
     the_last_report_of_an_alert_replaces_the_others,
+    an_earlier_report_of_an_alert_replaces_no_later_one,
+    settings_that_change_what_readers_get_make_changes,
 }
 
 const MONITOR: &str = "00A037FFFE000001";
@@ -78,13 +80,13 @@ fn with_id(record: MessageRecord) -> MessageRecord {
 
 /// The resources of a read as JSON, one a line.
 async fn newest(store: &Store, reference: &str) -> Vec<String> {
-    let renderer = Renderer::new(store, Options::default()).await;
+    let renderer = Renderer::new(store, Options::default()).await.unwrap();
     let found = renderer.newest(reference, 100).await.unwrap();
     found.iter().map(|(resource, _)| serde_json::to_string(resource).unwrap()).collect()
 }
 
 async fn read(store: &Store, reference: &str) -> Option<String> {
-    match Renderer::new(store, Options::default()).await.read(reference).await.unwrap() {
+    match Renderer::new(store, Options::default()).await.unwrap().read(reference).await.unwrap() {
         Found::Resource(seen) => Some(serde_json::to_string(&seen.resource).unwrap()),
         Found::Gone => Some("gone".to_owned()),
         Found::Nothing => None,
@@ -140,18 +142,20 @@ fn batch(store: &Store, leader: ProjectionLeader, message: MessageId, to: u64) -
         part: 0,
         at: Timestamp::UNIX_EPOCH,
         hash: 1,
+        version: 1,
     };
     let resource = crate::store::ResourceRow {
         reference: "Device/x".to_owned(),
         message,
         hash: 1,
-        is_named_only: false,
+        yields: false,
+        reported_at: None,
         keys: Vec::new(),
     };
-    let (from, to) = (ProjectedTo::default(), ProjectedTo { number: to, revision: INDEX_REVISION });
+    let (from, to) = (ProjectedTo::default(), ProjectedTo { number: to, revision: 1 });
     let (node, at) = (store.node().clone(), leader.last_at);
     let (resources, groups) = (vec![resource], vec![group]);
-    Projection { node, from, to, mapping: REVISION, leader, at, resources, groups }
+    Projection { node, from, to, leader, at, resources, groups, stale: Vec::new() }
 }
 
 async fn a_batch_that_was_written_already_writes_nothing(place: TestStore) {
@@ -233,7 +237,7 @@ async fn what_another_mapping_changes_has_a_new_version(place: TestStore) {
     assert_eq!(groups(one.id).await, before.0, "what is the same stays");
     let changed = groups(other.id).await;
     assert!(changed.seq > before.1.seq && changed.projected_at >= before.1.projected_at);
-    assert_eq!(changed.version, u64::from(REVISION));
+    assert_eq!(changed.version, u64::from(crate::fhir::REVISION));
     assert!(read(&store, &patient).await.unwrap().contains("\"versionId\":\"2\""));
     assert_eq!(newest(&store, &patient).await.len(), 2);
 }
@@ -301,7 +305,7 @@ async fn the_newest_observations_of_a_patient_come_first(place: TestStore) {
     store.record(measured(&place, 6, "0815", 59)).await.unwrap();
     project_all(&projector(&place, store.clone())).await;
     let (patient, device) = references(&store, ids[0]).await;
-    let renderer = Renderer::new(&store, Options::default()).await;
+    let renderer = Renderer::new(&store, Options::default()).await.unwrap();
     let values = async |reference: &str, count| -> Vec<String> {
         let found = renderer.newest(reference, count).await.unwrap();
         let number = |(resource, _): &(Resource, MessageId)| {
@@ -332,6 +336,90 @@ async fn the_last_report_of_an_alert_replaces_the_others(place: TestStore) {
     let group = store.groups_of_message(last.id).await.unwrap().remove(0);
     let alert = read(&store, &group.alert.unwrap()).await.unwrap();
     assert!(alert.contains("\"versionId\":\"3\""), "{alert}");
+}
+
+/// Devices send again what was not acknowledged, and operators accept later what was rejected: an alert that
+/// has ended does not go on.
+async fn an_earlier_report_of_an_alert_replaces_no_later_one(place: TestStore) {
+    let store = place.open().await;
+    let at = |number, phase, minute: u32| {
+        let record = report(&place, number, phase);
+        let text = String::from_utf8(record.raw.to_vec()).unwrap();
+        let raw = Bytes::from(text.replace("20260101120000", &format!("2026010112{minute:02}00")));
+        MessageRecord { raw, ..record }
+    };
+    let projector = projector(&place, store.clone());
+    let start = at(1, "start", 1);
+    let rejected = MessageRecord { verdict: place.rejected("1", b"").verdict, ..start.clone() };
+    store.record(rejected.clone()).await.unwrap();
+    let end = at(2, "end", 5);
+    store.record(end.clone()).await.unwrap();
+    project_all(&projector).await;
+    let (patient, _) = references(&store, end.id).await;
+    let ended = newest(&store, &patient).await;
+    assert!(ended.len() == 1 && ended[0].contains("\"status\":\"final\""), "{ended:?}");
+    let reconsideration = Reconsideration {
+        original: rejected.id,
+        rejection: "identity-mismatch".to_owned(),
+        actor: "alice".to_owned(),
+    };
+    let later = MessageId::at(place.clock.now() + SignedDuration::from_hours(1));
+    let start = MessageRecord { id: later, reconsideration: Some(Box::new(reconsideration)), ..start };
+    for record in [start, at(3, "continue", 3)] {
+        store.record(record).await.unwrap();
+        project_all(&projector).await;
+        assert_eq!(newest(&store, &patient).await, ended);
+    }
+    store.rebuild_projection().await.unwrap();
+    project_all(&projector).await;
+    assert_eq!(newest(&store, &patient).await, ended);
+    // The same in one batch.
+    let other = |record: MessageRecord| {
+        let text = String::from_utf8(record.raw.to_vec()).unwrap().replace("|A1^M^", "|A2^M^");
+        MessageRecord { raw: Bytes::from(text), ..record }
+    };
+    for record in [at(5, "end", 5), at(6, "start", 1), at(7, "continue", 3)] {
+        store.record(other(record)).await.unwrap();
+    }
+    project_all(&projector).await;
+    let found = newest(&store, &patient).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|alert| alert.contains("\"status\":\"final\"")), "{found:?}");
+    // What is later counts, whatever its id.
+    let again = MessageId::at(place.clock.now() - SignedDuration::from_hours(1));
+    store.record(MessageRecord { id: again, ..at(4, "start", 9) }).await.unwrap();
+    project_all(&projector).await;
+    let found = newest(&store, &patient).await;
+    assert!(found.len() == 2 && found[0].contains("\"status\":\"preliminary\""), "{found:?}");
+}
+
+/// Who follows changes learns that a value belongs to another patient, and each time that it does.
+async fn settings_that_change_what_readers_get_make_changes(place: TestStore) {
+    const ASSIGNED: &str = "assigners = [{ name = \"HOSP\", system = \"urn:oid:1.2.3\" }]";
+    let store = place.open().await;
+    let projector = projector(&place, store.clone());
+    let record = measured(&place, 1, "4711", 1);
+    store.record(record.clone()).await.unwrap();
+    let mut seen = Vec::new();
+    for settings in ["", ASSIGNED, "", ASSIGNED] {
+        let config: Config = toml::from_str(&format!("[fhir]\nenabled = true\n{settings}")).unwrap();
+        projector.config.store(Arc::new(config));
+        place.clock.advance(Duration::from_secs(60));
+        project_all(&projector).await;
+        let groups = store.groups_of_message(record.id).await.unwrap();
+        assert_eq!(groups.len(), 1, "{groups:?}");
+        place.clock.advance(Duration::from_secs(60));
+        store.rebuild_projection().await.unwrap();
+        project_all(&projector).await;
+        assert_eq!(store.groups_of_message(record.id).await.unwrap(), groups, "a rebuild changes nothing");
+        seen.extend(groups);
+    }
+    for pair in seen.windows(2) {
+        let [former, next] = pair else { unreachable!() };
+        assert_ne!(former.subject, next.subject);
+        assert!(next.seq > former.seq && next.projected_at > former.projected_at, "{seen:#?}");
+        assert!(next.version > former.version, "another content has another ETag: {seen:#?}");
+    }
 }
 
 fn any() -> crate::store::MessageFilter {

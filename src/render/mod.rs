@@ -2,10 +2,13 @@
 //!
 //! The projector writes the index; hospital systems and the command line read by it.
 
+mod link;
 mod mapper;
 mod period;
 mod read;
+mod turns;
 
 pub(crate) use mapper::MAX_SPREAD;
 pub use mapper::{GroupKey, Mapper, Placed, groups, mapping_options, systems};
 pub use read::{Found, Rendered, Renderer, Seen, Timed};
+pub use turns::{ReaderTurns, RenderTurns};

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::mapper::{GroupKey, Mapper, groups};
+use super::turns::ReaderTurns;
 use crate::fhir::{Mapped, Options, Resource};
-use crate::model::{DeviceId, MessageId, beside_tasks};
+use crate::model::{DeviceId, MessageId};
 use crate::store::{FoundGroup, FoundResource, ProjectedMessage, Store, StoreError};
 
 /// Reads resources of the index.
@@ -16,6 +17,7 @@ use crate::store::{FoundGroup, FoundResource, ProjectedMessage, Store, StoreErro
 pub struct Renderer {
     store: Store,
     mapper: Arc<Mapper>,
+    turns: Option<ReaderTurns>,
 }
 
 /// What a read found.
@@ -76,9 +78,18 @@ pub struct Timed {
 
 impl Renderer {
     /// A renderer. Resources are those of the mapping with these settings.
-    pub async fn new(store: &Store, options: Options) -> Self {
-        let mapper = Arc::new(Mapper { options, key: store.patient_key().await });
-        Self { store: store.clone(), mapper }
+    ///
+    /// # Errors
+    /// When the key of the ids of patients cannot be read: with another one there would be other patients.
+    pub async fn new(store: &Store, options: Options) -> Result<Self, StoreError> {
+        let mapper = Arc::new(Mapper { options, key: store.stored_patient_key().await? });
+        Ok(Self { store: store.clone(), mapper, turns: None })
+    }
+
+    /// The same, which waits for the turns of a reader.
+    #[must_use]
+    pub fn with_turns(self, turns: ReaderTurns) -> Self {
+        Self { turns: Some(turns), ..self }
     }
 
     pub(super) const fn store(&self) -> &Store {
@@ -134,6 +145,7 @@ impl Renderer {
             let seen = rendered.get(&message).and_then(|it| it.seen(reference, version, projected_at));
             let Some(mut seen) = seen else { return Ok(Found::Gone) };
             self.join_period(&mut seen.resource, version).await?;
+            self.add_links(&mut seen.resource).await?;
             return Ok(Found::Resource(Box::new(seen)));
         }
         let measured = reference.strip_prefix("Observation/").and_then(|id| id.split_once('.'));
@@ -211,8 +223,19 @@ impl Renderer {
             let (stored, is_cut) = self.store.projected_messages(&rest, MAX_BATCH_BYTES).await?;
             let last = stored.last().map(|message| message.id).filter(|_| is_cut);
             rest.retain(|id| last.is_some_and(|last| *id > last));
-            let mapped = stored.into_iter().filter_map(|message| rendered(&self.mapper, message));
-            beside_tasks(|| found.extend(mapped.map(|rendered| (rendered.message.id, rendered))));
+            let mapper = Arc::clone(&self.mapper);
+            let turn = match &self.turns {
+                Some(turns) => Some(turns.take().await),
+                None => None,
+            };
+            let mapped = tokio::task::spawn_blocking(move || {
+                // The request may have been given up; the processor is busy all the same.
+                let _turn = turn;
+                stored.into_iter().filter_map(|message| rendered(&mapper, message)).collect::<Vec<_>>()
+            });
+            found.extend(
+                mapped.await.unwrap_or_default().into_iter().map(|rendered| (rendered.message.id, rendered)),
+            );
         }
         Ok(found)
     }

@@ -387,12 +387,6 @@ pub enum ClientsConflict {
     /// The client does not have this certificate.
     #[error("the client does not have this certificate; `reader list` shows those that it has")]
     CertificateUnknown,
-    /// The client has no other one: by its secret it could then come with any certificate of a community.
-    #[error(
-        "this is the only certificate of the client: without it, its secret would count with every certificate of a \
-         community; add another one first, or suspend the client"
-    )]
-    CertificateLast,
 }
 
 fn about(time: std::time::Duration) -> String {

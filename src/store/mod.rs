@@ -61,8 +61,8 @@ pub use records::outbox::{
     AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage,
 };
 pub use records::projection::{
-    FoundGroup, FoundResource, FoundVersion, GroupPage, GroupPlace, GroupRow, GroupsOf, ProjectedMessage,
-    ProjectedTo, Projection, ProjectionLeader, ResourceRow, ResourcesOf, TrailRow,
+    FoundGroup, FoundResource, FoundVersion, GroupPage, GroupPlace, GroupRow, GroupsOf, PatientLink,
+    ProjectedMessage, ProjectedTo, Projection, ProjectionLeader, ResourceRow, ResourcesOf, TrailRow,
 };
 pub use records::removals::{NextRemoval, Removals};
 pub use records::scan::Scanned;

@@ -23,9 +23,11 @@ use rustls::{DigitallySignedStruct, DistinguishedName as Subject, Error, ServerC
 use tokio::net::TcpStream;
 
 use super::acceptor::AcceptorError;
+use super::anchor_fitness::UnfitAnchor;
 use super::certificate_selection::PlatformCertificates;
 use super::file;
 use super::identity::PlatformIdentity;
+use super::inventory::{Authority, AuthorityRole};
 use super::listener_identity::ListenerIdentity;
 use super::refusal::{HandshakeError, presented_certificate};
 use super::server_stream::ServerStream;
@@ -65,7 +67,9 @@ struct ApiSettings {
     config: Arc<ServerConfig>,
     communities: Vec<Member>,
     /// The CAs of the listener's certificate, in PEM.
-    authorities: String,
+    pem: String,
+    /// The certificate of its own that the listener shows, and the CAs in its chain.
+    shown: Vec<CertificateFacts>,
 }
 
 /// A trust community, loaded.
@@ -122,6 +126,12 @@ impl Membership {
     pub fn subject(&self) -> String {
         self.facts.subject.to_string()
     }
+
+    /// The Common Name of the subject, if it has exactly one.
+    #[must_use]
+    pub fn common_name(&self) -> Option<&str> {
+        self.facts.subject.common_name().ok()
+    }
 }
 
 impl ApiCertificate {
@@ -165,8 +175,34 @@ impl ApiAcceptor {
 
     /// The CAs of the listener's certificate in PEM: its root, if it is installed, and the CAs in its chain.
     #[must_use]
-    pub fn authorities(&self) -> String {
-        self.settings.load().as_ref().map(|settings| settings.authorities.clone()).unwrap_or_default()
+    pub fn authorities_in_pem(&self) -> String {
+        self.settings.load().as_ref().map(|settings| settings.pem.clone()).unwrap_or_default()
+    }
+
+    /// The certificate of its own that the listener shows (`api.identity`); `None` when it shows that of the
+    /// platform.
+    #[must_use]
+    pub fn certificate(&self) -> Option<CertificateFacts> {
+        self.settings.load().as_ref().and_then(|settings| settings.shown.first().cloned())
+    }
+
+    /// The roots of the communities, and the CAs in the chain of [`certificate`](Self::certificate).
+    #[must_use]
+    pub fn authorities(&self) -> Vec<Authority> {
+        let settings = self.settings.load();
+        let Some(settings) = settings.as_ref() else { return Vec::new() };
+        let of = |role| move |facts: &CertificateFacts| Authority { facts: facts.clone(), role };
+        let roots = settings.communities.iter().flat_map(|member| &member.verifier.trust.facts);
+        let authorities = settings.shown.iter().skip(1).map(of(AuthorityRole::ApiCa));
+        roots.map(of(AuthorityRole::CommunityRoot)).chain(authorities).collect()
+    }
+
+    /// The installed certificates that are no roots of a community, or not yet.
+    #[must_use]
+    pub fn unfit_anchors(&self) -> Vec<UnfitAnchor> {
+        let settings = self.settings.load();
+        let communities = settings.iter().flat_map(|settings| &settings.communities);
+        communities.flat_map(|member| &member.verifier.trust.unfit).cloned().collect()
     }
 
     /// Performs the handshake; the caller limits its time. A client need not have a certificate.
@@ -234,13 +270,13 @@ impl ApiSettings {
         let time = time_provider(clock);
         let now = time.current_time().ok_or(Error::FailedToGetCurrentTime)?;
         let identity = config.api.identity.as_ref();
-        let ListenerIdentity { identity, .. } =
+        let ListenerIdentity { identity, own: shown } =
             ListenerIdentity::load(identity, &config.tls, &provider, now)?;
         let identity = identity.ignoring_must_staple();
         let algorithms = provider.signature_verification_algorithms;
         let load = |community| Member::load(community, config, revocation, clock, algorithms);
         let communities = config.api.communities.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-        let authorities = authorities(&identity, config)?;
+        let pem = authorities(&identity, config)?;
         let verifier = ShownVerifier { subjects: hints(&communities), algorithms };
         let certificates = PlatformCertificates::new(&provider, identity);
         let mut server = ServerConfig::builder_with_details(provider, time)
@@ -252,7 +288,7 @@ impl ApiSettings {
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(server), communities, authorities })
+        Ok(Self { config: Arc::new(server), communities, pem, shown })
     }
 
     /// The first community to which the chain leads; revocation is not asked for.

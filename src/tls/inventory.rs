@@ -32,6 +32,10 @@ pub enum AuthorityRole {
     PeopleRoot,
     /// A CA in the chain of `admin.certificate`.
     AdminCa,
+    /// A root of a trust community (`api.communities`).
+    CommunityRoot,
+    /// A CA in the chain of `api.identity`.
+    ApiCa,
 }
 
 impl AuthorityRole {
@@ -45,6 +49,8 @@ impl AuthorityRole {
             Self::DeviceCa => "device-ca",
             Self::PeopleRoot => "people-trust-anchor",
             Self::AdminCa => "admin-ca",
+            Self::CommunityRoot => "community-trust-anchor",
+            Self::ApiCa => "api-ca",
         }
     }
 }

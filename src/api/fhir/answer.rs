@@ -4,6 +4,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::clients::RefusedReader;
 use crate::fhir::OperationOutcome;
 use crate::fhir::search::Refused;
 use crate::model::explained;
@@ -21,11 +22,12 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) struct Failure {
     status: StatusCode,
+    /// A code of the value set `issue-type`.
     issue: &'static str,
-    /// The platform's own code, where that of the issue does not say enough.
-    code: Option<&'static str>,
+    /// The platform's own.
+    code: &'static str,
     text: String,
-    /// What failed, for the log.
+    /// What the store reported, for the log.
     pub(super) fault: Option<String>,
 }
 
@@ -33,8 +35,7 @@ impl Answer {
     /// A resource. `None` when it cannot be written as JSON.
     pub(super) fn json(status: StatusCode, resource: &impl Serialize) -> Result<Self, Failure> {
         match serde_json::to_vec(resource) {
-            // Without the room that the vector had for more.
-            Ok(body) => Ok(Self { status, body: body.into_boxed_slice().into(), headers: Vec::new() }),
+            Ok(body) => Ok(Self { status, body: body.into(), headers: Vec::new() }),
             Err(error) => {
                 tracing::error!(error = %explained(&error), "a FHIR resource could not be written as JSON");
                 Err(Failure::fault())
@@ -51,7 +52,7 @@ impl Answer {
 
 impl Failure {
     pub(super) fn new(status: StatusCode, issue: &'static str, text: impl Into<String>) -> Self {
-        Self { status, issue, code: None, text: text.into(), fault: None }
+        Self { status, issue, code: issue, text: text.into(), fault: None }
     }
 
     pub(super) fn bad(text: impl Into<String>) -> Self {
@@ -72,7 +73,7 @@ impl Failure {
             "this client may not do this with resources of the type {kind}: the operator grants scopes such as \
              system/{kind}.rs"
         );
-        Self::new(StatusCode::FORBIDDEN, "forbidden", text)
+        Self { code: RefusedReader::Scope.code(), ..Self::new(StatusCode::FORBIDDEN, "forbidden", text) }
     }
 
     pub(super) fn unauthorized() -> Self {
@@ -80,9 +81,25 @@ impl Failure {
         Self::new(StatusCode::UNAUTHORIZED, "login", text)
     }
 
+    pub(super) fn timeout() -> Self {
+        let text =
+            "the search took too long and was ended: narrow it, with date or a lower _count, or try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", text)
+    }
+
     pub(super) fn disabled() -> Self {
         let text = "the index of FHIR resources is switched off: the operator sets [fhir] enabled";
-        Self { code: Some("fhir-disabled"), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", text) }
+        Self { code: "index-disabled", ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", text) }
+    }
+
+    pub(super) fn busy() -> Self {
+        let text = "the answers that clients have not taken yet fill the memory for them; try again, or ask for less";
+        Self { code: "busy", ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "throttled", text) }
+    }
+
+    /// Whether the client asked for what its scopes do not allow.
+    pub(super) fn is_out_of_scope(&self) -> bool {
+        self.code == RefusedReader::Scope.code()
     }
 
     pub(super) fn fault() -> Self {
@@ -97,7 +114,7 @@ impl Failure {
 
     /// As `OperationOutcome`.
     pub(super) fn answer(&self) -> Answer {
-        let outcome = OperationOutcome::error(self.issue, self.code.unwrap_or(self.issue), self.text.clone());
+        let outcome = OperationOutcome::error(self.issue, self.code, self.text.clone());
         let body = serde_json::to_vec(&outcome).unwrap_or_default().into();
         let answer = Answer { status: self.status, body, headers: Vec::new() };
         match self.status {
@@ -119,8 +136,8 @@ impl From<Refused> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let text = "the store did not answer: try again";
-        let (code, fault) = (Some("store-unavailable"), Some(explained(&error).to_string()));
-        Self { code, fault, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", text) }
+        let fault = Some(explained(&error));
+        Self { fault, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "transient", text) }
     }
 }
 

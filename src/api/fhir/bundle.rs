@@ -28,16 +28,17 @@ pub(super) struct Collector {
     found: Vec<Matched>,
     bytes: usize,
     count: usize,
+    max_bytes: usize,
 }
 
 impl Collector {
-    pub(super) const fn new(count: usize) -> Self {
-        Self { found: Vec::new(), bytes: 0, count }
+    pub(super) const fn new(count: usize, max_bytes: usize) -> Self {
+        Self { found: Vec::new(), bytes: 0, count, max_bytes }
     }
 
     /// Whether nothing more is taken.
     pub(super) const fn is_full(&self) -> bool {
-        self.found.len() >= self.count || self.bytes >= MAX_PAGE_BYTES
+        self.found.len() >= self.count || self.bytes >= self.max_bytes
     }
 
     pub(super) fn push(&mut self, resource: Resource) -> Result<(), Failure> {
@@ -58,6 +59,3 @@ pub(super) fn to_json(resource: &impl serde::Serialize) -> Result<Box<RawValue>,
         Failure::fault()
     })
 }
-
-/// Bytes of JSON of a page: it ends behind the resource that goes beyond.
-const MAX_PAGE_BYTES: usize = 4 << 20;

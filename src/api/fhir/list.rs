@@ -1,7 +1,7 @@
 //! Searches of devices, metrics and patients: by a key, in the order of changes, or all.
 
 use super::answer::Failure;
-use super::bundle::{Collector, Page};
+use super::bundle::Page;
 use super::cursor::Cursor;
 use super::read::Scope;
 use crate::model::MessageId;
@@ -15,21 +15,21 @@ pub(super) async fn list(
     cursor: Option<Cursor>,
 ) -> Result<Page, Failure> {
     let mut behind = first(scope, &of, cursor).await?;
-    let mut collector = Collector::new(scope.query.count);
-    let mut visited = 0;
+    let mut collector = scope.collector();
+    let mut budget = scope.reads.budget();
     loop {
         let rows = scope.reads.store.resource_page(&of, behind.as_ref(), ROWS_OF_A_PAGE).await?;
         let messages: Vec<MessageId> = rows.iter().map(|row| row.message).collect();
         let rendered = scope.renderer.render(&messages).await?;
         for row in &rows {
-            if collector.is_full() || visited >= MAX_ROWS {
+            if collector.is_full() || !budget.visit(scope.reads.store.now()) {
                 return Ok(collector.finish(behind.map(cursor_behind), None));
             }
-            visited += 1;
             let seen =
                 rendered.get(&row.message).filter(|it| scope.reader.may_read_device(&it.message.device));
             let seen = seen.and_then(|it| it.seen(&row.reference, row.version, row.projected_at));
-            if let Some(seen) = seen.filter(|seen| scope.query.fits(&seen.resource, None)) {
+            if let Some(mut seen) = seen.filter(|seen| scope.query.fits(&seen.resource, None)) {
+                scope.renderer.add_links(&mut seen.resource).await?;
                 collector.push(seen.resource)?;
             }
             behind = Some(row.clone());
@@ -72,6 +72,4 @@ fn row(number: u64, seq: u64, reference: String) -> FoundResource {
 }
 
 /// Rows that are read at once.
-const ROWS_OF_A_PAGE: u32 = 64;
-/// Rows that one page looks through.
-const MAX_ROWS: usize = 4096;
+const ROWS_OF_A_PAGE: u32 = 32;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod audit;
+mod budget;
 mod bundle;
 mod cursor;
 mod list;
@@ -12,9 +13,10 @@ mod read;
 mod reads;
 mod respond;
 mod search;
+mod sending;
 
 pub use reads::Reads;
-pub use respond::respond;
+pub use respond::{OutOfScope, respond};
 
 #[cfg(test)]
 mod tests;

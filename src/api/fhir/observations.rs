@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use jiff::Timestamp;
 
 use super::answer::Failure;
+use super::budget::Budget;
 use super::bundle::{Collector, Page};
 use super::cursor::{Cursor, TimePlace};
 use super::read::Scope;
@@ -49,7 +50,7 @@ pub(super) async fn by_time(
         last,
         pending: Vec::new(),
         places: HashMap::new(),
-        collector: Collector::new(scope.query.count),
+        collector: scope.collector(),
         next: None,
         total: (scope.query.wants_total && from.is_none()).then_some(0),
     };
@@ -60,7 +61,7 @@ impl TimeWalk<'_> {
     async fn run(mut self, of: GroupsOf<'_>, start: Option<GroupPlace>) -> Result<Page, Failure> {
         let begin = Cursor::Time { group: start.unwrap_or(NOWHERE), last: self.last };
         let (since, before) = bounds(&self.scope.query.date);
-        let (mut from, mut limit, mut visited) = (start, FIRST_GROUPS, 0);
+        let (mut from, mut limit, mut budget) = (start, FIRST_GROUPS, self.scope.reads.budget());
         let mut behind = None;
         loop {
             let page = GroupPage { of, from, since, before, ascending: self.ascending, limit: limit + 1 };
@@ -74,9 +75,8 @@ impl TimeWalk<'_> {
                 if !self.emit(Some(horizon), Some(place(group)))? {
                     return Ok(self.collector.finish(self.next, None));
                 }
-                visited += 1;
-                if visited > MAX_GROUPS {
-                    return self.cut(place(group), &begin);
+                if !budget.visit(self.scope.reads.store.now()) {
+                    return self.cut(place(group), &begin, budget);
                 }
                 self.add(group, rendered.remove(&group.seq).unwrap_or_default());
             }
@@ -90,12 +90,15 @@ impl TimeWalk<'_> {
         Ok(self.collector.finish(self.next, self.total))
     }
 
-    /// Ends a page that took too long: what is known to be next was given out.
-    fn cut(self, at: GroupPlace, begin: &Cursor) -> Result<Page, Failure> {
+    /// Ends a page that costs too much: what is known to be next was given out.
+    fn cut(self, at: GroupPlace, begin: &Cursor, budget: Budget) -> Result<Page, Failure> {
         if self.next.is_some() {
             return Ok(self.collector.finish(self.next, None));
         }
         let next = self.cursor(Some(at));
+        if next.as_ref() == Some(begin) && budget.is_late(self.scope.reads.store.now()) {
+            return Err(Failure::timeout());
+        }
         if next.as_ref() == Some(begin) {
             return Err(Refused::too_costly(
                 "more messages lie within a quarter of an hour than a search looks through: narrow it with date",
@@ -174,8 +177,8 @@ pub(super) async fn by_change(scope: &Scope<'_>, cursor: Option<Cursor>) -> Resu
     };
     let begin = from;
     let until = bounds(updated).1;
-    let mut collector = Collector::new(scope.query.count);
-    let mut visited = 0;
+    let mut collector = scope.collector();
+    let mut budget = scope.reads.budget();
     loop {
         let start = GroupPlace { at: Timestamp::MIN, seq: from };
         let page = GroupPage {
@@ -189,10 +192,9 @@ pub(super) async fn by_change(scope: &Scope<'_>, cursor: Option<Cursor>) -> Resu
         let groups = scope.reads.store.group_page(&page).await?;
         let mut rendered = scope.observations(&groups).await?;
         for group in &groups {
-            if visited >= MAX_GROUPS {
+            if !budget.visit(scope.reads.store.now()) {
                 return Ok(collector.finish(Some(Cursor::Change { seq: group.seq, place: 0 }), None));
             }
-            visited += 1;
             if until.is_some_and(|until| group.projected_at >= until) && group.alert.is_none() {
                 return Ok(collector.finish(None, None));
             }
@@ -239,7 +241,7 @@ pub(super) async fn by_id(
         Sort::EarliestFirst => seen.sort_by_key(|seen| time_of(&seen.resource)),
         Sort::LatestFirst => seen.sort_by_key(|seen| std::cmp::Reverse(time_of(&seen.resource))),
     }
-    let mut collector = Collector::new(scope.query.count);
+    let mut collector = scope.collector();
     for (number, seen) in seen.into_iter().enumerate().skip(skipped) {
         if collector.is_full() {
             let seq = u64::try_from(number).unwrap_or(u64::MAX);
@@ -282,10 +284,8 @@ fn bounds(dates: &[Moment]) -> (Option<Timestamp>, Option<Timestamp>) {
 
 /// Groups that are read first: as many as most pages need.
 const FIRST_GROUPS: u32 = 8;
-/// Groups that are read at once.
-const MAX_GROUPS_OF_A_PAGE: u32 = 64;
-/// Groups that one page looks through.
-const MAX_GROUPS: u32 = 4096;
+/// Groups that are read at once: their messages are in memory together.
+const MAX_GROUPS_OF_A_PAGE: u32 = 16;
 /// Beyond this number nothing is counted.
 const MAX_TOTAL: u64 = 10_000;
 const NOWHERE: GroupPlace = GroupPlace { at: Timestamp::MIN, seq: 0 };

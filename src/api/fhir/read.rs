@@ -6,14 +6,14 @@ use axum::http::{StatusCode, header};
 use jiff::Timestamp;
 
 use super::answer::{Answer, Failure};
-use super::bundle::to_json;
+use super::bundle::{Collector, to_json};
 use super::reads::{Reads, instant};
 use crate::clients::{Interaction, Reader};
 use crate::fhir::search::{Query, ResourceType};
 use crate::fhir::{Bundle, Entry, Resource};
 use crate::model::MessageId;
 use crate::render::{Found, Renderer, Seen, Timed};
-use crate::store::FoundGroup;
+use crate::store::{FoundGroup, FoundVersion};
 
 /// Who reads, and how.
 pub(super) struct Asking<'a> {
@@ -31,6 +31,11 @@ pub(super) struct Scope<'a> {
 }
 
 impl Scope<'_> {
+    /// An empty page.
+    pub(super) fn collector(&self) -> Collector {
+        Collector::new(self.query.count, self.reads.config.load().api.max_page)
+    }
+
     /// The observations of groups, by the place of the group in the order of changes. Messages of senders
     /// that the reader may not read are left out.
     pub(super) async fn observations(
@@ -84,7 +89,10 @@ impl Asking<'_> {
         let rendered = self.renderer.render(&messages).await?;
         let own = groups.iter().filter_map(|group| rendered.get(&group.message));
         let mut allowed = own.filter(|it| self.reader.may_read_device(&it.message.device));
-        let seen = allowed.find_map(|it| it.seen(reference, version, updated));
+        let mut seen = allowed.find_map(|it| it.seen(reference, version, updated));
+        if let Some(seen) = &mut seen {
+            self.renderer.add_links(&mut seen.resource).await?;
+        }
         Ok(seen.map_or(Found::Nothing, |seen| Found::Resource(Box::new(seen))))
     }
 
@@ -126,8 +134,10 @@ impl Asking<'_> {
             return Err(Failure::not_found());
         }
         let reference = current.resource.reference();
-        let versions = self.versions(&reference, Some(wanted.saturating_add(1)), 1).await?;
-        let seen = versions.seen.into_iter().find(|seen| seen.version == wanted);
+        let before = Some(wanted.saturating_add(1));
+        let versions = self.reads.store.resource_versions(&reference, before, 1).await?;
+        let seen =
+            self.seen_versions(&reference, &versions).await?.into_iter().find(|seen| seen.version == wanted);
         let seen = seen.ok_or_else(|| {
             let text =
                 "this version is not kept any more: its message was removed, or the mapping was corrected";
@@ -145,57 +155,48 @@ impl Asking<'_> {
     ) -> Result<(Answer, Vec<Resource>), Failure> {
         let current = self.one(kind, id).await?;
         let reference = current.resource.reference();
-        let Versions { mut seen, first, next } = self.versions(&reference, before, count).await?;
-        if before.is_none() && first.is_none_or(|first| first < current.version) {
+        let mut found = self.reads.store.resource_versions(&reference, before, count + 1).await?;
+        // Some of them may not be for this reader, or have no message any more: others may follow.
+        let has_more = found.len() > count as usize;
+        found.truncate(count as usize);
+        let mut versions = self.seen_versions(&reference, &found).await?;
+        if let Some(first) = versions.first_mut().filter(|first| first.version == current.version) {
+            // With the links that were made since.
+            *first = current;
+        } else if before.is_none() {
             // Of a measurement the last version alone is there; another resource may be rendered from another
             // message than its version was, because that was removed.
-            seen.insert(0, current);
+            versions.insert(0, current);
         }
         let base = &self.reads.base;
         let mut entries = Vec::new();
-        for seen in &seen {
+        for seen in &versions {
             let json = to_json(&seen.resource)?;
             entries.push(Entry::version(base, &reference, json, seen.version, instant(seen.updated)));
         }
         let own = format!("{base}/{reference}/_history?_count={count}");
         let mut bundle = Bundle::history(self.reads.now(), own.clone(), entries);
-        if let Some(next) = next {
-            bundle = bundle.with_next(format!("{own}&_before={next}"));
+        if let Some(last) = found.last().filter(|_| has_more) {
+            bundle = bundle.with_next(format!("{own}&_before={}", last.version));
         }
-        let resources = seen.into_iter().map(|seen| seen.resource).collect();
+        let resources = versions.into_iter().map(|seen| seen.resource).collect();
         Ok((Answer::json(StatusCode::OK, &bundle)?, resources))
     }
 
-    /// A page of versions, the latest first.
-    async fn versions(&self, reference: &str, before: Option<u64>, count: u32) -> Result<Versions, Failure> {
-        let mut versions =
-            self.reads.store.resource_versions(reference, before, count.saturating_add(1)).await?;
-        let has_more = versions.len() > count as usize;
-        versions.truncate(count as usize);
-        let first = versions.first().map(|version| version.version);
-        let last = versions.last().map(|version| version.version);
+    /// Those of the versions that the reader may see.
+    async fn seen_versions(&self, reference: &str, versions: &[FoundVersion]) -> Result<Vec<Seen>, Failure> {
         let messages: Vec<MessageId> = versions.iter().map(|version| version.message).collect();
         let rendered = self.renderer.render(&messages).await?;
         let mut seen = Vec::new();
-        for version in &versions {
+        for version in versions {
             let Some(rendered) = rendered.get(&version.message) else { continue };
             if self.reader.may_read_device(&rendered.message.device) {
                 let of = (version.version, version.projected_at);
                 seen.extend(self.renderer.version(rendered, reference, of).await?);
             }
         }
-        Ok(Versions { seen, first, next: last.filter(|_| has_more) })
+        Ok(seen)
     }
-}
-
-/// A page of the versions of a resource.
-struct Versions {
-    /// Those that the reader may see and whose message is stored.
-    seen: Vec<Seen>,
-    /// The latest one of the page, hidden ones too; none: no versions are kept.
-    first: Option<u64>,
-    /// The next page is before this one.
-    next: Option<u64>,
 }
 
 fn answer(seen: &Seen) -> Result<Answer, Failure> {

@@ -2,14 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use jiff::{SignedDuration, Timestamp};
 
-use super::answer::Failure;
+use super::budget::Budget;
 use super::minute::MinuteReads;
+use super::sending::AnswerMemory;
 use crate::config::ConfigHandle;
 use crate::metrics::Metrics;
-use crate::render::{Renderer, mapping_options};
-use crate::store::Store;
+use crate::render::{RenderTurns, Renderer, mapping_options};
+use crate::store::{Store, StoreError};
 
 /// What answers are made from. Clones share it.
 #[derive(Debug, Clone)]
@@ -20,16 +21,10 @@ pub struct Reads {
     /// The address of the root of FHIR, without a solidus at its end.
     pub(super) base: String,
     pub(super) minute: MinuteReads,
-    /// Answers that are made at once: each has its messages in memory.
-    pub(super) rendering: Arc<Semaphore>,
-    logged: Arc<Mutex<Logged>>,
-}
-
-/// When a failed read was logged last, and how many there were since.
-#[derive(Debug, Default)]
-struct Logged {
-    at: Option<jiff::Timestamp>,
-    others: u64,
+    turns: RenderTurns,
+    pub(super) answer_memory: AnswerMemory,
+    /// When a fault of the store was logged last.
+    logged: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl Reads {
@@ -37,16 +32,9 @@ impl Reads {
     /// solidus at its end: `https://platform.hospital.example:8443/fhir`.
     #[must_use]
     pub fn new(store: Store, config: ConfigHandle, metrics: Metrics, base: String) -> Self {
-        let rendering = Arc::new(Semaphore::new(config.load().api.max_rendering));
-        Self {
-            store,
-            config,
-            metrics,
-            base,
-            minute: MinuteReads::default(),
-            rendering,
-            logged: Arc::default(),
-        }
+        let answer_memory = AnswerMemory::new(config.load().api.answer_memory);
+        let (minute, turns) = (MinuteReads::default(), RenderTurns::default());
+        Self { store, config, metrics, base, minute, turns, answer_memory, logged: Arc::default() }
     }
 
     /// Writes what is still to be recorded: the platform stops, and no request is open.
@@ -54,23 +42,31 @@ impl Reads {
         self.minute.finish(&self.store).await;
     }
 
-    /// Renders with the mapping as it is configured now.
-    pub(super) async fn renderer(&self) -> Renderer {
-        Renderer::new(&self.store, mapping_options(&self.config.load())).await
+    /// Logs a fault of the store: readers decide how often they ask, and not how much is logged.
+    pub(super) fn log_fault(&self, error: &str) {
+        let now = self.store.now();
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = logged.is_none_or(|last| now.duration_since(last).abs() >= LOG_INTERVAL);
+        if is_due {
+            *logged = Some(now);
+            tracing::error!(error, "the index of FHIR resources cannot be read; readers get 503");
+        }
     }
 
-    /// Logs what failed: a line in ten seconds, as readers ask again at once.
-    pub(super) fn log(&self, failure: &Failure) {
-        let Some(fault) = &failure.fault else { return };
-        let (mut logged, now) =
-            (self.logged.lock().unwrap_or_else(PoisonError::into_inner), self.store.now());
-        if logged.at.is_some_and(|at| now.duration_since(at).abs() < LOG_INTERVAL) {
-            logged.others += 1;
-            return;
-        }
-        let others = std::mem::take(&mut logged.others);
-        logged.at = Some(now);
-        tracing::error!(error = %fault, others, "the index of FHIR resources cannot be read; readers get 503");
+    /// Renders for this client, with the mapping as it is configured now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) async fn renderer(&self, client: &str) -> Result<Renderer, StoreError> {
+        let renderer = Renderer::new(&self.store, mapping_options(&self.config.load())).await?;
+        Ok(renderer.with_turns(self.turns.of(client)))
+    }
+
+    /// What one page may cost, from now on.
+    pub(super) fn budget(&self) -> Budget {
+        let config = self.config.load();
+        let until = self.store.now().saturating_add(config.api.query_timeout / 2);
+        Budget::new(config.api.max_page_messages, until.unwrap_or(Timestamp::MAX))
     }
 
     /// Whether this node knows that the index is switched off.
@@ -84,10 +80,10 @@ impl Reads {
     }
 }
 
-/// The least time between two lines of the log about failed reads.
-const LOG_INTERVAL: jiff::SignedDuration = jiff::SignedDuration::from_secs(10);
-
 /// A time as an `instant` of FHIR.
-pub(super) fn instant(at: jiff::Timestamp) -> String {
+pub(super) fn instant(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
+
+/// One line of the log in this time.
+const LOG_INTERVAL: SignedDuration = SignedDuration::from_secs(10);

@@ -14,6 +14,7 @@ use super::audit::record;
 use super::negotiate::{check_format, is_lenient, takes_gzip};
 use super::read::Asking;
 use super::reads::{Reads, instant};
+use super::sending::AnswerMemory;
 use crate::clients::Reader;
 use crate::fhir::capability_statement;
 use crate::fhir::search::ResourceType;
@@ -28,17 +29,34 @@ enum Target<'p> {
     Search { kind: ResourceType },
 }
 
+/// Marks the response to a client that asked for what its scopes do not allow: it is recorded as a refusal.
+#[derive(Debug, Clone, Copy)]
+pub struct OutOfScope;
+
 /// Answers a request. `reader` is the client that was admitted; without one only `metadata` is answered. The
 /// path may begin with `/fhir`.
-pub async fn respond(reads: &Reads, reader: Option<&Reader>, request: Request<Bytes>) -> Response<Bytes> {
+pub async fn respond(reads: &Reads, reader: Option<&Reader>, request: Request<Bytes>) -> Response<Body> {
     let (is_head, takes_gzip) = (request.method() == Method::HEAD, takes_gzip(request.headers()));
     let known = request.headers().get(header::IF_NONE_MATCH).cloned();
-    let answer = answer(reads, reader, &request).await.unwrap_or_else(|failure| {
-        reads.log(&failure);
-        failure.answer()
-    });
+    let max_time = reads.config.load().api.query_timeout;
+    let answered = tokio::time::timeout(max_time, answer(reads, reader, &request)).await;
+    let answered = answered.unwrap_or_else(|_| Err(Failure::timeout()));
+    if let Some(fault) = answered.as_ref().err().and_then(|failure| failure.fault.as_deref()) {
+        reads.log_fault(fault);
+    }
+    let is_out_of_scope = answered.as_ref().is_err_and(Failure::is_out_of_scope);
+    let answer = answered.unwrap_or_else(|failure| failure.answer());
     let answer = answer.with(PROJECTION_LAG, &reads.metrics.fhir.lag_seconds.get().to_string());
-    response(not_modified(answer, known.as_ref()), is_head, takes_gzip)
+    let answer = not_modified(answer, known.as_ref());
+    let response = response(answer, is_head, takes_gzip, &reads.answer_memory);
+    let mut response = response.unwrap_or_else(|| {
+        reads.metrics.api.refuse("busy");
+        response_without_memory(Failure::busy().answer())
+    });
+    if is_out_of_scope {
+        response.extensions_mut().insert(OutOfScope);
+    }
+    response
 }
 
 async fn answer(reads: &Reads, reader: Option<&Reader>, request: &Request<Bytes>) -> Result<Answer, Failure> {
@@ -55,10 +73,8 @@ async fn answer(reads: &Reads, reader: Option<&Reader>, request: &Request<Bytes>
     if reads.is_disabled() {
         return Err(Failure::disabled());
     }
-    let renderer = reads.renderer().await;
+    let renderer = reads.renderer(reader.client()).await?;
     let asking = Asking { reads, renderer: &renderer, reader };
-    // Not while the row is written: others read meanwhile.
-    let turn = reads.rendering.acquire().await;
     let result = match target {
         Target::Metadata => Err(Failure::fault()),
         Target::Read { kind, id } => asking.read(kind, id).await,
@@ -66,7 +82,6 @@ async fn answer(reads: &Reads, reader: Option<&Reader>, request: &Request<Bytes>
         Target::History { kind, id } => asking.history(kind, id, history_page(&parameters)?).await,
         Target::Search { kind } => asking.search(kind, &parameters, is_lenient(request.headers())).await,
     };
-    drop(turn);
     let (interaction, kind) = target.interaction();
     match result {
         Ok((answer, resources)) => {
@@ -131,19 +146,15 @@ async fn parameters(request: &Request<Bytes>) -> Result<Vec<(String, String)>, F
     };
     let Parameters(mut all) =
         Parameters::<Vec<(String, String)>>::try_from_uri(request.uri()).map_err(|_| unreadable())?;
-    let body = request.body().trim_ascii_end();
-    if request.method() == Method::POST && !body.is_empty() {
-        let kind = request.headers().get(header::CONTENT_TYPE).ok_or_else(unreadable)?;
-        let form = Request::post("/").header(header::CONTENT_TYPE, kind);
-        let form = form.body(Body::from(Bytes::copy_from_slice(body))).map_err(|_| unreadable())?;
-        let Form(more) =
-            Form::<Vec<(String, String)>>::from_request(form, &()).await.map_err(|_| unreadable())?;
-        all.extend(more);
-    }
-    // What is no UTF-8 has become this; so something is there that was not understood.
-    let is_damaged = |text: &String| text.contains(char::REPLACEMENT_CHARACTER);
-    if all.iter().any(|(name, value)| is_damaged(name) || is_damaged(value)) {
-        return Err(unreadable());
+    if request.method() == Method::POST && !request.body().is_empty() {
+        // A form is not the query of an address: there a number sign ends it.
+        let mut form = Request::post("/").body(Body::from(request.body().clone()));
+        if let (Ok(form), Some(kind)) = (&mut form, request.headers().get(header::CONTENT_TYPE)) {
+            form.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
+        }
+        let form = form.map_err(|_| unreadable())?;
+        let form = Form::<Vec<(String, String)>>::from_request(form, &()).await;
+        all.extend(form.map_err(|_| unreadable())?.0);
     }
     Ok(all)
 }
@@ -183,7 +194,19 @@ fn not_modified(answer: Answer, known: Option<&HeaderValue>) -> Answer {
     Answer { status: StatusCode::NOT_MODIFIED, body: Bytes::new(), ..answer }
 }
 
-fn response(answer: Answer, is_head: bool, takes_gzip: bool) -> Response<Bytes> {
+/// A small response.
+fn response_without_memory(answer: Answer) -> Response<Body> {
+    let memory = AnswerMemory::new(0);
+    response(answer, false, false, &memory).unwrap_or_default()
+}
+
+/// `None`: there is no memory for it.
+fn response(
+    answer: Answer,
+    is_head: bool,
+    takes_gzip: bool,
+    memory: &AnswerMemory,
+) -> Option<Response<Body>> {
     let Answer { status, body, headers: own } = answer;
     let mut headers = HeaderMap::new();
     headers.extend(own);
@@ -205,10 +228,10 @@ fn response(answer: Answer, is_head: bool, takes_gzip: bool) -> Response<Bytes> 
         }
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
-    let mut response = Response::new(if is_head { Bytes::new() } else { body });
+    let mut response = Response::new(if is_head { Body::empty() } else { memory.body(body)? });
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    response
+    Some(response)
 }
 
 fn compressed(body: &[u8]) -> Option<Bytes> {

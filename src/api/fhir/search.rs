@@ -32,7 +32,10 @@ impl Asking<'_> {
             patient_id: &|text| mapper.key.opaque_id(text),
             is_lenient,
         };
-        let query = parse(kind, parameters, &reading)?;
+        let mut query = parse(kind, parameters, &reading)?;
+        if let Some(patient) = query.subjects.iter().find(|subject| subject.starts_with("Patient/")) {
+            query.same = self.reads.store.same_patients(patient).await?;
+        }
         let cursor = match &query.page {
             Some(page) => Some(Cursor::read(page, &query, &mapper.key)?),
             None => None,
@@ -63,7 +66,7 @@ impl Asking<'_> {
                 "these parameters are unknown here and were ignored, as Prefer: handling=lenient asks for: {}",
                 query.ignored.join(", ")
             );
-            let outcome = to_json(&OperationOutcome::warning("not-supported", text))?;
+            let outcome = to_json(&OperationOutcome::warning("not-supported", "not-supported", text))?;
             entries.push(Entry::found(base, "", outcome, SearchMode::Outcome));
         }
         let own = link(base, query, None);
@@ -83,7 +86,13 @@ impl Scope<'_> {
         match self.query.selector()? {
             Selector::Ids(ids) => observations::by_id(self, ids, cursor).await,
             Selector::Subject(subject) => {
-                observations::by_time(self, GroupsOf::Subject(subject), cursor).await
+                let same = &self.query.same;
+                let is_one_of_several = same.len() > 1 && same.iter().any(|one| one == subject);
+                let of = match is_one_of_several {
+                    true => GroupsOf::Subjects(same),
+                    false => GroupsOf::Subject(subject),
+                };
+                observations::by_time(self, of, cursor).await
             }
             Selector::System(system) => observations::by_time(self, GroupsOf::Device(system), cursor).await,
             Selector::Device(device) => {

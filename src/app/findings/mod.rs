@@ -39,7 +39,10 @@ pub use admin::{admin_certificate, unfit_people_anchor};
 pub use gateway::gateway_certificate;
 pub use notifications::unknown_wards;
 pub use store::of_error;
-pub use trust::{authority, installed_crl, platform_certificate, staple, unfit_anchor};
+pub use trust::{
+    api_certificate, authority, installed_crl, platform_certificate, staple, unfit_anchor,
+    unfit_community_anchor,
+};
 
 /// Examines the platform.
 #[derive(Debug, Clone)]
@@ -200,7 +203,7 @@ impl Examiner {
 
     /// Certificates, roots, staples and lists.
     fn trust(&self) -> Vec<Finding> {
-        let Platform { acceptor, people, revocation, config, clock, .. } = &*self.platform;
+        let Platform { acceptor, people, api, revocation, config, clock, .. } = &*self.platform;
         let (now, config) = (clock.now(), config.load());
         let own = acceptor.configured_certificates();
         let own = own.iter().filter_map(|facts| platform_certificate(facts, now).err());
@@ -208,18 +211,23 @@ impl Examiner {
         let admin = admin.iter().filter_map(|facts| admin_certificate(facts, &config.admin, now).err());
         let gateway = config.gateway.as_ref().and_then(|gateway| leaf(&gateway.certificate));
         let gateway = gateway.iter().filter_map(|facts| gateway_certificate(facts, now).err());
-        let authorities = [acceptor.authorities(), people.authorities()].concat();
+        let hospital = api.certificate();
+        let hospital = hospital.iter().filter_map(|facts| api_certificate(facts, now).err());
+        let authorities = [acceptor.authorities(), people.authorities(), api.authorities()].concat();
         let authorities = authorities.iter().filter_map(|known| authority(known, now)?.1.err());
         let anchors = acceptor.unfit_anchors();
         let of_people = people.unfit_anchors();
         let of_people = of_people.iter().map(unfit_people_anchor);
+        let of_communities = api.unfit_anchors();
+        let of_communities = of_communities.iter().map(unfit_community_anchor);
         let staples = self.live.staples();
         let crls = revocation.installed_crls();
         let undetermined = config.revocation.when_undetermined;
         let crls = crls.iter().filter_map(|crl| installed_crl(crl, undetermined, now));
         let staples = staples.iter().filter_map(|known| staple(known).err());
-        let anchors = anchors.iter().map(unfit_anchor).chain(of_people);
-        own.chain(admin).chain(gateway).chain(authorities).chain(anchors).chain(staples).chain(crls).collect()
+        let anchors = anchors.iter().map(unfit_anchor).chain(of_people).chain(of_communities);
+        let shown = own.chain(admin).chain(hospital).chain(gateway);
+        shown.chain(authorities).chain(anchors).chain(staples).chain(crls).collect()
     }
 }
 

@@ -14,14 +14,19 @@ use crate::x509::{CertificateFacts, NO_EXPIRY};
 
 /// A certificate of the platform.
 pub fn platform_certificate(facts: &CertificateFacts, now: Timestamp) -> Looked {
-    let (subject, key) = (&facts.subject, facts.key.family());
+    ending(facts, now, |subject| subject)
+}
+
+/// When a certificate ends. `name` says whose it is.
+fn ending(facts: &CertificateFacts, now: Timestamp, name: impl Fn(String) -> String) -> Looked {
+    let (subject, key) = (name(facts.subject.to_string()), facts.key.family());
     if facts.not_after >= NO_EXPIRY {
         return Ok(format!("{subject} ({key}) has no expiry"));
     }
     let left = facts.not_after.duration_since(now);
     let about = Subject::Certificate(format!("{subject} ({key})"));
     let facts = PlatformCertificateEnding {
-        subject: subject.to_string(),
+        subject,
         key: key.to_string(),
         not_after: facts.not_after.into(),
         days_left: days_until(facts.not_after, now),
@@ -31,6 +36,15 @@ pub fn platform_certificate(facts: &CertificateFacts, now: Timestamp) -> Looked 
     }
     let severity = if left < VERY_SOON { Severity::Urgent } else { Severity::Attention };
     Err(Finding::new(about, facts).with_severity(severity))
+}
+
+/// The certificate of its own that the listener for hospital systems shows (`api.identity`).
+pub fn api_certificate(facts: &CertificateFacts, now: Timestamp) -> Looked {
+    let named = |detail: String| format!("listener for hospital systems: {detail}");
+    match ending(facts, now, |subject| format!("{subject} of the listener for hospital systems")) {
+        Ok(detail) => Ok(named(detail)),
+        Err(finding) => Err(finding),
+    }
 }
 
 /// What an [`Authority`] is called, and how it looks. `None`: [`unfit_anchor`] reports it.
@@ -45,6 +59,8 @@ pub fn authority(authority: &Authority, now: Timestamp) -> Option<(&'static str,
         }
         AuthorityRole::PeopleRoot => ("root", "certifies people"),
         AuthorityRole::AdminCa => ("issuing CA", "is in the chain of the admin listener"),
+        AuthorityRole::CommunityRoot => ("root", "certifies hospital systems"),
+        AuthorityRole::ApiCa => ("issuing CA", "is in the chain of the listener for hospital systems"),
     };
     let left = facts.not_after.duration_since(now);
     let consequence = match role {
@@ -52,6 +68,8 @@ pub fn authority(authority: &Authority, now: Timestamp) -> Option<(&'static str,
         AuthorityRole::Root | AuthorityRole::SharedRoot => return None,
         AuthorityRole::PeopleRoot => Some("people whose certificates chain to it are refused"),
         AuthorityRole::AdminCa => Some("browsers of people refuse the listener"),
+        AuthorityRole::CommunityRoot => Some("hospital systems whose certificates chain to it are refused"),
+        AuthorityRole::ApiCa => Some("hospital systems refuse the listener"),
         _ => Some("clients refuse the platform"),
     };
     let ending = CaEnding {
@@ -75,6 +93,12 @@ pub fn authority(authority: &Authority, now: Timestamp) -> Option<(&'static str,
 #[must_use]
 pub fn unfit_anchor(anchor: &UnfitAnchor) -> Finding {
     unfit_root(anchor, RootOf::Devices)
+}
+
+/// The same of a trust community.
+#[must_use]
+pub fn unfit_community_anchor(anchor: &UnfitAnchor) -> Finding {
+    unfit_root(anchor, RootOf::HospitalSystems)
 }
 
 pub(super) fn unfit_root(anchor: &UnfitAnchor, certifies: RootOf) -> Finding {

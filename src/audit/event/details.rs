@@ -75,7 +75,7 @@ impl Event {
                 self.copy_fields()
             }
             Self::ContentRefused(RefusedLook { what, actor }) => json!({ "what": what, "actor": actor }),
-            Self::ReadRefused(_) | Self::ClientsChanged(_) => self.reader_fields(),
+            Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::PatientsLinked { .. } => self.api_fields(),
             Self::PersonLoggedIn { .. } | Self::PersonLoggedOut(_) => self.session_fields(),
             Self::DeviceAdded { .. }
             | Self::DeviceChanged { .. }
@@ -101,10 +101,13 @@ impl Event {
     }
 
     /// Hospital systems.
-    fn reader_fields(&self) -> Value {
+    fn api_fields(&self) -> Value {
         match self {
             Self::ReadRefused(refused) => refused.fields(),
             Self::ClientsChanged(change) => change.fields(),
+            Self::PatientsLinked { patient, replaced_by, actor } => {
+                json!({ "patient": patient, "replaced-by": replaced_by, "actor": actor })
+            }
             _ => Value::Null,
         }
     }

@@ -399,6 +399,15 @@ pub enum Event {
     },
     /// The session of a person's browser ended.
     PersonLoggedOut(Logout),
+    /// An operator linked a patient of FHIR to another one, or removed the link.
+    PatientsLinked {
+        /// The opaque id of the patient who is another one.
+        patient: String,
+        /// The opaque id of that one; `None`: the link was removed.
+        replaced_by: Option<String>,
+        /// The actor.
+        actor: String,
+    },
     /// An operator let every message be indexed again for FHIR; written before.
     IndexRebuilt {
         /// The actor.

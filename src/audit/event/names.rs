@@ -4,7 +4,7 @@ use super::Event;
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 58] = [
+    pub const NAMES: [&'static str; 59] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -54,6 +54,7 @@ impl Event {
         "person-logged-out",
         "store-copied",
         "index-rebuilt",
+        "patients-linked",
         "resources-read",
         "audit-exported",
         "audit-verified",
@@ -107,6 +108,14 @@ impl Event {
         }
     }
 
+    /// The name of an event of the index of FHIR resources.
+    const fn index_name(&self) -> &'static str {
+        match self {
+            Self::IndexRebuilt { .. } => "index-rebuilt",
+            _ => "patients-linked",
+        }
+    }
+
     /// The stable name of the event.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -157,7 +166,7 @@ impl Event {
             Self::PersonLoggedIn { .. } => "person-logged-in",
             Self::PersonLoggedOut { .. } => "person-logged-out",
             Self::StoreCopied { .. } => "store-copied",
-            Self::IndexRebuilt { .. } => "index-rebuilt",
+            Self::IndexRebuilt { .. } | Self::PatientsLinked { .. } => self.index_name(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::ResourcesRead(_) => self.reader_name(),
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",

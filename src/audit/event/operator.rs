@@ -32,6 +32,7 @@ impl Event {
                 | Self::PersonLoggedOut { .. }
                 | Self::StoreCopied { .. }
                 | Self::IndexRebuilt { .. }
+                | Self::PatientsLinked { .. }
                 | Self::AuditExported { .. }
                 | Self::AuditVerified { .. }
                 | Self::AuditEndAccepted { .. }

@@ -42,7 +42,7 @@ struct NodeLine<'a> {
 
 /// Shows how far the index is.
 pub(super) async fn status(config: &Config, store: &Store, output: Output) -> Result<(), Failure> {
-    let IndexStatus { leader, nodes } = IndexStatus::read(store).await.map_err(failed)?;
+    let IndexStatus { leader, nodes } = IndexStatus::read(store, config).await.map_err(failed)?;
     let now = store.now();
     let leads = Some(leader.holder).filter(|holder| !holder.is_empty() && leader.until > now);
     let index = IndexLine {

@@ -1,6 +1,7 @@
 //! `fhir`: what messages become in FHIR, and the index from which they are read.
 
 mod index;
+mod merge;
 mod read;
 mod show;
 mod text;
@@ -8,6 +9,7 @@ mod text;
 use super::{Exit, Failure, Outcome, Output};
 use crate::config::Config;
 use crate::model::Right;
+use crate::render::mapping_options;
 use crate::store::Store;
 
 /// Subcommands of `fhir`.
@@ -31,9 +33,20 @@ pub(super) enum Command {
     Status,
     /// Index every stored message again, from the oldest on
     ///
-    /// Needed after messages.zone was changed. Ids stay, and so do versions and times of what does not
-    /// change. A new version of the mapping does it by itself.
+    /// Ids stay, and so do versions and times of what does not change. A new version of the mapping does it
+    /// by itself, and so does a change of messages.zone, fhir.patients or fhir.assigners.
     Rebuild,
+    /// Say that a patient is another one: the identifiers of both were merged
+    ///
+    /// Each is Patient/ID, as in the resources, or SYSTEM|NUMBER, as in their identifiers. Hospital systems
+    /// that search the observations of either get those of both; each Patient has a link to the other, and
+    /// the first one is no longer active. No observation is changed: its subject is as it was sent. Recorded
+    /// in the audit trail.
+    ///
+    /// Example: pcd-platform fhir merge "urn:oid:1.2.3|4711" "urn:oid:1.2.3|0815"
+    Merge(merge::Arguments),
+    /// Say that a patient is not another one: the opposite of `fhir merge`
+    Unmerge(merge::Former),
 }
 
 /// Runs the subcommand.
@@ -45,11 +58,13 @@ pub(super) async fn run(
 ) -> Outcome {
     match command {
         Command::Show(arguments) => {
-            show::run(arguments, config()?.messages.zone.time_zone(), store, output).await?;
+            show::run(arguments, mapping_options(&config()?), store, output).await?;
         }
         Command::Read(arguments) => read::run(arguments, &config()?, store, output).await?,
         Command::Status => index::status(&config()?, store, output).await?,
         Command::Rebuild => index::rebuild(&config()?, store, output).await?,
+        Command::Merge(arguments) => merge::merge(arguments, store, output).await?,
+        Command::Unmerge(former) => merge::unmerge(former, store, output).await?,
     }
     Ok(Exit::Done)
 }
@@ -60,7 +75,7 @@ impl Command {
         match self {
             Self::Show(_) | Self::Read(_) => Right::Content,
             Self::Status => Right::See,
-            Self::Rebuild => Right::Administer,
+            Self::Rebuild | Self::Merge(_) | Self::Unmerge(_) => Right::Administer,
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<(), Failure> {
     let Arguments { reference, newest, phi } = arguments;
-    let renderer = Renderer::new(store, mapping_options(config)).await;
+    let renderer = Renderer::new(store, mapping_options(config)).await.map_err(failed)?;
     let found = match newest {
         Some(count) => renderer.newest(&reference, usize::from(count)).await.map_err(failed)?,
         None => match renderer.read(&reference).await.map_err(failed)? {

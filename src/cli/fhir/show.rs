@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use jiff::tz::TimeZone;
 
 use super::text;
 use crate::audit::{Event, ViewedAs};
@@ -33,10 +32,10 @@ struct Subject {
     bytes: Vec<u8>,
 }
 
-/// Shows what a message becomes. `zone` is that of times in messages that state none.
+/// Shows what a message becomes, with the settings by which hospital systems read it.
 pub(super) async fn run(
     arguments: Arguments,
-    zone: TimeZone,
+    options: Options,
     store: &Store,
     output: Output,
 ) -> Result<(), Failure> {
@@ -54,7 +53,7 @@ pub(super) async fn run(
         received: subject.received,
         patient_id: &|patient| key.opaque_id(patient),
     };
-    let mapped = map(&parsed, &source, &Options { zone, ..Options::default() });
+    let mapped = map(&parsed, &source, &options);
     show(&mapped, phi, output)
 }
 

@@ -42,21 +42,21 @@ pub(super) enum Command {
         #[arg(long = "device", value_name = "CN")]
         devices: Vec<DeviceId>,
     },
-    /// Give a client other scopes or devices, within a second
+    /// Change what a client may read, within a second
     ///
-    /// Example: pcd-platform reader change ehr --scopes "system/Observation.rs system/Patient.rs"
+    /// Example: pcd-platform reader change ehr --scopes "system/Observation.rs"
     Change {
         /// Its id
         id: ClientId,
-        /// What it may read, in place of what it may now: SMART scopes with blanks between them
+        /// What it may read from now on: SMART scopes with blanks between them
         #[arg(long)]
         scopes: Option<Scopes>,
-        /// A device whose messages it may read, in place of those now; several times
-        #[arg(long = "device", value_name = "CN", conflicts_with = "all_devices")]
+        /// A device whose messages it may read; several times; these replace the former ones
+        #[arg(long = "device", value_name = "CN")]
         devices: Vec<DeviceId>,
         /// It may read the messages of all devices
-        #[arg(long)]
-        all_devices: bool,
+        #[arg(long, conflicts_with = "devices")]
+        every_device: bool,
     },
     /// List all clients
     List,
@@ -167,7 +167,7 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
                 id,
                 organisation,
                 scopes,
-                devices: known_devices(devices, store, output).await?,
+                devices: (!devices.is_empty()).then_some(devices),
                 is_suspended: false,
                 certificates,
                 secrets: vec![StoredSecret { hash, ends: None }],
@@ -175,17 +175,14 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
             store.add_client(client.clone(), &actor).await.map_err(failed)?;
             output.print(&Line::new(&client, Some(secret.as_str())), Line::shown)?;
         }
-        Command::Change { id, scopes, devices, all_devices } => {
-            if scopes.is_none() && devices.is_empty() && !all_devices {
-                return Err(anyhow!("nothing to change: name --scopes, --device or --all-devices").into());
-            }
+        Command::Change { id, scopes, devices, every_device } => {
             let mut client = client(store, &id).await?;
             if let Some(scopes) = scopes {
                 check_scopes(&scopes)?;
                 client.scopes = scopes;
             }
-            if all_devices || !devices.is_empty() {
-                client.devices = known_devices(devices, store, output).await?;
+            if every_device || !devices.is_empty() {
+                client.devices = (!devices.is_empty()).then_some(devices);
             }
             store.change_client(client.clone(), &actor).await.map_err(failed)?;
             output.print(&Line::new(&client, None), Line::shown)?;
@@ -207,8 +204,7 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
             store.add_client_certificate(client, certificate, &actor).await.map_err(failed)?;
         }
         Command::RemoveCertificate { id, certificate } => {
-            let client = client(store, &id).await?;
-            store.remove_client_certificate(client, certificate, &actor).await.map_err(failed)?;
+            remove_certificate(store, &id, certificate, &actor).await?;
         }
         Command::Suspend { id } => suspend(store, &id, true, &actor).await?,
         Command::Resume { id } => suspend(store, &id, false, &actor).await?,
@@ -216,28 +212,28 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
     Ok(Exit::Done)
 }
 
-fn check_scopes(scopes: &Scopes) -> Result<(), Failure> {
-    let none = || anyhow!("name at least one scope, such as system/Observation.rs");
-    if scopes.is_empty() { Err(none().into()) } else { Ok(()) }
+async fn remove_certificate(
+    store: &Store,
+    id: &ClientId,
+    certificate: KnownCertificate,
+    actor: &str,
+) -> Result<(), Failure> {
+    let client = client(store, id).await?;
+    if client.certificates == [certificate.clone()] {
+        let error = anyhow!(
+            "it is the only certificate of {id}: without one, the client could read with any certificate of a \
+             community and its secret; add another certificate first, or suspend the client"
+        );
+        return Err(Failure::new(Exit::Refused, error));
+    }
+    store.remove_client_certificate(client, certificate, actor).await.map_err(failed)
 }
 
-/// Devices that a client may read; `None`: all. A client of a misspelt device reads nothing, and no answer
-/// says why, so the command warns.
-async fn known_devices(
-    devices: Vec<DeviceId>,
-    store: &Store,
-    output: Output,
-) -> Result<Option<Vec<DeviceId>>, Failure> {
-    if devices.is_empty() {
-        return Ok(None);
+fn check_scopes(scopes: &Scopes) -> Result<(), Failure> {
+    if scopes.is_empty() {
+        return Err(anyhow!("name at least one scope, such as system/Observation.rs").into());
     }
-    let known = store.devices().await.map_err(failed)?;
-    for device in devices.iter().filter(|device| !known.iter().any(|known| known.id == **device)) {
-        output.warn(&format!(
-            "device {device} is not in the directory: the client reads nothing of it before it is"
-        ))?;
-    }
-    Ok(Some(devices))
+    Ok(())
 }
 
 async fn suspend(store: &Store, id: &ClientId, is: bool, actor: &str) -> Result<(), Failure> {

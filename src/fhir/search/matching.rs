@@ -80,7 +80,10 @@ impl Query {
             let device = observation.device.reference.as_deref().unwrap_or_default();
             device.starts_with("DeviceMetric/") && system == self.source.as_deref()
         };
-        self.subjects.iter().all(|subject| observation.subject.reference.as_ref() == Some(subject))
+        let own = observation.subject.reference.as_ref();
+        let is_same =
+            |one: &String| self.same.contains(one) && own.is_some_and(|own| self.same.contains(own));
+        self.subjects.iter().all(|subject| own == Some(subject) || is_same(subject))
             && is_to(&self.device, Some(&observation.device))
             && (self.source.is_none() || is_of_source())
             && (self.codes.is_empty() || self.codes.iter().any(|token| token.fits_concept(&observation.code)))

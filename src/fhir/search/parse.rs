@@ -36,8 +36,10 @@ pub fn parse(
     for (name, value) in parameters {
         parser.parameter(name, value)?;
     }
-    let mut query = parser.query;
-    if !query.ids.is_empty() {
+    let Parser { mut query, seen, .. } = parser;
+    if kind == ResourceType::Patient && seen.contains(&"identifier") {
+        // The link has the id of the patient in place of the identifier, and no other one.
+        query.link.retain(|(name, _)| name != "_id");
         query.link.push(("_id".to_owned(), query.ids.join(",")));
     }
     query.selector()?;
@@ -59,6 +61,7 @@ const fn empty(kind: ResourceType) -> Query {
         updated: Vec::new(),
         date: Vec::new(),
         subjects: Vec::new(),
+        same: Vec::new(),
         device: None,
         source: None,
         parent: None,
@@ -108,15 +111,14 @@ impl<'p> Parser<'p> {
         }
         self.seen.push(known);
         self.set(known, value)?;
-        let is_of_patient = known == "identifier" && self.query.kind == ResourceType::Patient
-            || known == "patient.identifier";
-        if is_of_patient || known == "_id" {
-            // No identifier of a patient in an address, which proxies and browsers keep: ids stand there,
-            // together with those of `_id`.
+        if known == "patient.identifier"
+            || (known == "identifier" && self.query.kind == ResourceType::Patient)
+        {
+            // No identifier of a patient in an address, which proxies and browsers keep.
             return Ok(());
         }
         let parameter = (known.to_owned(), value.to_owned());
-        // An identifier may have become the same parameter already.
+        // The patient of an identifier may be the same parameter already.
         if !matches!(known, "_page" | "_format") && !self.query.link.contains(&parameter) {
             self.query.link.push(parameter);
         }
@@ -140,7 +142,10 @@ impl<'p> Parser<'p> {
         let kind = self.query.kind;
         let query = &mut self.query;
         match name {
-            "_id" => query.narrow_to(list(name, value, id)?),
+            "_id" => {
+                let ids = list(name, value, id)?;
+                self.narrow(ids);
+            }
             "_lastUpdated" => query.updated.push(Moment::parse(name, value, self.reading.zone)?),
             "date" => query.date.push(Moment::parse(name, value, self.reading.zone)?),
             "patient" => query.subjects.push(reference(name, value, &["Patient"], Some("Patient"))?),
@@ -152,7 +157,7 @@ impl<'p> Parser<'p> {
             }
             "identifier" if kind == ResourceType::Patient => {
                 let patient = self.patient(name, value)?;
-                self.query.narrow_to(vec![patient]);
+                self.narrow(vec![patient]);
             }
             "identifier" => query.identifiers = list(name, value, Token::parse)?,
             "device" => query.device = Some(reference(name, value, &["Device", "DeviceMetric"], None)?),
@@ -173,6 +178,20 @@ impl<'p> Parser<'p> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Only these ids, and only those of a parameter before.
+    fn narrow(&mut self, wanted: Vec<String>) {
+        let ids = &mut self.query.ids;
+        if ids.is_empty() {
+            *ids = wanted;
+            return;
+        }
+        ids.retain(|id| wanted.contains(id));
+        // What has no id in common has no answer; an id that no patient has says so.
+        if ids.is_empty() {
+            ids.push(NO_ID.to_owned());
+        }
     }
 
     /// The id of the patient with this identifier.
@@ -312,3 +331,5 @@ const MAX_COUNT: usize = 1000;
 const MAX_LIST: usize = 100;
 const MAX_PARAMETERS: usize = 32;
 const MAX_VALUE: usize = 8192;
+/// An id that no patient has: theirs have hexadecimal digits.
+const NO_ID: &str = "none";

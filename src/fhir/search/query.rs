@@ -19,6 +19,8 @@ pub struct Query {
     pub date: Vec<Moment>,
     /// `patient`, `subject`, `patient.identifier`: references that the subject is equal to.
     pub subjects: Vec<String>,
+    /// Patients who are one: who asks for one of them asks for all.
+    pub same: Vec<String>,
     /// `device`: a reference to a `Device` or a `DeviceMetric`.
     pub device: Option<String>,
     /// `device:DeviceMetric.source` and `source`: a reference to an MDS.
@@ -94,19 +96,6 @@ pub enum Selector<'q> {
 }
 
 impl Query {
-    /// Leaves those of these ids that were asked for before too, by `_id` or by an identifier.
-    pub(super) fn narrow_to(&mut self, ids: Vec<String>) {
-        if self.ids.is_empty() {
-            self.ids = ids;
-            return;
-        }
-        self.ids.retain(|id| ids.contains(id));
-        // What has no id in common has no answer; an id that nothing has says so.
-        if self.ids.is_empty() {
-            self.ids.push(NO_ID.to_owned());
-        }
-    }
-
     /// How the index finds it.
     ///
     /// # Errors
@@ -167,6 +156,3 @@ impl Query {
         !self.security.is_empty()
     }
 }
-
-/// An id that nothing has: those of patients have hexadecimal digits, and others more than four.
-const NO_ID: &str = "none";

@@ -144,6 +144,8 @@ pub enum RootOf {
     Devices,
     /// People (`admin.trust-anchors`).
     People,
+    /// Hospital systems that read (`api.communities`).
+    HospitalSystems,
 }
 
 impl fmt::Display for RootUnfit {
@@ -152,6 +154,7 @@ impl fmt::Display for RootUnfit {
         let (whose, key) = match certifies {
             RootOf::Devices => ("devices that chain", "tls.client-trust-anchors"),
             RootOf::People => ("people whose certificates chain", "admin.trust-anchors"),
+            RootOf::HospitalSystems => ("hospital systems whose certificates chain", "api.communities"),
         };
         write!(f, "\"{subject}\" {reason}: ")?;
         if valid_from.is_some() {

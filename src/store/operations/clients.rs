@@ -42,12 +42,20 @@ impl Store {
         self.update_clients(ClientsUpdate::AddOrganisation(own), actor).await
     }
 
-    /// Gives an organisation another name and other networks.
+    /// Changes the name and the networks of an organisation.
     ///
     /// # Errors
     /// [`StoreError::Clients`] when there is none with this number.
     pub async fn change_organisation(&self, own: Organisation, actor: &str) -> Result<(), StoreError> {
         self.update_clients(ClientsUpdate::ChangeOrganisation(own), actor).await
+    }
+
+    /// Changes the scopes and the devices of a client.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when there is none with this id.
+    pub async fn change_client(&self, client: Client, actor: &str) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::ChangeClient(client), actor).await
     }
 
     /// Suspends or resumes an organisation.
@@ -64,14 +72,6 @@ impl Store {
     /// [`StoreError::Clients`] when there is one with this id, or a certificate belongs to another one.
     pub async fn add_client(&self, client: Client, actor: &str) -> Result<(), StoreError> {
         self.update_clients(ClientsUpdate::AddClient(client), actor).await
-    }
-
-    /// Gives a client other scopes and devices.
-    ///
-    /// # Errors
-    /// [`StoreError::Clients`] when there is none with this id.
-    pub async fn change_client(&self, client: Client, actor: &str) -> Result<(), StoreError> {
-        self.update_clients(ClientsUpdate::ChangeClient(client), actor).await
     }
 
     /// Suspends or resumes a client.
@@ -98,7 +98,7 @@ impl Store {
     /// Removes a certificate from a client.
     ///
     /// # Errors
-    /// [`StoreError::Clients`] when the client does not have it, or no other one.
+    /// [`StoreError::Clients`] when the client does not have it.
     pub async fn remove_client_certificate(
         &self,
         client: Client,

@@ -8,12 +8,12 @@ use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::projection::{
-    FoundGroup, FoundResource, FoundVersion, GroupPage, ProjectedMessage, ProjectedTo, Projection,
-    ProjectionLeader, ResourcesOf, TrailRow,
+    FoundGroup, FoundResource, FoundVersion, GroupPage, PatientLink, ProjectedMessage, ProjectedTo,
+    Projection, ProjectionLeader, ResourcesOf, TrailRow,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
-use crate::store::write::projection::IndexChange;
+use crate::store::write::projection::{IndexChange, PatientsLink};
 
 impl Store {
     /// Takes the lead of the projection for this node. `None`: another node leads.
@@ -52,6 +52,47 @@ impl Store {
     /// When it cannot be written.
     pub async fn rebuild_projection(&self) -> Result<(), StoreError> {
         self.change_index(IndexChange::Rebuild).await.map(drop)
+    }
+
+    /// The links of these patients (`Patient/ID`): by whom they are replaced, and whom they replace.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn patient_links(&self, patients: &[&str]) -> Result<Vec<PatientLink>, StoreError> {
+        self.reader().patient_links(patients).await
+    }
+
+    /// All patients who are the same as this one, with itself.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn same_patients(&self, patient: &str) -> Result<Vec<String>, StoreError> {
+        let links = self.patient_links(&[patient]).await?;
+        let replacing = links.iter().find(|link| link.patient == patient);
+        let replacing = replacing.map(|link| link.replaced_by.clone());
+        let links = match &replacing {
+            Some(replacing) => self.patient_links(&[replacing]).await?,
+            None => links,
+        };
+        let replacing = replacing.unwrap_or_else(|| patient.to_owned());
+        Ok(std::iter::once(replacing).chain(links.into_iter().map(|link| link.patient)).collect())
+    }
+
+    /// Says that a patient is another one (`is_made`), or is not any more, with its row in the audit trail.
+    /// `others`: those who were this patient before. False: that was so already.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn link_patients(
+        &self,
+        PatientLink { patient, replaced_by }: PatientLink,
+        is_made: bool,
+        others: Vec<String>,
+        actor: &str,
+    ) -> Result<bool, StoreError> {
+        let actor = actor.to_owned();
+        let change = PatientsLink { patient, replaced_by, is_made, others, actor };
+        self.change_index(IndexChange::Link(change)).await
     }
 
     async fn change_index(&self, change: IndexChange) -> Result<bool, StoreError> {
@@ -132,6 +173,14 @@ impl Store {
     /// When they cannot be read.
     pub async fn groups_of_message(&self, message: MessageId) -> Result<Vec<FoundGroup>, StoreError> {
         self.reader().groups_of_message(message).await
+    }
+
+    /// The groups of observations of several messages.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn groups_of_messages(&self, messages: &[MessageId]) -> Result<Vec<FoundGroup>, StoreError> {
+        self.reader().groups_of_messages(messages).await
     }
 
     /// A page of groups.

@@ -53,6 +53,17 @@ impl Store {
         self.patient_key_cell().get_or_init(read).await.clone()
     }
 
+    /// The same for what other processes have to find again: only the stored one counts.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn stored_patient_key(&self) -> Result<PatientKey, StoreError> {
+        match self.patient_key_cell().get().filter(|key| key.is_stored()) {
+            Some(key) => Ok(key.clone()),
+            None => self.reader().patient_key().await,
+        }
+    }
+
     /// How large the store is. Reads no table, except the directory.
     ///
     /// # Errors

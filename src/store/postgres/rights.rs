@@ -53,7 +53,7 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 48] = [
+pub(in crate::store) const RIGHTS: [Rights; 49] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
@@ -68,6 +68,7 @@ pub(in crate::store) const RIGHTS: [Rights; 48] = [
     always("fhir_key", &["SELECT", "INSERT", "DELETE"]),
     always("fhir_version", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("fhir_removed", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    always("fhir_link", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("reconsidered", &["SELECT", "INSERT"]),
     always("outbox", &["SELECT", "INSERT", "UPDATE"]),
     always("relayed_order", &["SELECT", "INSERT", "DELETE"]),

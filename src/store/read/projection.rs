@@ -10,8 +10,8 @@ use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::projection::{
-    FoundGroup, FoundResource, FoundVersion, GroupPage, GroupPlace, GroupsOf, ProjectedMessage, ProjectedTo,
-    ProjectionLeader, ResourcesOf, TrailRow,
+    FoundGroup, FoundResource, FoundVersion, GroupPage, GroupPlace, GroupsOf, PatientLink, ProjectedMessage,
+    ProjectedTo, ProjectionLeader, ResourcesOf, TrailRow,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
@@ -79,6 +79,27 @@ impl Reader {
         rows.first().map(resource).transpose()
     }
 
+    /// The links of these patients: by whom they are replaced, and whom they replace.
+    pub(in crate::store) async fn patient_links(
+        &self,
+        patients: &[&str],
+    ) -> Result<Vec<PatientLink>, StoreError> {
+        let mut statement = Statement::new("");
+        for (place, column) in ["patient", "replaced_by"].into_iter().enumerate() {
+            statement.push(if place == 0 { "" } else { " UNION " });
+            statement.push("SELECT patient, replaced_by FROM fhir_link WHERE ").push(column).push(" IN (");
+            for (place, patient) in patients.iter().enumerate() {
+                statement.push(if place == 0 { "" } else { ", " }).push_bind(*patient);
+            }
+            statement.push(")");
+        }
+        statement.push(" ORDER BY patient");
+        let link = |row: &Row| -> Result<PatientLink, StoreError> {
+            Ok(PatientLink { patient: row.get("patient")?, replaced_by: row.get("replaced_by")? })
+        };
+        self.fetch(statement).await?.iter().map(link).collect()
+    }
+
     /// Whether the index had a resource with this reference whose messages were removed.
     pub(in crate::store) async fn was_removed(
         &self,
@@ -100,12 +121,45 @@ impl Reader {
         self.fetch(statement).await?.iter().map(group).collect()
     }
 
+    /// The groups of several messages.
+    pub(in crate::store) async fn groups_of_messages(
+        &self,
+        messages: &[MessageId],
+    ) -> Result<Vec<FoundGroup>, StoreError> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut statement = Statement::new(SELECT_GROUPS);
+        statement.push(" WHERE found.message IN (");
+        for (place, id) in messages.iter().enumerate() {
+            statement.push(if place == 0 { "" } else { ", " }).push_bind(id.as_bytes().as_slice());
+        }
+        statement.push(")");
+        self.fetch(statement).await?.iter().map(group).collect()
+    }
+
     /// A page of groups.
     pub(in crate::store) async fn group_page(
         &self,
         page: &GroupPage<'_>,
     ) -> Result<Vec<FoundGroup>, StoreError> {
-        self.fetch(select_groups(page)).await?.iter().map(group).collect()
+        let GroupsOf::Subjects(subjects) = page.of else {
+            return self.fetch(select_groups(page)).await?.iter().map(group).collect();
+        };
+        // Each in the order of its index: a server would sort all groups of all of them.
+        let mut found = Vec::new();
+        for subject in subjects {
+            let page = GroupPage { of: GroupsOf::Subject(subject), ..*page };
+            for row in self.fetch(select_groups(&page)).await? {
+                found.push(group(&row)?);
+            }
+        }
+        found.sort_by_key(|group| (group.at, group.seq));
+        if !page.ascending {
+            found.reverse();
+        }
+        found.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
+        Ok(found)
     }
 
     /// The place of the first change that the index got at this time or later: of groups, or of resources.
@@ -196,12 +250,14 @@ impl Reader {
 /// The message that a row of the trail says was accepted, if its details can be read.
 fn trail_row(row: &ChainRow) -> Result<TrailRow, StoreError> {
     let details = || serde_json::from_str::<serde_json::Value>(&row.details).ok();
-    let is_acceptance = ACCEPTANCES.contains(&row.event.as_str());
+    let is_reconsidered = row.event == RECONSIDERED;
+    let is_acceptance = is_reconsidered || row.event == ACCEPTED;
     let message = is_acceptance.then(details).flatten();
     Ok(TrailRow {
         number: u64::try_from(row.number).map_err(|_| StoreError::unreadable("audit.number"))?,
         at: jiff::Timestamp::from_microsecond(row.at).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
         message: message.and_then(|details| details.get("message")?.as_str()?.parse().ok()),
+        is_reconsidered,
     })
 }
 
@@ -238,6 +294,8 @@ pub(in crate::store) fn select_groups(page: &GroupPage<'_>) -> Statement {
     let (column, reference) = match of {
         GroupsOf::Subject(reference) => ("found.subject", reference),
         GroupsOf::Device(reference) => ("found.device", reference),
+        // Each of them has a page of its own.
+        GroupsOf::Subjects(all) => ("found.subject", all.first().map_or("", String::as_str)),
         GroupsOf::Changes => {
             let seq = from.map_or(if ascending { 0 } else { u64::MAX }, |from| from.seq);
             statement.push(" WHERE found.seq ").push(compared).push(" ").push_bind(seq);
@@ -278,10 +336,10 @@ pub(in crate::store) fn select_resources(
             "resource"
         }
         ResourcesOf::Changes(prefix) => {
-            statement.push(" WHERE seq > ").push_bind(behind.map_or(0, |behind| behind.seq));
-            let length = u32::try_from(prefix.len()).unwrap_or(u32::MAX);
-            statement.push(" AND substr(reference, 1, CAST(").push_bind(length).push(" AS INTEGER)) = ");
-            statement.push_bind(*prefix);
+            // The index has the order of changes of each type: what is of another one is not read.
+            let kind: String = prefix.chars().take(7).collect();
+            statement.push(" WHERE substr(reference, 1, 7) = ").push_bind(kind);
+            statement.push(" AND seq > ").push_bind(behind.map_or(0, |behind| behind.seq));
             "seq"
         }
         ResourcesOf::All(prefix) => {
@@ -313,7 +371,8 @@ fn group(row: &Row) -> Result<FoundGroup, StoreError> {
 
 /// The events that say that a message was accepted. A rejected message that is accepted later has a row and
 /// an id of its own.
-const ACCEPTANCES: [&str; 2] = ["message-accepted", "message-reconsidered"];
+const ACCEPTED: &str = "message-accepted";
+const RECONSIDERED: &str = "message-reconsidered";
 
 const SELECT_LEADER: &str = "SELECT holder, fence, until, last_seq, last_at FROM fhir_leader";
 

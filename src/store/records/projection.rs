@@ -53,6 +53,8 @@ pub struct TrailRow {
     pub at: Timestamp,
     /// The message that it says was accepted.
     pub message: Option<MessageId>,
+    /// Whether it had been rejected when it came: newer ones may have been accepted before it.
+    pub is_reconsidered: bool,
 }
 
 /// A device, metric, patient or alert of a message.
@@ -64,8 +66,10 @@ pub struct ResourceRow {
     pub message: MessageId,
     /// Equal for equal contents.
     pub hash: i64,
-    /// Whether the message only names it, and does not describe it: then it replaces nothing.
-    pub is_named_only: bool,
+    /// Whether it replaces nothing that is there: the message only names it, or is older than its id says.
+    pub yields: bool,
+    /// Of an alert the time of the report: an earlier report replaces nothing.
+    pub reported_at: Option<Timestamp>,
     /// What readers find it by, besides its reference.
     pub keys: Vec<i64>,
 }
@@ -87,6 +91,9 @@ pub struct GroupRow {
     pub at: Timestamp,
     /// Equal for equal contents.
     pub hash: i64,
+    /// `meta.versionId` of measurements: the revision of the mapping, or more where they had that already
+    /// with another content.
+    pub version: u32,
 }
 
 /// The rows of a batch, and the position that they move.
@@ -98,8 +105,6 @@ pub struct Projection {
     pub from: ProjectedTo,
     /// The position after.
     pub to: ProjectedTo,
-    /// The revision of the mapping: `meta.versionId` of measurements that it changes.
-    pub mapping: u32,
     /// The leader that writes, as it was before.
     pub leader: ProjectionLeader,
     /// When the rows are projected; not before [`ProjectionLeader::last_at`].
@@ -108,6 +113,9 @@ pub struct Projection {
     pub resources: Vec<ResourceRow>,
     /// Groups.
     pub groups: Vec<GroupRow>,
+    /// Groups that the messages of the batch do not have any more, by their place in the order of changes:
+    /// another mapping made them.
+    pub stale: Vec<u64>,
 }
 
 impl Projection {
@@ -181,6 +189,8 @@ pub struct GroupPage<'q> {
 pub enum GroupsOf<'q> {
     /// `Patient/ID`, or a device.
     Subject(&'q str),
+    /// Several patients who are one.
+    Subjects(&'q [String]),
     /// `Device/ID` of an MDS.
     Device(&'q str),
     /// The order of changes: only `from`, `ascending` and `limit` count.
@@ -205,6 +215,15 @@ pub enum ResourcesOf<'q> {
     Changes(&'q str),
     /// The same in the order of their references.
     All(&'q str),
+}
+
+/// A patient whom an operator has linked to another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatientLink {
+    /// `Patient/ID` of the one who is replaced.
+    pub patient: String,
+    /// `Patient/ID` of the one who replaces.
+    pub replaced_by: String,
 }
 
 /// A version of a resource.

@@ -347,7 +347,9 @@ async fn apply_entry(
         }
         Write::Volumes { measured, forget } => volume::record(connection, measured, *forget).await?,
         Write::Index(change) => {
-            return Ok(WriteOutcome::Rows(projection::apply(connection, node, *at, change).await?));
+            let rows = projection::apply(connection, node, *at, change).await?;
+            trail.extend(change.event().filter(|_| rows > 0).map(|event| (*at, event)));
+            return Ok(WriteOutcome::Rows(rows));
         }
         Write::Observed(observations) => contact::record(connection, node, *at, observations).await?,
         Write::Notification(changes) => {

@@ -13,15 +13,15 @@ use crate::store::write::connection::Connection;
 #[derive(Debug)]
 pub(in crate::store) enum ClientsUpdate {
     AddOrganisation(Organisation),
-    /// Gives an organisation this name and these networks.
-    ChangeOrganisation(Organisation),
     /// Suspends or resumes.
     SuspendOrganisation(Oid, bool),
     /// Adds a client with its certificates and secrets.
     AddClient(Client),
-    /// Gives a client these scopes and devices.
-    ChangeClient(Client),
     SuspendClient(Client, bool),
+    /// Its name and its networks.
+    ChangeOrganisation(Organisation),
+    /// Its scopes and its devices.
+    ChangeClient(Client),
     AddCertificate(Client, KnownCertificate),
     RemoveCertificate(Client, KnownCertificate),
     /// A new secret; those before count until `overlap` at most.
@@ -39,16 +39,17 @@ impl ClientsUpdate {
         let of = |client: &Client| (client.organisation.to_string(), Some(client.id.to_string()));
         let (change, (organisation, client), detail) = match self {
             Self::AddOrganisation(own) | Self::ChangeOrganisation(own) => {
+                let networks = own.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
                 let is_new = matches!(self, Self::AddOrganisation(_));
                 let change = if is_new { "organisation-added" } else { "organisation-changed" };
-                (change, (own.oid.to_string(), None), Some(spaced(&own.networks)))
+                (change, (own.oid.to_string(), None), Some(networks))
             }
             Self::SuspendOrganisation(oid, is) => {
                 let change = suspended(*is, "organisation-suspended", "organisation-resumed");
                 (change, (oid.to_string(), None), None)
             }
-            Self::AddClient(client) => ("client-added", of(client), Some(granted(client))),
-            Self::ChangeClient(client) => ("client-changed", of(client), Some(granted(client))),
+            Self::AddClient(client) => ("client-added", of(client), Some(described(client))),
+            Self::ChangeClient(client) => ("client-changed", of(client), Some(described(client))),
             Self::SuspendClient(client, is) => {
                 (suspended(*is, "client-suspended", "client-resumed"), of(client), None)
             }
@@ -76,10 +77,9 @@ impl ClientsUpdate {
                 ("organisation", suspended(sql, oid.as_str(), *is), 1)
             }
             Self::AddClient(client) | Self::ChangeClient(client) => {
-                let sql =
-                    "SELECT 1 FROM api_client WHERE id = $1 AND scopes = $2 AND coalesce(devices, '') = $3";
-                let select = Statement::new(sql).bind(client.id.as_str()).bind(client.scopes.to_string());
-                ("api_client", select.bind(devices(client).unwrap_or_default()), 1)
+                let sql = "SELECT 1 FROM api_client WHERE id = $1 AND scopes = $2";
+                let scopes = client.scopes.to_string();
+                ("api_client", Statement::new(sql).bind(client.id.as_str()).bind(scopes), 1)
             }
             Self::SuspendClient(client, is) => {
                 let sql = "SELECT 1 FROM api_client WHERE id = $1 AND suspended = $2";
@@ -96,6 +96,17 @@ impl ClientsUpdate {
     }
 }
 
+/// What a client may read, and by which certificates it is known.
+fn described(client: &Client) -> String {
+    let mut parts = vec![client.scopes.to_string()];
+    if let Some(devices) = &client.devices {
+        let names: Vec<_> = devices.iter().map(ToString::to_string).collect();
+        parts.push(format!("devices: {}", names.join(" ")));
+    }
+    parts.extend(client.certificates.iter().map(|known| format!("certificate: {known}")));
+    parts.join("; ")
+}
+
 /// Applies the change.
 pub(in crate::store) async fn apply(
     connection: &mut impl Connection,
@@ -109,6 +120,12 @@ pub(in crate::store) async fn apply(
                 .bind(networks(own));
             one(connection, statement, ClientsConflict::OrganisationExists).await?;
         }
+        ClientsUpdate::SuspendOrganisation(oid, is) => {
+            let statement = Statement::new("UPDATE organisation SET suspended = $1 WHERE oid = $2")
+                .bind(i64::from(*is))
+                .bind(oid.as_str());
+            one(connection, statement, ClientsConflict::OrganisationUnknown).await?;
+        }
         ClientsUpdate::ChangeOrganisation(own) => {
             let statement = Statement::new("UPDATE organisation SET name = $1, networks = $2 WHERE oid = $3")
                 .bind(own.name.as_str())
@@ -116,20 +133,8 @@ pub(in crate::store) async fn apply(
                 .bind(own.oid.as_str());
             one(connection, statement, ClientsConflict::OrganisationUnknown).await?;
         }
-        ClientsUpdate::SuspendOrganisation(oid, is) => {
-            let statement = Statement::new("UPDATE organisation SET suspended = $1 WHERE oid = $2")
-                .bind(i64::from(*is))
-                .bind(oid.as_str());
-            one(connection, statement, ClientsConflict::OrganisationUnknown).await?;
-        }
+        ClientsUpdate::ChangeClient(client) => change_client(connection, client).await?,
         ClientsUpdate::AddClient(client) => add_client(connection, client).await?,
-        ClientsUpdate::ChangeClient(client) => {
-            let mut statement = Statement::new("UPDATE api_client SET scopes = $1, devices = ")
-                .bind(client.scopes.to_string());
-            push_devices(&mut statement, client);
-            statement.push(" WHERE id = ").push_bind(client.id.as_str());
-            one(connection, statement, ClientsConflict::ClientUnknown).await?;
-        }
         ClientsUpdate::SuspendClient(client, is) => {
             let statement = Statement::new("UPDATE api_client SET suspended = $1 WHERE id = $2")
                 .bind(i64::from(*is))
@@ -138,13 +143,10 @@ pub(in crate::store) async fn apply(
         }
         ClientsUpdate::AddCertificate(client, known) => add_certificate(connection, client, known).await?,
         ClientsUpdate::RemoveCertificate(client, known) => {
-            // Those of the moment, not those that the command has read.
-            let statement =
-                Statement::new(DELETE_CERTIFICATE).bind(known.to_string()).bind(client.id.as_str());
-            let is_last = client.certificates.iter().all(|own| own == known);
-            let conflict =
-                if is_last { ClientsConflict::CertificateLast } else { ClientsConflict::CertificateUnknown };
-            one(connection, statement, conflict).await?;
+            let statement = Statement::new("DELETE FROM api_certificate WHERE known = $1 AND client = $2")
+                .bind(known.to_string())
+                .bind(client.id.as_str());
+            one(connection, statement, ClientsConflict::CertificateUnknown).await?;
         }
         ClientsUpdate::Rotate { client, hash, overlap } => {
             let ended = Statement::new("DELETE FROM api_secret WHERE client = $1 AND ends IS NOT NULL");
@@ -157,6 +159,26 @@ pub(in crate::store) async fn apply(
         }
     }
     connection.execute(Statement::new("UPDATE api_revision SET value = value + 1")).await.map(drop)
+}
+
+async fn change_client(connection: &mut impl Connection, client: &Client) -> Result<(), StoreError> {
+    let mut statement =
+        Statement::new("UPDATE api_client SET scopes = $1, devices = ").bind(client.scopes.to_string());
+    push_devices(&mut statement, client);
+    statement.push(" WHERE id = ").push_bind(client.id.as_str());
+    one(connection, statement, ClientsConflict::ClientUnknown).await
+}
+
+fn push_devices(statement: &mut Statement, client: &Client) {
+    match &client.devices {
+        Some(devices) => {
+            let names: Vec<String> = devices.iter().map(ToString::to_string).collect();
+            statement.push_bind(json(&names));
+        }
+        None => {
+            statement.push("NULL");
+        }
+    }
 }
 
 async fn add_client(connection: &mut impl Connection, client: &Client) -> Result<(), StoreError> {
@@ -174,13 +196,6 @@ async fn add_client(connection: &mut impl Connection, client: &Client) -> Result
         add_secret(connection, &client.id, &secret.hash, secret.ends).await?;
     }
     Ok(())
-}
-
-fn push_devices(statement: &mut Statement, client: &Client) {
-    match devices(client) {
-        Some(devices) => statement.push_bind(devices),
-        None => statement.push("NULL"),
-    };
 }
 
 async fn add_certificate(
@@ -227,22 +242,6 @@ fn certificate(client: &Client, known: &KnownCertificate) -> Statement {
         .bind(client.id.as_str())
 }
 
-/// `None`: all.
-fn devices(client: &Client) -> Option<String> {
-    client.devices.as_ref().map(|devices| json(&devices.iter().map(ToString::to_string).collect::<Vec<_>>()))
-}
-
-/// What a client may read, and by what it is known, as the audit trail has it.
-fn granted(client: &Client) -> String {
-    let devices = client.devices.as_ref().map_or_else(|| "all".to_owned(), |devices| spaced(devices));
-    let certificates = spaced(&client.certificates);
-    format!("scopes: {}; devices: {devices}; certificates: {certificates}", client.scopes)
-}
-
-fn spaced(all: &[impl ToString]) -> String {
-    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-}
-
 fn networks(organisation: &Organisation) -> String {
     json(&organisation.networks.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
@@ -251,8 +250,5 @@ const INSERT_ORGANISATION: &str = "
     INSERT INTO organisation (oid, name, networks, suspended) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING";
 const INSERT_CLIENT: &str = "
     INSERT INTO api_client (id, organisation, scopes, devices, suspended) VALUES ($1, $2, $3, ";
-const DELETE_CERTIFICATE: &str = "
-    DELETE FROM api_certificate WHERE known = $1 AND client = $2
-    AND EXISTS (SELECT 1 FROM api_certificate AS other WHERE other.client = $2 AND other.known <> $1)";
 const INSERT_CERTIFICATE: &str =
     "INSERT INTO api_certificate (known, client) VALUES ($1, $2) ON CONFLICT DO NOTHING";

@@ -1,6 +1,13 @@
-//! Who is admitted, by certificate and community.
+//! Certificates: whose counts, and that of the listener.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use pcd_platform::pki::RevocationReason;
+use pcd_platform::x509::KeyPurpose;
 
 use super::*;
+use crate::harness::{Device, message};
 
 #[test]
 fn n001_3_a_member_of_a_community_reads_and_no_other_client() {
@@ -193,33 +200,57 @@ fn openssl(words: &[&str], input: &Path, output: &PathBuf) {
 }
 
 #[test]
-fn connections_of_an_address_are_limited_and_a_balancer_states_whose_they_are() {
+fn n000_8_a_certificate_of_another_environment_reads_nothing() {
     let hospital = Hospital::new("community");
-    let site = hospital.site.with("api", "connections-per-address = 1");
+    let site = hospital.site.with("api", "environment = \"demo\"");
     let hospital = Hospital { site, ..hospital };
     let (site, platform) = (&hospital.site, hospital.site.start());
-    let member = hospital.client("ehr");
-    let mut reader = OpenReader::connect(site, &platform, &member);
-    assert!(reader.get(READ).is_admitted());
-    assert_eq!(ask(site, &platform, Some(&member), READ, &[]).status, 0, "a second connection");
-    eventually("it is counted", || {
-        platform.metric("pcd_api_refusals_total{reason=\"connections-per-address\"}") >= 1.0
-    });
-    drop(reader);
-    eventually("its place is free", || ask(site, &platform, Some(&member), READ, &[]).is_admitted());
+    let [own, other] = ["_EMAIL.demo@x.example", "_EMAIL.prodeu@x.example"].map(|name| hospital.client(name));
+    expect(site, &platform, &own, &[], "");
+    let answer = ask(site, &platform, Some(&other), READ, &[]);
+    assert_eq!((answer.status, answer.code()), (403, "other-environment".to_owned()), "{answer:?}");
+    assert_eq!(refusals(&platform, "other-environment"), 1);
     assert!(!platform.stop().log.contains("panicked"));
+}
 
-    let site = hospital.site.with("api", "proxy-protocol = [\"127.0.0.0/8\"]");
-    let hospital = Hospital { site, ..hospital };
-    let (site, platform) = (&hospital.site, hospital.site.start());
-    assert_eq!(ask(site, &platform, Some(&member), READ, &[]).status, 0, "a header is missing");
-    assert!(platform.metric("pcd_api_refusals_total{reason=\"proxy-header\"}") >= 1.0);
-    assert!(ask(site, &platform, Some(&member), READ, &["--haproxy-protocol"]).is_admitted());
-    let device = site.certificate("00A037FFFE000001", KeyType::Ecc);
-    let device = Issued { chain: device.chain, key: device.key };
-    let mut reader = OpenReader::relayed(site, &platform, &device, Some("192.0.2.7"));
-    assert_eq!(reader.get(READ).code(), "bad-signature");
-    let row = platform.cli().json(&["audit", "list", "--event", "read-refused"]).remove(0);
-    assert_eq!(row["details"]["peer"], "192.0.2.7", "{row}");
-    assert!(!platform.stop().log.contains("panicked"));
+// What hospital systems see ends too: those who run the platform learn it before.
+#[test]
+fn the_certificate_of_the_listener_and_the_roots_of_communities_are_found_before_they_end() {
+    let hospital = Hospital::new("community");
+    let past = Clock::system().now() - jiff::SignedDuration::from_hours(240);
+    for (days, what) in [(5, "expired at"), (20, "is valid until")] {
+        let ending = CertificateOrder { not_before: Some(past), days, ..server("platform-api") };
+        let Issued { chain, key } = hospital.issue(&ending);
+        let site = Site::new();
+        let anchors = hospital.community.trust_anchors();
+        let site = site
+            .with("fhir", "enabled = true")
+            .with("api", "listen = [\"127.0.0.1:0\"]")
+            .with("api", "base-url = \"https://127.0.0.1:8443\"")
+            .with("api", &format!("communities = [{{ name = \"hospital\", anchors = {anchors:?} }}]"))
+            .with("api", &format!("identity = {{ chain = {chain:?}, key = {key:?} }}"));
+        let is_found = |text: &str| {
+            text.contains("platform-certificate-ending")
+                && text.contains("listener for hospital systems")
+                && text.contains(what)
+        };
+        let checked = crate::harness::Cli::of(&site).try_run(&["check"]).1;
+        assert!(checked.lines().any(is_found), "{checked}");
+        let platform = site.start();
+        eventually("the running platform finds it", || is_found(&platform.get("/api/findings").1));
+        let (trust, csv) = (platform.get("/trust").1, platform.get("/trust.csv").1);
+        for kind in ["listener for hospital systems", "root of a trust community"] {
+            assert!(trust.contains(&format!(">{kind}<")), "{kind}: {trust}");
+            assert!(csv.lines().any(|line| line.contains(&format!(",{kind},"))), "{kind}: {csv}");
+        }
+        for role in ["api", "api-ca", "community-trust-anchor"] {
+            let gauge = format!("pcd_certificate_not_after_timestamp_seconds{{key=\"ecc\",role=\"{role}\"}}");
+            assert!(platform.metric(&gauge) > 1.0e9, "{role}");
+        }
+        assert!(!platform.stop().log.contains("panicked"));
+    }
+}
+
+fn server(name: &str) -> CertificateOrder {
+    CertificateOrder::new(name, Role::Platform, KeyType::Ecc)
 }

@@ -1,6 +1,7 @@
-//! Registered clients and their organisations.
+//! Organisations and clients, and what they may read.
 
 use super::*;
+use crate::harness::{Device, message};
 
 #[test]
 fn n000_2_registered_clients_read_until_they_are_suspended() {
@@ -30,6 +31,10 @@ fn n000_2_registered_clients_read_until_they_are_suspended() {
         expect(site, &platform, &ehr, &[], "");
         platform.cli().run(&["reader", "remove-certificate", "ehr", &chain(&ehr)]);
         expect(site, &platform, &ehr, &[], "not-registered");
+        // Without any, every certificate of the community would do beside the secret.
+        let words = ["reader", "remove-certificate", "ehr", &chain(&spare)];
+        let (status, _, error) = platform.cli().try_run(&words);
+        assert!(status.code() == Some(77) && error.contains("only certificate"), "{status}: {error}");
 
         for (noun, id, code) in
             [("reader", "ehr", "client-suspended"), ("organisation", oid, "organisation-suspended")]
@@ -114,52 +119,71 @@ fn n000_1_a_request_from_elsewhere_or_for_another_organisation_is_refused() {
         let header = format!("org_id: {oid}");
         expect(site, &platform, &ehr, &["--haproxy-protocol", "--header", &header], code);
     }
+    let words =
+        ["organisation", "change", "1.2.3.4", "--network", "192.0.2.0/24", "--network", "198.51.100.0/24"];
+    platform.cli().run(&words);
+    eventually("its network is another one", || outside.get(READ).is_admitted());
+    platform.cli().run(&["reader", "change", "ehr", "--scopes", "system/Device.rs"]);
+    eventually("its scopes are others", || {
+        let answer = outside.get(READ);
+        answer.status == 403 && answer.code() == "scope"
+    });
+    let rows = platform.cli().json(&["audit", "list", "--event", "clients-changed"]);
+    for change in ["organisation-changed", "client-changed"] {
+        assert!(rows.iter().any(|row| row["details"]["change"] == change), "{change}: {rows:?}");
+    }
     assert!(refusals(&platform, "other-network") >= 2 && refusals(&platform, "other-organisation") >= 1);
     assert!(!platform.stop().log.contains("panicked"));
 }
 
-// N000-1, N000-2: an operator can change what was decided
 #[test]
-fn what_a_client_may_read_is_changed_and_recorded() {
-    for site in Site::on_each_store() {
-        let hospital = Hospital::of(site, "registered");
-        let (site, platform) = (&hospital.site, hospital.site.start());
-        let ehr = hospital.client("ehr");
-        let chain = ehr.chain.display().to_string();
-        platform.cli().run(&["organisation", "add", "Hospital", "--oid", "1.2.3.4"]);
-        platform.cli().run(&["reader", "add", "ehr", "--organisation", "1.2.3.4", "--certificate", &chain]);
-        expect(site, &platform, &ehr, &[], "");
-        for (change, code) in [
-            (&["reader", "change", "ehr", "--scopes", "system/Device.rs"][..], "scope"),
-            (&["reader", "change", "ehr", "--scopes", "system/*.rs"], ""),
-            (&["organisation", "change", "1.2.3.4", "--network", "192.0.2.0/24"], "other-network"),
-            (&["organisation", "change", "1.2.3.4", "--every-network", "--name", "St. Mary"], ""),
-        ] {
-            platform.cli().run(change);
-            expect(site, &platform, &ehr, &[], code);
-        }
-        assert!(refusals(&platform, "scope") >= 1);
-        assert!(platform.metric("pcd_api_refusals_total{reason=\"scope\"}") >= 1.0);
-        let (_, _, warned) =
-            platform.cli().try_run(&["reader", "change", "ehr", "--device", "PUMP-9", "--device", "PUMP-8"]);
-        assert!(warned.contains("device PUMP-9 is not in the directory"), "{warned}");
-        let listed = platform.cli().json(&["reader", "list"]).remove(0);
-        assert_eq!(listed["devices"], serde_json::json!(["PUMP-9", "PUMP-8"]));
-        for nothing in [&["reader", "change", "ehr"][..], &["organisation", "change", "1.2.3.4"]] {
-            assert!(!platform.cli().try_run(nothing).0.success());
-        }
-        // With its secret alone it would be any member of the community.
-        let (status, _, complaint) = platform.cli().try_run(&["reader", "remove-certificate", "ehr", &chain]);
-        assert!(!status.success() && complaint.contains("the only certificate"), "{complaint}");
-        expect(site, &platform, &ehr, &[], "");
-        let rows = platform.cli().json(&["audit", "list", "--event", "clients-changed"]);
-        let of = |change: &str| -> Vec<String> {
-            let rows = rows.iter().filter(|row| row["details"]["change"] == change);
-            rows.map(|row| row["details"]["detail"].as_str().unwrap().to_owned()).collect()
-        };
-        assert!(of("client-added")[0].contains("scopes: system/*.rs; devices: all; certificates: sha256:"));
-        assert!(of("client-changed").iter().any(|detail| detail.contains("devices: PUMP-9 PUMP-8;")));
-        assert!(of("organisation-changed").contains(&"192.0.2.0/24".to_owned()));
-        assert!(!platform.stop().log.contains("panicked"));
+fn n001_9_what_a_device_has_just_sent_is_read_by_those_who_may() {
+    const DEVICE: &str = "00A037FFFE000001";
+    let hospital = Hospital::new("registered");
+    let (site, platform) = (&hospital.site, hospital.site.start());
+    platform.cli().run(&["organisation", "add", "Hospital", "--oid", "1.2.3.4"]);
+    let add = |id: &str, days: u32, more: &[&str]| {
+        let own = hospital.issue(&CertificateOrder { days, ..order(id) });
+        let chain = own.chain.display().to_string();
+        let words = ["reader", "add", id, "--organisation", "1.2.3.4", "--certificate", &chain];
+        platform.cli().run(&[&words[..], more].concat());
+        own
+    };
+    let ehr = add("ehr", 365, &[]);
+    let other = add("other", 365, &["--device", "00A037FFFE000002"]);
+    let devices = add("devices", 10, &["--scopes", "system/Device.rs"]);
+    platform.admit(DEVICE, &[]);
+    let own = site.certificate(DEVICE, KeyType::Ecc);
+    let mut device = Device::connect(site, platform.address, &own).unwrap();
+    assert_eq!(device.code(message(DEVICE, "1")), "CA");
+    let search = "/fhir/Observation?code=150456&_lastUpdated=ge2020-01-01";
+    let values = |client: &Issued| {
+        let answer = ask(site, &platform, Some(client), search, &[]);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let bundle: Value = serde_json::from_str(&answer.body).unwrap();
+        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+        entries.iter().map(|entry| entry["resource"]["valueQuantity"]["value"].clone()).collect::<Vec<_>>()
+    };
+    // A command counts within a second.
+    for (client, search) in [(&ehr, search), (&other, search), (&devices, "/fhir/Device?_id=nothing")] {
+        eventually("the client is known", || ask(site, &platform, Some(client), search, &[]).status == 200);
     }
+    eventually("the SpO2 is read", || values(&ehr) == [Value::from(97)]);
+    assert_eq!(values(&other), [Value::Null; 0], "it may read another device alone");
+    assert_eq!(ask(site, &platform, Some(&devices), search, &[]).status, 403);
+    assert!(refusals(&platform, "scope") >= 1, "what is beyond the scopes is recorded");
+    let read = ["--include"];
+    let answer = ask(site, &platform, Some(&devices), "/fhir/Device?_id=nothing", &read).body.to_lowercase();
+    assert!(answer.contains("x-environment: production"), "N000-8: {answer}");
+    assert!(answer.contains("x-certificate-expires: "), "N000-9: it ends within 30 days: {answer}");
+    let rows = platform.cli().json(&["audit", "list", "--event", "resources-read"]);
+    assert!(rows.iter().any(|row| row["details"]["client"] == "ehr"), "{rows:?}");
+    let (status, page) = platform.get("/system");
+    assert_eq!(status, 200);
+    for shown in ["Hospital systems", ">ehr<", ">devices<", "renew", "Certificate ends"] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    let index = platform.cli().json(&["fhir", "status"]).remove(0);
+    assert_eq!(index["clients"], 3, "{index}");
+    assert!(!platform.stop().log.contains("panicked"));
 }

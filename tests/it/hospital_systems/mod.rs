@@ -4,20 +4,18 @@
 
 mod admission;
 mod clients;
-mod overload;
-mod reading;
+mod limits;
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use pcd_platform::model::Clock;
-use pcd_platform::pki::{Authority, CertificateOrder, Issued, KeyType, RevocationReason, Role, TestPki};
-use pcd_platform::x509::KeyPurpose;
+use pcd_platform::pki::{Authority, CertificateOrder, Issued, KeyType, Role, TestPki};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Device, Platform, Site, eventually, message, tool};
+use crate::harness::{Platform, Site, eventually, tool};
 
 /// A site with a PKI of a trust community.
 struct Hospital {
@@ -175,9 +173,7 @@ fn expect(site: &Site, platform: &Platform, client: &Issued, more: &[&str], code
     let status = last.unwrap().status;
     match code {
         "" => {}
-        "other-network" | "other-organisation" | "not-registered" | "scope" => {
-            assert_eq!(status, 403, "{code}")
-        }
+        "other-network" | "other-organisation" | "not-registered" => assert_eq!(status, 403, "{code}"),
         _ => assert_eq!(status, 401, "{code}"),
     }
 }

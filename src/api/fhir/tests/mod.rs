@@ -2,12 +2,12 @@
 
 mod audit;
 mod reads;
-mod requests;
 mod searches;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use axum::body::to_bytes;
 use axum::http::{Request, StatusCode};
 use bytes::Bytes;
 use serde_json::Value;
@@ -22,8 +22,6 @@ use crate::store::fixtures::TestStore;
 use crate::store::{AuditFilter, MessageRecord, Page, Store};
 
 const MONITOR: &str = "00A037FFFE000001";
-/// The device that sends, as [`TestStore::record`] has it.
-const SENDER: &str = "PUMP-1";
 
 /// A platform with an index.
 struct Bench {
@@ -80,27 +78,17 @@ impl Bench {
     }
 
     async fn stored(&self, number: usize, text: String) -> MessageId {
-        self.stored_of(SENDER, number, text).await
-    }
-
-    async fn stored_of(&self, sender: &str, number: usize, text: String) -> MessageId {
         let record = self.place.record(&number.to_string(), b"");
         // Of the time of the test's clock: generated ones never go back behind those of another test.
         let milliseconds = u128::try_from(record.received_at.as_millisecond()).unwrap();
         let own = milliseconds << 80 | 7 << 76 | 2 << 62 | u128::try_from(number).unwrap();
         let id = MessageId::from_bytes(own.to_be_bytes());
-        let device = sender.parse().unwrap();
-        let record = MessageRecord { id, device, raw: Bytes::from(text), ..record };
+        let record = MessageRecord { id, raw: Bytes::from(text), ..record };
         self.store.record(record).await.unwrap();
         id
     }
 
     async fn report(&self, number: usize, phase: &str) -> MessageId {
-        self.report_of(SENDER, number, phase).await
-    }
-
-    /// A report of an alert, sent by this device.
-    async fn report_of(&self, sender: &str, number: usize, phase: &str) -> MessageId {
         let text = format!(
             "MSH|^~\\&|M|F|||20260101120001+0000||ORU^R40^ORU_R40|{number}|P|2.6|||AL|NE|||||IHE_PCD_ACM_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.4.1^ISO\r\
              PID|||4711^^^HOSP&1.2.3&ISO^MR\r\
@@ -109,12 +97,13 @@ impl Bench {
              OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.1.1.3|{phase}||||||F\r\
              OBX|3|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.1.1.1.4|active||||||F\r"
         );
-        self.stored_of(sender, number, text).await
+        self.stored(number, text).await
     }
 
     async fn ask(&self, reader: Option<&Reader>, request: Request<Bytes>) -> Answered {
         let response = respond(&self.reads, reader, request).await;
         let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
         Answered { status: parts.status, headers: parts.headers, body }
     }
 

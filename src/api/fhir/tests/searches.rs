@@ -13,6 +13,7 @@ battery! {
     a_link_that_was_changed_is_refused,
     changes_are_followed,
     devices_and_metrics_are_found_by_an_index,
+    a_form_is_read_whole,
     tests_are_answers_only_of_who_asks,
 }
 
@@ -98,6 +99,28 @@ async fn a_link_that_was_changed_is_refused(place: TestStore) {
     ] {
         assert_eq!(bench.get(&changed).await.status, StatusCode::BAD_REQUEST, "{changed}");
     }
+}
+
+/// The query of an address ends at a number sign; a form does not.
+async fn a_form_is_read_whole(place: TestStore) {
+    let bench = Bench::new(place).await;
+    bench.measure(1, "47#11", 60, 0).await;
+    bench.measure(2, "47", 61, 0).await;
+    bench.projector.project_all().await;
+    let wanted = bench.patient("47%2311").await;
+    let body = "patient.identifier=urn:oid:1.2.3|47#11&code=150456";
+    let post = Request::post("/fhir/Observation/_search")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
+        .body(Bytes::from(body))
+        .unwrap();
+    let found = resources(&bench.ask(Some(&everything()), post).await.json());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["subject"]["reference"], wanted);
+    let json = Request::post("/fhir/Observation/_search")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Bytes::from(body))
+        .unwrap();
+    assert_eq!(bench.ask(Some(&everything()), json).await.status, StatusCode::BAD_REQUEST);
 }
 
 async fn changes_are_followed(place: TestStore) {

@@ -104,6 +104,7 @@ fn every_event_has_an_atna_message_or_is_listed_without_one() {
         "feeds-behind-silent",
         "feeds-behind-resumed",
         "index-rebuilt",
+        "patients-linked",
         "southbound-queued",
         "southbound-settled",
         "messages-pruned",

@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 232] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 235] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -156,6 +156,9 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 232] = [
     ("fhir_leader", "until", "bigint not null"),
     ("fhir_leader", "last_seq", "bigint not null"),
     ("fhir_leader", "last_at", "bigint not null"),
+    ("fhir_link", "patient", "text C not null"),
+    ("fhir_link", "replaced_by", "text C not null"),
+    ("fhir_link", "linked_at", "bigint not null"),
     ("fhir_position", "node", "text C not null"),
     ("fhir_position", "number", "bigint not null"),
     ("fhir_position", "revision", "bigint not null"),

@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 44] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 45] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
@@ -53,6 +53,7 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 44] = [
     ("fhir_key", "hash, resource", ""),
     ("fhir_version", "resource, version", ""),
     ("fhir_removed", "reference", ""),
+    ("fhir_link", "patient", ""),
     ("organisation", "oid", ""),
     ("api_client", "id", ""),
     ("api_certificate", "known", ""),

@@ -4,16 +4,19 @@
 //! the batch found it: each row of the trail is projected once. A leader that was paused finds another fence,
 //! and writes nothing.
 
+mod link;
 mod removal;
+mod rows;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::audit::Event;
 use crate::model::NodeName;
 use crate::store::error::StoreError;
-use crate::store::records::message::first_id;
-use crate::store::records::projection::{GroupRow, ProjectedTo, Projection, ProjectionLeader, ResourceRow};
+use crate::store::records::projection::{ProjectedTo, Projection, ProjectionLeader};
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
+pub(in crate::store) use link::PatientsLink;
 pub(in crate::store) use removal::remove;
 #[cfg(test)]
 pub(in crate::store) use removal::statements;
@@ -29,6 +32,8 @@ pub(in crate::store) enum IndexChange {
     Project(Projection),
     /// Projects every stored message again.
     Rebuild,
+    /// A patient is another one, or is not any more.
+    Link(PatientsLink),
 }
 
 impl IndexChange {
@@ -36,8 +41,19 @@ impl IndexChange {
     pub(in crate::store) fn rows(&self) -> usize {
         match self {
             Self::Project(Projection { resources, groups, .. }) => resources.len() + groups.len(),
-            Self::Lead | Self::Renew { .. } | Self::Rebuild => 0,
+            Self::Lead | Self::Renew { .. } | Self::Rebuild | Self::Link(_) => 0,
         }
+    }
+
+    /// The audit row of the change, if it has one.
+    pub(in crate::store) fn event(&self) -> Option<Event> {
+        let Self::Link(PatientsLink { patient, replaced_by, is_made, actor, .. }) = self else { return None };
+        let id = |reference: &str| reference.trim_start_matches("Patient/").to_owned();
+        Some(Event::PatientsLinked {
+            patient: id(patient),
+            replaced_by: is_made.then(|| id(replaced_by)),
+            actor: actor.clone(),
+        })
     }
 }
 
@@ -61,6 +77,7 @@ pub(in crate::store) async fn apply(
             connection.execute(renew).await
         }
         IndexChange::Project(projection) => project(connection, until, projection).await,
+        IndexChange::Link(change) => link::apply(connection, now, change).await,
         IndexChange::Rebuild => connection.execute(Statement::new(REBUILD)).await,
     }
 }
@@ -70,7 +87,7 @@ async fn project(
     until: Timestamp,
     projection: &Projection,
 ) -> Result<u64, StoreError> {
-    let Projection { leader, at, resources, groups, .. } = projection;
+    let Projection { leader, at, resources, groups, stale, .. } = projection;
     let lead = Statement::new(LEAD)
         .bind(until)
         .bind(projection.last_seq())
@@ -81,15 +98,17 @@ async fn project(
     if connection.execute(lead).await? == 0 || move_position(connection, projection).await? == 0 {
         return Ok(0);
     }
-    let mut seq = leader.last_seq;
-    for resource in resources {
-        seq = seq.saturating_add(1);
-        write_resource(connection, resource, seq, *at).await?;
+    if !stale.is_empty() {
+        let mut delete = Statement::new(DELETE_STALE);
+        for (place, seq) in stale.iter().enumerate() {
+            delete.push(if place == 0 { "" } else { ", " }).push_bind(*seq);
+        }
+        delete.push(")");
+        connection.execute(delete).await?;
     }
-    for group in groups {
-        seq = seq.saturating_add(1);
-        write_group(connection, group, seq, *at, projection.mapping).await?;
-    }
+    let behind = leader.last_seq.saturating_add(u64::try_from(resources.len()).unwrap_or(u64::MAX));
+    rows::write_resources(connection, resources, leader.last_seq, *at).await?;
+    rows::write_groups(connection, groups, behind, *at).await?;
     Ok(1)
 }
 
@@ -107,64 +126,8 @@ async fn move_position(
     connection.execute(statement.bind(from.number).bind(from.revision)).await
 }
 
-async fn write_resource(
-    connection: &mut impl Connection,
-    ResourceRow { reference, message, hash, is_named_only, keys }: &ResourceRow,
-    seq: u64,
-    at: Timestamp,
-) -> Result<(), StoreError> {
-    let mut upsert = Statement::new(INSERT_RESOURCE)
-        .bind(seq)
-        .bind(reference.as_str())
-        .bind(message.as_bytes().as_slice())
-        .bind(*hash)
-        .bind(at);
-    let long_ago = message.time().saturating_sub(REFRESHED_AFTER).unwrap_or(Timestamp::MIN);
-    upsert
-        .push(if *is_named_only { OR_REFRESH } else { OR_REPLACE })
-        .push_bind(first_id(long_ago).as_slice());
-    connection.execute(upsert).await?;
-    connection.execute(Statement::new(INSERT_VERSION).bind(reference.as_str())).await?;
-    for key in keys {
-        let insert = Statement::new(INSERT_KEY).bind(*key).bind(reference.as_str());
-        connection.execute(insert).await?;
-    }
-    Ok(())
-}
-
-async fn write_group(
-    connection: &mut impl Connection,
-    group: &GroupRow,
-    seq: u64,
-    at: Timestamp,
-    revision: u32,
-) -> Result<(), StoreError> {
-    let GroupRow { message, subject, device, alert, part, .. } = group;
-    let values = |statement: Statement| {
-        statement
-            .bind(seq)
-            .bind(message.as_bytes().as_slice())
-            .bind(group.at)
-            .bind(group.hash)
-            .bind(revision)
-            .bind(at)
-            .bind(subject.as_str())
-            .bind(device.as_str())
-    };
-    let Some(alert) = alert else {
-        let insert = values(Statement::new(INSERT_GROUP)).bind(-i64::from(*part));
-        return connection.execute(insert).await.map(drop);
-    };
-    let replaced = Statement::new(DELETE_REPORT).bind(alert.as_str()).bind(message.as_bytes().as_slice());
-    connection.execute(replaced).await?;
-    connection.execute(values(Statement::new(INSERT_ALERT)).bind(alert.as_str())).await.map(drop)
-}
-
 /// How long a leader that does not renew its lead has it.
 const LEASE: SignedDuration = SignedDuration::from_secs(30);
-/// A resource that does not change is rendered from a newer message after this time: the one that it was
-/// rendered from is removed first.
-pub(in crate::store) const REFRESHED_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 const TAKE: &str =
     "UPDATE fhir_leader SET holder = $1, fence = fence + 1, until = $2 WHERE holder = $1 OR until < $3";
@@ -183,53 +146,4 @@ UPDATE fhir_position SET number = $1, revision = $2 WHERE node = $3 AND number =
 /// As if no row of any trail were projected.
 const REBUILD: &str = "UPDATE fhir_position SET number = 0";
 
-const INSERT_RESOURCE: &str = "
-INSERT INTO fhir_resource (number, reference, message, hash, version, seq, projected_at)
-VALUES ($1, $2, $3, $4, 1, $1, $5) ON CONFLICT (reference)";
-
-const OR_REFRESH: &str = " DO UPDATE SET message = excluded.message
-WHERE excluded.hash = fhir_resource.hash AND fhir_resource.message < ";
-
-/// A message before that of the row replaces nothing: nodes are projected one after the other, and a rebuild
-/// begins with the oldest.
-const OR_REPLACE: &str = " DO UPDATE SET message = excluded.message, hash = excluded.hash,
-    version = CASE WHEN fhir_resource.hash = excluded.hash THEN fhir_resource.version ELSE fhir_resource.version + 1 END,
-    seq = CASE WHEN fhir_resource.hash = excluded.hash THEN fhir_resource.seq ELSE excluded.seq END,
-    projected_at = CASE WHEN fhir_resource.hash = excluded.hash THEN fhir_resource.projected_at ELSE excluded.projected_at END
-WHERE (excluded.message >= fhir_resource.message AND excluded.hash <> fhir_resource.hash)
-    OR fhir_resource.message < ";
-
-/// A version is rendered from the last message that has it.
-const INSERT_VERSION: &str = "
-INSERT INTO fhir_version (resource, version, message, projected_at)
-SELECT number, version, message, projected_at FROM fhir_resource WHERE reference = $1
-ON CONFLICT (resource, version) DO UPDATE SET message = excluded.message";
-
-const INSERT_KEY: &str = "
-INSERT INTO fhir_key (hash, resource) SELECT $1, number FROM fhir_resource WHERE reference = $2
-ON CONFLICT (hash, resource) DO NOTHING";
-
-/// Parts of measurements beside the latest have negative numbers in place of an alert.
-const INSERT_GROUP: &str = "
-INSERT INTO fhir_group (seq, message, at, hash, revision, projected_at, subject, device, alert)
-SELECT $1, $2, $3, $4, $5, $6, subject.number, device.number, $9
-FROM fhir_resource AS subject CROSS JOIN fhir_resource AS device
-WHERE subject.reference = $7 AND device.reference = $8
-ON CONFLICT (message, subject, device, alert) DO UPDATE SET
-    seq = excluded.seq, at = excluded.at, hash = excluded.hash, revision = excluded.revision,
-    projected_at = excluded.projected_at
-WHERE excluded.hash <> fhir_group.hash";
-
-/// Only of the report that the alert is rendered from.
-const INSERT_ALERT: &str = "
-INSERT INTO fhir_group (seq, message, at, hash, revision, projected_at, subject, device, alert)
-SELECT $1, $2, $3, $4, $5, $6, subject.number, device.number, report.number
-FROM fhir_resource AS subject CROSS JOIN fhir_resource AS device CROSS JOIN fhir_resource AS report
-WHERE subject.reference = $7 AND device.reference = $8 AND report.reference = $9 AND report.message = $2
-ON CONFLICT (message, subject, device, alert) DO UPDATE SET
-    seq = excluded.seq, at = excluded.at, hash = excluded.hash, revision = excluded.revision,
-    projected_at = excluded.projected_at
-WHERE excluded.hash <> fhir_group.hash";
-
-const DELETE_REPORT: &str = "
-DELETE FROM fhir_group WHERE alert <> 0 AND alert = (SELECT number FROM fhir_resource WHERE reference = $1) AND message < $2";
+const DELETE_STALE: &str = "DELETE FROM fhir_group WHERE seq IN (";
