@@ -33,14 +33,15 @@ pub struct Mapped {
 /// The resources of a message, and what of it became none.
 #[must_use]
 pub fn map(message: &Message<'_>, source: &Source<'_>, options: &Options) -> Mapped {
+    let observations = message.segments().filter(|segment| segment.is(b"OBX")).count();
+    let nothing = |reason| {
+        let unmapped = (1..=observations).map(|ordinal| Unmapped { ordinal, reason });
+        Mapped { resources: Vec::new(), unmapped: unmapped.collect() }
+    };
     match Transaction::of(message).filter(|transaction| MAPPED.contains(transaction)) {
+        None => nothing(Reason::Transaction),
+        Some(_) if observations > MAX_OBSERVATIONS => nothing(Reason::TooManyObservations),
         Some(transaction) => Mapping::new(&Context::new(message, transaction, source, options)).run(),
-        None => {
-            let observations = message.segments().filter(|segment| segment.is(b"OBX"));
-            let unmapped =
-                observations.zip(1..).map(|(_, ordinal)| Unmapped { ordinal, reason: Reason::Transaction });
-            Mapped { resources: Vec::new(), unmapped: unmapped.collect() }
-        }
     }
 }
 
@@ -438,6 +439,10 @@ fn sample_period(facet: &Obx<'_>) -> Option<Decimal> {
 }
 
 const SAMPLE_RATES: [&[u8]; 2] = [b"MDC_ATTR_SAMP_RATE", b"MDC_ATTR_SAMPLE_RATE"];
+
+/// OBX of a message that are mapped; of one with more, none: a reader of any of them would wait for all. Real
+/// messages have some hundreds.
+const MAX_OBSERVATIONS: usize = 4096;
 
 /// The transactions that become resources.
 const MAPPED: [Transaction; 5] =

@@ -265,6 +265,24 @@ fn what_has_no_counterpart_is_counted_with_its_reason() {
     assert_eq!(reasons(&super::tests::mapped(&other)), [(1, "transaction")]);
 }
 
+/// Each read of one of them maps them all.
+#[test]
+fn a_message_with_too_many_observations_is_not_mapped() {
+    let observations = |count: usize| -> String {
+        let obx = |n| {
+            format!(
+                "OBX|{n}|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.{n}|97|262688^MDC_DIM_PERCENT^MDC|||||R\r"
+            )
+        };
+        observed(&(1..=count).map(obx).collect::<String>())
+    };
+    let most = mapped(&observations(4096));
+    assert_eq!((of_type(&most, "Observation").len(), most.unmapped.len()), (4096, 0));
+    let beyond = mapped(&observations(4097));
+    assert!(beyond.resources.is_empty());
+    assert_eq!(reasons(&beyond).last(), Some(&(4097, "too-many-observations")));
+}
+
 #[test]
 fn tests_and_training_are_marked() {
     let obx = |flags: &str| {

@@ -17,6 +17,8 @@ pub struct Unmapped {
 pub enum Reason {
     /// The message is none of PCD-01, PCD-04, PCD-10, PCD-15 and PCD-16.
     Transaction,
+    /// The message has more OBX than are mapped of one message.
+    TooManyObservations,
     /// A heartbeat of the connection.
     Heartbeat,
     /// OBX-3 names nothing.
@@ -41,8 +43,9 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Transaction,
+        Self::TooManyObservations,
         Self::Heartbeat,
         Self::NoTerm,
         Self::Demographics,
@@ -60,6 +63,7 @@ impl Reason {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Transaction => "transaction",
+            Self::TooManyObservations => "too-many-observations",
             Self::Heartbeat => "heartbeat",
             Self::NoTerm => "no-term",
             Self::Demographics => "demographics",
