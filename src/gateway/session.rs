@@ -207,11 +207,14 @@ impl<'u> Session<'u> {
     }
 
     fn take(&mut self, incoming: Incoming) {
-        self.uplink.gateway.status.heard(&self.uplink.gateway.clock);
         self.report();
         match incoming {
             Incoming::Answer(answer) => {
                 let effect = self.window.hear(&answer);
+                // What counts for no message, or an order, does not say that the platform takes messages.
+                if !matches!(effect, Effect::Unexpected) {
+                    self.uplink.gateway.status.heard(&self.uplink.gateway.clock);
+                }
                 self.apply(effect);
             }
             Incoming::Message(message) => self.uplink.orders.take(message),

@@ -24,8 +24,10 @@ struct Known {
     open: BTreeMap<usize, Instant>,
     /// Connections on which an acknowledgement is awaited, and since when.
     awaited: BTreeMap<usize, Instant>,
-    /// When something last came from the platform.
+    /// When an acknowledgement that counts for a message last came from the platform.
     heard: Option<Instant>,
+    /// Since when no connection is open.
+    unconnected: Option<Instant>,
     /// Since when the platform takes no message at present, though it answers.
     refusing: Option<Instant>,
     /// Since when there is none of use, and why the last attempt failed. A connection is of use when a
@@ -156,7 +158,7 @@ impl Status {
         self.known().refusing.get_or_insert_with(|| clock.instant());
     }
 
-    /// Something has come from the platform.
+    /// An acknowledgement has come that counts for a message.
     pub(super) fn heard(&self, clock: &Clock) {
         self.known().heard = Some(clock.instant());
     }
@@ -216,7 +218,9 @@ impl Status {
         let now = clock.instant();
         let refusing =
             known.refusing.map(|since| (since, REFUSING)).filter(|(since, _)| is_long(*since, now));
-        if let Some((since, why)) = known.silent_since(now).map(|since| (since, SILENT)).or(refusing) {
+        let unconnected = known.unconnected_since(now).map(|since| (since, UNCONNECTED));
+        let silent = known.silent_since(now).map(|since| (since, SILENT));
+        if let Some((since, why)) = silent.or(refusing).or(unconnected) {
             known.begin_silence(since, why, clock);
         } else if known.has_use(now) {
             known.reach();
@@ -247,6 +251,17 @@ impl Known {
     fn silent_since(&self, now: Instant) -> Option<Instant> {
         let first = self.awaited.values().min().copied()?;
         let since = self.heard.map_or(first, |heard| heard.max(first));
+        is_long(since, now).then_some(since)
+    }
+
+    /// Since when no connection is open, though each attempt is still under way: something takes connections
+    /// there, and says nothing.
+    fn unconnected_since(&mut self, now: Instant) -> Option<Instant> {
+        if !self.open.is_empty() {
+            self.unconnected = None;
+            return None;
+        }
+        let since = *self.unconnected.get_or_insert(now);
         is_long(since, now).then_some(since)
     }
 
@@ -311,6 +326,8 @@ impl Outage {
 const SILENCE: Duration = Duration::from_secs(10);
 /// Why a platform counts as away that answers, and takes nothing.
 const REFUSING: &str = "the platform answers that it can take no message at present";
+/// Why one does that is not connected yet.
+const UNCONNECTED: &str = "the platform does not answer the attempts to connect";
 /// Why one does that says nothing.
 const SILENT: &str = "the platform acknowledges nothing on open connections";
 /// When a connection on which nothing was refused counts as one of use.
@@ -495,6 +512,17 @@ mod tests {
         publish();
         assert_eq!(status.look(&clock).away.unwrap().lasted, SILENCE);
         status.answered();
+        publish();
+        assert_eq!(status.look(&clock).away, None);
+        // Its port takes connections, and says nothing: the attempts go on for long.
+        [0, 1].into_iter().for_each(|number| status.closed(number, &relay, &metrics));
+        publish();
+        assert_eq!(status.look(&clock).away, None);
+        clock.advance(SILENCE);
+        publish();
+        assert_eq!(status.look(&clock).away.unwrap().why, UNCONNECTED);
+        status.opened(0, &clock, &relay, &metrics);
+        clock.advance(OF_USE);
         publish();
         assert_eq!(status.look(&clock).away, None);
     }
