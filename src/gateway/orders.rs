@@ -336,8 +336,9 @@ fn reason(unsendable: &Unsendable, message: &Message<'_>) -> Rejection {
 const MAX_ORDERS: usize = 256;
 /// Answers of devices that wait for a connection.
 const MAX_ANSWERS: usize = 1024;
-/// How long a device may take for its first answer: as long as a platform waits for it.
-const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
+/// How long a device may take for its first answer: less than a platform waits for it, which then sends it
+/// again. Beside an open order its repetition would be taken for the same.
+const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(28);
 /// How long an order is sent to its device, also again after a lost connection. The platform may give it up
 /// at any time, and has no way to say so; it repeats an order that it has not given up.
 const SENT_WITHIN: Duration = Duration::from_secs(5);

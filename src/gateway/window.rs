@@ -241,9 +241,10 @@ impl<J: Run> Window<J> {
         self.flights.iter().any(Flight::awaits)
     }
 
-    /// Since when the oldest message waits for its acknowledgement.
+    /// Since when the oldest message waits for its first acknowledgement. After CA the platform has it.
     pub(super) fn oldest_awaited(&self) -> Option<Instant> {
-        self.flights.iter().filter(|flight| flight.awaits()).map(|flight| flight.since).min()
+        let waits = |flight: &&Flight<J>| flight.awaits() && !flight.is_accepted();
+        self.flights.iter().filter(waits).map(|flight| flight.since).min()
     }
 
     /// What was sent last has left: the time for its acknowledgement begins.

@@ -651,7 +651,9 @@ fn a_result_that_is_late_counts_and_costs_no_connection() {
     sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|AL"));
     let after = |seconds| Clock::system().instant() + Duration::from_secs(seconds);
     assert!(window.expire(after(2), limits).unwrap().effects.is_empty(), "it has the time of an answer");
+    assert!(window.oldest_awaited().is_some());
     assert!(matches!(window.hear(&answer_to("1", "CA")), Effect::Nothing));
+    assert_eq!(window.oldest_awaited(), None, "the platform has it");
     assert!(window.deadline(limits, None).unwrap() <= after(1));
     let Expired { effects, missing, is_skipped } = window.expire(after(2), limits).unwrap();
     let [Effect::Settled(done, _)] = &effects[..] else { panic!("{effects:?}") };
