@@ -66,7 +66,10 @@ impl Hospital {
                 .replace("[fhir]\nenabled = true", &format!("[fhir]\nenabled = {enabled}"))
         });
         self.platform.reload();
-        std::thread::sleep(Duration::from_millis(1500));
+        if !enabled {
+            // What is under way ends.
+            std::thread::sleep(Duration::from_millis(1500));
+        }
     }
 
     fn store(&self) -> Connection {

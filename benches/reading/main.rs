@@ -106,13 +106,13 @@ impl Filled {
     /// Sends what is missing to a size, and lets it be indexed.
     fn grow(&mut self, size: u64) {
         let missing = size.saturating_sub(self.messages);
+        self.hospital.index(false);
         let fed = Fed::of(self.next(missing, 0));
         let counted = || self.hospital.platform.metric("pcd_fhir_observations_total");
         let (before, began) = (counted(), Instant::now());
         self.hospital.index(true);
         self.hospital.wait_until_indexed();
         let (observations, seconds) = (counted() - before, began.elapsed().as_secs_f64());
-        self.hospital.index(false);
         let (index, whole) = self.hospital.sizes();
         let all = (self.messages * OBSERVATIONS as u64) as f64;
         println!(
