@@ -108,7 +108,9 @@ impl Behind {
     pub(crate) fn look(&mut self) -> (i64, f64) {
         let sql = "SELECT e.number - coalesce(p.number, 0), \
                    coalesce((SELECT a.at FROM audit a WHERE a.node = e.node AND a.number > coalesce(p.number, 0) \
-                   ORDER BY a.number LIMIT 1), 0) FROM audit_end e LEFT JOIN fhir_position p ON p.node = e.node";
+                   ORDER BY a.number LIMIT 1), 0) \
+                   FROM (SELECT node, max(number) AS number FROM audit GROUP BY node) e \
+                   LEFT JOIN fhir_position p ON p.node = e.node";
         let (rows, at): (i64, i64) =
             self.0.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("a position");
         let now = Clock::system().now().as_microsecond();

@@ -133,7 +133,8 @@ impl Filled {
             let number = message::patient_number(patient);
             let path = format!("/fhir/Patient?identifier={}%7C{number}", message::SYSTEM);
             let found = reader.json(&path).await;
-            patients.push(found["entry"][0]["resource"]["id"].as_str().expect("a patient").to_owned());
+            let id = found["entry"][0]["resource"]["id"].as_str();
+            patients.push(id.unwrap_or_else(|| panic!("no patient: {found}")).to_owned());
         }
         let of_each = |rest: &str| -> Arc<Vec<String>> {
             let path = |id: &String| format!("/fhir/Observation?patient=Patient/{id}{rest}");
