@@ -90,15 +90,13 @@ fn no_sign_of_life(socket: &Path) -> Failure {
 /// A connection to the platform. A process that is stopped accepts some, and then none.
 pub(super) async fn connect(target: &Target) -> Result<UnixStream, Failure> {
     let socket = target.socket.as_path();
-    let connected = tokio::time::timeout(TIMEOUT, UnixStream::connect(socket)).await;
+    let connected = tokio::time::timeout(TIMEOUT, connect_when_there_is_room(socket)).await;
     let connected = connected.map_err(|_| no_sign_of_life(socket))?.map_err(|error| {
         let shown = socket.display();
         let error = match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
                 anyhow!("no platform serves the socket {shown}: is it running?")
             }
-            // Its queue is full.
-            ErrorKind::WouldBlock => return no_sign_of_life(socket),
             ErrorKind::PermissionDenied => anyhow!(
                 "this account may not use the socket {shown}: it needs to be in the group of the socket \
                  (admin.socket-group), and a role in [admin.roles]"
@@ -108,6 +106,17 @@ pub(super) async fn connect(target: &Target) -> Result<UnixStream, Failure> {
         Failure::new(Exit::Unavailable, error)
     })?;
     trusted(connected, target)
+}
+
+/// Connects as soon as the queue of the socket has room. Others who connect fill it for moments; only a
+/// process that is stopped leaves it full.
+async fn connect_when_there_is_room(socket: &Path) -> std::io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(socket).await {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => tokio::time::sleep(QUEUE_PAUSE).await,
+            connected => return connected,
+        }
+    }
 }
 
 /// The connection, if the platform is at its other end: root, the owner of the socket's folder, who also owns
@@ -233,6 +242,8 @@ pub(super) const ANOTHER_STORE: &str = "another-store";
 const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the platform may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause after a connection for which the socket had no room.
+const QUEUE_PAUSE: Duration = Duration::from_millis(20);
 /// Bytes of a response.
 const MAX_RESPONSE: usize = 96 << 20;
 

@@ -18,7 +18,8 @@ use crate::app::{Examination, PlatformError, examine};
 use crate::config::{AdminSocket, Config, ConfigError, Gateway, Undetermined};
 use crate::finding::SetupCode;
 use crate::model::{Clock, Refusal, explained};
-use crate::tls::{UnusableIdentity, has_issuing_ca, leaf};
+use crate::pki::TEST_ORGANIZATION;
+use crate::tls::{Authority, AuthorityRole, UnusableIdentity, has_issuing_ca, leaf};
 
 pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Outcome {
     let config = match config.read() {
@@ -53,6 +54,7 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> (Vec<Finding>, Exami
     findings.extend(found.unusable.iter().map(unusable_identity));
     let authorities = found.authorities.iter().filter_map(|known| authority(known, now));
     findings.extend(authorities.map(|(what, looked)| Finding::of(what, looked)));
+    findings.extend(found.authorities.iter().filter_map(for_trials));
     let anchors = found.unfit_anchors.iter().map(unfit_anchor);
     let anchors = anchors.chain(found.unfit_people_anchors.iter().map(unfit_people_anchor));
     let anchors = anchors.chain(found.unfit_community_anchors.iter().map(unfit_community_anchor));
@@ -71,6 +73,20 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> (Vec<Finding>, Exami
     findings.extend(server(config, clock).await);
     findings.extend(directory(config, clock).await);
     (findings, found)
+}
+
+/// A root of devices that `pki init` has made. Who has its folder can make a certificate for each name.
+fn for_trials(authority: &Authority) -> Option<Finding> {
+    let certifies_devices = matches!(authority.role, AuthorityRole::Root | AuthorityRole::SharedRoot);
+    let subject = authority.facts.subject.to_string();
+    let is_test = subject.split(',').any(|part| part.strip_prefix("O=") == Some(TEST_ORGANIZATION));
+    (certifies_devices && is_test).then(|| {
+        let detail = format!(
+            "{subject} is a root of a test PKI (`pki init`): for trials and simulated devices. Devices that serve \
+             patients need certificates of the hospital's own CA (docs/howto/certificates.md)"
+        );
+        Finding::ok("root", detail)
+    })
 }
 
 /// The certificate that the gateway shows its platform. What keeps it from being used is a problem of the

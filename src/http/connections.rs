@@ -47,7 +47,10 @@ pub(super) async fn serve(
             }
         };
         let max = max_connections();
-        let Some(place) = places.admit(max, &ends_with_this_future) else {
+        // An account with a role takes no place of strangers, not even for a moment: others of the socket's
+        // group could push it out with connections of their own.
+        let is_known = accepted.known().is_some_and(|arrival| is_person(&arrival));
+        let Some(place) = places.admit(max, is_known, &ends_with_this_future) else {
             metrics.housekeeping.admin_refusals_total.with_label_values(&["connections"]).inc();
             continue;
         };

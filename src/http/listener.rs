@@ -31,7 +31,8 @@ pub(super) enum Listener {
 pub(super) enum Accepted {
     Tcp(TcpStream, SocketAddr),
     People(TcpStream, SocketAddr, Arc<PeopleAcceptor>),
-    Socket(UnixStream),
+    /// Who connected is known at once.
+    Socket(UnixStream, Arc<LocalUser>),
 }
 
 /// The bytes of a connection.
@@ -50,12 +51,25 @@ impl Listener {
                 let (stream, peer) = listener.accept().await?;
                 Accepted::People(stream, peer, Arc::clone(acceptor))
             }
-            Self::Socket(socket) => Accepted::Socket(socket.listener.accept().await?.0),
+            Self::Socket(socket) => {
+                let stream = socket.listener.accept().await?.0;
+                let peer = stream.peer_cred()?;
+                let user = LocalUser::of(peer.uid(), peer.gid(), peer.pid());
+                Accepted::Socket(stream, Arc::new(user))
+            }
         })
     }
 }
 
 impl Accepted {
+    /// How it came, where that is known before its first byte.
+    pub(super) fn known(&self) -> Option<Arrival> {
+        match self {
+            Self::Socket(_, user) => Some(Arrival::Socket(Arc::clone(user))),
+            Self::Tcp(..) | Self::People(..) => None,
+        }
+    }
+
     /// The bytes, and how they came; `None` when the client has gone, or is refused.
     pub(super) async fn open(self, metrics: &Metrics) -> Option<(Box<dyn Bytes>, Arrival)> {
         match self {
@@ -72,11 +86,7 @@ impl Accepted {
                 let is_local = ends.local.ip().to_canonical().is_loopback();
                 is_local.then(|| (Box::new(stream) as Box<dyn Bytes>, Arrival::Tcp(ends)))
             }
-            Self::Socket(stream) => {
-                let peer = stream.peer_cred().ok()?;
-                let user = LocalUser::of(peer.uid(), peer.gid(), peer.pid());
-                Some((Box::new(stream), Arrival::Socket(Arc::new(user))))
-            }
+            Self::Socket(stream, user) => Some((Box::new(stream), Arrival::Socket(user))),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The places of a listener's connections: some for people, and as many for all others.
 //!
-//! A connection begins as one of a stranger. It is one of a person as long as its latest proof, or its latest
-//! request, shows a person with a role: a certificate that gives no role, or an account that has none, takes
-//! no place from people.
+//! A connection begins as one of a stranger, unless the listener knows at once who connects. It is one of a
+//! person as long as its latest proof, or its latest request, shows a person with a role: a certificate that
+//! gives no role, or an account that has none, takes no place from people.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,14 +29,18 @@ struct Occupant {
 }
 
 impl Places {
-    /// A place for a new connection. When strangers have `max` of them, the oldest stranger gives way that
-    /// is not being answered about the health of the platform; `None` when all of them are.
-    pub(super) fn admit(&self, max: usize, parent: &CancellationToken) -> Option<Place> {
+    /// A place for a new connection. When its kind has `max` of them, the oldest of the kind gives way that
+    /// is not being answered about the health of the platform. A person for whom none gives way is one of the
+    /// strangers; `None` when no stranger gives way.
+    pub(super) fn admit(&self, max: usize, is_person: bool, parent: &CancellationToken) -> Option<Place> {
         let mut open = self.open();
-        make_room(&mut open, max, false)?;
+        let is_person = is_person && make_room(&mut open, max, true).is_some();
+        if !is_person {
+            make_room(&mut open, max, false)?;
+        }
         let occupant = Arc::new(Occupant {
             is_urgent: AtomicBool::default(),
-            is_person: AtomicBool::default(),
+            is_person: AtomicBool::new(is_person),
             close: parent.child_token(),
         });
         open.push(Arc::clone(&occupant));
@@ -107,22 +111,22 @@ mod tests {
     #[test]
     fn the_oldest_connection_gives_way_unless_it_is_a_probe() {
         let (places, parent) = (Places::default(), CancellationToken::new());
-        let [first, second] = [(); 2].map(|()| places.admit(2, &parent).unwrap());
+        let [first, second] = [(); 2].map(|()| places.admit(2, false, &parent).unwrap());
         first.set_urgent(true);
-        let third = places.admit(2, &parent).unwrap();
+        let third = places.admit(2, false, &parent).unwrap();
         assert!(!is_lost(&first) && is_lost(&second) && !is_lost(&third));
         third.set_urgent(true);
-        assert!(places.admit(2, &parent).is_none());
+        assert!(places.admit(2, false, &parent).is_none());
         first.leave();
-        assert!(places.admit(2, &parent).is_some());
+        assert!(places.admit(2, false, &parent).is_some());
     }
 
     #[test]
     fn strangers_take_no_place_from_people_and_people_none_from_strangers() {
         let (places, parent) = (Places::default(), CancellationToken::new());
-        let person = places.admit(2, &parent).unwrap();
+        let person = places.admit(2, false, &parent).unwrap();
         person.set_person(true, 2);
-        let strangers: Vec<Place> = (0..50).map(|_| places.admit(2, &parent).unwrap()).collect();
+        let strangers: Vec<Place> = (0..50).map(|_| places.admit(2, false, &parent).unwrap()).collect();
         assert!(!is_lost(&person));
         assert_eq!(strangers.iter().filter(|stranger| !is_lost(stranger)).count(), 2);
         let [second, third] = [48, 49].map(|n| &strangers[n]);
@@ -133,15 +137,26 @@ mod tests {
         // Without its role it is a stranger again.
         third.set_person(false, 2);
         for _ in 0..2 {
-            places.admit(2, &parent).unwrap();
+            places.admit(2, false, &parent).unwrap();
         }
         assert!(is_lost(third) && !is_lost(second));
     }
 
     #[test]
+    fn who_is_known_at_once_is_pushed_out_by_no_stranger() {
+        let (places, parent) = (Places::default(), CancellationToken::new());
+        let person = places.admit(1, true, &parent).unwrap();
+        let strangers: Vec<Place> = (0..9).map(|_| places.admit(1, false, &parent).unwrap()).collect();
+        assert!(person.is_person() && !is_lost(&person) && is_lost(&strangers[0]));
+        person.set_urgent(true);
+        let second = places.admit(1, true, &parent).unwrap();
+        assert!(!second.is_person() && !is_lost(&person) && is_lost(&strangers[8]));
+    }
+
+    #[test]
     fn a_person_for_whom_no_other_gives_way_stays_a_stranger() {
         let (places, parent) = (Places::default(), CancellationToken::new());
-        let [command, person] = [(); 2].map(|()| places.admit(2, &parent).unwrap());
+        let [command, person] = [(); 2].map(|()| places.admit(2, false, &parent).unwrap());
         command.set_person(true, 1);
         command.set_urgent(true);
         person.set_person(true, 1);

@@ -71,7 +71,7 @@ impl TestPki {
             let ders = pem::certificates(contents.as_bytes())?;
             let subject = |der: &Vec<u8>| CertificateFacts::read(der).map(|facts| facts.subject.to_string());
             let Some(subject) = ders.first().map(subject).transpose()? else { return Ok(false) };
-            if !subject.contains(certify::ORGANIZATION) || !subject.contains(authority.common_name()) {
+            if !subject.contains(certify::TEST_ORGANIZATION) || !subject.contains(authority.common_name()) {
                 return Ok(false);
             }
         }

@@ -116,7 +116,7 @@ pub(super) fn platform_names(role: Role, more: &[String]) -> Vec<String> {
 /// A subject of this PKI, with these Common Names.
 pub(super) fn subject(common_names: &[String]) -> Result<DistinguishedName, PkiError> {
     let mut subject = DistinguishedName::new();
-    subject.push(DnType::OrganizationName, ORGANIZATION);
+    subject.push(DnType::OrganizationName, TEST_ORGANIZATION);
     // rcgen holds one value per type; the second name uses the same type by its number.
     let types = [DnType::CommonName, DnType::CustomDnType(vec![2, 5, 4, 3])];
     if common_names.len() > types.len() {
@@ -191,7 +191,7 @@ fn object_identifier(text: &str) -> Option<Vec<u64>> {
     }
 }
 
-/// O of each subject of this PKI.
-pub(super) const ORGANIZATION: &str = "pcd-platform test PKI";
+/// O of the subject of each CA, and of each certificate whose order names no other, of a test PKI.
+pub const TEST_ORGANIZATION: &str = "pcd-platform test PKI";
 
 const BACKDATING: SignedDuration = SignedDuration::from_mins(5);

@@ -38,6 +38,7 @@ mod test_pki;
 
 pub use authority::Authority;
 pub use bulk::{BulkCertificate, BulkIssuer, BulkValidity};
+pub use certify::TEST_ORGANIZATION;
 pub use error::PkiError;
 pub use file::file_stem;
 pub use key::{KeyFamily, KeyType};

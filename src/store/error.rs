@@ -243,9 +243,9 @@ pub enum StoreError {
     #[error("another process migrates this store now: {0}; try again when it has ended")]
     Migrating(Holder),
     /// Another process has taken over the node that this process served, because this one was not heard of
-    /// for ten seconds. This process must not write any more.
+    /// for ten seconds, or its lock file was removed. This process must not write any more.
     #[error(
-        "another process serves this node of the store now; this one was paused, or cut off from the server, for too long{}",
+        "another process serves this node of the store now; this one was paused, or cut off from the server, for too long, or its lock file was removed{}",
         .0.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default()
     )]
     InstanceLost(Option<Holder>),

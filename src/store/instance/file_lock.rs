@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 
@@ -22,7 +22,11 @@ use crate::store::error::StoreError;
 /// The lock, as long as this value lives.
 #[derive(Debug)]
 pub(in crate::store) struct FileLock {
-    _file: File,
+    path: PathBuf,
+    node: NodeName,
+    purpose: Purpose,
+    /// The file that is locked.
+    held: Mutex<File>,
 }
 
 /// What a process does with the store that it has locked.
@@ -47,26 +51,64 @@ impl FileLock {
         purpose: Purpose,
     ) -> Result<Self, StoreError> {
         let path = lock_path(database);
-        let failed = |source: io::Error| StoreError::Lock { path: path.clone(), source: Arc::new(source) };
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = open_no_link(&path, &mut options, open_or_create).map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(match read_holder(&mut file) {
-                    Some((Purpose::Serve, holder)) => StoreError::AlreadyServed(holder),
-                    Some((Purpose::Migrate, holder)) => StoreError::Migrating(holder),
-                    None => failed(io::Error::new(io::ErrorKind::WouldBlock, "another process holds it")),
-                });
-            }
-            Err(error) => return Err(failed(error.into())),
-        }
-        // A lock on a file that was removed meanwhile keeps no other process out.
-        require_own_file(&file).map_err(failed)?;
-        write_holder(&mut file, &Holder::this_process(node.clone()), purpose).map_err(failed)?;
-        Ok(Self { _file: file })
+        let held = Mutex::new(lock(&path, node, purpose)?);
+        Ok(Self { path, node: node.clone(), purpose, held })
     }
+
+    /// Locks a new file where the former one was removed or replaced, so that no second process serves the
+    /// store; where that is not possible, the next call tries again.
+    ///
+    /// # Errors
+    /// [`StoreError::InstanceLost`] when another process has locked the file in its place.
+    pub(in crate::store) fn renew(&self) -> Result<(), StoreError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_at(&held, &self.path) {
+            return Ok(());
+        }
+        match lock(&self.path, &self.node, self.purpose) {
+            Ok(file) => {
+                tracing::warn!(file = %self.path.display(), "the lock file of the store was removed; it is made again");
+                *held = file;
+                Ok(())
+            }
+            Err(StoreError::AlreadyServed(holder) | StoreError::Migrating(holder)) => {
+                Err(StoreError::InstanceLost(Some(holder)))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the lock file of the store cannot be made again");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Makes and locks the file at `path`.
+fn lock(path: &Path, node: &NodeName, purpose: Purpose) -> Result<File, StoreError> {
+    let failed = |source: io::Error| StoreError::Lock { path: path.to_owned(), source: Arc::new(source) };
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut file = open_no_link(path, &mut options, open_or_create).map_err(failed)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            return Err(match read_holder(&mut file) {
+                Some((Purpose::Serve, holder)) => StoreError::AlreadyServed(holder),
+                Some((Purpose::Migrate, holder)) => StoreError::Migrating(holder),
+                None => failed(io::Error::new(io::ErrorKind::WouldBlock, "another process holds it")),
+            });
+        }
+        Err(error) => return Err(failed(error.into())),
+    }
+    // A lock on a file that was removed meanwhile keeps no other process out.
+    require_own_file(&file).map_err(failed)?;
+    write_holder(&mut file, &Holder::this_process(node.clone()), purpose).map_err(failed)?;
+    Ok(file)
+}
+
+/// Whether the open file is the one at `path`.
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    file.metadata().map(identity).ok() == std::fs::symlink_metadata(path).map(identity).ok()
 }
 
 /// The file of the lock on the store in the file `database`. Two paths of one file have one lock.
@@ -161,6 +203,24 @@ mod tests {
         drop(lock);
         assert_eq!(current_holder(&database), None);
         FileLock::acquire(&database, &node, Purpose::Serve).unwrap();
+    }
+
+    #[test]
+    fn a_lock_file_that_was_removed_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("platform.db");
+        let [node, other]: [NodeName; 2] = ["ward-7", "ward-8"].map(|name| name.parse().unwrap());
+        let first = FileLock::acquire(&database, &node, Purpose::Serve).unwrap();
+        std::fs::remove_file(lock_path(&database)).unwrap();
+        first.renew().unwrap();
+        let refused = FileLock::acquire(&database, &other, Purpose::Serve);
+        assert!(matches!(refused, Err(StoreError::AlreadyServed(_))), "{refused:?}");
+        // Another process was faster.
+        std::fs::remove_file(lock_path(&database)).unwrap();
+        let second = FileLock::acquire(&database, &other, Purpose::Serve).unwrap();
+        let lost = first.renew();
+        assert!(matches!(&lost, Err(StoreError::InstanceLost(Some(by))) if by.node == other), "{lost:?}");
+        second.renew().unwrap();
     }
 
     #[test]

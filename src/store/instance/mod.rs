@@ -20,7 +20,7 @@ use lease::Lease;
 #[derive(Debug)]
 pub(super) enum Instance {
     /// The lock on a file.
-    File(#[expect(dead_code, reason = "held for its drop")] FileLock, Box<DatabaseFile>),
+    File(FileLock, Box<DatabaseFile>),
     /// The lease of a server.
     Server(Box<Lease>),
 }
@@ -33,10 +33,13 @@ impl Instance {
     /// the database file is not the one that was opened.
     pub(super) async fn keep(&self, done: &CancellationToken) -> Result<(), StoreError> {
         match self {
-            Self::File(_, file) => loop {
+            Self::File(lock, file) => loop {
                 tokio::select! {
                     () = done.cancelled() => return Ok(()),
-                    () = tokio::time::sleep(FILE_CHECK_INTERVAL) => file.check()?,
+                    () = tokio::time::sleep(FILE_CHECK_INTERVAL) => {
+                        file.check()?;
+                        lock.renew()?;
+                    }
                 }
             },
             Self::Server(lease) => lease.keep(done).await,

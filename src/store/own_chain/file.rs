@@ -1,8 +1,8 @@
 //! The file, outside of the database, in which a node remembers the end of its chain.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -75,6 +75,28 @@ impl EndFile {
         fs::metadata(&self.path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0)
     }
 
+    /// Takes the right to write into its folder from other accounts, where the folder belongs to this one:
+    /// who can write there can replace the file, and the socket for people. Whether there was such a right.
+    /// Kubernetes gives a volume that it mounts again to a group (fsGroup).
+    ///
+    /// # Errors
+    /// When the permissions cannot be changed.
+    pub fn close_folder(&self) -> io::Result<bool> {
+        let Some(folder) = self.path.parent() else { return Ok(false) };
+        let metadata = match fs::metadata(folder) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let (mode, own) = (metadata.mode() & 0o7777, rustix::process::geteuid().as_raw());
+        // A folder in which each file belongs to its owner, such as /tmp, is none of the platform's.
+        if metadata.uid() != own || mode & 0o022 == 0 || mode & 0o1000 != 0 {
+            return Ok(false);
+        }
+        fs::set_permissions(folder, Permissions::from_mode(mode & !0o022))?;
+        Ok(true)
+    }
+
     /// Copies it to a new file beside it, for its owner only. Returns its path.
     ///
     /// # Errors
@@ -102,8 +124,6 @@ impl EndFile {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -128,5 +148,25 @@ mod tests {
         assert!(other.read().is_err());
         fs::write(file.path(), "{\"node\":\"ward-7\"").unwrap();
         assert!(file.read().is_err());
+    }
+
+    #[test]
+    fn a_folder_in_which_others_can_write_is_closed_to_them() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("audit");
+        let file = EndFile::new(&folder, &"ward-7".parse().unwrap());
+        assert!(!file.close_folder().unwrap(), "there is none yet");
+        fs::create_dir(&folder).unwrap();
+        for (mode, closed, then) in [
+            // What fsGroup makes of a volume.
+            (0o2770, true, 0o2750),
+            (0o777, true, 0o755),
+            (0o750, false, 0o750),
+            (0o1777, false, 0o1777),
+        ] {
+            fs::set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(file.close_folder().unwrap(), closed, "{mode:o}");
+            assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o7777, then, "{mode:o}");
+        }
     }
 }

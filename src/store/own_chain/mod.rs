@@ -112,6 +112,17 @@ impl OwnChain {
                 "the file with the end of the audit chain cannot be read; the chain is taken as it is"
             ),
         }
+        match file.close_folder() {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!(
+                folder = %folder.display(),
+                "other accounts could write to the folder of the audit chain's end; they cannot any more"
+            ),
+            Err(error) => tracing::warn!(
+                folder = %folder.display(), %error,
+                "other accounts can write to the folder of the audit chain's end, and that cannot be changed"
+            ),
+        }
         if file.is_open_to_others() {
             tracing::warn!(
                 file = %file.path().display(),
