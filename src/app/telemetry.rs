@@ -6,7 +6,9 @@ use std::io::{self, IsTerminal as _, Write};
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{self, Log, LogFormat};
 use crate::model::{json_without_deception, without_deception};
@@ -26,7 +28,7 @@ pub fn start(log: &Log) -> Result<(), LevelError> {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .log_internal_errors(false)
-        .with_writer(move || LossyStderr { is_json });
+        .with_writer(Stderr { is_json, is_journal: is_journal() });
     let started = match log.format {
         LogFormat::Text => logs.with_target(false).with_ansi(wants_colours()).try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
@@ -38,12 +40,51 @@ pub fn start(log: &Log) -> Result<(), LevelError> {
     Ok(())
 }
 
+/// What the lines are written to.
+struct Stderr {
+    is_json: bool,
+    /// systemd's journal reads them, and takes the priority of a line from its beginning (sd-daemon(3)).
+    is_journal: bool,
+}
+
+impl<'a> MakeWriter<'a> for Stderr {
+    type Writer = LossyStderr;
+
+    fn make_writer(&'a self) -> LossyStderr {
+        LossyStderr { is_json: self.is_json, priority: "" }
+    }
+
+    fn make_writer_for(&'a self, about: &Metadata<'_>) -> LossyStderr {
+        let priority = if self.is_journal { priority(*about.level()) } else { "" };
+        LossyStderr { is_json: self.is_json, priority }
+    }
+}
+
+/// So that `journalctl --priority err` finds the errors.
+fn priority(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "<3>",
+        Level::WARN => "<4>",
+        Level::INFO => "<6>",
+        _ => "<7>",
+    }
+}
+
+/// Whether stderr is a stream of the journal: JOURNAL_STREAM names its device and inode (systemd.exec(5)).
+fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(io::stderr())
+        .is_ok_and(|stderr| stream == format!("{}:{}", stderr.st_dev, stderr.st_ino))
+}
+
 /// Writes to stderr and never fails. A log on a full disk, or in a pipe whose reader has ended, must not stop
 /// the platform: tracing reports a failed write on stderr, where the same failure is a panic. Lost lines are
 /// counted and reported when a line can be written again. Characters that change how others are shown are
 /// escaped in every line: peers choose some of its fields.
 struct LossyStderr {
     is_json: bool,
+    /// What each line begins with.
+    priority: &'static str,
 }
 
 impl Write for LossyStderr {
@@ -56,7 +97,8 @@ impl Write for LossyStderr {
         if report.is_err() {
             LOST_LINES.fetch_add(lost, Ordering::Relaxed);
         }
-        if report.and_then(|()| stderr.write_all(&shown)).is_err() {
+        let written = report.and_then(|()| stderr.write_all(self.priority.as_bytes()));
+        if written.and_then(|()| stderr.write_all(&shown)).is_err() {
             LOST_LINES.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
+use super::config_file::INSTALLED_SOCKET;
 use super::{Exit, Failure};
 use crate::filesystem::accounts;
 use crate::http::STORE_HEADER;
@@ -94,9 +95,7 @@ pub(super) async fn connect(target: &Target) -> Result<UnixStream, Failure> {
     let connected = connected.map_err(|_| no_sign_of_life(socket))?.map_err(|error| {
         let shown = socket.display();
         let error = match error.kind() {
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-                anyhow!("no platform serves the socket {shown}: is it running?")
-            }
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => return not_served(socket),
             ErrorKind::PermissionDenied => anyhow!(
                 "this account may not use the socket {shown}: it needs to be in the group of the socket \
                  (admin.socket-group), and a role in [admin.roles]"
@@ -106,6 +105,16 @@ pub(super) async fn connect(target: &Target) -> Result<UnixStream, Failure> {
         Failure::new(Exit::Unavailable, error)
     })?;
     trusted(connected, target)
+}
+
+/// The failure of a command that needs the platform while none runs.
+pub(super) fn not_served(socket: &Path) -> Failure {
+    let unit = match socket == Path::new(INSTALLED_SOCKET) {
+        true => " `systemctl status pcd-platform` and `journalctl -u pcd-platform` say more",
+        false => "",
+    };
+    let error = anyhow!("no platform serves the socket {}: is it running?{unit}", socket.display());
+    Failure::new(Exit::Unavailable, error)
 }
 
 /// Connects as soon as the queue of the socket has room. Others who connect fill it for moments; only a

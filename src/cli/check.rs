@@ -63,6 +63,7 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> (Vec<Finding>, Exami
     let undetermined = config.revocation.when_undetermined;
     let crls = found.crls.iter().filter_map(|crl| installed_crl(crl, undetermined, now));
     findings.extend(crls.map(|ending| Finding::of("revocation", Err(ending))));
+    findings.extend(no_crl(config, &found));
     findings.extend(found.problems.iter().map(problem));
     let trail = contents(config, clock).await;
     if trail.iter().any(|finding| finding.what == "clock") {
@@ -146,6 +147,28 @@ fn problem(error: &PlatformError) -> Finding {
     Finding::error(what, error.code(), explained(error))
 }
 
+/// What follows where no CRL is installed (A9.1). A folder that is named may hold none.
+fn no_crl(config: &Config, found: &Examination) -> Option<Finding> {
+    let is_unread = found.problems.iter().any(|problem| matches!(problem, PlatformError::Revocation(_)));
+    if is_unread || !found.crls.is_empty() {
+        return None;
+    }
+    let which = match config.revocation.installed_crls.is_empty() {
+        true => "revocation.installed-crls is empty",
+        false => "the places that revocation.installed-crls names hold no CRL",
+    };
+    let detail = match config.revocation.when_undetermined {
+        Undetermined::Refuse => format!(
+            "{which} and when-undetermined is \"refuse\": no device can connect while OCSP responders and \
+             distribution points are out of reach"
+        ),
+        Undetermined::Accept => {
+            format!("{which} and when-undetermined is \"accept\": a revoked device can connect")
+        }
+    };
+    Some(Finding::warning("revocation", SetupCode::NoInstalledCrl.code(), detail))
+}
+
 /// Findings that follow from the configuration alone.
 fn settings(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -158,19 +181,6 @@ fn settings(config: &Config) -> Vec<Finding> {
                 format!("there is no {kind} identity: devices with only {kind} suites cannot connect"),
             ));
         }
-    }
-    if config.revocation.installed_crls.is_empty() {
-        let text = match config.revocation.when_undetermined {
-            // A9.1
-            Undetermined::Refuse => {
-                "revocation.installed-crls is empty and when-undetermined is \"refuse\": no device can connect while \
-                 OCSP responders and distribution points are out of reach"
-            }
-            Undetermined::Accept => {
-                "revocation.installed-crls is empty and when-undetermined is \"accept\": a revoked device can connect"
-            }
-        };
-        findings.push(Finding::warning("revocation", SetupCode::NoInstalledCrl.code(), text.to_owned()));
     }
     findings.extend(people(config));
     findings.extend(addresses(config));

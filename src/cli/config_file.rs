@@ -74,7 +74,7 @@ impl ConfigFile {
         let is_closed = || {
             std::fs::File::open(INSTALLED).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
         };
-        self.config.is_none() && is_closed() && Path::new(INSTALLED_SOCKET).exists()
+        self.config.is_none() && is_closed()
     }
 
     /// The store that the command means, for the platform that executes it. `config` is the file as it was

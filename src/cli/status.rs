@@ -42,6 +42,18 @@ enum Format {
 }
 
 pub(super) async fn run(arguments: Arguments, wanted: Wanted<'_>, output: Output, clock: &Clock) -> Outcome {
+    let is_plugin = arguments.format == Format::Nagios && !arguments.ready;
+    match show(arguments, wanted, output, clock).await {
+        // A monitoring system shows what stands on stdout.
+        Err(Failure { error, .. }) if is_plugin => {
+            output.line(&format!("UNKNOWN - {error:#}"))?;
+            Ok(Exit::Unknown)
+        }
+        shown => shown,
+    }
+}
+
+async fn show(arguments: Arguments, wanted: Wanted<'_>, output: Output, clock: &Clock) -> Outcome {
     let wanted = Wanted { socket: arguments.at.as_deref().or(wanted.socket), ..wanted };
     let located = Located::find(&arguments.config, wanted)?;
     let target = located.required()?;
@@ -54,25 +66,11 @@ pub(super) async fn run(arguments: Arguments, wanted: Wanted<'_>, output: Output
         Some(ward) => format!("/api/status?ward={}", encoded(ward)),
         None => "/api/status".to_owned(),
     };
-    let answer = match ask(target, &path, output).await {
-        Ok(answer) => answer,
-        Err(Failure { error, .. }) if arguments.format == Format::Nagios => {
-            output.line(&format!("UNKNOWN - {error:#}"))?;
-            return Ok(Exit::Unknown);
-        }
-        Err(failure) => return Err(failure),
-    };
+    let answer = ask(target, &path, output).await?;
     let read = serde_json::from_slice(&answer).map_err(anyhow::Error::new);
     let read = read.map(|status| with_fault(status, located.fault.as_ref(), clock.now()));
-    let status = match read.and_then(|status| exit(&status).map(|exit| (status, exit))) {
-        Ok(status) => status,
-        Err(error) if arguments.format == Format::Nagios => {
-            output.line(&format!("UNKNOWN - {error:#}"))?;
-            return Ok(Exit::Unknown);
-        }
-        Err(error) => return Err(Failure::new(Exit::Fault, error.context("/api/status"))),
-    };
-    let (status, exit) = status;
+    let status = read.and_then(|status| exit(&status).map(|exit| (status, exit)));
+    let (status, exit) = status.map_err(|error| Failure::new(Exit::Fault, error.context("/api/status")))?;
     match arguments.format {
         Format::Text => output.print(&status, |status| output.sentence(&shown(status)))?,
         Format::Nagios => output.line(&output.sentence(&nagios(&status)))?,

@@ -37,7 +37,7 @@ pub enum StoreError {
         source: Arc<std::io::Error>,
     },
     /// The file does not exist and cannot be created, or cannot be opened.
-    #[error("cannot open the store {}: check that its directory exists and is writable", path.display())]
+    #[error("cannot open the store {}: check that its directory exists and is writable, and that its disk is not full", path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -451,8 +451,9 @@ impl StoreError {
 
 /// What to do when a copy cannot be written.
 fn backup_advice(source: &std::io::Error) -> &'static str {
-    use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
+    use std::io::ErrorKind::{InvalidFilename, InvalidInput, PermissionDenied, ReadOnlyFilesystem};
     match source.kind() {
+        InvalidFilename => "give the copy a name of its own, such as platform-copy.db",
         InvalidInput => "name a file in a folder of the machine, such as /var/lib/pcd-platform of a package",
         PermissionDenied | ReadOnlyFilesystem => {
             "the process that writes it may not write there; a running platform writes the copy itself, as its user, and its \

@@ -46,6 +46,13 @@ fn a_copy_made_under_load_is_a_store_of_its_own_with_everything_acknowledged_bef
         "what is there is not written over: {output}"
     );
     assert_eq!(platform.cli().json(&["audit", "list", "--event", "store-copied"]).len(), 2);
+    // SQLite would take a copy of that name for a part of the database beside it.
+    for end in ["-journal", "-wal", "-shm", ".lock"] {
+        let part = format!("{name}{end}");
+        let (status, _, output) = platform.cli().try_run(&["store", "backup", &part]);
+        assert_eq!(status.code(), Some(1), "{output}");
+        assert!(output.contains("a name of its own") && !std::path::Path::new(&part).exists(), "{output}");
+    }
 
     let cli = Cli::of(&copy);
     let checked = cli.json(&["store", "check"]).remove(0);

@@ -2,7 +2,7 @@
 //! of the PROXY protocol that no balancer sends.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use pcd_platform::pki::KeyType;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::harness::{
     Balancer, BalancerKind, Credential, Platform, Site, Wire, complaints, connect_from, eventually, finish,
-    framed, message, s_client,
+    fixed_address, framed, ip, message, on_a_network_of_its_own, s_client,
 };
 
 const NAME: &str = "00A037FFFE000001";
@@ -35,7 +35,7 @@ fn begin(platform: &Platform, bytes: &[u8]) -> TcpStream {
     begin_from(Ipv4Addr::LOCALHOST, platform.address, bytes)
 }
 
-fn begin_from(from: Ipv4Addr, to: SocketAddr, bytes: &[u8]) -> TcpStream {
+fn begin_from(from: impl Into<IpAddr>, to: SocketAddr, bytes: &[u8]) -> TcpStream {
     let mut stream = connect_from(from, to).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream.write_all(bytes).unwrap();
@@ -346,4 +346,41 @@ fn an_address_has_no_more_places_at_the_balancer_than_at_the_platform() {
         speak(&site, balancer.address, "127.0.3.11", &own, "-tls1_3");
         drop(held);
     }
+}
+
+// A host of IPv6 can take each address of a network of 64 bits; the platform counts the network.
+#[test]
+fn a_network_of_ipv6_has_no_more_places_at_the_balancer_than_an_address() {
+    on_a_network_of_its_own(
+        "balancers::a_network_of_ipv6_has_no_more_places_at_the_balancer_than_an_address",
+        || {
+            let address = |network: u16, host: u16| Ipv6Addr::new(0x2001, 0xdb8, 0, network, 0, 0, 0, host);
+            let flood: Vec<_> = (1..6).map(|host| address(1, host)).collect();
+            let (balancer, other) = (address(0, 1), address(2, 1));
+            for own in flood.iter().chain([&balancer, &other]) {
+                ip(&format!("-6 address add {own}/128 dev lo nodad"));
+            }
+            let limits = [
+                (BalancerKind::Haproxy, "sc0_conn_cur gt 512", "sc0_conn_cur gt 4"),
+                (BalancerKind::Nginx, "limit_conn devices 512", "limit_conn devices 4"),
+            ];
+            for (kind, shipped, small) in limits {
+                let platform = site("\"127.0.0.1\"").with("interface-a", "hello-timeout = \"2m\"").start();
+                let at = SocketAddr::new(balancer.into(), fixed_address().port());
+                let balancer = Balancer::start_at(kind, at, platform.address, &[(shipped, small)]);
+                let open = |from: &Ipv6Addr| begin_from(*from, balancer.address, b"");
+                let held: Vec<_> = flood.iter().take(4).map(open).collect();
+                let waiting = |count: f64| {
+                    eventually("they are at the platform", || {
+                        platform.metric("pcd_incomplete_connections") >= count
+                    });
+                };
+                waiting(4.0);
+                assert!(is_closed_without_a_byte(open(&flood[4])), "{kind:?}: the fifth is refused");
+                let other = open(&other);
+                waiting(5.0);
+                drop((held, other));
+            }
+        },
+    );
 }

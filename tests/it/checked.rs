@@ -126,6 +126,21 @@ fn what_an_operator_should_look_at_is_a_warning_with_a_code() {
 }
 
 #[test]
+fn a91_a_folder_without_a_crl_is_a_warning() {
+    let site = Site::new();
+    let has_warning = |site: &Site| {
+        let (_, found) = findings(site);
+        found.iter().any(|one| one["code"] == "no-installed-crl" && one["level"] == "warning")
+    };
+    assert!(!has_warning(&site));
+    let folder = site.path().join("no-crls");
+    std::fs::create_dir(&folder).unwrap();
+    let site = site.without("revocation", "installed-crls");
+    let site = site.with("revocation", &format!("installed-crls = [\"{}\"]", folder.display()));
+    assert!(has_warning(&site));
+}
+
+#[test]
 fn the_log_of_the_start_names_a_socket_that_its_group_cannot_reach() {
     if !rustix::process::geteuid().is_root() {
         return;

@@ -93,6 +93,31 @@ fn colours_are_for_terminals_only() {
     assert!(redirected.contains(STARTED) && !redirected.contains(ESCAPE), "{redirected:?}");
 }
 
+#[test]
+fn the_journal_learns_the_priority_of_each_line() {
+    let site = Site::new();
+    site.start().stop();
+    let (binary, configuration) = (crate::harness::program(), site.write_configuration());
+    let pid = site.path().join("pid");
+    let log_of = |stream: &str| {
+        let serve = format!("timeout 180 {binary} serve --config {}", configuration.display());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("echo $$ > {}; JOURNAL_STREAM={stream} exec {serve}", pid.display())]);
+        shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = shell.spawn().unwrap();
+        let log = until_started(child.stderr.take().unwrap(), &pid);
+        child.wait().unwrap();
+        log
+    };
+    let journal = log_of("$(stat -Lc %d:%i /proc/self/fd/2)");
+    let started = journal.lines().find(|line| line.contains(STARTED)).unwrap();
+    assert!(started.starts_with("<6>"), "{started}");
+    // The stream of another process, such as a shell that the service manager has started.
+    let other = log_of("1:1");
+    let started = other.lines().find(|line| line.contains(STARTED)).unwrap();
+    assert!(!started.starts_with('<'), "{started}");
+}
+
 const STARTED: &str = "platform started";
 
 /// Ends the process in the file once its output says that it has started; all its output.

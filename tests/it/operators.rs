@@ -2,14 +2,14 @@
 //! shows.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{Cli, Site, binary, eventually};
+use crate::harness::{Cli, Site, binary, eventually, tool, where_one_may_mount};
 
 #[test]
 fn an_import_says_what_changes_and_the_trail_has_the_entry() {
@@ -66,6 +66,47 @@ fn commands_find_the_running_platform_after_its_socket_was_changed_in_the_file()
     assert_eq!(platform.stop().status.code(), Some(0));
     let (status, _, stderr) = Cli::without_store(&site).try_run(&["status"]);
     assert_eq!((status.code(), stderr.contains("serves the socket")), (Some(69), true), "{stderr}");
+}
+
+/// Operators of a packaged site need not read its configuration: without it they learn that no platform runs.
+#[test]
+fn who_may_not_read_the_configuration_learns_that_no_platform_runs() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    where_one_may_mount("operators::who_may_not_read_the_configuration_learns_that_no_platform_runs", || {
+        let folder = tempfile::tempdir().unwrap();
+        let etc = folder.path().join("etc");
+        let [from, to] = ["/etc/.", etc.to_str().unwrap()];
+        for words in
+            [["cp", "-a", from, to].as_slice(), &["mkdir", "-m", "0750", &format!("{to}/pcd-platform")]]
+        {
+            assert!(Command::new(words[0]).args(&words[1..]).status().unwrap().success(), "{words:?}");
+        }
+        std::fs::write(etc.join("pcd-platform/platform.toml"), "").unwrap();
+        std::fs::write(etc.join("program"), "").unwrap();
+        let program = etc.join("program").display().to_string();
+        for [from, to] in [[crate::harness::program(), program.as_str()], [to, "/etc"]] {
+            let mounted = tool("mount", "mount").args(["--rbind", from, to]).status().unwrap();
+            assert!(mounted.success(), "{from} at {to}");
+        }
+        let as_operator = |words: &[&str]| {
+            let mut setpriv = tool("setpriv", "util-linux");
+            setpriv.args(["--reuid=65534", "--regid=65534", "--clear-groups", "/etc/program"]).args(words);
+            let output = setpriv.env_remove("PCD_CONFIG").current_dir("/").output().unwrap();
+            let [stdout, stderr] =
+                [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+            (output.status.code(), stdout, stderr)
+        };
+        for words in [["status"].as_slice(), &["status", "--ready"], &["device", "list"], &["page"]] {
+            let (status, _, stderr) = as_operator(words);
+            assert_eq!(status, Some(69), "{words:?}: {stderr}");
+            assert!(stderr.contains("is it running? `systemctl status pcd-platform`"), "{words:?}: {stderr}");
+        }
+        let (status, stdout, stderr) = as_operator(&["status", "--format", "nagios"]);
+        assert_eq!(status, Some(3), "{stderr}");
+        assert!(stdout.starts_with("UNKNOWN - no platform serves the socket"), "{stdout}");
+    });
 }
 
 /// What the demonstration proposes to try is seen to heal.

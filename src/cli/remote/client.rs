@@ -82,6 +82,9 @@ async fn platform(
     let Some(target) = located.target else { return Ok(None) };
     let socket = &target.socket;
     let Some(stream) = connect(&target, connection.socket.is_some()).await? else {
+        if config.is_closed_to_this_user() {
+            return Err(admin_client::not_served(socket));
+        }
         if io::stderr().is_terminal() {
             let shown = socket.display();
             let _ = writeln!(io::stderr(), "note: no platform serves {shown}; the store is opened directly");

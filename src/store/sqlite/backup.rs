@@ -28,6 +28,10 @@ pub(in crate::store) async fn backup(
     work: &LongWork,
 ) -> Result<(), StoreError> {
     let failed = |source: io::Error| StoreError::Backup { path: to.to_owned(), source: Arc::new(source) };
+    if let Some(end) = meaningful_end(to) {
+        let what = format!("a file that ends in \"{end}\" is part of the database beside it");
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidFilename, what)));
+    }
     // SQLite would take files beside the copy for its journal, whatever process wrote them.
     for end in ["", "-wal", "-shm", "-journal"] {
         let mut name = to.as_os_str().to_owned();
@@ -51,6 +55,13 @@ pub(in crate::store) async fn backup(
     work.begin("integrity of the copy", None);
     check(&partial.file).await?;
     rename_new(&partial.file, to).and_then(|()| sync_folder(to)).map_err(failed)
+}
+
+/// The end of a name by which SQLite, or a process that serves, finds a file of the database beside it: a
+/// copy as `platform.db-journal` would be taken for the unfinished transaction of `platform.db`.
+fn meaningful_end(to: &Path) -> Option<&'static str> {
+    let name = to.file_name()?.to_string_lossy();
+    ["-journal", "-wal", "-shm", ".lock"].into_iter().find(|end| name.ends_with(end))
 }
 
 /// A copy that is not whole yet.

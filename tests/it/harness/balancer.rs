@@ -33,15 +33,27 @@ impl Balancer {
 
     /// The same with these lines in place of those.
     pub fn start_with(kind: BalancerKind, platform: SocketAddr, lines: &[(&str, &str)]) -> Self {
+        Self::start_at(kind, fixed_address(), platform, lines)
+    }
+
+    /// The same at this address.
+    pub fn start_at(
+        kind: BalancerKind,
+        address: SocketAddr,
+        platform: SocketAddr,
+        lines: &[(&str, &str)],
+    ) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/balancers");
         assert!(root.exists(), "no load balancers in {}: tests/run fetches them", root.display());
-        let (folder, address) = (tempfile::tempdir().unwrap(), fixed_address());
+        let folder = tempfile::tempdir().unwrap();
         let module = root.join("usr/lib/nginx/modules/ngx_stream_module.so");
         let module = format!("load_module {};", module.display());
         let (bind, listen) = (format!("bind {address}"), format!("listen {address}"));
         let (to, port) = (platform.to_string(), address.to_string());
         let (shipped, own): (_, Vec<(&str, &str)>) = match kind {
-            BalancerKind::Haproxy => ("haproxy/haproxy.cfg", vec![("bind :::2575 v4v6", &bind)]),
+            BalancerKind::Haproxy => {
+                ("haproxy/haproxy.cfg", vec![("bind :2575\n    bind :::2575 v6only", &bind)])
+            }
             BalancerKind::Nginx => (
                 "nginx/nginx.conf",
                 vec![

@@ -1,7 +1,7 @@
 //! Programs of other people, run as peers.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -95,9 +95,9 @@ fn read_until(child: &mut Child, ready: Option<&[u8]>) -> Reading {
 }
 
 /// A connection from an address of this machine.
-pub fn connect_from(from: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from((from, 0)).into())?;
+pub fn connect_from(from: impl Into<IpAddr>, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+    socket.bind(&SocketAddr::new(from.into(), 0).into())?;
     socket.connect_timeout(&to.into(), SOON)?;
     Ok(socket.into())
 }
