@@ -13,6 +13,7 @@ use super::peer::Peer;
 use super::state::ApiState;
 use crate::clients::{self, LastRead, Presented, PresentedCertificate, Reader, RefusedReader, Unregistered};
 use crate::config::ApiRead;
+use crate::model::Refusal;
 use crate::tls::Membership;
 
 /// A client that was admitted.
@@ -34,16 +35,12 @@ pub(super) async fn admit(
     headers: &HeaderMap,
 ) -> Result<Admitted, Response<Body>> {
     let mut ends = Timestamp::MAX;
-    let certificate = match &peer.certificate {
-        None => None,
-        Some(certificate) => {
-            let member = state.acceptor.membership(certificate).await;
-            Some(member.map(|member| {
-                ends = member.ends();
-                presented_certificate(&member)
-            }))
-        }
-    };
+    let certificate = presented(state, peer).await.map(|shown| {
+        shown.map(|(certificate, until)| {
+            ends = until;
+            certificate
+        })
+    });
     let basic = basic(headers);
     let organisation = organisation(headers);
     let secret = basic.as_ref().map(|pair| pair.split_once(':').unwrap_or_default());
@@ -66,6 +63,15 @@ pub(super) async fn admit(
             Err(answer(refused))
         }
     }
+}
+
+/// The certificate of a connection and its end, or why it does not count; `None`: there is none.
+pub(super) async fn presented(
+    state: &ApiState,
+    peer: &Peer,
+) -> Option<Result<(PresentedCertificate, Timestamp), Refusal>> {
+    let member = state.acceptor.membership(peer.certificate.as_ref()?).await;
+    Some(member.map(|member| (presented_certificate(&member), member.ends())))
 }
 
 /// Counts and records a refused request.

@@ -12,6 +12,7 @@ mod follower;
 mod gate;
 mod listener;
 mod outcome;
+mod partner;
 mod peer;
 mod places;
 mod refusals;

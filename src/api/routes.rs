@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use super::fhir;
 use super::gate;
 use super::outcome::{final_outcome, outcome};
+use super::partner;
 use super::peer::Peer;
 use super::state::ApiState;
 use crate::clients::{Reader, RefusedReader};
@@ -19,7 +20,11 @@ use crate::model::steps_beside_tasks;
 /// Answers one request, and counts it.
 pub(super) async fn answer(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
     let began = state.clock.instant();
-    let surface = if is_fhir(request.uri().path()) { "fhir" } else { "pki" };
+    let surface = match request.uri().path() {
+        path if is_fhir(path) => "fhir",
+        path if partner::is_path(path) => "partner",
+        _ => "pki",
+    };
     let mut response = route(state, peer, request).await;
     // N000-8: a client sees what the platform is used for. The configuration has plain letters alone.
     if let Ok(environment) = HeaderValue::from_str(&state.config.load().api.environment) {
@@ -37,6 +42,9 @@ async fn route(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Res
             Method::GET | Method::HEAD => authorities(state),
             _ => not_allowed("the CAs are read by GET"),
         };
+    }
+    if partner::is_path(path) {
+        return partner::answer(state, peer, request).await;
     }
     if !is_fhir(path) {
         let text =

@@ -26,6 +26,8 @@ pub struct ApiState {
     pub(super) places: Places,
     /// Requests that are answered at once.
     pub(super) turns: Turns,
+    /// Requests of partners that wait for a notification.
+    pub(super) waiting: Turns,
     /// What handshakes compute.
     pub(super) handshaking: ComputingTurns,
     pub(super) refusals: RefusalRows,
@@ -47,6 +49,7 @@ impl ApiState {
         let reads = Reads::new(store.with_own_connections(), Arc::clone(&config), metrics.clone(), base);
         Self {
             turns: Turns::new(started.api.max_requests),
+            waiting: Turns::new(started.api.max_requests),
             config,
             acceptor,
             registry,

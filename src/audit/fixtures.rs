@@ -162,6 +162,23 @@ pub(crate) fn every_event() -> Vec<Event> {
             detail: Some("system/Observation.rs".to_owned()),
             actor: actor(),
         })),
+        Event::SubscriptionsChanged(Box::new(SubscriptionsChange {
+            change: "subscription-added",
+            subscription: "ward-3".to_owned(),
+            organisation: "2.25.1".to_owned(),
+            detail: Some("{}".to_owned()),
+            actor: actor(),
+        })),
+        Event::PartnerServed(Box::new(PartnerServed {
+            service: "notification-acknowledged",
+            client: "ehr".to_owned(),
+            organisation: "2.25.1".to_owned(),
+            certificate: Some(digest),
+            peer: std::net::IpAddr::from([192, 0, 2, 7]),
+            request: Some("4711".to_owned()),
+            notification: Some(message.to_string()),
+            count: 1,
+        })),
         Event::MessagesExported {
             selection: Selection { device: Some(id()), since: Some(at), ..Selection::default() },
             actor: actor(),

@@ -14,9 +14,9 @@ pub use chain::{
 pub use event::{
     Certificate, CertificateStatus, ChainFinding, ChainVerdict, ClientsChange, ConfigurationFault,
     ContentSearch, CountedSessions, Event, ExportFormat, FeedsBehind, Installed, InstalledRole, Logout,
-    LostRows, RefusalCount, RefusedLook, RefusedPeers, RefusedRead, ReloadedBy, RemovedMessages,
-    ReplacedCopy, ResourcesRead, Selection, SessionEnd, SettledBy, Settlement, SizeLimit, StopReason,
-    UnfitUses, UsageField, ViewedAs,
+    LostRows, PartnerServed, RefusalCount, RefusedLook, RefusedPeers, RefusedRead, ReloadedBy,
+    RemovedMessages, ReplacedCopy, ResourcesRead, Selection, SessionEnd, SettledBy, Settlement, SizeLimit,
+    StopReason, SubscriptionsChange, UnfitUses, UsageField, ViewedAs,
 };
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use super::config_file::ConfigFile;
 use super::exit::exit_codes;
 use super::{
-    audit, client, config, demo, device, fhir, help, init, manual, message, notify, order, organisation,
-    page, pki, reader, remote, serve, simulate, status, store, support_bundle,
+    audit, client, config, demo, device, fhir, help, init, manual, message, notification, notify, order,
+    organisation, page, pki, reader, remote, serve, simulate, status, store, subscription, support_bundle,
 };
 use crate::model::Right;
 
@@ -107,6 +107,20 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: reader::Command,
     },
+    /// Subscriptions of partners: which events they are notified of
+    Subscription {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: subscription::Command,
+    },
+    /// Notifications of partners: what waits, and what was given up
+    Notification {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: notification::Command,
+    },
     /// Orders: messages from the platform to a device
     Order {
         #[command(flatten)]
@@ -168,6 +182,8 @@ impl Command {
             Self::Fhir { command, .. } => command.right(),
             Self::Organisation { command, .. } => command.right(),
             Self::Reader { command, .. } => command.right(),
+            Self::Subscription { command, .. } => command.right(),
+            Self::Notification { command, .. } => command.right(),
             Self::Order { command, .. } => command.right()?,
             Self::Audit { command: audit::Command::List { .. }, .. } => Right::See,
             Self::Store { command: store::Command::Backup { .. }, .. } => Right::Administer,
@@ -192,6 +208,8 @@ impl Command {
             | Self::Fhir { config, .. }
             | Self::Organisation { config, .. }
             | Self::Reader { config, .. }
+            | Self::Subscription { config, .. }
+            | Self::Notification { config, .. }
             | Self::Order { config, .. }
             | Self::Audit { config, .. }
             | Self::Store { config, .. } => Some(config),

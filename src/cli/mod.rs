@@ -32,6 +32,7 @@ mod input;
 mod located;
 mod manual;
 mod message;
+mod notification;
 mod notify;
 mod on_store;
 mod operator;
@@ -49,6 +50,7 @@ mod serve;
 mod simulate;
 mod status;
 mod store;
+mod subscription;
 mod support_bundle;
 mod text;
 mod time;
@@ -159,6 +161,12 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
             Box::pin(change_organisations(config, command, output, clock)).await
         }
         Command::Reader { config, command } => Box::pin(change_readers(config, command, output, clock)).await,
+        Command::Subscription { config, command } => {
+            Box::pin(change_subscriptions(config, command, output, clock)).await
+        }
+        Command::Notification { config, command } => {
+            Box::pin(change_notifications(config, command, output, clock)).await
+        }
         Command::Fhir { config, command } => Box::pin(show_fhir(config, command, output, clock)).await,
         Command::Order { config, command } => Box::pin(run_order(config, command, output, clock)).await,
         Command::Audit { config, command } => {
@@ -217,6 +225,30 @@ async fn change_readers(
 ) -> Outcome {
     let store = config.open_store(&clock, output).await?;
     let outcome = reader::run(command, &store, output).await;
+    store.close().await;
+    outcome
+}
+
+async fn change_subscriptions(
+    config: ConfigFile,
+    command: subscription::Command,
+    output: Output,
+    clock: Clock,
+) -> Outcome {
+    let store = config.open_store(&clock, output).await?;
+    let outcome = subscription::run(command, &store, output).await;
+    store.close().await;
+    outcome
+}
+
+async fn change_notifications(
+    config: ConfigFile,
+    command: notification::Command,
+    output: Output,
+    clock: Clock,
+) -> Outcome {
+    let store = config.open_store(&clock, output).await?;
+    let outcome = notification::run(command, &store, output).await;
     store.close().await;
     outcome
 }

@@ -4,7 +4,8 @@ use anyhow::anyhow;
 
 use super::arguments::Command;
 use super::{
-    Outcome, Output, audit, device, fhir, message, order, organisation, reader, store as store_command,
+    Outcome, Output, audit, device, fhir, message, notification, order, organisation, reader,
+    store as store_command, subscription,
 };
 use crate::config::Config;
 use crate::store::Store;
@@ -18,6 +19,8 @@ pub(super) async fn on_store(command: Command, config: &Config, store: &Store, o
         Command::Fhir { command, .. } => Box::pin(fhir::run(command, load, store, output)).await,
         Command::Organisation { command, .. } => organisation::run(command, store, output).await,
         Command::Reader { command, .. } => Box::pin(reader::run(command, store, output)).await,
+        Command::Subscription { command, .. } => Box::pin(subscription::run(command, store, output)).await,
+        Command::Notification { command, .. } => Box::pin(notification::run(command, store, output)).await,
         Command::Order { command, .. } => order::run(command, config, store, output).await,
         Command::Audit { command, .. } => {
             let verifier = || Err(anyhow!("this verifies nothing").into());

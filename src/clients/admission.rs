@@ -74,18 +74,7 @@ pub fn admit(
     unregistered: Unregistered,
     now: Timestamp,
 ) -> Result<Reader, RefusedReader> {
-    let certificate = match &presented.certificate {
-        None => return Err(RefusedReader::NoCertificate),
-        Some(Err(refusal)) => return Err(RefusedReader::Certificate(*refusal)),
-        Some(Ok(certificate)) => certificate,
-    };
-    if certificate
-        .environment
-        .as_deref()
-        .is_some_and(|stated| !stated.eq_ignore_ascii_case(presented.environment))
-    {
-        return Err(RefusedReader::OtherEnvironment);
-    }
+    let certificate = counted(presented)?;
     let owner = owner(registry, certificate);
     let client = match presented.secret {
         None => owner,
@@ -99,6 +88,30 @@ pub fn admit(
             Err(RefusedReader::NotRegistered)
         };
     };
+    granted(registry, client, certificate, presented)
+}
+
+/// The certificate of a request, if it counts here.
+pub(super) fn counted<'p>(presented: &'p Presented<'_>) -> Result<&'p PresentedCertificate, RefusedReader> {
+    let certificate = match &presented.certificate {
+        None => return Err(RefusedReader::NoCertificate),
+        Some(Err(refusal)) => return Err(RefusedReader::Certificate(*refusal)),
+        Some(Ok(certificate)) => certificate,
+    };
+    let is_other = |stated: &str| !stated.eq_ignore_ascii_case(presented.environment);
+    if certificate.environment.as_deref().is_some_and(is_other) {
+        return Err(RefusedReader::OtherEnvironment);
+    }
+    Ok(certificate)
+}
+
+/// What a client may do whose identity is proved, if it and its organisation may do anything from there.
+pub(super) fn granted(
+    registry: &Registry,
+    client: &Client,
+    certificate: &PresentedCertificate,
+    presented: &Presented<'_>,
+) -> Result<Reader, RefusedReader> {
     if client.is_suspended {
         return Err(RefusedReader::ClientSuspended);
     }
@@ -123,7 +136,7 @@ pub fn admit(
 }
 
 /// The client for which the certificate is registered.
-fn owner<'a>(registry: &'a Registry, certificate: &PresentedCertificate) -> Option<&'a Client> {
+pub(super) fn owner<'a>(registry: &'a Registry, certificate: &PresentedCertificate) -> Option<&'a Client> {
     let by_subject = || KnownCertificate::Subject {
         community: certificate.community.clone(),
         subject: certificate.subject.clone(),

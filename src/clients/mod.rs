@@ -1,26 +1,35 @@
 //! Hospital systems that read what devices sent: whose they are, and what each may read. Pure.
 //!
 //! An organisation has clients; a client has certificates, secrets and rights. A [`Reader`] is a client that
-//! was admitted for one request.
+//! was admitted for one request. A [`Subscription`] says which events an organisation is notified of.
 
 mod admission;
 mod client;
 mod last_reads;
 mod oid;
 mod organisation;
+mod partner;
 mod reader;
+mod receipt;
 mod refused;
 mod registry;
 mod scope;
 mod secret;
+mod subscription;
 
 pub use admission::{Presented, PresentedCertificate, Unregistered, admit};
 pub use client::{Client, ClientId, ClientIdError, KnownCertificate, KnownCertificateError};
 pub use last_reads::{LastRead, LastReads};
 pub use oid::{Oid, OidError};
 pub use organisation::Organisation;
+pub use partner::admit_partner;
 pub use reader::Reader;
+pub use receipt::{ReceiptHandle, ReceiptHandleError};
 pub use refused::RefusedReader;
 pub use registry::{Registry, RegistryHandle};
 pub use scope::{Interaction, Scope, ScopeError, Scopes};
 pub use secret::{NoRandomness, StoredSecret};
+pub use subscription::{
+    EventFilter, EventKind, EventKindError, NotifiableEvent, Subscription, SubscriptionName,
+    SubscriptionNameError, Webhook,
+};

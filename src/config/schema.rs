@@ -14,6 +14,7 @@ use super::fhir::Fhir;
 use super::gateway::Gateway;
 use super::interface_a::InterfaceA;
 use super::messages::Messages;
+use super::notifications::Notifications;
 use super::notify::Notify;
 use super::operations::Log;
 use super::orders::Orders;
@@ -63,6 +64,9 @@ pub struct Config {
     /// The index from which messages are read as FHIR.
     #[serde(default)]
     pub fhir: Fhir,
+    /// Notifications of partners.
+    #[serde(default)]
+    pub notifications: Notifications,
     /// The listener for hospital systems that read.
     #[serde(default)]
     pub api: Api,

@@ -163,7 +163,8 @@ pub enum Retain {
 
 impl Retain {
     /// The age; `None`: forever.
-    fn age(self) -> Option<SignedDuration> {
+    #[must_use]
+    pub fn age(self) -> Option<SignedDuration> {
         match self {
             Self::Forever => None,
             Self::For(time) => SignedDuration::try_from(time).ok(),

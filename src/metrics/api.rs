@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use prometheus::{HistogramVec, IntGauge};
 
+use super::partners::Partners;
 use super::registrar::{CounterVec, Registrar};
 
 /// What hospital systems ask.
 #[derive(Debug, Clone)]
 pub struct Api {
     connections: IntGauge,
+    /// Notifications of partners.
+    pub partners: Partners,
     /// Registered clients.
     pub clients: IntGauge,
     refusals_total: CounterVec,
@@ -33,10 +36,11 @@ impl Api {
     ];
 
     /// What is asked: resources, or the CAs of the listener.
-    const SURFACES: [&str; 2] = ["fhir", "pki"];
+    const SURFACES: [&str; 3] = ["fhir", "partner", "pki"];
 
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
+            partners: Partners::new(r)?,
             connections: r.gauge("api_connections", "Open connections of hospital systems")?,
             clients: r.gauge("api_clients", "Registered clients of hospital systems")?,
             refusals_total: r.counters("api_refusals_total", REFUSALS, &["reason"])?,
@@ -46,6 +50,7 @@ impl Api {
     }
 
     pub(super) fn start_at_zero(&self) {
+        self.partners.start_at_zero();
         for reason in Self::REFUSED {
             self.refusals_total.with_label_values(&[reason]);
         }

@@ -4,6 +4,7 @@ mod api;
 mod fhir;
 mod gateway;
 mod operation;
+mod partners;
 mod registrar;
 mod start_time;
 
@@ -16,6 +17,7 @@ pub use api::Api;
 pub use fhir::Fhir;
 pub use gateway::Gateway;
 pub use operation::{Limit, Operation};
+pub use partners::Partners;
 pub use registrar::DescribedMetric;
 use registrar::{CounterVec, PREFIX, Registrar};
 

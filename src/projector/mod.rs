@@ -7,6 +7,7 @@
 //! small, and the pause after it is as long as it took.
 
 mod batch;
+mod notifications;
 mod status;
 
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use crate::store::{
     ProjectedMessage, ProjectedTo, Projection, ProjectionLeader, Store, StoreError, TrailRow,
 };
 use batch::{Batch, Counts, KnownResources, batch};
+use notifications::{NotificationUpkeep, Notifier};
 use status::index_revision;
 pub use status::{IndexStatus, NodeStatus, ProjectionStatus};
 
@@ -48,6 +50,7 @@ struct Run {
     lead: Option<(ProjectionLeader, Instant)>,
     known: KnownResources,
     measured: Option<Instant>,
+    upkeep: NotificationUpkeep,
     is_failing: bool,
 }
 
@@ -149,6 +152,11 @@ impl Projector {
                 }
             }
         }
+        let Some((leader, _)) = &run.lead else { return Ok(round) };
+        let Self { config, store, metrics, clock, .. } = self;
+        if (Notifier { config, store, metrics, clock }).write(leader, &mut run.upkeep).await? {
+            round = Round::More;
+        }
         Ok(round)
     }
 
@@ -176,6 +184,7 @@ impl Projector {
 
     async fn stop_leading(&self, run: &mut Run) {
         self.metrics.fhir.leads.set(0);
+        self.metrics.api.partners.measure([]);
         if let Some((leader, _)) = run.lead.take() {
             // Without it another node takes over half a minute later.
             let _ = self.store.renew_projection(&leader, false).await;

@@ -384,6 +384,12 @@ pub enum ClientsConflict {
     /// The certificate belongs to a client already.
     #[error("the certificate belongs to a client already; `reader list` shows to which")]
     CertificateTaken,
+    /// There is a subscription with this name.
+    #[error("a subscription with this name is there already; `subscription list` shows it")]
+    SubscriptionExists,
+    /// There is none with this name.
+    #[error("there is no subscription with this name; `subscription list` shows all")]
+    SubscriptionUnknown,
     /// The client does not have this certificate.
     #[error("the client does not have this certificate; `reader list` shows those that it has")]
     CertificateUnknown,

@@ -60,6 +60,11 @@ pub use records::notification::{NotificationChange, StoredNotification};
 pub use records::outbox::{
     AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage,
 };
+pub use records::partner::{
+    Delivery, Due, EventRow, NotificationBatch, NotificationFilter, NotificationLimits, NotificationState,
+    NotificationStateError, PartnerNotification, SubscriptionBatch, SubscriptionPosition,
+    SubscriptionStanding, TrailEvent,
+};
 pub use records::projection::{
     FoundGroup, FoundResource, FoundVersion, GroupPage, GroupPlace, GroupRow, GroupsOf, PatientLink,
     ProjectedMessage, ProjectedTo, Projection, ProjectionLeader, ResourceRow, ResourcesOf, TrailRow,

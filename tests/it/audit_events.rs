@@ -133,6 +133,8 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
         "read-refused",
         "resources-read",
         "clients-changed",
+        "subscriptions-changed",
+        "partner-served",
         "patients-linked",
         "copy-replaced",
         "copy-renewed",

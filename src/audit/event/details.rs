@@ -74,9 +74,11 @@ impl Event {
             Self::MessageResent { .. } | Self::CopyReplaced { .. } | Self::CopyRenewed { .. } => {
                 self.copy_fields()
             }
-            Self::ContentRefused(RefusedLook { what, actor }) => json!({ "what": what, "actor": actor }),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::PatientsLinked { .. } => self.api_fields(),
-            Self::PersonLoggedIn { .. } | Self::PersonLoggedOut(_) => self.session_fields(),
+            Self::SubscriptionsChanged(_) | Self::PartnerServed(_) => self.partner_fields(),
+            Self::PersonLoggedIn { .. } | Self::PersonLoggedOut(_) | Self::ContentRefused(_) => {
+                self.session_fields()
+            }
             Self::DeviceAdded { .. }
             | Self::DeviceChanged { .. }
             | Self::DeviceSuspended { .. }
@@ -112,9 +114,19 @@ impl Event {
         }
     }
 
-    /// Sessions of people.
+    /// Partners.
+    fn partner_fields(&self) -> Value {
+        match self {
+            Self::SubscriptionsChanged(change) => change.fields(),
+            Self::PartnerServed(served) => served.fields(),
+            _ => Value::Null,
+        }
+    }
+
+    /// Sessions of people, and what they may not see.
     fn session_fields(&self) -> Value {
         match self {
+            Self::ContentRefused(RefusedLook { what, actor }) => json!({ "what": what, "actor": actor }),
             Self::PersonLoggedIn { actor } => json!({ "actor": actor }),
             Self::PersonLoggedOut(Logout { why, actor }) => json!({ "why": why, "actor": actor }),
             _ => Value::Null,

@@ -8,6 +8,7 @@ mod details;
 mod feeds_behind;
 mod names;
 mod operator;
+mod partner;
 mod reason;
 mod refused_peers;
 mod removed;
@@ -26,6 +27,7 @@ pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole, 
 pub use clients::{ClientsChange, RefusedRead};
 pub use counted_sessions::CountedSessions;
 pub use feeds_behind::FeedsBehind;
+pub use partner::{PartnerServed, SubscriptionsChange};
 pub use reason::{ChainFinding, ConfigurationFault, Logout, RefusedLook, ReloadedBy, SessionEnd, StopReason};
 pub use refused_peers::{RefusalCount, RefusedPeers};
 pub use removed::{LostRows, RemovedMessages, SizeLimit};
@@ -376,6 +378,10 @@ pub enum Event {
     ReadRefused(Box<RefusedRead>),
     /// An organisation or a client was added or changed.
     ClientsChanged(Box<ClientsChange>),
+    /// A subscription of a partner, or its notifications, were changed.
+    SubscriptionsChanged(Box<SubscriptionsChange>),
+    /// A partner was served: notifications, an acknowledgement, a file.
+    PartnerServed(Box<PartnerServed>),
     /// Messages were exported with their content; written before the first one is printed.
     MessagesExported {
         /// Which.

@@ -4,7 +4,7 @@ use super::Event;
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 59] = [
+    pub const NAMES: [&'static str; 61] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -48,6 +48,8 @@ impl Event {
         "content-refused",
         "read-refused",
         "clients-changed",
+        "subscriptions-changed",
+        "partner-served",
         "messages-exported",
         Self::MESSAGES_PRUNED,
         "person-logged-in",
@@ -108,6 +110,22 @@ impl Event {
         }
     }
 
+    /// The name of an event of partners.
+    const fn partner_name(&self) -> &'static str {
+        match self {
+            Self::SubscriptionsChanged(_) => "subscriptions-changed",
+            _ => "partner-served",
+        }
+    }
+
+    /// The name of an event of the session of a person.
+    const fn session_name(&self) -> &'static str {
+        match self {
+            Self::PersonLoggedIn { .. } => "person-logged-in",
+            _ => "person-logged-out",
+        }
+    }
+
     /// The name of an event of the index of FHIR resources.
     const fn index_name(&self) -> &'static str {
         match self {
@@ -163,11 +181,11 @@ impl Event {
             Self::ContentRefused { .. } => "content-refused",
             Self::MessagesExported { .. } => "messages-exported",
             Self::MessagesPruned { .. } => Self::MESSAGES_PRUNED,
-            Self::PersonLoggedIn { .. } => "person-logged-in",
-            Self::PersonLoggedOut { .. } => "person-logged-out",
+            Self::PersonLoggedIn { .. } | Self::PersonLoggedOut { .. } => self.session_name(),
             Self::StoreCopied { .. } => "store-copied",
             Self::IndexRebuilt { .. } | Self::PatientsLinked { .. } => self.index_name(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::ResourcesRead(_) => self.reader_name(),
+            Self::SubscriptionsChanged(_) | Self::PartnerServed(_) => self.partner_name(),
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
             Self::AuditPruned { .. } => Self::AUDIT_PRUNED,

@@ -27,6 +27,7 @@ impl Event {
                 | Self::MessagesSearched { .. }
                 | Self::ContentRefused { .. }
                 | Self::ClientsChanged(_)
+                | Self::SubscriptionsChanged(_)
                 | Self::MessagesExported { .. }
                 | Self::PersonLoggedIn { .. }
                 | Self::PersonLoggedOut { .. }

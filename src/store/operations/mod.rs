@@ -13,6 +13,7 @@ mod message;
 mod notification;
 mod other_chains;
 mod outbox;
+mod partner;
 mod projection;
 mod readiness;
 mod retention;

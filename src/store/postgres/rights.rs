@@ -53,7 +53,7 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 49] = [
+pub(in crate::store) const RIGHTS: [Rights; 52] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
@@ -82,6 +82,9 @@ pub(in crate::store) const RIGHTS: [Rights; 49] = [
     always("api_certificate", &["SELECT", "INSERT", "DELETE"]),
     always("api_secret", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("api_revision", &["SELECT", "UPDATE"]),
+    always("subscription", &["SELECT", "INSERT", "DELETE"]),
+    always("subscription_position", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    always("partner_notification", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("seen_identity", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("unfit_certificate", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("contact", &["SELECT", "INSERT", "UPDATE", "DELETE"]),

@@ -19,6 +19,7 @@ pub(in crate::store) mod message;
 pub(in crate::store) mod milestone;
 pub(in crate::store) mod notification;
 pub(in crate::store) mod outbox;
+pub(in crate::store) mod partner;
 pub(in crate::store) mod passes;
 pub(in crate::store) mod patient_key;
 pub(in crate::store) mod projection;

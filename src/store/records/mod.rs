@@ -10,6 +10,7 @@ pub(in crate::store) mod message;
 pub(in crate::store) mod milestone;
 pub(in crate::store) mod notification;
 pub(in crate::store) mod outbox;
+pub(in crate::store) mod partner;
 pub(in crate::store) mod projection;
 pub(in crate::store) mod removals;
 pub(in crate::store) mod scan;

@@ -16,7 +16,7 @@ use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, Insertion, WriteOutcome};
 use crate::store::write::{
     alert, clients, clock, contact, directory, envelope, forward, inserted, milestone, notification, outbox,
-    projection, read_back, reconsidered, replace, retention, search_key, unfit_certificate, volume,
+    partner, projection, read_back, reconsidered, replace, retention, search_key, unfit_certificate, volume,
 };
 
 /// The result of a committed batch.
@@ -346,6 +346,11 @@ async fn apply_entry(
             trail.extend(event.iter().map(|event| (*at, event.as_ref().clone())));
         }
         Write::Volumes { measured, forget } => volume::record(connection, measured, *forget).await?,
+        Write::Partner(change) => {
+            let rows = partner::apply(connection, *at, change).await?;
+            trail.extend(change.event().filter(|_| rows > 0).map(|event| (*at, event)));
+            return Ok(WriteOutcome::Rows(rows));
+        }
         Write::Index(change) => {
             let rows = projection::apply(connection, node, *at, change).await?;
             trail.extend(change.event().filter(|_| rows > 0).map(|event| (*at, event)));

@@ -18,6 +18,7 @@ use crate::store::write::identity::MAX_SEEN_IN_MESSAGE;
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 use crate::store::write::lanes::Lane;
 use crate::store::write::outbox::OutboxChange;
+use crate::store::write::partner::PartnerChange;
 use crate::store::write::projection::IndexChange;
 use crate::store::write::unfit_certificate;
 
@@ -62,6 +63,8 @@ pub(in crate::store) enum Write {
     Forwarded(Box<Forwarded>),
     /// A message that the platform of a gateway refused is forwarded again; without a row in the audit trail.
     ForwardedAgain(MessageId, ForwardClass),
+    /// A change of subscriptions or notifications; that of an operator or a partner has an audit row.
+    Partner(Box<PartnerChange>),
     /// A change of the index of FHIR resources; without a row in the audit trail.
     Index(Box<IndexChange>),
     /// A probe row, to check that writing works.
@@ -103,6 +106,7 @@ impl Entry {
             }
             (Write::Clients { change, actor }, _) => vec![change.event(actor).name()],
             (Write::Outbox(change), WriteOutcome::Rows(1..)) => names(change.event().as_slice()),
+            (Write::Partner(change), WriteOutcome::Rows(1..)) => names(change.event().as_slice()),
             (Write::PruneMessages { .. }, WriteOutcome::Rows(1..)) => vec![audit::Event::MESSAGES_PRUNED],
             (Write::Clock { event, .. }, _) => names(event.as_slice()),
             (Write::Milestone { event: Some(event), .. }, _) => vec![event.name()],
@@ -115,8 +119,16 @@ impl Entry {
     pub(in crate::store) fn lane(&self) -> Lane {
         match &self.write {
             Write::Index(_) => Lane::Retention,
+            Write::Partner(change) => match change.as_ref() {
+                PartnerChange::Notify(_) | PartnerChange::KeepUp(_) => Lane::Retention,
+                PartnerChange::Deliver { .. }
+                | PartnerChange::Answered { .. }
+                | PartnerChange::Fail { .. }
+                | PartnerChange::Acknowledge { .. } => Lane::Readers,
+                _ => Lane::Platform,
+            },
             Write::Message { record, .. } => Lane::Device(record.device.clone()),
-            Write::Audit(audit::Event::ResourcesRead(_)) => Lane::Readers,
+            Write::Audit(audit::Event::ResourcesRead(_) | audit::Event::PartnerServed(_)) => Lane::Readers,
             Write::Audit(event) => event.device_of_session().cloned().map_or(Lane::Platform, Lane::Device),
             Write::PruneMessages { .. }
             | Write::PruneAudit { .. }
@@ -191,6 +203,7 @@ impl Entry {
             Write::Outbox(OutboxChange::Queue(message)) => message.raw.len(),
             Write::Observed(observations) => observations.rows() * OBSERVED_BYTES,
             Write::Index(change) => change.rows() * INDEXED_BYTES,
+            Write::Partner(change) => change.rows() * INDEXED_BYTES,
             _ => 0,
         };
         u32::try_from(held).unwrap_or(u32::MAX).saturating_add(ENTRY_BYTES).min(MAX_QUEUED_BYTES)

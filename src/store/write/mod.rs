@@ -21,6 +21,7 @@ pub(in crate::store) mod milestone;
 pub(in crate::store) mod notification;
 mod observer;
 pub(in crate::store) mod outbox;
+pub(in crate::store) mod partner;
 pub(in crate::store) mod projection;
 pub(in crate::store) mod queue;
 mod read_back;

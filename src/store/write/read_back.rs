@@ -89,6 +89,10 @@ fn written(Entry { write, .. }: &Entry) -> Vec<Expected> {
             let (table, select, rows) = change.stored();
             vec![Expected { table, select, rows }]
         }
+        Write::Partner(change) => {
+            let expected = |(table, select, rows)| Expected { table, select, rows };
+            change.stored().map(expected).into_iter().collect()
+        }
         Write::Outbox(OutboxChange::Queue(message)) => {
             let select = Statement::new(SELECT_QUEUED)
                 .bind(message.id.as_bytes().as_slice())

@@ -132,7 +132,11 @@ const EDGES: [(&str, Layer, &[&str]); 37] = [
         Layer::Flow,
         &["audit", "clients", "config", "fhir", "metrics", "model", "proxy_header", "render", "store", "tls"],
     ),
-    ("projector", Layer::Flow, &["config", "fhir", "metrics", "model", "render", "store"]),
+    (
+        "projector",
+        Layer::Flow,
+        &["clients", "config", "fhir", "hl7", "metrics", "model", "pcd", "render", "store"],
+    ),
     // The resources that readers see, which the index has as messages.
     ("render", Layer::Presentation, &["config", "fhir", "hl7", "model", "store"]),
     ("notify", Layer::Flow, &["config", "filesystem", "finding", "metrics", "model", "store", "tls"]),

@@ -91,9 +91,10 @@ pub struct Site {
     stdin: Option<TcpListener>,
 }
 
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "api",
     "fhir",
+    "notifications",
     "interface-a",
     "tls",
     "revocation",

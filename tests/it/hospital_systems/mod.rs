@@ -5,6 +5,7 @@
 mod admission;
 mod clients;
 mod limits;
+mod partners;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;

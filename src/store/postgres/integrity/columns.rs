@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 235] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 257] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -255,6 +255,20 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 235] = [
     ("outbox", "result_until", "bigint"),
     ("outbox", "result_default", "text C"),
     ("outbox", "reason", "text C"),
+    ("partner_notification", "id", "bytea not null"),
+    ("partner_notification", "subscription", "text C not null"),
+    ("partner_notification", "organisation", "text C not null"),
+    ("partner_notification", "event", "text C not null"),
+    ("partner_notification", "device", "text C not null"),
+    ("partner_notification", "message", "bytea not null"),
+    ("partner_notification", "reason", "text not null"),
+    ("partner_notification", "at", "bigint not null"),
+    ("partner_notification", "state", "text C not null"),
+    ("partner_notification", "deliveries", "bigint not null"),
+    ("partner_notification", "attempts", "bigint not null"),
+    ("partner_notification", "visible_at", "bigint not null"),
+    ("partner_notification", "receipt", "bytea not null"),
+    ("partner_notification", "error", "text not null"),
     ("patient_key", "one", "bigint not null"),
     ("patient_key", "secret", "bytea not null"),
     ("probe", "one", "bigint not null"),
@@ -280,6 +294,14 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 235] = [
     ("seen_identity", "messages", "bigint not null"),
     ("seen_identity", "first_at", "bigint not null"),
     ("seen_identity", "last_at", "bigint not null"),
+    ("subscription", "name", "text C not null"),
+    ("subscription", "organisation", "text C not null"),
+    ("subscription", "events", "text not null"),
+    ("subscription", "receiver", "text not null"),
+    ("subscription", "created_at", "bigint not null"),
+    ("subscription_position", "subscription", "text C not null"),
+    ("subscription_position", "node", "text C not null"),
+    ("subscription_position", "number", "bigint not null"),
     ("unfit_certificate", "device", "text C not null"),
     ("unfit_certificate", "fingerprint", "text C not null"),
     ("unfit_certificate", "field", "text C not null"),
@@ -290,7 +312,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 235] = [
 
 /// Table, and the definition of a check.
 #[rustfmt::skip]
-pub(in crate::store) const CHECKS: [(&str, &str); 59] = [
+pub(in crate::store) const CHECKS: [(&str, &str); 65] = [
     ("alert_report", "CHECK ((length(filler) = 32))"),
     ("alert_report", "CHECK ((length(first_message) = 16))"),
     ("alert_report", "CHECK ((length(last_message) = 16))"),
@@ -348,6 +370,10 @@ pub(in crate::store) const CHECKS: [(&str, &str); 59] = [
     ),
     ("outbox", "CHECK ((reason = 'device-removed'::text))"),
     ("outbox", "CHECK ((result_default = ANY (ARRAY['acknowledged'::text, 'unconfirmed'::text])))"),
+    ("partner_notification", "CHECK ((length(id) = 16))"),
+    ("partner_notification", "CHECK ((length(message) = ANY (ARRAY[0, 16])))"),
+    ("partner_notification", "CHECK ((length(receipt) = 32))"),
+    ("partner_notification", "CHECK ((state = ANY (ARRAY['waiting'::text, 'acknowledged'::text, 'dead'::text])))"),
     ("patient_key", "CHECK ((length(secret) = 32))"),
     ("patient_key", "CHECK ((one = 1))"),
     ("probe", "CHECK ((one = 1))"),
@@ -356,6 +382,8 @@ pub(in crate::store) const CHECKS: [(&str, &str); 59] = [
     ("refused", "CHECK (((facts)::json IS NOT NULL))"),
     ("refused", "CHECK ((room = ANY (ARRAY['verified'::text, 'unverified'::text])))"),
     ("relayed_order", "CHECK ((length(id) = 16))"),
+    ("subscription", "CHECK (((events)::json IS NOT NULL))"),
+    ("subscription", "CHECK (((receiver)::json IS NOT NULL))"),
     ("unfit_certificate", "CHECK ((admitted = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
     ("unfit_certificate", "CHECK ((field = ANY (ARRAY['key-usage'::text, 'extended-key-usage'::text])))"),
 ];

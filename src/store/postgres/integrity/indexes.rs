@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 45] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 49] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
@@ -59,6 +59,10 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 45] = [
     ("api_certificate", "known", ""),
     ("api_secret", "hash", ""),
     ("api_revision", "one", ""),
+    ("subscription", "name", ""),
+    ("subscription_position", "subscription, node", ""),
+    ("partner_notification", "id", ""),
+    ("partner_notification", "receipt", ""),
     ("alert_report", "device, report", ""),
     ("reconsidered", "original", ""),
     ("reconsidered", "message", ""),

@@ -1,0 +1,50 @@
+//! The check of a partner: two factors, of one organisation.
+
+use jiff::Timestamp;
+
+use super::admission::{Presented, counted, granted, owner};
+use super::client::{Client, ClientId};
+use super::reader::Reader;
+use super::refused::RefusedReader;
+use super::registry::Registry;
+
+/// Decides one request of a partner (N003-4): it proves who it is by a certificate *and* by the id and the
+/// secret of a client, and names its organisation. All of them belong to the same organisation.
+///
+/// # Errors
+/// Why the request is refused.
+pub fn admit_partner(
+    registry: &Registry,
+    presented: &Presented<'_>,
+    now: Timestamp,
+) -> Result<Reader, RefusedReader> {
+    let certificate = counted(presented)?;
+    let (id, secret) = presented.secret.ok_or(RefusedReader::WrongSecret)?;
+    let client = by_secret(registry, id, secret, now)?;
+    match owner(registry, certificate) {
+        Some(owner) if owner.organisation != client.organisation => {
+            return Err(RefusedReader::OtherOrganisation);
+        }
+        Some(owner) if owner.is_suspended => return Err(RefusedReader::ClientSuspended),
+        // A certificate of a community alone is one factor of no organisation.
+        None if !client.certificates.is_empty() => return Err(RefusedReader::NotRegistered),
+        Some(_) | None => {}
+    }
+    if presented.organisation.is_none() {
+        return Err(RefusedReader::OtherOrganisation);
+    }
+    granted(registry, client, certificate, presented)
+}
+
+/// The client that the id and the secret prove.
+fn by_secret<'a>(
+    registry: &'a Registry,
+    id: &str,
+    secret: &str,
+    now: Timestamp,
+) -> Result<&'a Client, RefusedReader> {
+    let id = id.parse::<ClientId>().map_err(|_| RefusedReader::WrongSecret)?;
+    let client = registry.client(&id).ok_or(RefusedReader::WrongSecret)?;
+    let fitting = client.secrets.iter().filter(|known| known.is(secret, now)).count();
+    if fitting > 0 { Ok(client) } else { Err(RefusedReader::WrongSecret) }
+}

@@ -1,0 +1,228 @@
+//! Queries of subscriptions, and of the notifications of partners.
+
+use jiff::Timestamp;
+
+use crate::audit::ChainRow;
+use crate::clients::{Oid, Subscription};
+use crate::model::{DeviceId, Fingerprint, MessageId, NodeName};
+use crate::store::error::StoreError;
+use crate::store::read::reader::Reader;
+use crate::store::records::partner::{
+    Due, EventRow, NotificationFilter, PartnerNotification, SubscriptionPosition, SubscriptionStanding,
+    TrailEvent,
+};
+use crate::store::row::{Row, message_id};
+use crate::store::statement::Statement;
+use crate::store::write::partner::latest;
+
+impl Reader {
+    /// Every subscription, by its name.
+    pub(in crate::store) async fn subscriptions(&self) -> Result<Vec<Subscription>, StoreError> {
+        self.fetch(Statement::new(SELECT_SUBSCRIPTIONS)).await?.iter().map(subscription).collect()
+    }
+
+    /// How far each chain was looked through for each subscription.
+    pub(in crate::store) async fn subscription_positions(
+        &self,
+    ) -> Result<Vec<SubscriptionPosition>, StoreError> {
+        let position = |row: &Row| {
+            Ok(SubscriptionPosition {
+                subscription: row.parsed("subscription", "subscription_position.subscription")?,
+                node: row.parsed("node", "subscription_position.node")?,
+                number: row.count("number", "subscription_position.number")?,
+            })
+        };
+        self.fetch(Statement::new(SELECT_POSITIONS)).await?.iter().map(position).collect()
+    }
+
+    /// The rows of the chain of a node after `number`: at most `limit`.
+    pub(in crate::store) async fn events_after(
+        &self,
+        node: &NodeName,
+        number: u64,
+        limit: u32,
+    ) -> Result<Vec<EventRow>, StoreError> {
+        let after = i64::try_from(number).unwrap_or(i64::MAX);
+        self.audit_chain(node, Some(after), limit).await?.iter().map(event_row).collect()
+    }
+
+    /// The notifications that may be delivered, the one that waits for the longest time first.
+    pub(in crate::store) async fn due_notifications(
+        &self,
+        due: &Due<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<PartnerNotification>, StoreError> {
+        let Due { subscriptions, devices, max_deliveries, limit } = due;
+        if subscriptions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut select = Statement::new(SELECT_NOTIFICATION);
+        select.push(" WHERE state = 'waiting' AND deliveries < ").push_bind(*max_deliveries);
+        select.push(" AND (visible_at <= ").push_bind(now);
+        select.push(" OR visible_at > ").push_bind(latest(now)).push(") AND subscription IN (");
+        for (place, name) in subscriptions.iter().enumerate() {
+            select.push(if place == 0 { "" } else { ", " }).push_bind(name.as_str());
+        }
+        select.push(")");
+        if let Some(devices) = devices {
+            select.push(" AND device IN (''");
+            for device in *devices {
+                select.push(", ").push_bind(device.as_str());
+            }
+            select.push(")");
+        }
+        select.push(" ORDER BY visible_at, id LIMIT ").push_bind(*limit);
+        self.fetch(select).await?.iter().map(notification).collect()
+    }
+
+    /// The notifications with these receipts.
+    pub(in crate::store) async fn notifications_with(
+        &self,
+        receipts: &[Fingerprint],
+    ) -> Result<Vec<PartnerNotification>, StoreError> {
+        if receipts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut select = Statement::new(SELECT_NOTIFICATION);
+        select.push(" WHERE receipt IN (");
+        for (place, receipt) in receipts.iter().enumerate() {
+            select.push(if place == 0 { "" } else { ", " }).push_bind(receipt.as_bytes().as_slice());
+        }
+        select.push(")");
+        self.fetch(select).await?.iter().map(notification).collect()
+    }
+
+    /// The notification, of this organisation if one is given.
+    pub(in crate::store) async fn partner_notification(
+        &self,
+        organisation: Option<&Oid>,
+        id: MessageId,
+    ) -> Result<Option<PartnerNotification>, StoreError> {
+        let mut select = Statement::new(SELECT_NOTIFICATION);
+        select.push(" WHERE id = ").push_bind(id.as_bytes().as_slice());
+        if let Some(organisation) = organisation {
+            select.push(" AND organisation = ").push_bind(organisation.as_str());
+        }
+        self.fetch(select).await?.first().map(notification).transpose()
+    }
+
+    /// Notifications, the latest first.
+    pub(in crate::store) async fn partner_notifications(
+        &self,
+        filter: &NotificationFilter,
+    ) -> Result<Vec<PartnerNotification>, StoreError> {
+        let mut select = Statement::new(SELECT_NOTIFICATION);
+        select.push(" WHERE TRUE");
+        if let Some(name) = &filter.subscription {
+            select.push(" AND subscription = ").push_bind(name.as_str());
+        }
+        if let Some(state) = filter.state {
+            select.push(" AND state = ").push_bind(state.name());
+        }
+        if let Some(before) = filter.before {
+            select.push(" AND id < ").push_bind(before.as_bytes().as_slice());
+        }
+        select.push(" ORDER BY id DESC LIMIT ").push_bind(filter.limit);
+        self.fetch(select).await?.iter().map(notification).collect()
+    }
+
+    /// How many notifications of each subscription wait, and how many were given up.
+    pub(in crate::store) async fn subscription_standings(
+        &self,
+    ) -> Result<Vec<SubscriptionStanding>, StoreError> {
+        let standing = |row: &Row| {
+            let oldest = row.get::<Option<Vec<u8>>>("oldest")?.and_then(|id| id.try_into().ok());
+            Ok(SubscriptionStanding {
+                subscription: row.parsed("name", "subscription.name")?,
+                waiting: row.count("waiting", "partner_notification")?,
+                dead: row.count("dead", "partner_notification")?,
+                oldest: oldest.map(|id| MessageId::from_bytes(id).time()),
+            })
+        };
+        self.fetch(Statement::new(SELECT_STANDINGS)).await?.iter().map(standing).collect()
+    }
+}
+
+fn subscription(row: &Row) -> Result<Subscription, StoreError> {
+    let filter = serde_json::from_str(&row.get::<String>("events")?);
+    let webhook = serde_json::from_str(&row.get::<String>("receiver")?);
+    Ok(Subscription {
+        name: row.parsed("name", "subscription.name")?,
+        organisation: row.parsed("organisation", "subscription.organisation")?,
+        filter: filter.map_err(|_| StoreError::unreadable("subscription.events"))?,
+        webhook: webhook.map_err(|_| StoreError::unreadable("subscription.receiver"))?,
+        created_at: row.time("created_at", "subscription.created_at")?,
+    })
+}
+
+fn notification(row: &Row) -> Result<PartnerNotification, StoreError> {
+    let message: Vec<u8> = row.get("message")?;
+    let device: String = row.get("device")?;
+    let receipt: Vec<u8> = row.get("receipt")?;
+    let receipt = receipt.try_into().map_err(|_| StoreError::unreadable("partner_notification.receipt"))?;
+    Ok(PartnerNotification {
+        id: message_id(row)?,
+        subscription: row.parsed("subscription", "partner_notification.subscription")?,
+        organisation: row.parsed("organisation", "partner_notification.organisation")?,
+        event: row.get("event")?,
+        device: device.parse::<DeviceId>().ok(),
+        message: message.try_into().ok().map(MessageId::from_bytes),
+        reason: row.get("reason")?,
+        at: row.time("at", "partner_notification.at")?,
+        state: row.parsed("state", "partner_notification.state")?,
+        deliveries: row.count("deliveries", "partner_notification.deliveries")?,
+        attempts: row.count("attempts", "partner_notification.attempts")?,
+        visible_at: row.time("visible_at", "partner_notification.visible_at")?,
+        receipt: Fingerprint::from_bytes(receipt),
+        error: row.get("error")?,
+    })
+}
+
+fn event_row(row: &ChainRow) -> Result<EventRow, StoreError> {
+    let is_notifiable =
+        [ACCEPTED, RECONSIDERED, SILENT, SILENT_BEHIND, REFUSED].contains(&row.event.as_str());
+    let details =
+        is_notifiable.then(|| serde_json::from_str::<serde_json::Value>(&row.details).ok()).flatten();
+    let details = details.unwrap_or_default();
+    let text = |place: &str| details.pointer(place).and_then(serde_json::Value::as_str);
+    let event = match row.event.as_str() {
+        ACCEPTED | RECONSIDERED => {
+            text("/message").and_then(|id| id.parse().ok()).map_or(TrailEvent::Other, TrailEvent::Accepted)
+        }
+        SILENT | SILENT_BEHIND => TrailEvent::Silent(text("/device").and_then(|id| id.parse().ok())),
+        // A peer without a certificate is no device.
+        REFUSED if details.get("certificate").is_some() => {
+            let device = text("/certificate/common-name").and_then(|name| name.parse().ok());
+            TrailEvent::Refused(device, text("/refusal").unwrap_or_default().to_owned())
+        }
+        _ => TrailEvent::Other,
+    };
+    Ok(EventRow {
+        number: u64::try_from(row.number).map_err(|_| StoreError::unreadable("audit.number"))?,
+        at: Timestamp::from_microsecond(row.at).unwrap_or(Timestamp::UNIX_EPOCH),
+        event,
+    })
+}
+
+const ACCEPTED: &str = "message-accepted";
+const RECONSIDERED: &str = "message-reconsidered";
+const SILENT: &str = "feed-silent";
+const SILENT_BEHIND: &str = "feeds-behind-silent";
+const REFUSED: &str = "connection-refused";
+
+const SELECT_SUBSCRIPTIONS: &str =
+    "SELECT name, organisation, events, receiver, created_at FROM subscription ORDER BY name";
+
+const SELECT_POSITIONS: &str = "SELECT subscription, node, number FROM subscription_position";
+
+const SELECT_NOTIFICATION: &str = "
+SELECT id, subscription, organisation, event, device, message, reason, at, state, deliveries, attempts, visible_at,
+    receipt, error
+FROM partner_notification";
+
+const SELECT_STANDINGS: &str = "
+SELECT name,
+    (SELECT count(*) FROM partner_notification WHERE subscription = name AND state = 'waiting') AS waiting,
+    (SELECT count(*) FROM partner_notification WHERE subscription = name AND state = 'dead') AS dead,
+    (SELECT id FROM partner_notification WHERE subscription = name AND state = 'waiting' ORDER BY id LIMIT 1) AS oldest
+FROM subscription ORDER BY name";

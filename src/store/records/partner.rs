@@ -1,0 +1,205 @@
+//! Subscriptions and notifications of partners, as they are stored.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use crate::clients::{NotifiableEvent, Oid, SubscriptionName};
+use crate::model::{DeviceId, Fingerprint, MessageId, NodeName};
+use crate::store::records::projection::ProjectionLeader;
+
+/// How a notification stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotificationState {
+    /// It waits for the partner, or for its acknowledgement.
+    Waiting,
+    /// The partner has acknowledged it.
+    Acknowledged,
+    /// It was given up: it is delivered again on request alone.
+    Dead,
+}
+
+/// A notification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartnerNotification {
+    /// Its identifier, in the order of time.
+    pub id: MessageId,
+    /// Of which subscription.
+    pub subscription: SubscriptionName,
+    /// Of which organisation.
+    pub organisation: Oid,
+    /// The kind of the event.
+    pub event: String,
+    /// The device that it is about.
+    pub device: Option<DeviceId>,
+    /// The message that it is about.
+    pub message: Option<MessageId>,
+    /// The transaction of the message, or a code.
+    pub reason: String,
+    /// When it happened.
+    pub at: Timestamp,
+    /// How it stands.
+    pub state: NotificationState,
+    /// Deliveries that the partner has answered.
+    pub deliveries: u64,
+    /// Failed attempts since the last of them.
+    pub attempts: u64,
+    /// When it may be delivered again.
+    pub visible_at: Timestamp,
+    /// The hash of its present receipt handle.
+    pub receipt: Fingerprint,
+    /// Why it is not acknowledged; empty before the first attempt.
+    pub error: String,
+}
+
+/// A row of an audit chain that a partner may be notified of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Its number in the chain.
+    pub number: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What it says.
+    pub event: TrailEvent,
+}
+
+/// What a row of an audit chain says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrailEvent {
+    /// A message was accepted.
+    Accepted(MessageId),
+    /// A device has become silent.
+    Silent(Option<DeviceId>),
+    /// The certificate of a device was refused, with this code.
+    Refused(Option<DeviceId>, String),
+    /// Partners are not notified of it.
+    Other,
+}
+
+/// How far an audit chain was looked through for a subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionPosition {
+    /// The subscription.
+    pub subscription: SubscriptionName,
+    /// The node of the chain.
+    pub node: NodeName,
+    /// The number of the last row.
+    pub number: u64,
+}
+
+/// What a part of an audit chain has for one subscription.
+#[derive(Debug, Clone)]
+pub struct SubscriptionBatch {
+    /// The subscription.
+    pub subscription: SubscriptionName,
+    /// Whose it is.
+    pub organisation: Oid,
+    /// The position before.
+    pub from: u64,
+    /// The events, with the identifiers and the first receipts of their notifications.
+    pub notices: Vec<(MessageId, Fingerprint, NotifiableEvent)>,
+}
+
+/// The notifications of a part of an audit chain, and the position that they move.
+#[derive(Debug, Clone)]
+pub struct NotificationBatch {
+    /// The leader that writes.
+    pub leader: ProjectionLeader,
+    /// The node of the chain.
+    pub node: NodeName,
+    /// The position after.
+    pub to: u64,
+    /// By subscription.
+    pub parts: Vec<SubscriptionBatch>,
+}
+
+/// Who asks for notifications.
+#[derive(Debug, Clone, Copy)]
+pub struct Due<'q> {
+    /// The subscriptions.
+    pub subscriptions: &'q [SubscriptionName],
+    /// The devices that the client may read; `None`: all.
+    pub devices: Option<&'q [DeviceId]>,
+    /// Deliveries after which a notification is delivered no more.
+    pub max_deliveries: u32,
+    /// The maximum number.
+    pub limit: u32,
+}
+
+/// A delivery that begins: from now on the notification has another receipt.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The notification.
+    pub id: MessageId,
+    /// Its receipt until now: another node may have delivered it since.
+    pub known: Fingerprint,
+    /// Its receipt from now on.
+    pub receipt: Fingerprint,
+}
+
+/// What the upkeep of notifications did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotificationLimits {
+    /// Deliveries after which a notification that is not acknowledged is dead.
+    pub max_deliveries: u32,
+    /// Notifications from before this time are dead: their messages are removed.
+    pub dead_before: Option<Timestamp>,
+    /// Acknowledged notifications from before this time are forgotten.
+    pub forget_before: Timestamp,
+    /// Dead ones from before this time too.
+    pub forget_dead_before: Option<Timestamp>,
+}
+
+/// Which notifications are listed.
+#[derive(Debug, Clone, Default)]
+pub struct NotificationFilter {
+    /// Of this subscription alone.
+    pub subscription: Option<SubscriptionName>,
+    /// In this state alone.
+    pub state: Option<NotificationState>,
+    /// Before this one.
+    pub before: Option<MessageId>,
+    /// The maximum number.
+    pub limit: u32,
+}
+
+/// How a subscription stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionStanding {
+    /// The subscription.
+    pub subscription: SubscriptionName,
+    /// Notifications that wait.
+    pub waiting: u64,
+    /// Notifications that were given up.
+    pub dead: u64,
+    /// When the oldest that waits was made.
+    pub oldest: Option<Timestamp>,
+}
+
+impl NotificationState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Waiting, Self::Acknowledged, Self::Dead];
+
+    /// The name in the store and in commands.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Acknowledged => "acknowledged",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// The text is not a state of a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected waiting, acknowledged or dead")]
+pub struct NotificationStateError;
+
+impl FromStr for NotificationState {
+    type Err = NotificationStateError;
+
+    fn from_str(text: &str) -> Result<Self, NotificationStateError> {
+        Self::ALL.into_iter().find(|own| own.name() == text).ok_or(NotificationStateError)
+    }
+}

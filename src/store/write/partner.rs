@@ -1,0 +1,328 @@
+//! Writes what partners are notified of: subscriptions and notifications. The same on both databases.
+//!
+//! The position of a subscription in an audit chain moves in the transaction that writes its notifications,
+//! and only from where the writer found it: each row of the chain is notified once. A leader that was paused
+//! finds another fence, and writes nothing.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::audit::{Event, PartnerServed, SubscriptionsChange};
+use crate::clients::{Oid, Subscription, SubscriptionName};
+use crate::model::{Fingerprint, MessageId};
+use crate::store::error::{ClientsConflict, StoreError};
+use crate::store::records::message::first_id;
+use crate::store::records::partner::{Delivery, NotificationBatch, NotificationLimits, SubscriptionBatch};
+use crate::store::statement::{Statement, Value};
+use crate::store::write::connection::Connection;
+
+/// A change of subscriptions or notifications.
+#[derive(Debug)]
+pub(in crate::store) enum PartnerChange {
+    /// Adds a subscription: it begins with what happens now.
+    Subscribe { subscription: Subscription, actor: String },
+    /// Removes a subscription with its notifications.
+    Unsubscribe { subscription: Subscription, actor: String },
+    /// Writes the notifications of a part of an audit chain.
+    Notify(NotificationBatch),
+    /// Begins deliveries: they are not delivered again for this time.
+    Deliver { deliveries: Vec<Delivery>, visibility: SignedDuration, event: Option<PartnerServed> },
+    /// The partner has answered a delivery.
+    Answered { id: MessageId, receipt: Fingerprint },
+    /// An attempt has failed: the next one follows after this time.
+    Fail { id: MessageId, receipt: Fingerprint, pause: SignedDuration, error: String },
+    /// The partner has processed a notification.
+    Acknowledge { organisation: Oid, receipt: Fingerprint, event: PartnerServed },
+    /// Delivers dead notifications again: one, or all of a subscription.
+    Replay { subscription: Subscription, id: Option<MessageId>, actor: String },
+    /// What time does.
+    KeepUp(NotificationLimits),
+}
+
+impl PartnerChange {
+    /// The audit row of the change, if it has one.
+    pub(in crate::store) fn event(&self) -> Option<Event> {
+        let changed = |subscription: &Subscription, change, detail, actor: &String| {
+            Event::SubscriptionsChanged(Box::new(SubscriptionsChange {
+                change,
+                subscription: subscription.name.to_string(),
+                organisation: subscription.organisation.to_string(),
+                detail,
+                actor: actor.clone(),
+            }))
+        };
+        let served = |event: &PartnerServed| Event::PartnerServed(Box::new(event.clone()));
+        match self {
+            Self::Subscribe { subscription, actor } => {
+                let detail = serde_json::to_string(&subscription.filter).ok();
+                Some(changed(subscription, "subscription-added", detail, actor))
+            }
+            Self::Unsubscribe { subscription, actor } => {
+                Some(changed(subscription, "subscription-removed", None, actor))
+            }
+            Self::Replay { subscription, id, actor } => {
+                let detail = id.as_ref().map(ToString::to_string);
+                Some(changed(subscription, "notifications-replayed", detail, actor))
+            }
+            Self::Deliver { event, .. } => event.as_ref().map(served),
+            Self::Acknowledge { event, .. } => Some(served(event)),
+            Self::Notify(_) | Self::Answered { .. } | Self::Fail { .. } | Self::KeepUp(_) => None,
+        }
+    }
+
+    /// How many rows it has.
+    pub(in crate::store) fn rows(&self) -> usize {
+        match self {
+            Self::Notify(batch) => batch.parts.iter().map(|part| part.notices.len()).sum(),
+            Self::Deliver { deliveries, .. } => deliveries.len(),
+            _ => 0,
+        }
+    }
+
+    /// A SELECT that finds this number of rows when what an operator changed is stored so.
+    pub(in crate::store) fn stored(&self) -> Option<(&'static str, Statement, u64)> {
+        let select = |own: &Subscription| {
+            let sql = "SELECT 1 FROM subscription WHERE name = $1 AND organisation = $2";
+            Statement::new(sql).bind(own.name.as_str()).bind(own.organisation.as_str())
+        };
+        match self {
+            Self::Subscribe { subscription, .. } => Some(("subscription", select(subscription), 1)),
+            Self::Unsubscribe { subscription, .. } => Some(("subscription", select(subscription), 0)),
+            _ => None,
+        }
+    }
+}
+
+/// Applies the change. Returns how many notifications it concerned, or subscriptions.
+pub(in crate::store) async fn apply(
+    connection: &mut impl Connection,
+    at: Timestamp,
+    change: &PartnerChange,
+) -> Result<u64, StoreError> {
+    let now = connection.now(at).await?;
+    let after = |pause: SignedDuration| now.saturating_add(pause).unwrap_or(Timestamp::MAX);
+    match change {
+        PartnerChange::Subscribe { subscription, .. } => subscribe(connection, now, subscription).await,
+        PartnerChange::Unsubscribe { subscription, .. } => unsubscribe(connection, &subscription.name).await,
+        PartnerChange::Notify(batch) => notify(connection, batch).await,
+        PartnerChange::Deliver { deliveries, visibility, .. } => {
+            deliver(connection, now, after(*visibility), deliveries).await
+        }
+        PartnerChange::Answered { id, receipt } => {
+            let answered = Statement::new(ANSWERED).bind(id.as_bytes().as_slice());
+            connection.execute(answered.bind(receipt.as_bytes().as_slice())).await
+        }
+        PartnerChange::Fail { id, receipt, pause, error } => {
+            let fail = Statement::new(FAIL)
+                .bind(after(*pause))
+                .bind(error.as_str())
+                .bind(id.as_bytes().as_slice())
+                .bind(receipt.as_bytes().as_slice());
+            connection.execute(fail).await
+        }
+        PartnerChange::Acknowledge { organisation, receipt, .. } => {
+            let acknowledge =
+                Statement::new(ACKNOWLEDGE).bind(receipt.as_bytes().as_slice()).bind(organisation.as_str());
+            connection.execute(acknowledge).await
+        }
+        PartnerChange::Replay { subscription, id, .. } => {
+            let mut replay = Statement::new(REPLAY).bind(now).bind(subscription.name.as_str());
+            if let Some(id) = id {
+                replay.push(" AND id = ").push_bind(id.as_bytes().as_slice());
+            }
+            connection.execute(replay).await
+        }
+        PartnerChange::KeepUp(limits) => keep_up(connection, now, limits).await,
+    }
+}
+
+async fn subscribe(
+    connection: &mut impl Connection,
+    now: Timestamp,
+    own: &Subscription,
+) -> Result<u64, StoreError> {
+    let filter =
+        serde_json::to_string(&own.filter).map_err(|_| StoreError::unreadable("subscription.events"))?;
+    let receiver =
+        serde_json::to_string(&own.webhook).map_err(|_| StoreError::unreadable("subscription.receiver"))?;
+    let insert = Statement::new(INSERT)
+        .bind(own.name.as_str())
+        .bind(own.organisation.as_str())
+        .bind(filter)
+        .bind(receiver)
+        .bind(now);
+    if connection.execute(insert).await? == 0 {
+        return Err(ClientsConflict::SubscriptionExists.into());
+    }
+    connection.execute(Statement::new(BEGIN).bind(own.name.as_str())).await?;
+    Ok(1)
+}
+
+async fn unsubscribe(connection: &mut impl Connection, name: &SubscriptionName) -> Result<u64, StoreError> {
+    let delete = |sql| Statement::new(sql).bind(name.as_str());
+    if connection.execute(delete("DELETE FROM subscription WHERE name = $1")).await? == 0 {
+        return Err(ClientsConflict::SubscriptionUnknown.into());
+    }
+    for sql in [
+        "DELETE FROM subscription_position WHERE subscription = $1",
+        "DELETE FROM partner_notification WHERE subscription = $1",
+    ] {
+        connection.execute(delete(sql)).await?;
+    }
+    Ok(1)
+}
+
+async fn notify(connection: &mut impl Connection, batch: &NotificationBatch) -> Result<u64, StoreError> {
+    let NotificationBatch { leader, node, to, parts } = batch;
+    // This locks the row: another node takes over before it, or behind it.
+    let lead = Statement::new(LEAD).bind(leader.holder.as_str()).bind(leader.fence);
+    if connection.execute(lead).await? == 0 {
+        return Ok(0);
+    }
+    for SubscriptionBatch { subscription, organisation, from, notices } in parts {
+        let position = |sql| Statement::new(sql).bind(*to).bind(subscription.as_str()).bind(node.as_str());
+        let mut moved = connection.execute(position(MOVE).bind(*from)).await?;
+        if moved == 0 && *from == 0 {
+            moved = connection.execute(position(BEGIN_NODE)).await?;
+        }
+        // It was removed, or added again, since it was read.
+        if moved == 0 {
+            continue;
+        }
+        for chunk in notices.chunks(ROWS_OF_A_STATEMENT) {
+            let mut insert = Statement::new(INSERT_NOTIFICATIONS);
+            for (place, (id, receipt, notice)) in chunk.iter().enumerate() {
+                let values: [Value; 10] = [
+                    id.as_bytes().as_slice().into(),
+                    subscription.as_str().into(),
+                    organisation.as_str().into(),
+                    notice.kind.name().into(),
+                    notice.device.as_ref().map_or("", |device| device.as_str()).into(),
+                    notice.message.as_ref().map_or(&[][..], |message| message.as_bytes()).into(),
+                    notice.reason.as_str().into(),
+                    notice.at.into(),
+                    notice.at.into(),
+                    receipt.as_bytes().as_slice().into(),
+                ];
+                insert.push(if place == 0 { "(" } else { ", (" });
+                for (column, value) in values.into_iter().enumerate() {
+                    insert.push(if column == 0 { "" } else { ", " }).push_bind(value);
+                }
+                insert.push(", 'waiting', 0, 0, '')");
+            }
+            connection.execute(insert).await?;
+        }
+    }
+    Ok(1)
+}
+
+async fn deliver(
+    connection: &mut impl Connection,
+    now: Timestamp,
+    until: Timestamp,
+    deliveries: &[Delivery],
+) -> Result<u64, StoreError> {
+    let mut delivered = 0;
+    for Delivery { id, known, receipt } in deliveries {
+        let statement = Statement::new(DELIVER)
+            .bind(receipt.as_bytes().as_slice())
+            .bind(until)
+            .bind(id.as_bytes().as_slice())
+            .bind(known.as_bytes().as_slice())
+            .bind(now)
+            .bind(latest(now));
+        delivered += connection.execute(statement).await?;
+    }
+    Ok(delivered)
+}
+
+async fn keep_up(
+    connection: &mut impl Connection,
+    now: Timestamp,
+    limits: &NotificationLimits,
+) -> Result<u64, StoreError> {
+    let bury = Statement::new(BURY_NOT_ACKNOWLEDGED).bind(limits.max_deliveries).bind(now).bind(latest(now));
+    let mut dead = connection.execute(bury).await?;
+    if let Some(before) = limits.dead_before {
+        let bury = Statement::new(BURY_EXPIRED).bind(first_id(before).as_slice());
+        dead += connection.execute(bury).await?;
+    }
+    let forget = |state: &str, before: Timestamp| {
+        Statement::new(FORGET).bind(state).bind(first_id(before).as_slice()).bind(MAX_FORGOTTEN)
+    };
+    connection.execute(forget("acknowledged", limits.forget_before)).await?;
+    if let Some(before) = limits.forget_dead_before {
+        connection.execute(forget("dead", before)).await?;
+    }
+    Ok(dead)
+}
+
+/// A time that a notification does not wait for: the clock was ahead when it was set.
+pub(in crate::store) fn latest(now: Timestamp) -> Timestamp {
+    now.saturating_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX)
+}
+
+/// The longest visibility timeout that can be configured, and the longest pause between attempts.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(12);
+/// Rows of one statement.
+const ROWS_OF_A_STATEMENT: usize = 32;
+/// Rows that are forgotten at once: senders wait for it.
+const MAX_FORGOTTEN: u32 = 2000;
+
+const INSERT: &str = "
+INSERT INTO subscription (name, organisation, events, receiver, created_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (name) DO NOTHING";
+
+/// Rows that the chains have already are not notified.
+const BEGIN: &str = "
+INSERT INTO subscription_position (subscription, node, number)
+WITH RECURSIVE own (node) AS (
+    SELECT min(node) FROM audit
+    UNION ALL SELECT (SELECT min(node) FROM audit WHERE audit.node > own.node) FROM own WHERE own.node IS NOT NULL
+)
+SELECT $1, node, (SELECT max(number) FROM audit WHERE audit.node = own.node) FROM own WHERE node IS NOT NULL";
+
+const LEAD: &str = "UPDATE fhir_leader SET until = until WHERE holder = $1 AND fence = $2";
+
+const MOVE: &str = "
+UPDATE subscription_position SET number = $1 WHERE subscription = $2 AND node = $3 AND number = $4";
+
+/// A node that is new since the subscription was added.
+const BEGIN_NODE: &str = "
+INSERT INTO subscription_position (subscription, node, number)
+SELECT name, $3, $1 FROM subscription WHERE name = $2 ON CONFLICT (subscription, node) DO NOTHING";
+
+const INSERT_NOTIFICATIONS: &str = "
+INSERT INTO partner_notification (
+    id, subscription, organisation, event, device, message, reason, at, visible_at, receipt, state, deliveries, attempts, error
+) VALUES ";
+
+const DELIVER: &str = "
+UPDATE partner_notification SET receipt = $1, visible_at = $2, deliveries = deliveries + 1
+WHERE id = $3 AND receipt = $4 AND state = 'waiting' AND (visible_at <= $5 OR visible_at > $6)";
+
+const ANSWERED: &str = "UPDATE partner_notification SET attempts = 0, error = '' WHERE id = $1 AND receipt = $2 AND state = 'waiting'";
+
+/// An attempt that the partner has not answered does not count as a delivery.
+const FAIL: &str = "
+UPDATE partner_notification SET visible_at = $1, error = $2, attempts = attempts + 1,
+    deliveries = CASE WHEN deliveries > 0 THEN deliveries - 1 ELSE 0 END
+WHERE id = $3 AND receipt = $4 AND state = 'waiting'";
+
+/// Twice is as once. One that was given up meanwhile is processed all the same.
+const ACKNOWLEDGE: &str = "
+UPDATE partner_notification SET state = 'acknowledged', error = '' WHERE receipt = $1 AND organisation = $2";
+
+const REPLAY: &str = "
+UPDATE partner_notification SET state = 'waiting', deliveries = 0, attempts = 0, visible_at = $1
+WHERE state = 'dead' AND subscription = $2";
+
+const BURY_NOT_ACKNOWLEDGED: &str = "
+UPDATE partner_notification SET state = 'dead', error = 'not-acknowledged'
+WHERE state = 'waiting' AND deliveries >= $1 AND (visible_at <= $2 OR visible_at > $3)";
+
+const BURY_EXPIRED: &str = "
+UPDATE partner_notification SET state = 'dead', error = 'expired' WHERE state = 'waiting' AND id < $1";
+
+const FORGET: &str = "
+DELETE FROM partner_notification WHERE id IN
+    (SELECT id FROM partner_notification WHERE state = $1 AND state <> 'waiting' AND id < $2 ORDER BY id LIMIT $3)";
