@@ -61,6 +61,11 @@ pub enum Unsendable {
         "the device could not refer to the message in its answer: MSH-10 must be 1 to 199 printable ASCII characters"
     )]
     ControlId,
+    /// A device would take it for the acknowledgement of a message of its own.
+    #[error(
+        "the message is an acknowledgement, which a device does not answer; ORA^R41 (PCD-05) is a message of its own when it asks for an acknowledgement: write AL in MSH-15"
+    )]
+    Acknowledgement,
     /// Its delivery could not be confirmed.
     #[error(
         "the message requests no positive acknowledgement, so its delivery could not be confirmed: write AL in MSH-15 or MSH-16"
@@ -96,6 +101,9 @@ impl Sendable {
             || !(1..=MAX_CONTROL_ID_BYTES).contains(&control_id.len())
         {
             return Err(Unsendable::ControlId);
+        }
+        if message.acknowledgement().is_some() {
+            return Err(Unsendable::Acknowledgement);
         }
         let request = AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked);
         let answers = request.answers(Outcome::Accepted);
@@ -263,6 +271,8 @@ mod tests {
             (order("RGV", "\u{e9}", "AL", ""), "MSH-10"),
             (order("RGV", &long, "AL", ""), "MSH-10"),
             (order("RGV", "1", "NE", "NE"), "MSH-15"),
+            (order("ORA^R41^ORA_R41", "1", "", ""), "ORA^R41"),
+            (order("RRG^O16", "1", "AL", "NE"), "is an acknowledgement"),
             (order("RGV", "1", "ER", "ER"), "MSH-15"),
         ] {
             let refused = read(&text).unwrap_err().to_string();

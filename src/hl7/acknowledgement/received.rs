@@ -1,7 +1,7 @@
 //! A received acknowledgement.
 
-use super::AcknowledgementCode;
-use crate::hl7::{Component, Field, Message, Segment};
+use super::{AcknowledgeAs, AcknowledgementCode, AcknowledgementRequest, Condition};
+use crate::hl7::{Component, Field, Header, Message, Segment};
 
 /// A peer's acknowledgement of a message that we sent. It is never acknowledged itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,12 +17,19 @@ impl Message<'_> {
     /// What the message acknowledges; `None` for a message that is not an acknowledgement.
     ///
     /// The type decides: MSA in an observation or an order makes it no acknowledgement. A message without a
-    /// type is one if it has MSA.
+    /// type is one if it has MSA. ORA^R41 is the state of an alert where it asks for an acknowledgement of
+    /// its own (PCD-05, IHE PCD TF vol. 2, 3.5.4.1), and else the response to an alert.
+    ///
+    /// Every part that receives uses this function: a platform, a gateway, a client and a simulated device
+    /// have to agree.
     #[must_use]
     pub fn acknowledgement(&self) -> Option<ReceivedAcknowledgement<'_>> {
         let header = self.header();
         let kind = header.message_type().code;
         if !kind.is_empty() && !RESPONSES.iter().any(|response| kind.eq_ignore_ascii_case(*response)) {
+            return None;
+        }
+        if is_alert_status(&header) {
             return None;
         }
         let mut all = self.segments().filter(|segment| segment.is(b"MSA"));
@@ -42,6 +49,18 @@ impl Message<'_> {
         });
         Some(ReceivedAcknowledgement { code, control_id: msa.field(2).trimmed() })
     }
+}
+
+/// Whether an ORA^R41 is a message of its own: a PCD-05, whose MSA names the alert. It asks for an
+/// acknowledgement (MSH-15, MSH-16). A response to an alert asks for none.
+fn is_alert_status(header: &Header<'_>) -> bool {
+    let (kind, asked) =
+        (header.message_type(), AcknowledgementRequest::from_header(header, AcknowledgeAs::AsAsked));
+    let AcknowledgementRequest::Enhanced { accept, application } = asked else { return false };
+    let trigger = kind.trigger;
+    kind.code.eq_ignore_ascii_case(b"ORA")
+        && (trigger.is_empty() || trigger.eq_ignore_ascii_case(b"R41"))
+        && (accept, application) != (Condition::Never, Condition::Never)
 }
 
 /// Whether a segment says that something failed: an error, an answer to an order, or a condition of MSA.
@@ -187,5 +206,23 @@ mod tests {
         assert_eq!(read("ACK", "MSA|AA|3\rMSA|AE|3\r"), Some((None, "3".into())));
         assert_eq!(read("ACK", "MSA|AA|3\rMSA|AA|3\r"), Some((Some(AcknowledgementCode::AA), "3".into())));
         assert_eq!(read("ORU^R01^ORU_R01", "PID|1\r"), None);
+    }
+
+    // IHE PCD TF vol. 2, 3.5.4.1, and B.1 (MSH-15, MSH-16)
+    #[test]
+    fn the_state_of_an_alert_is_a_message_that_has_msa() {
+        let is_one = |kind: &str, modes: &str| {
+            let text = format!("MSH|^~\\&|A||||2026||{kind}|1|P|2.6|||{modes}\rMSA|AA|ALERT-1\rOBR|1\r");
+            Message::parse(text.as_bytes()).unwrap().acknowledgement().is_some()
+        };
+        for modes in ["AL|NE", "AL|AL", "NE|AL", "AL|", "ER|NE", "al|ne"] {
+            assert!(!is_one("ORA^R41^ORA_R41", modes) && !is_one("ora^r41", modes), "{modes}");
+            for kind in ["ACK^R41^ACK", "RRG^O16^RRG_O16", "ORA^R33^ORA_R33"] {
+                assert!(is_one(kind, modes), "an acknowledgement may ask for one of its own: {kind} {modes}");
+            }
+        }
+        for modes in ["|", "NE|NE", "NE|", "\"\"|\"\""] {
+            assert!(is_one("ORA^R41^ORA_R41", modes), "the response to an alert: {modes}");
+        }
     }
 }
