@@ -187,6 +187,7 @@ const PAGES: &[HelpPage] = pages![
     "not-accepting",
     "not-admitted",
     "not-clinical",
+    "not-forwarded",
     "not-found",
     "not-production",
     "not-read-back",

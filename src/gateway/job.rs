@@ -45,7 +45,9 @@ impl Job {
                     return;
                 }
             }
-            if awaits_errors == Some(id) {
+            if outcome.is_given_up() {
+                queue.relay.give_up(id, &lane.device, queue.clock.instant());
+            } else if awaits_errors == Some(id) {
                 queue.relay.count_settled(&lane.device);
                 tokio::spawn(end_wait(queue.relay.clone(), id));
             } else {
@@ -73,9 +75,7 @@ impl Job {
                     return;
                 }
                 Next::Never => {
-                    let reason = Some(ENDS_CONNECTION.to_owned());
-                    let outcome =
-                        ForwardOutcome { is_accepted: false, code: String::new(), reason, answer: None };
+                    let outcome = ForwardOutcome::given_up(ENDS_CONNECTION);
                     self.claim.queue.count(&[(*id, outcome.clone())]);
                     self.record(vec![(*id, outcome)], None).await;
                     return;
@@ -126,6 +126,7 @@ mod tests {
     use super::*;
     use crate::gateway::queue::Queue;
     use crate::metrics::Metrics;
+    use crate::model::Clock;
     use crate::store::fixtures::TestStore;
     use crate::store::{ForwardClass, ForwardLane};
 
@@ -134,7 +135,8 @@ mod tests {
         let place = TestStore::new();
         let store = place.open().await;
         let done = CancellationToken::new();
-        let queue = Queue::new(store.clone(), Relay::default(), Metrics::new().unwrap(), done.clone());
+        let (metrics, clock) = (Metrics::new().unwrap(), Clock::system());
+        let queue = Queue::new(store.clone(), Relay::default(), metrics, clock, done.clone());
         let lane = ForwardLane { class: ForwardClass::Alarm, device: "PUMP-1".parse().unwrap() };
         let claim = Claim { queue: Arc::new(queue), lane, has_more: false };
         let job = Job::new(claim, Vec::new());

@@ -55,7 +55,8 @@ impl Gateway {
             }
         };
         let (relay, metrics) = (self.registry.relay().clone(), self.metrics.clone());
-        let queue = Arc::new(Queue::new(self.store.clone(), relay, metrics, done.clone()));
+        let clock = self.clock.clone();
+        let queue = Arc::new(Queue::new(self.store.clone(), relay, metrics, clock, done.clone()));
         let orders = Orders::new(&self, done.clone());
         let mut parts = JoinSet::new();
         parts.spawn(orders.clone().run());

@@ -17,7 +17,7 @@ use super::suspects::Suspects;
 use super::unrecorded::Unrecorded;
 use crate::interface_a::Relay;
 use crate::metrics::Metrics;
-use crate::model::{DeviceId, MessageId, explained};
+use crate::model::{Clock, DeviceId, MessageId, explained};
 use crate::store::{ForwardClass, ForwardLane, ForwardOutcome, Store, StoreError, WaitingForward};
 
 /// The lanes with messages that wait.
@@ -26,6 +26,7 @@ pub(super) struct Queue {
     pub(super) store: Store,
     pub(super) relay: Relay,
     metrics: Metrics,
+    pub(super) clock: Clock,
     lanes: Mutex<Lanes>,
     changed: Notify,
     /// How often a message was left without the acknowledgement that it asks for.
@@ -63,9 +64,15 @@ pub(super) struct Claim {
 }
 
 impl Queue {
-    pub(super) fn new(store: Store, relay: Relay, metrics: Metrics, done: CancellationToken) -> Self {
+    pub(super) fn new(
+        store: Store,
+        relay: Relay,
+        metrics: Metrics,
+        clock: Clock,
+        done: CancellationToken,
+    ) -> Self {
         let (lanes, changed, unanswered, suspects, unrecorded) = Default::default();
-        Self { store, relay, metrics, lanes, changed, unanswered, suspects, unrecorded, done }
+        Self { store, relay, metrics, clock, lanes, changed, unanswered, suspects, unrecorded, done }
     }
 
     /// A lane has messages that wait.
@@ -152,7 +159,9 @@ impl Queue {
         for ((lane, id, outcome), _) in some.into_iter().zip(written).filter(|(_, written)| written.is_ok()) {
             self.unrecorded().recorded(lane, id);
             // A device that sent the message again meanwhile found it waiting.
-            self.relay.answer(id, outcome.answer.as_ref());
+            if !outcome.is_given_up() {
+                self.relay.answer(id, outcome.answer.as_ref());
+            }
         }
         are_all
     }
@@ -229,12 +238,10 @@ impl Queue {
 
     /// Settles a message whose bytes are not those that its device sent: it must not hold up those behind it.
     async fn give_up(&self, message: MessageId, device: &DeviceId) -> Result<(), StoreError> {
-        let reason = Some(ALTERED.to_owned());
-        let outcome = ForwardOutcome { is_accepted: false, code: String::new(), reason, answer: None };
-        if self.store.settle_forward(message, outcome).await? {
+        if self.store.settle_forward(message, ForwardOutcome::given_up(ALTERED)).await? {
             self.metrics.gateway.settled(false);
             tracing::error!(%message, "a message for the platform was altered in the store; it is not forwarded");
-            self.relay.settle(message, device, None);
+            self.relay.give_up(message, device, self.clock.instant());
         }
         Ok(())
     }
@@ -296,7 +303,7 @@ mod tests {
         });
         let lane = ForwardLane { class: ForwardClass::Alarm, device: first.device.clone() };
         let (metrics, done) = (Metrics::new().unwrap(), CancellationToken::new());
-        let queue = Arc::new(Queue::new(store.clone(), Relay::default(), metrics, done));
+        let queue = Arc::new(Queue::new(store.clone(), Relay::default(), metrics, Clock::system(), done));
         for record in [&first, &second] {
             store.record(record.clone()).await.unwrap();
         }

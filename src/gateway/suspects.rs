@@ -4,7 +4,8 @@
 //! takes, or needs longer than its `frame-timeout`, or the platform fails over it. Sent first on each new
 //! connection, it would hold up every device. So a message that was under way when two connections were lost
 //! goes alone from then on, when its connection has worked on others for a while. When that has ended three
-//! connections, between which the platform has acknowledged others, it is given up.
+//! connections, between which the platform has acknowledged others, it is given up. Each time that its device
+//! has it tried again, it may end one further connection.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -71,7 +72,8 @@ impl Suspects {
             suspect.ended += 1;
         }
         if suspect.ended >= ENDED {
-            self.all.remove(&message);
+            // Its device may have it tried again: once, and alone.
+            suspect.ended = ENDED - 1;
             return Next::Never;
         }
         Next::After(PAUSE * 2_u32.pow(suspect.ended))
@@ -112,6 +114,12 @@ mod tests {
             suspects.acquit([message()].into_iter());
         }
         assert_eq!(suspects.lost(poison, true), Next::Never);
+        // Its device has sent it again: one connection more.
+        assert!(suspects.goes_alone(poison));
+        suspects.acquit([message()].into_iter());
+        assert_eq!(suspects.lost(poison, true), Next::Never);
+        suspects.acquit([poison].into_iter());
+        assert!(!suspects.goes_alone(poison));
     }
 
     #[test]

@@ -28,10 +28,7 @@ impl Uplink {
         unanswered: &[MessageId],
     ) -> impl Iterator<Item = (MessageId, ForwardOutcome)> {
         let is_over = |id: &&MessageId| self.queue.unanswered(**id) >= MAX_UNANSWERED;
-        unanswered.iter().filter(is_over).map(|id| {
-            let reason = Some(NO_ACKNOWLEDGEMENT.to_owned());
-            (*id, ForwardOutcome { is_accepted: false, code: String::new(), reason, answer: None })
-        })
+        unanswered.iter().filter(is_over).map(|id| (*id, ForwardOutcome::given_up(NO_ACKNOWLEDGEMENT)))
     }
 
     /// Records the application acknowledgement of a message that was settled before. A device that waits gets

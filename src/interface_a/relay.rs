@@ -25,6 +25,8 @@ struct Shared {
     waiting: Mutex<Waiting>,
     queued: Mutex<Queued>,
     is_connected: AtomicBool,
+    /// Messages that are not tried again for a while.
+    given_up: Mutex<HashMap<MessageId, GivenUp>>,
     order_answers: Mutex<OrderAnswers>,
     /// Until when orders of the platform are sent.
     order_limits: Mutex<HashMap<MessageId, Instant>>,
@@ -60,26 +62,46 @@ pub struct OrderAnswer {
 /// Sessions that wait, and what their places hold.
 #[derive(Debug, Default)]
 struct Waiting {
-    messages: HashMap<MessageId, Vec<oneshot::Sender<Option<Bytes>>>>,
+    messages: HashMap<MessageId, Vec<oneshot::Sender<PlatformWord>>>,
     /// How many places there are, and their bytes.
     places: usize,
     bytes: usize,
 }
 
+/// What became of a message whose device waits for the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::interface_a) enum PlatformWord {
+    /// The platform has it: its application acknowledgement, if it sent one.
+    Answered(Option<Bytes>),
+    /// It has not answered in time. The message stays in the queue.
+    Late,
+    /// The gateway has given the message up: the platform does not answer it.
+    GivenUp,
+}
+
+/// A message that the gateway has given up.
+#[derive(Debug, Clone, Copy)]
+struct GivenUp {
+    /// How often.
+    times: u32,
+    /// Until when it is not tried again.
+    until: Instant,
+}
+
 /// The place of a session that waits for what the platform answers to a message. Dropped, it is free again.
 #[derive(Debug)]
 pub(super) struct PlatformAnswer {
-    answer: oneshot::Receiver<Option<Bytes>>,
+    answer: oneshot::Receiver<PlatformWord>,
     message: MessageId,
     bytes: usize,
     relay: Relay,
 }
 
 impl PlatformAnswer {
-    /// What the platform has answered: its application acknowledgement, if it sent one.
-    pub(super) async fn wait(mut self) -> Option<Bytes> {
+    /// What the platform has answered, or that it does not.
+    pub(super) async fn wait(mut self) -> PlatformWord {
         // A sender that is dropped has no answer.
-        (&mut self.answer).await.unwrap_or(None)
+        (&mut self.answer).await.unwrap_or(PlatformWord::Answered(None))
     }
 }
 
@@ -151,7 +173,36 @@ impl Relay {
     /// the application acknowledgement.
     pub fn settle(&self, message: MessageId, device: &DeviceId, answer: Option<&Bytes>) {
         self.count_settled(device);
+        locked(&self.0.given_up).remove(&message);
         self.answer(message, answer);
+    }
+
+    /// The gateway gives a message up that the platform does not answer. Its device may have it tried again,
+    /// after a pause that grows each time: such a message ends connections.
+    pub fn give_up(&self, message: MessageId, device: &DeviceId, now: Instant) {
+        self.count_settled(device);
+        let mut all = locked(&self.0.given_up);
+        if all.len() >= MAX_GIVEN_UP {
+            all.retain(|_, earlier| earlier.until > now);
+        }
+        if all.len() >= MAX_GIVEN_UP {
+            all.clear();
+        }
+        let one = all.entry(message).or_insert(GivenUp { times: 0, until: now });
+        one.until = now + (PAUSE * 2_u32.saturating_pow(one.times)).min(MAX_PAUSE);
+        one.times = one.times.saturating_add(1).min(MAX_TIMES);
+        drop(all);
+        self.refuse(message);
+    }
+
+    /// Whether a message that was given up may be tried again.
+    pub(super) fn may_try_again(&self, message: MessageId, now: Instant) -> bool {
+        locked(&self.0.given_up).get(&message).is_none_or(|one| one.until <= now)
+    }
+
+    /// Sessions that wait for this message report to their devices that it is given up.
+    pub(super) fn refuse(&self, message: MessageId) {
+        self.send(message, &PlatformWord::GivenUp);
     }
 
     /// A message is settled, and the sessions that wait for it go on waiting: [`Relay::answer`] ends that.
@@ -168,10 +219,14 @@ impl Relay {
 
     /// The same for a message that was settled before.
     pub fn answer(&self, message: MessageId, answer: Option<&Bytes>) {
+        self.send(message, &PlatformWord::Answered(answer.cloned()));
+    }
+
+    fn send(&self, message: MessageId, word: &PlatformWord) {
         let sessions = locked(&self.0.waiting).messages.remove(&message);
         for session in sessions.into_iter().flatten() {
             // The session may have ended.
-            let _ = session.send(answer.cloned());
+            let _ = session.send(word.clone());
         }
     }
 
@@ -254,6 +309,13 @@ const MAX_AWAITED: usize = 100_000;
 const MAX_AWAITED_BYTES: usize = 64 << 20;
 /// How long it is remembered that an order is no longer sent: longer than an order of the platform lives.
 const LIMIT_KEPT: Duration = Duration::from_mins(2);
+/// Messages that are remembered as given up.
+const MAX_GIVEN_UP: usize = 10_000;
+/// How long a message that was given up is not tried again. It doubles each time.
+const PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_mins(5);
+/// After so many the pause grows no more.
+const MAX_TIMES: u32 = 16;
 /// Answers to orders that wait for the forwarder. Without a gateway nothing takes them.
 const MAX_ORDER_ANSWERS: usize = 256;
 
@@ -276,13 +338,34 @@ mod tests {
         relay.settle(message, &device, Some(&Bytes::from_static(b"AA")));
         assert_eq!(relay.queued(&device), (0, 0));
         for waiting in [first, again] {
-            assert_eq!(waiting.wait().await.unwrap(), "AA");
+            assert_eq!(waiting.wait().await, PlatformWord::Answered(Some(Bytes::from_static(b"AA"))));
         }
         assert_eq!(relay.awaited(), 0);
         relay.settle(message, &device, None);
         assert_eq!(relay.queued(&device), (0, 0), "never below nothing");
         relay.set_queued([(device.clone(), 2), (other, 3)].into());
         assert_eq!(relay.queued(&device), (5, 2));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_was_given_up_is_tried_again_after_a_pause_that_grows() {
+        let (relay, clock, device) = (Relay::default(), clock(), "PUMP-1".parse().unwrap());
+        let (message, now) = (MessageId::at(clock.now()), clock.instant());
+        assert!(relay.may_try_again(message, now));
+        let mut at = now;
+        for pause in [5, 10, 20, 40, 80, 160, 300, 300] {
+            let waiting = relay.await_answer(message, 1).unwrap();
+            relay.give_up(message, &device, at);
+            assert_eq!(waiting.wait().await, PlatformWord::GivenUp);
+            let until = at + Duration::from_secs(pause);
+            assert!(!relay.may_try_again(message, until - Duration::from_millis(1)), "{pause}");
+            assert!(relay.may_try_again(message, until), "{pause}");
+            at = until;
+        }
+        relay.settle(message, &device, None);
+        assert!(relay.may_try_again(message, now), "the platform has answered it");
+        (0..MAX_GIVEN_UP * 2).for_each(|_| relay.give_up(MessageId::at(clock.now()), &device, now));
+        assert!(locked(&relay.0.given_up).len() <= MAX_GIVEN_UP);
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub enum Rejection {
     ForwardQueueFull,
     /// In a gateway: as many messages of the connection wait for the platform's answer as may.
     AnswerQueueFull,
+    /// In a gateway: the platform could not be brought to answer the message, which is given up until its
+    /// device sends it again.
+    NotForwarded,
     /// In a gateway: the message of the platform names no device of its directory, or several.
     OrderDeviceUnknown,
     /// In a gateway: the device that the message of the platform names is not connected.
@@ -141,6 +144,7 @@ impl Rejection {
             Self::PlatformUnreachable => "platform-unreachable",
             Self::ForwardQueueFull => "forward-queue-full",
             Self::AnswerQueueFull => "answer-queue-full",
+            Self::NotForwarded => "not-forwarded",
             Self::OrderDeviceUnknown => "order-device-unknown",
             Self::OrderDeviceAway => "order-device-away",
             Self::OrderUnconfirmable => "order-unconfirmable",
@@ -176,6 +180,7 @@ impl Rejection {
             Self::PlatformUnreachable,
             Self::ForwardQueueFull,
             Self::AnswerQueueFull,
+            Self::NotForwarded,
             Self::OrderDeviceUnknown,
             Self::OrderDeviceAway,
             Self::OrderUnconfirmable,
@@ -225,6 +230,7 @@ impl Rejection {
             Self::PlatformUnreachable => "the gateway cannot reach its platform, send it again",
             Self::ForwardQueueFull => "too many messages wait for the platform, send it again",
             Self::AnswerQueueFull => "too many messages wait for the platform's answer, send it again",
+            Self::NotForwarded => "the platform gave no answer to this message, send it again later",
             Self::OrderDeviceUnknown => "the message names no single device of the gateway",
             Self::OrderDeviceAway => "the device is not connected to the gateway",
             Self::OrderUnconfirmable => {
@@ -245,6 +251,7 @@ impl Rejection {
             | Self::PlatformUnreachable
             | Self::ForwardQueueFull
             | Self::AnswerQueueFull
+            | Self::NotForwarded
             | Self::Frame(BrokenReason::MemoryLimit) => Outcome::Error,
             _ => Outcome::Rejected,
         }
@@ -277,6 +284,7 @@ impl Rejection {
             | Self::PlatformUnreachable
             | Self::ForwardQueueFull
             | Self::AnswerQueueFull
+            | Self::NotForwarded
             | Self::OrderDeviceUnknown
             | Self::OrderDeviceAway
             | Self::OrderUnconfirmable

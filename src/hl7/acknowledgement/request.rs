@@ -85,6 +85,15 @@ impl AcknowledgementRequest {
         Self::Enhanced { accept, application: Condition::Never }
     }
 
+    /// The application acknowledgement alone: what follows when the accept acknowledgement is given.
+    #[must_use]
+    pub const fn application_only(self) -> Self {
+        match self {
+            Self::Original => Self::Original,
+            Self::Enhanced { application, .. } => Self::Enhanced { accept: Condition::Never, application },
+        }
+    }
+
     /// When an application acknowledgement is sent.
     #[must_use]
     pub const fn application(self) -> Condition {

@@ -12,8 +12,8 @@ use super::services::{Services, StoreResult};
 use crate::contact::Activity;
 use crate::hl7::{AcknowledgementCode, Message};
 use crate::interface_a::inbound::Relayed;
-use crate::interface_a::relay::PlatformAnswer;
-use crate::interface_a::session::{PlatformWord, Ticket};
+use crate::interface_a::relay::{PlatformAnswer, PlatformWord};
+use crate::interface_a::session::Ticket;
 use crate::liveness::SignOfLife;
 use crate::mllp::{CR, FS, VT};
 use crate::model::MessageId;
@@ -91,10 +91,9 @@ pub(super) fn wait_for_platform(
     limit: Option<Duration>,
 ) -> BoxFuture<'static, (Ticket, PlatformWord)> {
     async move {
-        let answered = async { PlatformWord::Answered(answer.wait().await) };
         let word = match limit {
-            Some(limit) => tokio::time::timeout(limit, answered).await.unwrap_or(PlatformWord::Late),
-            None => answered.await,
+            Some(limit) => tokio::time::timeout(limit, answer.wait()).await.unwrap_or(PlatformWord::Late),
+            None => answer.wait().await,
         };
         (ticket, word)
     }
@@ -103,10 +102,17 @@ pub(super) fn wait_for_platform(
 
 impl Services {
     /// Answers a message that came again, if the platform has answered it. One that the platform has refused
-    /// goes there again: the reason may be gone. Whether an answer may come.
+    /// goes there again: the reason may be gone. So does one that the gateway has given up, after a pause.
+    /// Whether an answer may come.
     async fn answer_again(&self, again: Again<'_>, message: &[u8]) -> bool {
         let original = again.original;
         match self.store.forward_state(original).await {
+            Ok(ForwardState::Settled { refused: Some(code), .. }) if code.is_empty() => {
+                if self.relay.may_try_again(original, self.clock.instant()) {
+                    return self.forward_again(again).await;
+                }
+                self.relay.refuse(original);
+            }
             Ok(ForwardState::Settled { refused: Some(code), .. }) if again.is_asked_again(&code) => {
                 return self.forward_again(again).await;
             }
@@ -154,7 +160,7 @@ struct Again<'a> {
 
 impl Again<'_> {
     /// Whether the platform is asked again about a message that it has refused with this MSA-1. What it had
-    /// accepted (CA) before is done with, and so is what it never answered.
+    /// accepted (CA) before is done with.
     fn is_asked_again(&self, code: &str) -> bool {
         match AcknowledgementCode::from_bytes(code.as_bytes()) {
             Some(AcknowledgementCode::CE | AcknowledgementCode::CR) => true,

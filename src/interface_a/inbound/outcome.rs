@@ -58,6 +58,13 @@ pub(crate) struct StoreFailure {
     pub(super) request: AcknowledgementRequest,
 }
 
+impl StoreFailure {
+    /// The same for a message that is stored and was not processed: the application acknowledgement alone.
+    pub(crate) fn of_processing(self) -> Self {
+        Self { request: self.request.application_only(), ..self }
+    }
+}
+
 /// An acknowledgement of a message of ours.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reply {

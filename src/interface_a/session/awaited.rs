@@ -54,7 +54,7 @@ pub(super) enum Released {
     /// The answer leaves in its turn.
     InTurn(Option<(StoreFailure, Label)>),
     /// The answer leaves at once.
-    AtOnce,
+    AtOnce(Option<(StoreFailure, Label)>),
 }
 
 impl Awaited {
@@ -102,8 +102,10 @@ impl Awaited {
     /// Takes the message out of those that wait. `None`: it does not wait.
     pub(super) fn release(&mut self, ticket: Ticket) -> Option<Released> {
         if let Ok(at) = find(&self.following, ticket) {
-            self.following.remove(at).into_iter().for_each(|place| self.bytes -= place.bytes);
-            return Some(Released::AtOnce);
+            let place = self.following.remove(at)?;
+            self.bytes -= place.bytes;
+            let State::Waiting { late, .. } = place.state else { return Some(Released::AtOnce(None)) };
+            return Some(Released::AtOnce(late));
         }
         let place = self.place(ticket)?;
         match std::mem::replace(&mut place.state, State::Answered(Bytes::new())) {

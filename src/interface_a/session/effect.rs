@@ -38,15 +38,6 @@ pub(in crate::interface_a) struct Context {
     pub(in crate::interface_a) share: Arc<DeviceShare>,
 }
 
-/// What became of a message whose device waits for the platform.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::interface_a) enum PlatformWord {
-    /// The platform has it: its application acknowledgement, if it sent one.
-    Answered(Option<Bytes>),
-    /// It has not answered in time. The message stays in the queue.
-    Late,
-}
-
 /// What the connection has to do for the session.
 #[derive(Debug)]
 pub(in crate::interface_a) enum Effect {

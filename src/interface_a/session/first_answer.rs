@@ -7,8 +7,18 @@
 
 use bytes::Bytes;
 
+use crate::store::RecordOutcome;
+
+/// What is sent for a message that is recorded; `built` answers it as if it came for the first time.
+pub(super) fn of(recorded: &RecordOutcome, built: Bytes) -> Bytes {
+    match recorded {
+        RecordOutcome::Stored(_) => built,
+        RecordOutcome::Resend { acknowledgement, .. } => choose(acknowledgement, built),
+    }
+}
+
 /// `stored`, if it differs from `built` in nothing but the time and the identifier of the answers in it.
-pub(super) fn choose(stored: &Bytes, built: Bytes) -> Bytes {
+fn choose(stored: &Bytes, built: Bytes) -> Bytes {
     let mut segments = stored.split(|byte| *byte == b'\r').zip(built.split(|byte| *byte == b'\r'));
     let count = |bytes: &Bytes| bytes.iter().filter(|byte| **byte == b'\r').count();
     if count(stored) == count(&built) && segments.all(|(stored, built)| is_same(stored, built)) {

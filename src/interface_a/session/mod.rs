@@ -29,7 +29,7 @@ use tokio_util::codec::Decoder as _;
 use self::awaited::Awaited;
 pub(super) use self::buffer::READ_SIZE;
 use self::buffer::{Buffer, HeldFrames};
-pub(super) use self::effect::{Context, Effect, Now, PlatformWord, Ticket};
+pub(super) use self::effect::{Context, Effect, Now, Ticket};
 use self::in_flight::{InFlight, PendingAnswer, take_pending};
 use self::phase::{Phase, end_after, is_cut_short};
 use self::timing::{CARRIAGE_RETURN_TIMEOUT, MESSAGES_AT_ONCE, Timing};
@@ -234,15 +234,13 @@ impl Session {
         }
         let mut late = None;
         let (frames, label) = match (outcome, on_store_failure) {
-            (Ok(_), failure) if is_held => {
+            (Ok(recorded), failure) => {
+                let is_resend = failure.is_some() && matches!(recorded, RecordOutcome::Resend { .. });
+                let label = if is_resend && !is_held { label.resend() } else { label };
                 late = failure.map(|failure| (failure, label));
-                (Bytes::new(), label)
+                (if is_held { Bytes::new() } else { first_answer::of(recorded, frames) }, label)
             }
-            (Ok(RecordOutcome::Stored(_)), _) | (Err(_), None) => (frames, label),
-            (Ok(RecordOutcome::Resend { acknowledgement, .. }), failure) => {
-                let label = if failure.is_some() { label.resend() } else { label };
-                (first_answer::choose(acknowledgement, frames), label)
-            }
+            (Err(_), None) => (frames, label),
             (Err(_), Some(failure)) => {
                 self.effects.push_back(Effect::Rejected(Rejection::StoreUnavailable.code().to_owned()));
                 let unavailable = Rejection::StoreUnavailable;

@@ -6,12 +6,13 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::Session;
 use super::awaited::Released;
-use super::effect::{Effect, Now, PlatformWord, Ticket};
+use super::effect::{Effect, Now, Ticket};
 use super::phase::Phase;
 use crate::audit::SessionEnd;
 use crate::config::{DuringOutage, Gateway};
 use crate::hl7::Rejection;
 use crate::interface_a::inbound::{Label, Relayed, Room, StoreFailure};
+use crate::interface_a::relay::PlatformWord;
 use crate::mllp::{CR, FS, VT};
 use crate::store::{RecordOutcome, StoreError};
 
@@ -69,24 +70,29 @@ impl Session {
     /// The platform has answered the message with this ticket, or is late.
     pub(in crate::interface_a) fn relayed(&mut self, ticket: Ticket, word: PlatformWord, now: Now) {
         let Some(released) = self.awaited.release(ticket) else { return };
-        let late = match released {
+        let (unanswered, is_in_turn) = match released {
             // The device has its accept acknowledgement; this one comes when it comes.
-            Released::AtOnce => {
-                if let (PlatformWord::Answered(Some(answer)), Phase::Open) = (word, self.phase) {
-                    self.effects.push_back(Effect::Send(frame(&answer)));
-                }
-                return;
-            }
-            Released::InTurn(late) => late,
+            Released::AtOnce(unanswered) => (unanswered, false),
+            Released::InTurn(unanswered) => (unanswered, true),
         };
-        let frames = match (word, late) {
+        let frames = match (word, unanswered) {
             (PlatformWord::Answered(answer), _) => answer.as_ref().map(frame).unwrap_or_default(),
-            (PlatformWord::Late, Some((failure, label))) => {
+            (PlatformWord::Late, Some((failure, label))) if is_in_turn => {
                 let late = Rejection::PlatformUnreachable;
                 self.inbound.answer_failure(&failure, &late, label, &self.settings, now.wall).0
             }
-            (PlatformWord::Late, None) => Bytes::new(),
+            (PlatformWord::GivenUp, Some((failure, label))) => {
+                let (failure, given_up) = (failure.of_processing(), Rejection::NotForwarded);
+                self.inbound.answer_failure(&failure, &given_up, label, &self.settings, now.wall).0
+            }
+            (PlatformWord::Late | PlatformWord::GivenUp, _) => Bytes::new(),
         };
+        if !is_in_turn {
+            if self.phase == Phase::Open && !frames.is_empty() {
+                self.effects.push_back(Effect::Send(frames));
+            }
+            return;
+        }
         self.awaited.answer(ticket, frames);
         self.timing.last_activity = now.instant;
         self.send_answers();

@@ -117,6 +117,20 @@ pub struct RefusedForward {
     pub reason: Option<String>,
 }
 
+impl ForwardOutcome {
+    /// The gateway gives the message up, for this reason: the platform has not answered it.
+    #[must_use]
+    pub fn given_up(reason: &str) -> Self {
+        Self { is_accepted: false, code: String::new(), reason: Some(reason.to_owned()), answer: None }
+    }
+
+    /// Whether the gateway has given the message up.
+    #[must_use]
+    pub fn is_given_up(&self) -> bool {
+        !self.is_accepted && self.code.is_empty()
+    }
+}
+
 impl ForwardClass {
     /// Every class, the first one first.
     pub const ALL: [Self; 3] = [Self::Alarm, Self::Event, Self::Data];

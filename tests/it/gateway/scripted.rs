@@ -17,15 +17,15 @@ use super::{ONE, asking, gateway_of};
 use crate::harness::{Platform, Site, Wire, eventually, field, framed, message};
 
 /// In place of an answer: the platform cuts the connection.
-const CUT: &str = "cut";
+pub(super) const CUT: &str = "cut";
 /// Behind an answer: the platform closes the connection.
 const CLOSE: &str = "close";
 
 /// What the platform answers to a message.
-type Script = fn(&str) -> Vec<String>;
+pub(super) type Script = fn(&str) -> Vec<String>;
 
 /// A platform that answers as a script says. It takes one connection after the other.
-struct Scripted {
+pub(super) struct Scripted {
     address: SocketAddr,
     /// What is to be sent besides the answers.
     orders: Sender<String>,
@@ -40,7 +40,7 @@ struct Seen {
 
 impl Scripted {
     /// `pause`: after each few kilobytes that it reads.
-    fn start(site: &Site, script: Script, pause: Duration) -> Self {
+    pub(super) fn start(site: &Site, script: Script, pause: Duration) -> Self {
         let own = site.issue(&CertificateOrder::new("scripted", Role::Platform, KeyType::Ecc));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
@@ -70,16 +70,16 @@ impl Scripted {
         Self { address, orders, seen }
     }
 
-    fn send(&self, message: &str) {
+    pub(super) fn send(&self, message: &str) {
         self.orders.send(message.to_owned()).unwrap();
     }
 
-    fn connections(&self) -> usize {
+    pub(super) fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections
     }
 
     /// MSA-1, and ERR-5 or nothing, of the gateway's answers to this MSH-10.
-    fn answers_to(&self, control_id: &str) -> Vec<(String, String)> {
+    pub(super) fn answers_to(&self, control_id: &str) -> Vec<(String, String)> {
         let seen = self.seen.lock().unwrap();
         let about = |frame: &&String| frame.contains("\rMSA|") && field(frame, "MSA", 2) == control_id;
         let words = |frame: &String| {
@@ -91,7 +91,7 @@ impl Scripted {
     }
 
     /// MSH-10 of the messages that have come.
-    fn messages(&self) -> Vec<String> {
+    pub(super) fn messages(&self) -> Vec<String> {
         let seen = self.seen.lock().unwrap();
         let messages = seen.frames.iter().filter(|frame| !frame.contains("\rMSA|"));
         messages.map(|frame| field(frame, "MSH", 10).to_owned()).collect()
@@ -151,21 +151,25 @@ fn serve(
     }
 }
 
-fn acknowledgement(code: &str, control_id: &str) -> String {
+pub(super) fn acknowledgement(code: &str, control_id: &str) -> String {
     let error = if code == "AE" { "ERR|||207^x^HL70357|E|no-bed\r" } else { "" };
     format!("MSH|^~\\&|P||A||20260101120000+0000||ACK|P-{code}|P|2.6\rMSA|{code}|{control_id}\r{error}")
 }
 
-fn accept(message: &str) -> Vec<String> {
+pub(super) fn accept(message: &str) -> Vec<String> {
     vec![acknowledgement("CA", field(message, "MSH", 10))]
 }
 
 /// The platform, the gateway, and its folder, which has to outlive it. The gateway has one connection.
-fn scene(script: Script) -> (Scripted, Platform, Site) {
+pub(super) fn scene(script: Script) -> (Scripted, Platform, Site) {
     scene_with(script, Duration::ZERO, "1s")
 }
 
-fn scene_with(script: Script, pause: Duration, answer_timeout: &str) -> (Scripted, Platform, Site) {
+pub(super) fn scene_with(
+    script: Script,
+    pause: Duration,
+    answer_timeout: &str,
+) -> (Scripted, Platform, Site) {
     let site = Site::new();
     let scripted = Scripted::start(&site, script, pause);
     let site = gateway_of(site, &scripted.address.to_string(), KeyType::Ecc)
@@ -177,11 +181,11 @@ fn scene_with(script: Script, pause: Duration, answer_timeout: &str) -> (Scripte
     (scripted, gateway, site)
 }
 
-fn wire(site: &Site, gateway: &Platform) -> Wire {
+pub(super) fn wire(site: &Site, gateway: &Platform) -> Wire {
     Wire::connect(site, gateway.address, &site.certificate(ONE, KeyType::Ecc))
 }
 
-fn order(control_id: &str, modes: &str, text: &str) -> String {
+pub(super) fn order(control_id: &str, modes: &str, text: &str) -> String {
     format!(
         "MSH|^~\\&|PLATFORM||P^{ONE}^EUI-64||20260101120000+0000||RGV^O15^RGV_O15|{control_id}|P|2.6|||{modes}\r\
          NTE|1||{text}\r"

@@ -3,6 +3,7 @@
 use super::super::super::fixtures::gateway_config;
 use super::*;
 use crate::config::DuringOutage;
+use crate::interface_a::relay::PlatformWord;
 
 /// A session of a gateway. The platform's answers are given by the test.
 fn gateway(change: impl FnOnce(&mut Config)) -> Bench {
@@ -169,6 +170,26 @@ fn a_late_platform_is_reported_with_ae_and_the_rest_goes_on() {
         bench.then(|session, now| session.relayed(ticket, PlatformWord::Late, now));
     }
     assert_eq!(bench.all_answers(), ["AE 1", "AE 2"]);
+}
+
+// HL7 2.6 ch. 2, 2.9: a message that is stored and was not processed gets an application acknowledgement.
+#[test]
+fn a_message_that_is_given_up_is_reported_with_ae_where_its_device_waits_for_an_answer() {
+    for (asked, expected) in [
+        ("|", vec!["AE 1", "AA 2"]),
+        ("NE|AL", vec!["AE 1", "AA 2"]),
+        ("ER|AL", vec!["AE 1", "AA 2"]),
+        ("AL|AL", vec!["CA 1", "AE 1", "AA 2"]),
+        ("AL|ER", vec!["CA 1", "AE 1", "AA 2"]),
+        ("AL|SU", vec!["CA 1", "AA 2"]),
+        ("NE|SU", vec!["AA 2"]),
+    ] {
+        let mut bench = gateway(|_| {});
+        let [(first, _), second] = [bench.take(&asking("1", asked)), bench.take(&asking("2", "|"))];
+        bench.then(|session, now| session.relayed(first, PlatformWord::GivenUp, now));
+        bench.relayed(second, "2", "AA");
+        assert_eq!(bench.all_answers(), expected, "{asked}");
+    }
 }
 
 #[test]
