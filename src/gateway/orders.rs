@@ -1,10 +1,15 @@
 //! Messages of the platform for devices. They go through the outbox, as every order does, so that the device
 //! gets each of them in its turn, and once after it has accepted it. What the device answers travels back.
 //!
+//! The platform may give an order up at any time, and has no way to say so; it repeats one that it has not
+//! given up. So `sending` sends an order for a short time only, and then makes room for later ones.
+//!
 //! An order of the platform is marked in the store until its last answer has arrived at the platform, so a
 //! gateway that is killed passes on afterwards what devices have answered meanwhile.
 
-use std::collections::BTreeSet;
+mod sending;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,14 +18,15 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use self::sending::Queued;
 use super::desk::Gateway;
-use crate::authz::{Device, order_device};
+use crate::authz::order_device;
 use crate::hl7::{Message, Rejection};
 use crate::interface_a::OrderAnswer;
 use crate::interface_b::{Reply, answers};
-use crate::model::{MessageId, explained};
+use crate::model::{DeviceId, MessageId, explained};
 use crate::southbound::{Sendable, Unsendable};
-use crate::store::{OutboxEntry, QueuedMessage, StoreError};
+use crate::store::OutboxEntry;
 
 /// Hands messages of the platform to devices. The answers go out on whichever connection is open: MSA-2 alone
 /// says to what they belong. Clones share everything.
@@ -36,6 +42,10 @@ struct Shared {
     permits: Arc<Semaphore>,
     /// The orders whose last answer has not arrived at the platform.
     open: Mutex<BTreeSet<MessageId>>,
+    /// The orders of each device that are sent at present, or were sent and have no answer.
+    unanswered: Mutex<HashMap<DeviceId, BTreeSet<MessageId>>>,
+    /// Held while an order is queued, or settled because it is sent no more.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// An answer for the platform.
@@ -57,6 +67,8 @@ impl Orders {
             waiting: tokio::sync::Mutex::new(waiting),
             permits: Arc::new(Semaphore::new(MAX_ORDERS)),
             open: Mutex::default(),
+            unanswered: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -107,6 +119,11 @@ impl Orders {
         });
     }
 
+    /// An order is not passed on: the platform, which gets no answer, sends it again.
+    pub(super) fn drop_one(&self) {
+        self.count("dropped");
+    }
+
     /// The next answer for the platform.
     ///
     /// Cancel safe.
@@ -155,7 +172,9 @@ impl Orders {
         };
         match self.queue_in_turn(&device, &sendable).await {
             Ok(Queued::Waits) => self.count("sent"),
-            Ok(Queued::AnsweredBefore | Queued::Repeated | Queued::Full) => self.count("pending"),
+            Ok(Queued::AnsweredBefore | Queued::Repeated | Queued::InDoubt | Queued::Full) => {
+                self.count("pending");
+            }
             Ok(Queued::DeviceAway) => {
                 self.count("device-away");
                 self.refuse(&message, Rejection::OrderDeviceAway).await;
@@ -168,70 +187,6 @@ impl Orders {
             Err(error) => {
                 tracing::error!(error = %explained(&error), "a message of the platform cannot be queued");
             }
-        }
-    }
-
-    /// Queues an order. Another one with the same MSH-10 that the device has not answered goes first: the
-    /// device's answer names MSH-10 alone. The platform waits for its answer so long, and no longer.
-    async fn queue_in_turn(&self, device: &Device, sendable: &Sendable) -> Result<Queued, StoreError> {
-        let clock = &self.0.gateway.clock;
-        let limit = clock.instant() + REUSED_TIMEOUT;
-        loop {
-            match self.queue(device, sendable).await? {
-                Queued::Reused if clock.instant() < limit => tokio::time::sleep(REUSED_INTERVAL).await,
-                queued => return Ok(queued),
-            }
-        }
-    }
-
-    /// Puts an order of the platform into the outbox. One that the device has answered before is answered
-    /// from the store: the platform did not get the answer.
-    async fn queue(&self, device: &Device, sendable: &Sendable) -> Result<Queued, StoreError> {
-        let Gateway { store, registry, config, .. } = &self.0.gateway;
-        if let Some((entry, raw)) = store.latest_sent(&device.id, &sendable.control_id).await?
-            && raw == sendable.bytes
-            && let Some(answer) = entry.answer
-        {
-            self.open().insert(entry.id);
-            self.pass_on(entry.id, answer, is_last(&entry)).await;
-            return Ok(Queued::AnsweredBefore);
-        }
-        if !registry.is_connected(&device.id) || !device.receives_orders {
-            return Ok(Queued::DeviceAway);
-        }
-        if self.open().len() >= MAX_OPEN {
-            return Ok(Queued::Full);
-        }
-        if let Some(open) = store.unsettled_order(&device.id, &sendable.control_id).await? {
-            return Ok(if open == sendable.bytes { Queued::Repeated } else { Queued::Reused });
-        }
-        let now = store.now();
-        let id = MessageId::at(now);
-        let config = config.load();
-        let platform = config.gateway.as_ref().map(|gateway| &gateway.platform);
-        let actor = platform.map_or_else(String::new, |at| format!("platform {}:{}", at.host, at.port));
-        let message = QueuedMessage {
-            id,
-            device: device.id.clone(),
-            message_type: sendable.message_type.clone(),
-            control_id: sendable.control_id.clone(),
-            expires_at: now.saturating_add(ANSWER_TIMEOUT).unwrap_or(now),
-            actor,
-            raw: sendable.bytes.clone(),
-            is_relayed: true,
-        };
-        // Before it can be sent, or answered.
-        registry.relay().limit_order(id, self.0.gateway.clock.instant() + SENT_WITHIN);
-        self.open().insert(id);
-        let queued = store.queue(message).await;
-        if queued.is_err() {
-            self.open().remove(&id);
-        }
-        match queued {
-            Ok(()) => Ok(Queued::Waits),
-            // Another one with this MSH-10 came at the same moment.
-            Err(StoreError::AlreadyWaiting(_)) => Ok(Queued::Reused),
-            Err(error) => Err(error),
         }
     }
 
@@ -276,6 +231,7 @@ impl Orders {
             if self.open().insert(order) {
                 // Of a process before this one.
                 self.0.gateway.registry.relay().limit_order(order, self.0.gateway.clock.instant());
+                self.end_in_time(order, entry.device.clone(), false);
             }
             if let Some(answer) = entry.answer
                 && !self.pass_on(order, answer, is_last(&entry)).await
@@ -303,18 +259,6 @@ impl Orders {
     }
 }
 
-/// What became of an order of the platform.
-enum Queued {
-    Waits,
-    AnsweredBefore,
-    /// The same message is open: its answers come.
-    Repeated,
-    /// Another message with the same MSH-10 is open.
-    Reused,
-    DeviceAway,
-    Full,
-}
-
 /// Whether no other answer of the device is awaited.
 fn is_last(entry: &OutboxEntry) -> bool {
     entry.settled.is_some()
@@ -328,7 +272,7 @@ fn reason(unsendable: &Unsendable, message: &Message<'_>) -> Rejection {
         Unsendable::ControlId => Rejection::OrderControlId,
         Unsendable::Unreadable(why) => Rejection::Unreadable(*why),
         Unsendable::Several | Unsendable::Frame | Unsendable::Ambiguous => Rejection::AmbiguousStructure,
-        Unsendable::NoAcknowledgement => Rejection::OrderUnconfirmable,
+        Unsendable::NoAcknowledgement | Unsendable::Acknowledgement => Rejection::OrderUnconfirmable,
     }
 }
 
@@ -336,20 +280,8 @@ fn reason(unsendable: &Unsendable, message: &Message<'_>) -> Rejection {
 const MAX_ORDERS: usize = 256;
 /// Answers of devices that wait for a connection.
 const MAX_ANSWERS: usize = 1024;
-/// How long a device may take for its first answer: less than a platform waits for it, which then sends it
-/// again. Beside an open order its repetition would be taken for the same.
-const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(28);
-/// How long an order is sent to its device, also again after a lost connection. The platform may give it up
-/// at any time, and has no way to say so; it repeats an order that it has not given up.
-const SENT_WITHIN: Duration = Duration::from_secs(5);
-/// How long an order waits for another one with its MSH-10: less than a platform waits for the first answer.
-const REUSED_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often it is looked whether that one has its answer.
-const REUSED_INTERVAL: Duration = Duration::from_millis(250);
 /// When the answer of a device is no longer awaited.
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(24);
-/// Orders whose last answer has not arrived at the platform.
-const MAX_OPEN: usize = 10_000;
 /// How often the store is asked for them, besides the answers that come.
 const LOOK: Duration = Duration::from_hours(1);
 /// Retry delay after a store error.

@@ -32,7 +32,7 @@ impl Store {
         self.change_outbox(OutboxChange::Queue(Box::new(message))).await.map(drop)
     }
 
-    /// The bytes of the message with this control id that has no outcome.
+    /// The message with this control id that has no outcome, and its bytes.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -40,9 +40,23 @@ impl Store {
         &self,
         device: &DeviceId,
         control_id: &str,
-    ) -> Result<Option<Bytes>, StoreError> {
+    ) -> Result<Option<(WaitingMessage, Bytes)>, StoreError> {
         let Some(waiting) = self.reader().unsettled(device, control_id).await? else { return Ok(None) };
-        Ok(self.outbox_entry(waiting.id).await?.map(|(_, raw)| raw))
+        Ok(self.outbox_entry(waiting.id).await?.map(|(_, raw)| (waiting, raw)))
+    }
+
+    /// Settles a message that is not sent any more as expired, before its time. Returns `false` when it is
+    /// settled, the device has accepted it, or a process has claimed it and `also_claimed` is not set.
+    ///
+    /// # Errors
+    /// When the outcome is not durable.
+    pub async fn end_sending(
+        &self,
+        id: MessageId,
+        device: &DeviceId,
+        also_claimed: bool,
+    ) -> Result<bool, StoreError> {
+        self.change_outbox(OutboxChange::EndSending { id, device: device.clone(), also_claimed }).await
     }
 
     /// Claims it for this process until `until`, before it is sent. Whether that was possible: not when it is

@@ -61,6 +61,13 @@ pub(in crate::store) enum OutboxChange {
         device: DeviceId,
         actor: String,
     },
+    /// It is sent no more: it expires before its time.
+    EndSending {
+        id: MessageId,
+        device: DeviceId,
+        /// Also while a session waits for the device's answer.
+        also_claimed: bool,
+    },
     /// The platform of a gateway has what the device answered, or needs no answer any more.
     Relayed {
         id: MessageId,
@@ -95,6 +102,9 @@ impl OutboxChange {
                 settled(id, device, *to, SettledBy::LateAnswer { code: code.clone(), replaced: *from })
             }
             Self::Lapse { id, device, settlement } => settled(id, device, *settlement, SettledBy::EndOfTime),
+            Self::EndSending { id, device, .. } => {
+                settled(id, device, Settlement::Expired, SettledBy::EndOfTime)
+            }
             Self::Withdraw { id, device, actor } => {
                 settled(id, device, Settlement::Withdrawn, SettledBy::Operator { actor: actor.clone() })
             }
@@ -138,6 +148,9 @@ pub(in crate::store) async fn apply(
         OutboxChange::Lapse { id, settlement: Settlement::Expired, .. } => statement_for(EXPIRE, id).bind(at),
         OutboxChange::Lapse { id, settlement, .. } => {
             statement_for(END_WAIT, id).bind(at).bind(settlement.code())
+        }
+        OutboxChange::EndSending { id, also_claimed, .. } => {
+            statement_for(END_SENDING, id).bind(at).bind(i64::from(*also_claimed))
         }
         OutboxChange::Withdraw { id, .. } => statement_for(WITHDRAW, id).bind(at),
         OutboxChange::Relayed { id } => statement_for(DELETE_RELAYED, id),
@@ -269,6 +282,12 @@ WHERE id = $1 AND outcome = $3";
 const EXPIRE: &str = "
 UPDATE outbox SET settled_at = expires_at, outcome = 'expired'
 WHERE id = $1 AND outcome IS NULL AND result_until IS NULL AND expires_at <= $2";
+
+/// While a process has claimed it, the device may be about to answer.
+const END_SENDING: &str = "
+UPDATE outbox SET settled_at = $2, outcome = 'expired'
+WHERE id = $1 AND outcome IS NULL AND acknowledgement IS NULL
+    AND (claimed_until IS NULL OR claimed_until <= $2 OR CAST($3 AS BIGINT) = 1)";
 
 const END_WAIT: &str = "
 UPDATE outbox SET settled_at = result_until, outcome = $3

@@ -4,14 +4,14 @@ use super::{GATEWAY, ONE, OTHER, Scene};
 use crate::harness::{Platform, Wire, eventually, field, framed};
 
 /// A PCD-03 for one device (IHE PCD TF vol. 2, 3.3).
-fn order(control_id: &str, device: &str) -> String {
+pub(super) fn order(control_id: &str, device: &str) -> String {
     format!(
         "MSH|^~\\&|PLATFORM|WARD|PUMP^{device}^EUI-64||20260101120000+0000||RGV^O15^RGV_O15|{control_id}|P|2.6|||AL|AL\r\
          PID|1||X\r"
     )
 }
 
-fn answer(device: &str, kind: &str, control_id: &str, code: &str, own_id: &str) -> Vec<u8> {
+pub(super) fn answer(device: &str, kind: &str, control_id: &str, code: &str, own_id: &str) -> Vec<u8> {
     let text = format!(
         "MSH|^~\\&|PUMP^{device}^EUI-64||PLATFORM||20260101120000+0000||{kind}|{own_id}|P|2.6\rMSA|{code}|{control_id}\r"
     );
@@ -114,6 +114,73 @@ fn an_order_that_the_platform_has_given_up_does_not_reach_a_device_that_comes_ba
     let mut again = scene.wire(ONE);
     eventually("it is connected", || scene.gateway().metric("pcd_connections_active") == 1.0);
     assert!(again.is_quiet(std::time::Duration::from_secs(2)));
+}
+
+pub(super) fn send(scene: &Scene, control_id: &str, device: &str, within: &str) -> String {
+    let (file, sent) = (scene.upper.path().join(format!("{control_id}.hl7")), order(control_id, device));
+    std::fs::write(&file, &sent).unwrap();
+    let words = ["order", "send", "--no-wait", "--within", within, GATEWAY, file.to_str().unwrap()];
+    scene.platform().cli().run(&words);
+    sent
+}
+
+pub(super) fn find(platform: &Platform, control_id: &str) -> serde_json::Value {
+    let orders = platform.cli().json(&["order", "list"]);
+    orders.into_iter().find(|order| order["control-id"] == control_id).unwrap()
+}
+
+/// A gateway that was killed knows from its store that the device may have the order.
+#[test]
+fn an_order_that_was_open_at_its_device_when_the_gateway_was_killed_is_not_refused_and_is_sent_again() {
+    let mut scene = Scene::new();
+    eventually("the gateway is connected", || scene.gateway().metric("pcd_gateway_connections") == 4.0);
+    let mut device = scene.wire(ONE);
+    let first = send(&scene, "ORDER-1", ONE, "3m");
+    assert_eq!(device.answer().unwrap(), first);
+    scene.kill_gateway();
+    scene.start_gateway();
+    eventually("the platform sends it again", || find(scene.platform(), "ORDER-1")["attempts"] == 2);
+    let taken =
+        |outcome: &str| scene.gateway().metric(&format!("pcd_gateway_orders_total{{outcome=\"{outcome}\"}}"));
+    eventually("the gateway has it", || taken("pending") + taken("sent") > 0.0);
+    assert_eq!(taken("device-away"), 0.0);
+    let mut device = scene.wire(ONE);
+    assert_eq!(device.answer().unwrap(), first, "the device recognises it by its MSH-10");
+    assert!(find(scene.platform(), "ORDER-1")["outcome"].is_null());
+    device.write(&answer(ONE, "ACK^O15^ACK", "ORDER-1", "CA", "A-1"));
+    device.write(&answer(ONE, "RRG^O16^RRG_O16", "ORDER-1", "AA", "A-2"));
+    eventually("the platform has the result", || {
+        find(scene.platform(), "ORDER-1")["outcome"] == "acknowledged"
+    });
+}
+
+#[test]
+fn an_order_that_the_platform_has_given_up_holds_up_no_later_one_for_its_device() {
+    let mut scene = Scene::new();
+    eventually("the gateway is connected", || scene.gateway().metric("pcd_gateway_connections") == 4.0);
+    let mut device = scene.wire(ONE);
+    let first = send(&scene, "ORDER-1", ONE, "8s");
+    assert_eq!(device.answer().unwrap(), first);
+    scene.kill_gateway();
+    scene.start_gateway();
+    // It is connected again, gets the order perhaps a second time, and answers neither.
+    let mut device = scene.wire(ONE);
+    eventually("the platform gives it up", || find(scene.platform(), "ORDER-1")["outcome"] == "expired");
+    // Shorter than the gateway would wait for the device's answer to the first one.
+    let second = send(&scene, "ORDER-2", ONE, "15s");
+    let mut received = device.answer().unwrap();
+    if received == first {
+        received = device.answer().unwrap();
+    }
+    assert_eq!(received, second);
+    device.write(&answer(ONE, "ACK^O15^ACK", "ORDER-2", "CA", "A-1"));
+    device.write(&answer(ONE, "RRG^O16^RRG_O16", "ORDER-2", "AA", "A-2"));
+    eventually("the platform has the result", || {
+        find(scene.platform(), "ORDER-2")["outcome"] == "acknowledged"
+    });
+    // What the device says of the first one after all counts.
+    device.write(&answer(ONE, "RRG^O16^RRG_O16", "ORDER-1", "AA", "A-3"));
+    eventually("its late answer arrives", || find(scene.platform(), "ORDER-1")["outcome"] == "acknowledged");
 }
 
 /// Orders follow one another for each device, not for each connection.

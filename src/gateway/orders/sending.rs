@@ -1,0 +1,217 @@
+//! For how long an order of the platform is sent to its device, and what follows then.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::{Orders, is_last};
+use crate::authz::Device;
+use crate::gateway::desk::Gateway;
+use crate::hl7::{Message, Rejection};
+use crate::model::{DeviceId, MessageId, explained};
+use crate::southbound::Sendable;
+use crate::store::{QueuedMessage, StoreError};
+
+/// What became of an order of the platform.
+pub(super) enum Queued {
+    Waits,
+    AnsweredBefore,
+    /// The same message is open: its answers come.
+    Repeated,
+    /// Another message with the same MSH-10 is open.
+    Reused,
+    /// The device does not have it.
+    DeviceAway,
+    /// The device is away, and may have it from before.
+    InDoubt,
+    Full,
+}
+
+impl Orders {
+    /// Queues an order. Another one with the same MSH-10 that the device has not answered goes first: the
+    /// device's answer names MSH-10 alone. The platform waits for its answer so long, and no longer. A device
+    /// that may have the order from before has a while to come back: its answer is the only one that is true.
+    pub(super) async fn queue_in_turn(
+        &self,
+        device: &Device,
+        sendable: &Sendable,
+    ) -> Result<Queued, StoreError> {
+        let clock = &self.0.gateway.clock;
+        let began = clock.instant();
+        loop {
+            let queued = self.queue(device, sendable).await?;
+            let limit = match queued {
+                Queued::Reused => REUSED_TIMEOUT,
+                Queued::InDoubt => SENT_WITHIN,
+                queued => return Ok(queued),
+            };
+            if clock.instant().saturating_duration_since(began) >= limit {
+                return Ok(queued);
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    /// Puts an order of the platform into the outbox. One that the device has answered before is answered
+    /// from the store: the platform did not get the answer. One that is open is sent again if its session has
+    /// ended: the platform, which repeats it, has not given it up.
+    async fn queue(&self, device: &Device, sendable: &Sendable) -> Result<Queued, StoreError> {
+        let Gateway { store, registry, .. } = &self.0.gateway;
+        let turn = self.0.turn.lock().await;
+        let sent = store.latest_sent(&device.id, &sendable.control_id).await?;
+        let sent = sent.filter(|(_, raw)| *raw == sendable.bytes).map(|(entry, _)| entry);
+        if let Some(entry) = &sent
+            && let Some(answer) = entry.answer
+        {
+            drop(turn);
+            self.open().insert(entry.id);
+            self.pass_on(entry.id, answer, is_last(entry)).await;
+            return Ok(Queued::AnsweredBefore);
+        }
+        if let Some((open, raw)) = store.unsettled_order(&device.id, &sendable.control_id).await? {
+            if raw != sendable.bytes {
+                return Ok(Queued::Reused);
+            }
+            self.allow(open.id);
+            return Ok(Queued::Repeated);
+        }
+        if !device.receives_orders {
+            return Ok(Queued::DeviceAway);
+        }
+        if !registry.is_connected(&device.id) {
+            return Ok(if sent.is_some() { Queued::InDoubt } else { Queued::DeviceAway });
+        }
+        if self.open().len() >= MAX_OPEN {
+            return Ok(Queued::Full);
+        }
+        let message = self.message(device, sendable);
+        let id = message.id;
+        // Before it can be sent, or answered.
+        self.allow(id);
+        self.open().insert(id);
+        match store.queue(message).await {
+            Ok(()) => {
+                self.end_in_time(id, device.id.clone(), true);
+                Ok(Queued::Waits)
+            }
+            Err(error) => {
+                self.open().remove(&id);
+                match error {
+                    // Another one with this MSH-10 came at the same moment.
+                    StoreError::AlreadyWaiting(_) => Ok(Queued::Reused),
+                    error => Err(error),
+                }
+            }
+        }
+    }
+
+    fn message(&self, device: &Device, sendable: &Sendable) -> QueuedMessage {
+        let Gateway { store, config, .. } = &self.0.gateway;
+        let now = store.now();
+        let config = config.load();
+        let platform = config.gateway.as_ref().map(|gateway| &gateway.platform);
+        let actor = platform.map_or_else(String::new, |at| format!("platform {}:{}", at.host, at.port));
+        QueuedMessage {
+            id: MessageId::at(now),
+            device: device.id.clone(),
+            message_type: sendable.message_type.clone(),
+            control_id: sendable.control_id.clone(),
+            expires_at: now.saturating_add(ANSWER_TIMEOUT).unwrap_or(now),
+            actor,
+            raw: sendable.bytes.clone(),
+            is_relayed: true,
+        }
+    }
+
+    /// The order is sent from now on, for a short time.
+    fn allow(&self, order: MessageId) {
+        let Gateway { registry, clock, .. } = &self.0.gateway;
+        registry.relay().limit_order(order, clock.instant() + SENT_WITHIN);
+    }
+
+    /// Settles an order that is sent no more and that no session has: it must not hold up later orders of its
+    /// device, and a later answer counts all the same. `is_own`: this process has taken it.
+    pub(super) fn end_in_time(&self, order: MessageId, device: DeviceId, is_own: bool) {
+        self.unanswered().entry(device.clone()).or_default().insert(order);
+        let orders = self.clone();
+        tokio::spawn(async move {
+            let done = orders.0.done.clone();
+            done.run_until_cancelled(orders.end(order, &device, is_own)).await;
+            let mut unanswered = orders.unanswered();
+            if let Some(own) = unanswered.get_mut(&device) {
+                own.remove(&order);
+                if own.is_empty() {
+                    unanswered.remove(&device);
+                }
+            }
+        });
+    }
+
+    async fn end(&self, order: MessageId, device: &DeviceId, is_own: bool) {
+        loop {
+            tokio::time::sleep(self.time_left(order).max(INTERVAL)).await;
+            match self.is_over(order, device, is_own).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%order, error = %explained(&error), "an order cannot be settled; will retry");
+                }
+            }
+        }
+    }
+
+    /// Whether the order is settled, or accepted by its device; settles it if it is sent no more.
+    async fn is_over(&self, order: MessageId, device: &DeviceId, is_own: bool) -> Result<bool, StoreError> {
+        let store = &self.0.gateway.store;
+        // A repetition that comes at this moment is queued before, or behind it.
+        let turn = self.0.turn.lock().await;
+        if !self.time_left(order).is_zero() {
+            return Ok(false);
+        }
+        let Some((entry, raw)) = store.outbox_entry(order).await? else { return Ok(true) };
+        if entry.settled.is_some() || entry.answer.is_some() {
+            return Ok(true);
+        }
+        // While a session has it, the device may answer. A platform sends a later order for the device when
+        // the one before is settled there.
+        let is_followed =
+            self.unanswered().get(device).and_then(BTreeSet::last).is_some_and(|last| *last > order);
+        if !store.end_sending(order, device, is_followed).await? {
+            return Ok(false);
+        }
+        drop(turn);
+        if is_own
+            && entry.attempts == 0
+            && let Ok(message) = Message::parse(&raw)
+        {
+            self.count("device-away");
+            self.refuse(&message, Rejection::OrderDeviceAway).await;
+            self.finish(vec![order]).await;
+        }
+        Ok(true)
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, HashMap<DeviceId, BTreeSet<MessageId>>> {
+        self.0.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn time_left(&self, order: MessageId) -> Duration {
+        let Gateway { registry, clock, .. } = &self.0.gateway;
+        registry.relay().order_limit(order, clock.instant()).unwrap_or_default()
+    }
+}
+
+/// How long a device may take for its first answer: less than a platform waits for it, which then sends it
+/// again. Beside an open order its repetition would be taken for the same.
+const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(28);
+/// How long an order is sent to its device, also again after a lost connection. The platform may give it up
+/// at any time, and has no way to say so; it repeats an order that it has not given up.
+const SENT_WITHIN: Duration = Duration::from_secs(5);
+/// How long an order waits for another one with its MSH-10: less than a platform waits for the first answer.
+const REUSED_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often it is looked whether an order can be queued, or is over.
+const INTERVAL: Duration = Duration::from_millis(250);
+/// Orders whose last answer has not arrived at the platform.
+const MAX_OPEN: usize = 10_000;
