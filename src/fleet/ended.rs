@@ -40,6 +40,9 @@ pub(super) fn end_in_words(contact: &Contact) -> Option<&'static str> {
         "violations" => {
             "the platform ended it, because one message after the other named a device for which it may not speak"
         }
+        "order-given-up" => {
+            "the platform ended it, because an order on it was not answered in time and must not arrive later"
+        }
         "shutdown" => "the platform was shut down",
         "fault" => "a fault of the platform ended it; please report it with the log",
         _ => return None,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
@@ -35,6 +36,8 @@ pub(super) struct Session<'u> {
     /// When the log says that it is connected, if the platform says nothing before: in TLS 1.3 a gateway is
     /// refused after the handshake. `None`: the log has it.
     reported_at: Option<Instant>,
+    /// Orders that have just come, and when they are passed on.
+    held: VecDeque<(Instant, Bytes)>,
     /// Answers to orders that were sent.
     passed: Passed,
     answer_timeout: Duration,
@@ -66,6 +69,7 @@ impl<'u> Session<'u> {
             is_alone: false,
             is_answered: false,
             reported_at: is_news.then_some(now + REPORTED_AFTER),
+            held: VecDeque::new(),
             passed: Passed::new(uplink.orders.returned()),
             answer_timeout,
         }
@@ -82,6 +86,8 @@ impl<'u> Session<'u> {
             // The platform takes no bytes.
             () = stuck => Err(ClientError::Timeout(FINISH_TIMEOUT)),
         };
+        // The platform repeats those that it has not given up.
+        self.held.drain(..).for_each(|_| self.uplink.orders.drop_one());
         // What the platform has answered counts, also when the connection is lost.
         while let Some(job) = self.settling.next().await {
             drop(job);
@@ -117,7 +123,8 @@ impl<'u> Session<'u> {
             self.uplink.gateway.status.awaits(self.uplink.number, self.window.oldest_awaited());
             let deadline = self.window.deadline(self.limits(), self.passed.oldest());
             let alone_at = (!self.alone.is_empty() && !self.is_alone_due()).then_some(self.alone_at);
-            let deadline = [deadline, alone_at, self.reported_at].into_iter().flatten().min();
+            let held_until = self.held.front().map(|(until, _)| *until);
+            let deadline = [deadline, alone_at, self.reported_at, held_until].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 () = done.cancelled() => return Ok(Ended::Done),
@@ -217,7 +224,25 @@ impl<'u> Session<'u> {
                 }
                 self.apply(effect);
             }
-            Incoming::Message(message) => self.uplink.orders.take(message),
+            Incoming::Message(message) => self.hold(message),
+        }
+    }
+
+    /// Takes an order, and keeps it for a moment. The platform resets a connection when it gives up an order
+    /// on it. Bytes that were held back on their way, or while this process was stopped, come together with
+    /// that end: such an order is dropped with its connection, and the platform repeats one that it has not
+    /// given up.
+    fn hold(&mut self, message: Bytes) {
+        if self.held.len() < MAX_HELD {
+            self.held.push_back((self.uplink.gateway.clock.instant() + HELD, message));
+        } else {
+            self.uplink.orders.drop_one();
+        }
+    }
+
+    fn pass_on_held(&mut self, now: Instant) {
+        while let Some((_, message)) = self.held.pop_front_if(|(until, _)| *until <= now) {
+            self.uplink.orders.take(message);
         }
     }
 
@@ -284,6 +309,7 @@ impl<'u> Session<'u> {
         if self.reported_at.is_some_and(|at| at <= now) {
             self.report();
         }
+        self.pass_on_held(now);
         let Expired { effects, missing, is_skipped } = match self.window.expire(now, self.limits()) {
             Ok(expired) => expired,
             Err(Late(message)) => return Some(Ended::Late(message)),
@@ -348,6 +374,10 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 const ALONE_AFTER: Duration = Duration::from_secs(2);
 /// When a connection counts as one in the log on which the platform says nothing.
 const REPORTED_AFTER: Duration = Duration::from_secs(5);
+/// How long an order is kept until it is passed on, if its connection goes on.
+const HELD: Duration = Duration::from_millis(500);
+/// Orders that are kept on a connection.
+const MAX_HELD: usize = 256;
 /// Lanes that one connection works on.
 const WINDOW: usize = 16;
 /// When a message is sent again that the platform could not take.

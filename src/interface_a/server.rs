@@ -233,6 +233,7 @@ impl InterfaceA {
             large_turn: None,
             relays: Relays::default(),
             frame: self.frame_memory.share(id, device.clone(), opened.instant),
+            is_bounded: false,
             write_timeout: WRITE_TIMEOUT,
         });
         Some(Box::new(OpenSession { id, device, opened, opening, share, span, connection }))

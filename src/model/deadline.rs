@@ -25,6 +25,12 @@ impl Deadline {
         Self { wall, instant }
     }
 
+    /// How long it is until then by the monotonic clock; `None`: longer than that clock can say.
+    #[must_use]
+    pub fn left(&self, instant: Instant) -> Option<Duration> {
+        self.instant.map(|end| end.saturating_duration_since(instant))
+    }
+
     /// Whether it is over at the moment that both clocks show.
     #[must_use]
     pub fn is_over(&self, wall: Timestamp, instant: Instant) -> bool {

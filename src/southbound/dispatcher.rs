@@ -232,7 +232,10 @@ impl Dispatcher {
         done: &CancellationToken,
     ) {
         let (device, id, over) = (message.device.clone(), message.id, done.child_token());
-        let task = under_way.tasks.spawn(exchange::send(self.desk.clone(), message, over.clone()));
+        let entry = self.directory.load().find(&device).cloned();
+        let is_gateway = entry.is_some_and(|entry| entry.kind == DeviceKind::Gateway);
+        let sending = exchange::send(self.desk.clone(), message, is_gateway, over.clone());
+        let task = under_way.tasks.spawn(sending);
         let following = Following { message: id, task, over };
         under_way.devices.entry(device).or_default().insert(addressee, following);
     }

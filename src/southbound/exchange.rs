@@ -15,8 +15,8 @@ use crate::store::{AwaitedResult, StoreError, WaitingMessage};
 
 /// Sends an order, or waits for the result of one that the device has accepted, until it is settled, cannot
 /// be sent at present, or `over`.
-pub(super) async fn send(desk: Desk, message: WaitingMessage, over: CancellationToken) {
-    if let Err(error) = exchange(&desk, &message, &over).await {
+pub(super) async fn send(desk: Desk, message: WaitingMessage, is_gateway: bool, over: CancellationToken) {
+    if let Err(error) = exchange(&desk, &message, is_gateway, &over).await {
         tracing::error!(
             message = %message.id,
             error = %explained(&error),
@@ -36,7 +36,12 @@ struct Begun {
     until: Timestamp,
 }
 
-async fn exchange(desk: &Desk, message: &WaitingMessage, over: &CancellationToken) -> Result<(), StoreError> {
+async fn exchange(
+    desk: &Desk,
+    message: &WaitingMessage,
+    is_gateway: bool,
+    over: &CancellationToken,
+) -> Result<(), StoreError> {
     let WaitingMessage { id, device, expires_at, .. } = message;
     let Some((_, raw)) = desk.store.outbox_entry(*id).await? else { return Ok(()) };
     let sendable = match Sendable::read(&raw) {
@@ -76,8 +81,14 @@ async fn exchange(desk: &Desk, message: &WaitingMessage, over: &CancellationToke
         }
     }
     if result.is_none() {
-        if let Some(recipient) = sent_on.filter(|_| !over.is_cancelled()) {
-            desk.registry.left_unanswered(&recipient);
+        if let Some(recipient) = sent_on {
+            if !over.is_cancelled() {
+                desk.registry.left_unanswered(&recipient);
+            }
+            if is_gateway && (!over.is_cancelled() || is_settled(desk, message).await) {
+                tracing::warn!(message = %id, %device, "an order was not answered; its connection is reset");
+                desk.registry.discard(&recipient);
+            }
         }
         desk.store.release(*id).await?;
     }
@@ -86,6 +97,12 @@ async fn exchange(desk: &Desk, message: &WaitingMessage, over: &CancellationToke
         desk.lapse(*id, device, settlement).await?;
     }
     Ok(())
+}
+
+/// Whether the order has an outcome: it was withdrawn, or another node has heard the answer.
+async fn is_settled(desk: &Desk, WaitingMessage { id, .. }: &WaitingMessage) -> bool {
+    let entry = desk.store.outbox_entry(*id).await;
+    entry.is_ok_and(|entry| entry.is_some_and(|(entry, _)| entry.settled.is_some()))
 }
 
 /// `None` when another node has claimed the order, it is too soon for another attempt, or the device cannot

@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -85,6 +86,25 @@ impl SecuredStream {
                 ready!(Pin::new(stream.as_mut()).poll_flush(cx))?;
                 Pin::new(stream.get_mut().0).poll_shutdown(cx)
             }
+        }
+    }
+
+    /// Resets the connection: what was written and has not arrived is discarded.
+    pub fn reset(&self) {
+        super::tcp::reset(self.tcp());
+    }
+
+    /// How long what is written may stay without acknowledgement of the peer's kernel, until the connection
+    /// is given up.
+    pub fn bound_unacknowledged(&self, limit: Duration) {
+        super::tcp::bound_unacknowledged(self.tcp(), limit);
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match &self.0 {
+            Inner::Served(stream) => stream.get_ref().0.get_ref(),
+            Inner::Plain(stream) => stream.get_ref().0.get_ref(),
+            Inner::Offering(stream) => stream.get_ref().0.get_ref(),
         }
     }
 

@@ -81,6 +81,8 @@ pub enum SessionEnd {
     Violations,
     /// The device lost its authorization.
     Withdrawn(Refusal),
+    /// The platform gave up an order that was sent on it and not answered: what is on its way is discarded.
+    OrderGivenUp,
     /// The platform shuts down.
     Shutdown,
     /// An internal fault.
@@ -162,7 +164,7 @@ impl ConfigurationFault {
 impl SessionEnd {
     /// Every end but [`SessionEnd::Withdrawn`], whose codes are those of [`Refusal::ALL`]; for metrics that
     /// start at zero.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::PeerClosed,
         Self::ConnectionLost,
         Self::IdleTimeout,
@@ -172,6 +174,7 @@ impl SessionEnd {
         Self::NotFramed,
         Self::Unreadable,
         Self::Violations,
+        Self::OrderGivenUp,
         Self::Shutdown,
         Self::Fault,
     ];
@@ -190,6 +193,7 @@ impl SessionEnd {
             Self::Unreadable => "unreadable-message",
             Self::Violations => "violations",
             Self::Withdrawn(refusal) => refusal.code(),
+            Self::OrderGivenUp => "order-given-up",
             Self::Shutdown => "shutdown",
             Self::Fault => "fault",
         }

@@ -20,6 +20,12 @@ pub(in crate::interface_a) trait Closing: AsyncRead + AsyncWrite + Unpin {
 
     /// Ends our side without close_notify, behind everything that was written.
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Resets the connection: what was written and has not arrived is discarded.
+    fn reset(&self);
+
+    /// Until when the peer's kernel has to acknowledge what is written; later the connection is given up.
+    fn bound_unacknowledged(&self, limit: Duration);
 }
 
 impl Closing for SecuredStream {
@@ -29,6 +35,14 @@ impl Closing for SecuredStream {
 
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Self::poll_cut(self, cx)
+    }
+
+    fn reset(&self) {
+        Self::reset(self);
+    }
+
+    fn bound_unacknowledged(&self, limit: Duration) {
+        Self::bound_unacknowledged(self, limit);
     }
 }
 
@@ -87,4 +101,8 @@ impl Closing for tokio::io::DuplexStream {
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(self).poll_shutdown(cx)
     }
+
+    fn reset(&self) {}
+
+    fn bound_unacknowledged(&self, _limit: Duration) {}
 }

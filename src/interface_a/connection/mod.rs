@@ -34,7 +34,8 @@ use super::frame_memory::{FrameShare, SMALL_FRAME};
 use super::inbound::is_large;
 use super::opening::Opening;
 use super::registry::{Channels, Outgoing};
-use super::session::{Effect, Now, PlatformWord, READ_SIZE, Session, Ticket};
+use super::relay::PlatformWord;
+use super::session::{Effect, Now, READ_SIZE, Session, Ticket};
 use super::unawaited::UnawaitedAnswer;
 use crate::audit::{self, SessionEnd};
 use crate::contact::Activity;
@@ -60,6 +61,8 @@ pub(super) struct Connection<S> {
     pub(super) relays: Relays,
     /// The memory of its incomplete frame.
     pub(super) frame: FrameShare,
+    /// Whether the kernel has a limit for the bytes of an order.
+    pub(super) is_bounded: bool,
     /// How long a peer may take no bytes: [`WRITE_TIMEOUT`].
     pub(super) write_timeout: Duration,
 }
@@ -81,6 +84,7 @@ enum Event {
     Deliver(Outgoing),
     Relayed(Ticket, PlatformWord),
     Withdrawn(Refusal),
+    StaleOrder,
     Drain,
     FrameRefused,
     Deadline,
@@ -106,9 +110,7 @@ impl<S: Closing> Connection<S> {
                 Ok(Some(end)) => break end,
                 Err(_) => {
                     takes_bytes = false;
-                    let end = self.lost();
-                    self.session.connection_lost(end, self.services.now());
-                    break end;
+                    break self.lose();
                 }
             }
             if let Some(bytes) = self.session.waiting_large_message() {
@@ -118,8 +120,16 @@ impl<S: Closing> Connection<S> {
                 self.session.evaluate(self.services.now());
             } else {
                 let event = self.wait(&mut tasks, drained.as_mut(), alarm.as_mut()).await;
-                if matches!(event, Event::Deliver(_)) {
-                    self.record_opening(&tasks);
+                match &event {
+                    Event::Deliver(outgoing) => {
+                        self.record_opening(&tasks);
+                        self.bound_order(outgoing);
+                    }
+                    Event::StaleOrder => {
+                        takes_bytes = false;
+                        break self.lose();
+                    }
+                    _ => {}
                 }
                 self.handle(event);
             }
@@ -191,10 +201,13 @@ impl<S: Closing> Connection<S> {
             Event::Relayed(ticket, word) => self.session.relayed(ticket, word, now),
             Event::Deliver(outgoing) => self.session.deliver(outgoing, now),
             Event::Withdrawn(refusal) => self.session.withdraw(refusal),
+            // It ends the session.
+            Event::StaleOrder => {}
             Event::Drain => self.session.shut_down(now),
             Event::FrameRefused => self.session.refuse_frame(now),
             Event::Deadline => self.session.expired(now),
         }
+        self.release_bound();
     }
 
     /// Evaluates a large message, in the turn of its device, beside the tasks of other sessions, and with
@@ -313,13 +326,43 @@ impl<S: Closing> Connection<S> {
         tokio::select! {
             biased;
             written = written => written,
+            () = inbox.has_stale_order() => Err(io::ErrorKind::ConnectionReset.into()),
             () = cut_short => Err(io::ErrorKind::TimedOut.into()),
         }
+    }
+
+    /// An order is sent: if its bytes stay on the way until its time is over, the kernel gives them up with
+    /// the connection.
+    fn bound_order(&mut self, outgoing: &Outgoing) {
+        let left = outgoing.deadline.left(self.services.now().instant);
+        if let Some(left) = left.filter(|left| *left < self.session.dead_peer_timeout()) {
+            self.stream.bound_unacknowledged(left);
+            self.is_bounded = true;
+        }
+    }
+
+    /// The orders of the session are answered, or over.
+    fn release_bound(&mut self) {
+        if self.is_bounded && !self.session.awaits_order() {
+            self.stream.bound_unacknowledged(self.session.dead_peer_timeout());
+            self.is_bounded = false;
+        }
+    }
+
+    /// The connection is lost, or is reset: at once, for what the store still does takes a while.
+    fn lose(&mut self) -> SessionEnd {
+        let end = self.lost();
+        if end == SessionEnd::OrderGivenUp {
+            self.stream.reset();
+        }
+        self.session.connection_lost(end, self.services.now());
+        end
     }
 
     /// Why the session of a peer that takes no more bytes is over.
     fn lost(&self) -> SessionEnd {
         match self.channels.inbox.withdrawn() {
+            _ if self.channels.inbox.has_stale_order().now_or_never().is_some() => SessionEnd::OrderGivenUp,
             Some(refusal) => SessionEnd::Withdrawn(refusal),
             None if self.services.drain.is_cancelled() => SessionEnd::Shutdown,
             None => SessionEnd::ConnectionLost,
@@ -358,6 +401,7 @@ impl<S: Closing> Connection<S> {
         // largest frame.
         tokio::select! {
             biased;
+            () = self.channels.inbox.has_stale_order() => Event::StaleOrder,
             refusal = self.channels.inbox.withdrawal(), if !draining => Event::Withdrawn(refusal),
             () = drained, if !draining && !shutting_down => Event::Drain,
             () = async { tokio::time::sleep(ANSWER_POLL).await }, if shutting_down => Event::Drain,

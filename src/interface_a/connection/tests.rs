@@ -78,6 +78,7 @@ impl Bench {
             large_turn,
             relays: Relays::default(),
             frame,
+            is_bounded: false,
             write_timeout,
         });
         let running = tokio::spawn(connection.run());

@@ -23,6 +23,8 @@ struct State {
     withdrawn: Option<Refusal>,
     /// Whether the session has not taken the last withdrawal.
     is_withdrawal_new: bool,
+    /// Whether an order that was sent on the session is given up.
+    has_stale_order: bool,
     /// Since when the session has been idle; `None` while it is busy.
     idle_since: Option<Instant>,
     /// Whether the session is over.
@@ -79,6 +81,18 @@ impl Inbox {
         poll_fn(|cx| self.poll(cx, |state| state.withdrawn.map(drop))).await;
     }
 
+    /// An order that was sent on the session is given up: nothing of it may arrive any more.
+    pub(super) fn give_up_order(&self) {
+        let mut state = self.lock();
+        state.has_stale_order = true;
+        wake(state);
+    }
+
+    /// Returns as soon as an order that was sent on the session is given up.
+    pub(in crate::interface_a) async fn has_stale_order(&self) {
+        poll_fn(|cx| self.poll(cx, |state| state.has_stale_order.then_some(()))).await;
+    }
+
     /// Waits for the next message.
     ///
     /// Cancel safe.
@@ -113,7 +127,7 @@ impl Inbox {
     /// Whether the session takes messages: it neither ends nor has been asked to.
     pub(super) fn is_open(&self) -> bool {
         let state = self.lock();
-        !state.is_closed && state.withdrawn.is_none()
+        !state.is_closed && state.withdrawn.is_none() && !state.has_stale_order
     }
 
     fn poll<T>(&self, cx: &Context<'_>, take: impl FnOnce(&mut State) -> Option<T>) -> Poll<T> {

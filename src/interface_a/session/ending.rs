@@ -1,6 +1,8 @@
 //! How a session ends, and the bytes that are no message: frames that have begun then, and what is between
 //! frames.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::Session;
@@ -62,6 +64,16 @@ impl Session {
         if is_over || !self.pending_replies.expects_on(self.id) {
             self.drain(SessionEnd::Shutdown);
         }
+    }
+
+    /// How long the peer's kernel may leave bytes without acknowledgement.
+    pub(in crate::interface_a) fn dead_peer_timeout(&self) -> Duration {
+        self.config().interface_a.dead_peer_timeout
+    }
+
+    /// Whether an order that was sent on the session waits for its first answer.
+    pub(in crate::interface_a) fn awaits_order(&self) -> bool {
+        self.pending_replies.expects_on(self.id)
     }
 
     /// Whether [`Session::shut_down`] was called, and is to be called again.

@@ -63,6 +63,11 @@ struct Reframed {
 }
 
 impl<IO> RewritingStream<IO> {
+    /// The connection below.
+    pub(in crate::tls) const fn get_ref(&self) -> &IO {
+        &self.io
+    }
+
     /// A connection without any rewriting.
     pub const fn plain(io: IO) -> Self {
         Self {

@@ -1,12 +1,15 @@
 //! Gateway mode: device, gateway and platform as three processes; outages, crashes, acknowledgements end to
 //! end, and orders in the other direction.
 
+mod alert_status;
 mod answers;
 mod foreign;
+mod given_up;
 mod long_run;
 mod orders;
 mod outages;
 mod scripted;
+mod stale_orders;
 mod strict;
 mod tunnels;
 
@@ -44,9 +47,23 @@ impl Scene {
 
     /// The same under a platform of this site.
     fn under(upper: Site, key: KeyType, settings: impl FnOnce(Site) -> Site) -> Self {
+        Self::whole(upper, key, settings, |address| address)
+    }
+
+    /// A scene whose gateway connects to another address, from which somebody passes on to the platform.
+    fn behind(relay: impl FnOnce(SocketAddr) -> SocketAddr) -> Self {
+        Self::whole(Site::new(), KeyType::Ecc, |site| site, relay)
+    }
+
+    fn whole(
+        upper: Site,
+        key: KeyType,
+        settings: impl FnOnce(Site) -> Site,
+        relay: impl FnOnce(SocketAddr) -> SocketAddr,
+    ) -> Self {
         let address = fixed_address();
         let upper = upper.with("interface-a", &format!("listen = [\"{address}\"]"));
-        let lower = gateway_of(Site::new(), &address.to_string(), key);
+        let lower = gateway_of(Site::new(), &relay(address).to_string(), key);
         let mut scene = Self { upper, address, platform: None, lower: settings(lower), gateway: None };
         scene.start_platform();
         scene.platform().admit(GATEWAY, &["--kind", "gateway", "--speaks-for", "00A037FFFE*"]);

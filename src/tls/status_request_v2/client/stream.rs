@@ -29,6 +29,11 @@ pub struct OfferingStream<IO> {
 }
 
 impl<IO> OfferingStream<IO> {
+    /// The connection below.
+    pub(in crate::tls) const fn get_ref(&self) -> &IO {
+        &self.io
+    }
+
     pub(super) const fn new(io: IO) -> Self {
         Self {
             io,
