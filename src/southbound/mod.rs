@@ -19,10 +19,12 @@ mod alert_status;
 mod desk;
 mod dispatcher;
 mod exchange;
+mod facts;
 mod sendable;
 mod verdict;
 
 pub use alert_status::{AlertStatusError, check_alert_status, name_alert};
 pub use desk::Desk;
 pub use dispatcher::Dispatcher;
+pub use facts::OrderFacts;
 pub use sendable::{OwedResult, Sendable, Unsendable};

@@ -45,6 +45,12 @@ pub struct OrderView<'a> {
     pub acknowledgement: Option<&'a str>,
     /// The id of the message that brought that answer.
     pub answer: Option<String>,
+    /// The device behind a gateway that the order names; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addressee: Option<String>,
+    /// The code of the reason in an answer that refuses the order (ERR-5.1); absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
 }
 
 /// An order with its bytes.
@@ -76,7 +82,17 @@ impl<'a> From<&'a OutboxEntry> for OrderView<'a> {
             settled_at: entry.settled.map(|(_, at)| at.to_string()),
             acknowledgement: entry.acknowledgement.as_deref(),
             answer: entry.answer.map(|answer| answer.to_string()),
+            addressee: None,
+            refusal: None,
         }
+    }
+}
+
+impl OrderView<'_> {
+    /// The same with what the order and its answer say.
+    #[must_use]
+    pub fn with_facts(self, addressee: Option<String>, refusal: Option<String>) -> Self {
+        Self { addressee, refusal, ..self }
     }
 }
 

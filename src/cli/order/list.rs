@@ -1,12 +1,12 @@
 //! `order list`.
 
+use super::entry::views;
 use super::text;
 use crate::cli::context::failed;
 use crate::cli::device::name_in_store;
 use crate::cli::{Failure, Output};
 use crate::model::{DeviceId, MessageId};
 use crate::store::{OutboxFilter, Store};
-use crate::view::OrderView;
 
 /// Which orders.
 #[derive(Debug, clap::Args)]
@@ -30,8 +30,8 @@ pub(super) async fn run(arguments: Arguments, store: &Store, output: Output) -> 
     let device = name_in_store(store, device).await?;
     let orders = store.outbox(&OutboxFilter { device, waiting, before, limit }).await.map_err(failed)?;
     output.header(&text::header(), orders.len())?;
-    for entry in orders {
-        output.print(&OrderView::from(&entry), |order| text::line(order, output))?;
+    for view in views(&orders, store).await? {
+        output.print(&view, |order| text::line(order, output))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::entry::find;
+use super::entry::{find, views};
 use super::text;
 use crate::audit::Settlement;
 use crate::authz::{Device, DeviceStatus, OrderTarget, order_target};
@@ -86,7 +86,11 @@ pub(super) async fn run(arguments: Arguments, config: &Config, store: &Store, ou
         }
     }
     let (entry, _) = find(id, store).await?;
-    output.print(&OrderView::from(&entry), |order| text::line(order, output))?;
+    let views = views(std::slice::from_ref(&entry), store).await?;
+    let why = views.first().map(refusal).unwrap_or_default();
+    for view in views {
+        output.print(&view, |order| text::line(order, output))?;
+    }
     if no_wait {
         return Ok(Exit::Done);
     }
@@ -94,7 +98,14 @@ pub(super) async fn run(arguments: Arguments, config: &Config, store: &Store, ou
         let why = format!("device {cn} was removed from the directory: {}", withdrawn(&entry));
         return Err(Failure::new(Exit::Unavailable, anyhow!(why)));
     }
-    outcome(&entry)
+    outcome(&entry, &why)
+}
+
+/// What is known of a refusal besides its code: of which device behind a gateway it is, and why.
+fn refusal(order: &OrderView<'_>) -> String {
+    let device = order.addressee.as_ref().map(|device| format!(" for {device}")).unwrap_or_default();
+    let reason = order.refusal.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+    device + &reason
 }
 
 /// Refuses a device that gets no orders.
@@ -215,7 +226,7 @@ async fn wait(id: MessageId, device: &DeviceId, store: &Store) -> Result<(), Fai
 }
 
 /// The exit code for the outcome, and the explanation on stderr.
-fn outcome(entry: &OutboxEntry) -> Outcome {
+fn outcome(entry: &OutboxEntry, refusal: &str) -> Outcome {
     let OutboxEntry { id, device, attempts, acknowledgement, .. } = entry;
     let unavailable = |why: String| Err(Failure::new(Exit::Unavailable, anyhow!(why)));
     match entry.settled.map(|(settlement, _)| settlement) {
@@ -225,7 +236,7 @@ fn outcome(entry: &OutboxEntry) -> Outcome {
             let code = code.unwrap_or("no code of table 0008");
             let answer = entry.answer.map(|id| id.to_string()).unwrap_or_default();
             let why = format!(
-                "device {device} refused the order: {code}; `message show {answer} --raw` shows its answer"
+                "device {device} refused the order{refusal}: {code}; `message show {answer} --raw` shows its answer"
             );
             Err(Failure::new(Exit::Failed, anyhow!(why)))
         }

@@ -2,13 +2,12 @@
 
 use jiff::tz::TimeZone;
 
-use super::entry::find;
+use super::entry::{find, views};
 use super::text;
 use crate::cli::content::{self, Content, Subject};
 use crate::cli::{Failure, Output};
 use crate::model::MessageId;
 use crate::store::Store;
-use crate::view::OrderView;
 
 /// Shows an order, or its content in the form that `content` asks for. `zone` is that of times in messages
 /// that state none.
@@ -24,5 +23,8 @@ pub(super) async fn run(
         let subject = Subject { id, device: &entry.device, bytes: &raw, command: "order" };
         return content::show(subject, form, zone, store, output).await;
     }
-    Ok(output.print(&OrderView::from(&entry), |order| text::details(order, output))?)
+    for view in views(std::slice::from_ref(&entry), store).await? {
+        output.print(&view, |order| text::details(order, output))?;
+    }
+    Ok(())
 }

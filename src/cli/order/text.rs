@@ -16,7 +16,7 @@ pub(super) fn header() -> String {
 /// A row of the list.
 pub(super) fn line(order: &OrderView<'_>, output: Output) -> String {
     format!(
-        "{}  {:<33}  {:<20}  {:<16}  {:<20}  {:<12}  {:<2}  sent {}",
+        "{}  {:<33}  {:<20}  {:<16}  {:<20}  {:<12}  {:<2}  sent {}{}{}",
         order.id,
         output.time(&order.queued_at),
         column(order.device),
@@ -24,7 +24,9 @@ pub(super) fn line(order: &OrderView<'_>, output: Output) -> String {
         column(order.control_id),
         order.outcome,
         order.acknowledgement.unwrap_or_default(),
-        attempts(order)
+        attempts(order),
+        order.addressee.as_ref().map(|device| format!(", for {}", column(device))).unwrap_or_default(),
+        order.refusal.as_ref().map(|code| format!(", {code}")).unwrap_or_default(),
     )
 }
 
@@ -33,15 +35,17 @@ pub(super) fn details(order: &OrderView<'_>, output: Output) -> String {
     let last = order.sent_at.as_ref().map(|at| format!(", last at {}", output.time(at))).unwrap_or_default();
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let time = |time: Option<&str>| time.map(|time| output.time(time)).unwrap_or_default();
+    let refusal = order.refusal.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
     paragraph(&[
         ("id", order.id.clone()),
         ("outcome", order.outcome.to_owned() + reason(order.reason)),
         ("delivery", delivery(order.delivery).to_owned()),
         ("result until", time(order.result_until.as_deref())),
         ("settled", time(order.settled_at.as_deref())),
-        ("answered", text(order.acknowledgement)),
+        ("answered", text(order.acknowledgement) + &refusal),
         ("answer", text(order.answer.as_deref())),
         ("device", order.device.to_owned()),
+        ("for", order.addressee.clone().unwrap_or_default()),
         ("type", order.message_type.to_owned()),
         ("control id", order.control_id.to_owned()),
         ("queued", output.time(&order.queued_at)),

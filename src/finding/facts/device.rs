@@ -171,8 +171,14 @@ impl fmt::Display for DeviceNeverSeen {
 pub struct OrderFailed {
     /// The device that the order was for
     pub device: String,
+    /// The device behind it, where it is a gateway and the order names one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addressee: Option<String>,
     /// What became of it
     pub outcome: OrderOutcome,
+    /// The code of the reason in an answer that refuses it (ERR-5.1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What became of an order that was not carried out as ordered.
@@ -191,7 +197,11 @@ pub enum OrderOutcome {
 
 impl fmt::Display for OrderFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let device = &self.device;
+        let behind = self.addressee.as_ref();
+        let device = match behind {
+            Some(behind) => format!("{behind} behind {}", self.device),
+            None => self.device.clone(),
+        };
         match self.outcome {
             OrderOutcome::Expired => {
                 write!(f, "the order for {device} expired unsent: the device does not have it")
@@ -201,7 +211,13 @@ impl fmt::Display for OrderFailed {
                 "the order for {device} was sent and not answered in time: the device may have it; look at the \
                  device before you order again"
             ),
-            OrderOutcome::Refused => write!(f, "{device} refused the order"),
+            OrderOutcome::Refused => {
+                match behind {
+                    Some(behind) => write!(f, "{} refused the order for {behind}", self.device)?,
+                    None => write!(f, "{device} refused the order")?,
+                }
+                self.reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
+            }
             OrderOutcome::Unconfirmed => {
                 write!(f, "{device} did not confirm the order: what it did with it is not known")
             }

@@ -88,8 +88,19 @@ fn an_order_reaches_the_device_that_it_names_and_its_answers_travel_back() {
     let file = scene.upper.path().join("unknown.hl7");
     std::fs::write(&file, order("ORDER-2", "00A037FFFE0000FF")).unwrap();
     let words = ["--json", "order", "send", GATEWAY, file.to_str().unwrap()];
-    let (status, printed, _) = scene.platform().cli().try_run(&words);
+    let (status, printed, stderr) = scene.platform().cli().try_run(&words);
     assert_eq!(status.code(), Some(1), "{printed}");
+    assert!(stderr.contains("00A037FFFE0000FF") && stderr.contains("order-device-unknown"), "{stderr}");
+    let refused = find(scene.platform(), "ORDER-2");
+    assert_eq!(refused["refusal"], "order-device-unknown", "{refused}");
+    assert_eq!(refused["addressee"], "00A037FFFE0000FF", "{refused}");
+    let id = refused["id"].as_str().unwrap();
+    let shown = scene.platform().cli().run(&["order", "show", id]);
+    assert!(shown.contains("order-device-unknown") && shown.contains("00A037FFFE0000FF"), "{shown}");
+    eventually("the finding says so", || {
+        let found = scene.platform().cli().try_run(&["--json", "status"]).1;
+        found.contains("order-device-unknown") && found.contains("00A037FFFE0000FF")
+    });
     let answered = scene.platform().cli().json(&["message", "list", "--limit", "1"]);
     let id = answered[0]["id"].as_str().unwrap();
     let raw = String::from_utf8(scene.platform().cli().run_raw(&["message", "show", id, "--raw"])).unwrap();
