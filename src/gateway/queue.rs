@@ -122,7 +122,7 @@ impl Queue {
         let is_heard = |(_, outcome): &&(_, ForwardOutcome)| outcome.is_accepted || !outcome.code.is_empty();
         self.suspects().acquit(settled.iter().filter(is_heard).map(|(id, _)| *id));
         for (id, outcome) in settled {
-            self.metrics.gateway.settled(outcome.is_accepted);
+            self.metrics.gateway.settled(outcome.is_accepted, outcome.answer.is_some());
             if !outcome.is_accepted {
                 let (code, reason) = (&outcome.code, outcome.reason.as_deref().unwrap_or_default());
                 tracing::warn!(message = %id, code, reason, "the platform refused a message; it is kept");
@@ -239,7 +239,7 @@ impl Queue {
     /// Settles a message whose bytes are not those that its device sent: it must not hold up those behind it.
     async fn give_up(&self, message: MessageId, device: &DeviceId) -> Result<(), StoreError> {
         if self.store.settle_forward(message, ForwardOutcome::given_up(ALTERED)).await? {
-            self.metrics.gateway.settled(false);
+            self.metrics.gateway.settled(false, false);
             tracing::error!(%message, "a message for the platform was altered in the store; it is not forwarded");
             self.relay.give_up(message, device, self.clock.instant());
         }

@@ -54,8 +54,10 @@ impl Gateway {
     }
 
     pub(super) fn start_at_zero(&self) {
-        for outcome in ["accepted", "refused"] {
+        for outcome in ["accepted", "refused", "returned"] {
             self.forwarded_total.with_label_values(&[outcome]);
+        }
+        for outcome in ["accepted", "refused"] {
             self.late_results_total.with_label_values(&[outcome]);
         }
         for outcome in Self::ORDERS {
@@ -63,9 +65,10 @@ impl Gateway {
         }
     }
 
-    /// Counts a message that the platform has answered.
-    pub fn settled(&self, is_accepted: bool) {
-        self.forwarded_total.with_label_values(&[outcome(is_accepted)]).inc();
+    /// Counts a message that the platform has answered. `is_returned`: its device gets the answer.
+    pub fn settled(&self, is_accepted: bool, is_returned: bool) {
+        let outcome = if !is_accepted && is_returned { "returned" } else { outcome(is_accepted) };
+        self.forwarded_total.with_label_values(&[outcome]).inc();
     }
 
     /// Counts an application acknowledgement that came after its time.

@@ -151,9 +151,11 @@ fn what_the_platform_has_refused_reaches_it_again_when_the_device_repeats_it() {
     let original = asking(BEHIND, "ORIGINAL", "", "");
     assert_eq!(device.code(original.clone()), "AR", "the platform does not");
     let refused = "pcd_gateway_forwarded_total{outcome=\"refused\"}";
-    eventually("both are refused", || scene.gateway().metric(refused) == 2.0);
+    let returned = "pcd_gateway_forwarded_total{outcome=\"returned\"}";
+    eventually("both are refused", || scene.gateway().metric(refused) == 1.0);
+    assert_eq!(scene.gateway().metric(returned), 1.0, "its device has the refusal");
     assert_eq!(device.code(original.clone()), "AR", "the platform was asked again");
-    assert_eq!(scene.gateway().metric(refused), 3.0);
+    assert_eq!(scene.gateway().metric(returned), 2.0);
     scene.platform().cli().run(&["device", "change", GATEWAY, "--also-speaks-for", BEHIND]);
     eventually("the platform takes it", || device.code(original.clone()) == "AA");
     assert_eq!(device.code(message(BEHIND, "ACCEPT")), "CA");
