@@ -232,7 +232,7 @@ codes! {
         "order a new certificate for the device, and install it before the end";
     /// A device that sent regularly has stopped.
     DeviceSilent, "device-silent", Urgent,
-        "look at the device and its network; `pcd-platform device why CN` shows its last connection and how it ended";
+        "look at the device and its network, and first at its gateway if it has one; `pcd-platform device why CN` shows its last connection and how it ended, or names the gateway";
     /// A device left monitoring by its heartbeat, and has sent nothing since.
     DeviceLeft, "device-left", Info,
         "nothing, if it was switched off; if a patient is connected to it, look at it";

@@ -85,9 +85,9 @@ async fn exchange(
             if !over.is_cancelled() {
                 desk.registry.left_unanswered(&recipient);
             }
-            if is_gateway && (!over.is_cancelled() || is_settled(desk, message).await) {
+            let is_given_up = !over.is_cancelled() || is_settled(desk, message).await;
+            if is_gateway && is_given_up && desk.registry.discard(&recipient) {
                 tracing::warn!(message = %id, %device, "an order was not answered; its connection is reset");
-                desk.registry.discard(&recipient);
             }
         }
         desk.store.release(*id).await?;

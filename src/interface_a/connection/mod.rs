@@ -336,7 +336,7 @@ impl<S: Closing> Connection<S> {
     fn bound_order(&mut self, outgoing: &Outgoing) {
         let left = outgoing.deadline.left(self.services.now().instant);
         if let Some(left) = left.filter(|left| *left < self.session.dead_peer_timeout()) {
-            self.stream.bound_unacknowledged(left);
+            self.stream.bound_unacknowledged(left.max(MIN_BOUND));
             self.is_bounded = true;
         }
     }
@@ -470,6 +470,8 @@ async fn at(mut alarm: Pin<&mut Sleep>, deadline: Option<Instant>) {
 const FRAME_MEMORY_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a peer may take no bytes before its connection counts as lost.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The least time that the peer's kernel has to acknowledge the bytes of an order.
+const MIN_BOUND: Duration = Duration::from_millis(500);
 /// How often a shutdown asks whether the device has answered the order that it was sent.
 const ANSWER_POLL: Duration = Duration::from_millis(50);
 

@@ -81,11 +81,14 @@ impl Inbox {
         poll_fn(|cx| self.poll(cx, |state| state.withdrawn.map(drop))).await;
     }
 
-    /// An order that was sent on the session is given up: nothing of it may arrive any more.
-    pub(super) fn give_up_order(&self) {
+    /// An order that was sent on the session is given up: nothing of it may arrive any more. Whether the
+    /// session was open.
+    pub(super) fn give_up_order(&self) -> bool {
         let mut state = self.lock();
+        let was_open = !state.is_closed;
         state.has_stale_order = true;
         wake(state);
+        was_open
     }
 
     /// Returns as soon as an order that was sent on the session is given up.
