@@ -229,7 +229,7 @@ impl<'u> Session<'u> {
     }
 
     /// Takes an order, and keeps it for a moment. The platform resets a connection when it gives up an order
-    /// on it. Bytes that were held back on their way, or while this process was stopped, come together with
+    /// on it. Bytes that were delayed on their way, or while this process was stopped, come together with
     /// that end: such an order is dropped with its connection, and the platform repeats one that it has not
     /// given up.
     fn hold(&mut self, message: Bytes) {

@@ -281,9 +281,9 @@ impl Registry {
         }
     }
 
-    /// An order that was sent on this session is given up, and was not answered. The session ends at once, and
-    /// what the network has not delivered is discarded: the order must not arrive later. What its peer has
-    /// sent and has no acknowledgement comes again. Whether the session was open.
+    /// An order that was sent on this session is given up, and was not answered. The session ends at once,
+    /// and what the network has not delivered is discarded: the order must not arrive later. What its peer
+    /// has sent and has no acknowledgement comes again. Whether the session was open.
     pub fn discard(&self, recipient: &Recipient) -> bool {
         recipient.inbox.give_up_order()
     }

@@ -47,9 +47,9 @@ fn answer(message: &str) -> Vec<String> {
 // HL7 2.6 ch. 2, 2.9.2: in original mode a sender waits for its one answer.
 #[test]
 fn a_device_that_waits_learns_that_its_message_ends_connections_and_gets_aa_once_it_is_taken() {
-    static IS_MENDED: AtomicBool = AtomicBool::new(false);
+    static IS_FIXED: AtomicBool = AtomicBool::new(false);
     let script = |message: &str| match field(message, "MSH", 10) {
-        "POISON" if !IS_MENDED.load(Ordering::SeqCst) => vec![CUT.to_owned()],
+        "POISON" if !IS_FIXED.load(Ordering::SeqCst) => vec![CUT.to_owned()],
         _ => answer(message),
     };
     let (platform, gateway, site) = scene(script);
@@ -91,7 +91,7 @@ fn a_device_that_waits_learns_that_its_message_ends_connections_and_gets_aa_once
     });
     assert_eq!(tries(), before + 1, "one try");
     assert!(is_refused(&gateway));
-    IS_MENDED.store(true, Ordering::SeqCst);
+    IS_FIXED.store(true, Ordering::SeqCst);
     repeat_until_accepted(&mut device, &poison, "POISON");
     eventually("the finding ends", || !is_refused(&gateway));
     let arrived = |id: &str| platform.messages().iter().any(|other| other == id);
@@ -100,9 +100,9 @@ fn a_device_that_waits_learns_that_its_message_ends_connections_and_gets_aa_once
 
 #[test]
 fn a_device_that_waits_learns_that_the_platform_does_not_answer_its_message() {
-    static IS_MENDED: AtomicBool = AtomicBool::new(false);
+    static IS_FIXED: AtomicBool = AtomicBool::new(false);
     let script = |message: &str| {
-        let is_silent = field(message, "MSH", 10).starts_with("MUTE") && !IS_MENDED.load(Ordering::SeqCst);
+        let is_silent = field(message, "MSH", 10).starts_with("MUTE") && !IS_FIXED.load(Ordering::SeqCst);
         if is_silent { Vec::new() } else { answer(message) }
     };
     let (_platform, gateway, site) = scene(script);
@@ -117,7 +117,7 @@ fn a_device_that_waits_learns_that_the_platform_does_not_answer_its_message() {
     assert_eq!(verdict(&mut device), expect("CA", "MUTE-3", ""), "it is safe");
     assert_eq!(verdict(&mut device), expect("AE", "MUTE-3", "not-forwarded"), "and was not processed");
     assert!(is_refused(&gateway));
-    IS_MENDED.store(true, Ordering::SeqCst);
+    IS_FIXED.store(true, Ordering::SeqCst);
     repeat_until_accepted(&mut device, &original, "MUTE-1");
     repeat_until_accepted(&mut device, &application, "MUTE-2");
     assert_eq!(gateway.metric("pcd_gateway_waiting_messages"), 0.0);

@@ -50,7 +50,7 @@ impl Scene {
         Self::whole(upper, key, settings, |address| address)
     }
 
-    /// A scene whose gateway connects to another address, from which somebody passes on to the platform.
+    /// A scene whose gateway connects to the address of a relay to the platform.
     fn behind(relay: impl FnOnce(SocketAddr) -> SocketAddr) -> Self {
         Self::whole(Site::new(), KeyType::Ecc, |site| site, relay)
     }

@@ -13,7 +13,7 @@ use super::orders::{answer, find, order, send};
 use super::{ONE, Scene};
 use crate::harness::{Wire, eventually};
 
-/// A relay of TCP that may hold back what it has read, in both directions, and loses nothing.
+/// A relay of TCP that may stop in both directions with what it has read, and loses nothing.
 #[derive(Clone)]
 struct Relay {
     address: SocketAddr,
