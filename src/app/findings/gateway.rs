@@ -80,7 +80,7 @@ pub fn gateway_certificate(facts: &CertificateFacts, now: Timestamp) -> Looked {
     })
 }
 
-/// What the platform has refused in the last day, and its device does not know of.
+/// What the platform has refused in the last day.
 pub(super) async fn refused(store: &Store, now: Timestamp) -> Vec<Finding> {
     let since = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
     let refused = store.refused_forwards(since, MAX_SHOWN).await.unwrap_or_default();
@@ -151,20 +151,6 @@ mod tests {
         let what = finding.what();
         assert!(what.contains(&ids[1].to_string()) && what.contains("identity-mismatch"), "{what}");
         assert!(what.contains("3 of its messages are refused, 1 of them ALARMS"), "{what}");
-    }
-
-    #[tokio::test]
-    async fn a_refusal_that_its_device_gets_itself_is_no_finding() {
-        let place = TestStore::new();
-        let store = place.open().await;
-        let record =
-            MessageRecord { forward: Some(ForwardClass::Event), ..place.record("1", b"MSH|^~\\&|A\r") };
-        let id = record.id;
-        store.record(record).await.unwrap();
-        let answer = Some(bytes::Bytes::from_static(b"MSH|^~\\&|B\rMSA|AR|1\r"));
-        let outcome = ForwardOutcome { is_accepted: false, code: "AR".to_owned(), reason: None, answer };
-        store.settle_forward(id, outcome).await.unwrap();
-        assert_eq!(refused(&store, place.clock.now()).await, []);
     }
 
     #[tokio::test]

@@ -72,8 +72,7 @@ impl Store {
         self.reader().forwarding(id).await
     }
 
-    /// What the platform has refused since then, and its device does not know of, the latest first. A device
-    /// that awaits the platform's answer gets the refusal itself.
+    /// What the platform has refused since then, the latest first.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -86,7 +86,7 @@ impl Reader {
         rows.first().map(forwarding).transpose()
     }
 
-    /// What the platform has refused since then, and its device does not know of, the latest first.
+    /// What the platform has refused since then, the latest first.
     pub(in crate::store) async fn refused_forwards(
         &self,
         since: Timestamp,
@@ -169,9 +169,8 @@ FROM forward WHERE message = $1";
 
 const SELECT_FORWARDING: &str = "SELECT settled_at, outcome, code, reason FROM forward WHERE message = $1";
 
-/// Where an answer is kept, the device awaits it: it gets the refusal itself.
 const SELECT_REFUSED: &str = "
 SELECT forward.message AS id, forward.device AS device, settled_at, code, reason,
     CAST(CASE WHEN message.pcd_transaction = 'PCD-04' THEN 1 ELSE 0 END AS BIGINT) AS alarm
 FROM forward LEFT JOIN message ON message.id = forward.message
-WHERE outcome = 'refused' AND answer IS NULL AND settled_at >= $1 ORDER BY settled_at DESC LIMIT $2";
+WHERE outcome = 'refused' AND settled_at >= $1 ORDER BY settled_at DESC LIMIT $2";
