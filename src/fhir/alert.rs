@@ -11,6 +11,7 @@ use super::identity::{Equipment, id_of};
 use super::observation::{subject, transaction_category};
 use super::resource::{Component, Observation, Value};
 use super::status;
+use super::term::Term;
 use super::text;
 use super::time::Effective;
 use super::unmapped::{Reason, Unmapped};
@@ -69,7 +70,7 @@ impl<'m> AlertMapper<'_, 'm> {
             status: status_of(&event, phase, alert.codes(Facet::State).first().copied()),
             category: transaction_category(Transaction::Pcd04).into_iter().collect(),
             code,
-            subject: subject(position, &event, None, &place, &effective, context),
+            subject: subject(position, None, &place, &effective, context),
             effective_date_time: at,
             effective_period: period,
             issued: context.issued(),
@@ -124,7 +125,7 @@ impl<'m> AlertMapper<'_, 'm> {
     /// one of them must not replace another one.
     fn id(&self, alert: &Alert<'m>, concept: &Concept, place: &Place, position: usize) -> String {
         let Some(report) = alert.report() else {
-            return format!("{}.{}", self.context.source.message, self.context.ordinal(position));
+            return self.context.id_of(position);
         };
         let Filler { number, namespace, assigner } = report.continues.as_ref().unwrap_or(&report.key.filler);
         let [number, namespace, assigner] =
@@ -171,8 +172,11 @@ impl<'m> AlertMapper<'_, 'm> {
         }
         let others = [Facet::Source, Facet::Measured, Facet::Text];
         for observation in others.into_iter().flat_map(|facet| alert.facet(facet).observations()) {
-            let Some(term) = self.context.term(&observation) else { continue };
-            match self.context.reader().content(&observation, term, None) {
+            let term = Term::of(observation.identifier(), self.context.characters);
+            if term.concept.is_none() {
+                continue;
+            }
+            match self.context.reader().content(&observation, &term, None) {
                 Ok(content) => {
                     notes.extend(content.notes.iter().map(|note| Annotation { text: (*note).to_owned() }));
                     components.extend(content.components());

@@ -54,6 +54,9 @@ fn contradictory(words: String) -> Concept {
 
 /// The concept in one repetition of a field; `None` when it is empty.
 pub(super) fn of_repetition(one: Repetition<'_>, characters: CharacterSet) -> Option<Concept> {
+    if one.trimmed().is_empty() {
+        return None;
+    }
     let part = |n: usize| text::component(one.component(n), characters);
     let triplets: Vec<[Option<String>; 3]> =
         TRIPLETS.iter().map(|first| [part(*first), part(first + 1), part(first + 2)]).collect();

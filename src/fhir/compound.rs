@@ -2,6 +2,7 @@
 //! measurement.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 
 use super::coding::{Concept, MDC};
 use super::content::Content;
@@ -18,7 +19,7 @@ use crate::pcd::{Containment, Level, Node, Observation};
 /// What observations that become one have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Moment {
-    at: String,
+    at: Rc<str>,
     status: &'static str,
     is_test: bool,
 }
@@ -35,17 +36,17 @@ pub(super) struct Group {
 
 impl Moment {
     pub(super) fn of(observation: &Observation<'_>, effective: &Effective) -> Self {
-        let at = format!("{:?}", effective);
+        let at = Rc::clone(&effective.words);
         Self { at, status: status::status(observation), is_test: observation.is_not_clinical() }
     }
 }
 
 /// The groups among the observations of one OBR whose contents are given by position.
-pub(super) fn groups(
-    tree: &Containment<'_>,
+pub(super) fn groups<'m>(
+    tree: &Containment<'m>,
     contents: &HashMap<usize, Content>,
-    request: Option<Segment<'_>>,
-    context: &Context<'_>,
+    request: Option<Segment<'m>>,
+    context: &Context<'m>,
 ) -> Vec<Group> {
     let mut found: BTreeMap<(Key, Moment), Vec<usize>> = BTreeMap::new();
     let heads: HashMap<_, _> =
@@ -69,12 +70,12 @@ pub(super) fn groups(
 }
 
 /// The time of a node: that of its head, where only that has one.
-pub(super) fn effective(
-    node: &Node<'_>,
-    head: Option<&Node<'_>>,
-    request: Option<Segment<'_>>,
-    context: &Context<'_>,
-) -> Effective {
+pub(super) fn effective<'m>(
+    node: &Node<'m>,
+    head: Option<&Node<'m>>,
+    request: Option<Segment<'m>>,
+    context: &Context<'m>,
+) -> Rc<Effective> {
     let own = head.filter(|head| !is_stated(node.observation.time()) && is_stated(head.observation.time()));
     context.effective(&own.unwrap_or(node).observation, request)
 }
@@ -98,8 +99,7 @@ fn group(
     match key {
         // The parts of another time or status stand alone.
         Key::Head(head) => {
-            let observation = context.message.segments().nth(head).and_then(Observation::of)?;
-            let term = context.term(&observation)?;
+            let term = context.term(head)?.clone();
             used.insert(head).then_some(Group { head: Some(head), term, members })
         }
         Key::Pressure(_, base) => {
@@ -118,12 +118,12 @@ fn is_head(node: &Node<'_>) -> bool {
 
 /// The term of a pressure of which this is the systolic, diastolic or mean one: in the nomenclature the three
 /// follow it.
-fn pressure_of(mdc: u32) -> Option<u32> {
+pub(super) fn pressure_of(mdc: u32) -> Option<u32> {
     let is_pressure = PRESSURES.iter().any(|range| range.contains(&mdc));
     (is_pressure && !mdc.is_multiple_of(4)).then_some(mdc & !3)
 }
 
-fn pressure(base: u32) -> Concept {
+pub(super) fn pressure(base: u32) -> Concept {
     let code = base.to_string();
     let name = find_term(Coded { code: &code, name: "", system: "MDC" }).map(Term::reference_id);
     let coding = Coding::new(MDC, code, &name.unwrap_or_default());

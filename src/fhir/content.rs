@@ -1,12 +1,14 @@
 //! The content of one OBX: its value or why there is none, and what is to be known of it.
 
-use super::coding::Concept;
+use std::sync::Arc;
+
 use super::datatypes::CodeableConcept;
 use super::decimal::Decimal;
 use super::limits::Limits;
 use super::quantity::Units;
 use super::resource::{Component, Value};
 use super::status;
+use super::term::Term;
 use super::time::Times;
 use super::unmapped::Reason;
 use super::value::ValueReader;
@@ -25,7 +27,7 @@ pub(super) struct Content {
     /// Why there is none.
     pub(super) absent: Option<CodeableConcept>,
     pub(super) interpretation: Vec<CodeableConcept>,
-    pub(super) units: Units,
+    pub(super) units: Arc<Units>,
     pub(super) limits: Option<Limits>,
     /// What the platform found.
     pub(super) notes: Vec<&'static str>,
@@ -44,12 +46,14 @@ impl ContentReader<'_> {
     pub(super) fn content(
         &self,
         observation: &Observation<'_>,
-        term: Concept,
+        term: &Term,
         sample_period: Option<&Decimal>,
     ) -> Result<Content, Reason> {
         let characters = self.characters;
-        let Concept { concept: mut code, mdc, is_contradictory, is_named_otherwise } = term;
-        let units = Units::of(observation.units(), observation.identifier(), characters);
+        let concept = term.concept.as_ref().ok_or(Reason::NoTerm)?;
+        let (mut code, mdc) = (concept.concept.clone(), concept.mdc);
+        let (is_contradictory, is_named_otherwise) = (concept.is_contradictory, concept.is_named_otherwise);
+        let units = term.units(observation.units(), observation.identifier(), characters);
         let mut interpretation = status::interpretation(observation, characters);
         let mut notes = Vec::new();
         let mut absent = status::absent_reason(observation);

@@ -1,17 +1,21 @@
 //! What every part of the mapping of one message needs.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
 
-use super::coding::{self, Concept};
+use super::coding::Concept;
 use super::content::ContentReader;
 use super::datatypes::{Annotation, Meta};
 use super::identity::Equipment;
 use super::patient::Patients;
 use super::source::{Options, REVISION, Source};
 use super::status;
+use super::term::Term;
 use super::text;
-use super::time::{Effective, Times};
-use crate::hl7::{CharacterSet, Message, Segment};
+use super::time::{Effective, Times, is_stated};
+use crate::hl7::{CharacterSet, Field, Message, Segment};
 use crate::pcd::{Notes, Observation, Placement, Transaction};
 
 /// One message while it is mapped.
@@ -24,13 +28,22 @@ pub(super) struct Context<'m> {
     pub(super) patients: Patients,
     /// PV1-3 in words.
     pub(super) place: Option<String>,
-    /// Whether MSH-11 says that the message is not of production.
-    pub(super) is_test: bool,
+    /// `meta` of a resource that no OBX-8 marks as a test.
+    meta: Meta,
+    /// `instant` of the reception.
+    issued: String,
+    /// The id of the message.
+    id: String,
     placement: Placement<'m>,
     notes: Notes<'m>,
-    /// The number of the OBX at each position, from 1.
-    ordinals: HashMap<usize, usize>,
+    /// The OBX at each position: its number, from 1, and its term.
+    observed: HashMap<usize, (usize, Arc<Term>)>,
+    /// The time that was read last: most observations of a message have one.
+    last_time: RefCell<Option<(TimeFields<'m>, Rc<Effective>)>>,
 }
+
+/// OBX-14, if it is stated, and OBR.
+type TimeFields<'m> = (Option<Field<'m>>, Option<Segment<'m>>);
 
 /// PV1, if it is clear to whom it belongs: of two patients, one bed is not that of the other's device.
 fn place<'m>(message: &'m Message<'m>) -> Option<Segment<'m>> {
@@ -51,6 +64,9 @@ impl<'m> Context<'m> {
         let is_test = status::is_not_production(&header);
         let meta = meta(source, is_test);
         let observed = message.segments().enumerate().filter(|(_, segment)| segment.is(b"OBX"));
+        let term = |segment: Segment<'_>| Term::of(segment.field(3), characters);
+        let observed =
+            observed.zip(1..).map(|((position, segment), ordinal)| (position, (ordinal, term(segment))));
         Self {
             message,
             source,
@@ -59,31 +75,49 @@ impl<'m> Context<'m> {
             times: Times::new(header.zone(), &options.zone),
             patients: Patients::of(message, characters, source, options, &meta),
             place: place(message).and_then(|visit| text::joined(visit.field(3), characters)),
-            is_test,
+            meta,
+            issued: source.received.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+            id: source.message.to_string(),
             placement: Placement::of(message),
             notes: Notes::of(message),
-            ordinals: observed.zip(1..).map(|((position, _), ordinal)| (position, ordinal)).collect(),
+            observed: observed.collect(),
+            last_time: RefCell::default(),
         }
     }
 
     /// `meta` of a resource that no OBX-8 marks as a test.
     pub(super) fn meta(&self) -> Meta {
-        meta(self.source, self.is_test)
+        self.meta.clone()
     }
 
     /// `meta` of an observation.
     pub(super) fn meta_of(&self, is_test: bool) -> Meta {
-        meta(self.source, self.is_test || is_test)
+        if is_test { meta(self.source, true) } else { self.meta() }
     }
 
     /// The number of the OBX at this position, from 1.
     pub(super) fn ordinal(&self, position: usize) -> usize {
-        self.ordinals.get(&position).copied().unwrap_or_default()
+        self.observed.get(&position).map_or(0, |(ordinal, _)| *ordinal)
     }
 
-    /// The term of an observation; `None` when OBX-3 names nothing.
-    pub(super) fn term(&self, observation: &Observation<'_>) -> Option<Concept> {
-        coding::only(observation.identifier(), self.characters)
+    /// The id of the observation of the OBX at this position.
+    pub(super) fn id_of(&self, position: usize) -> String {
+        format!("{}.{}", self.id, self.ordinal(position))
+    }
+
+    /// What OBX-3 at this position says.
+    pub(super) fn known(&self, position: usize) -> Option<&Arc<Term>> {
+        self.observed.get(&position).map(|(_, term)| term)
+    }
+
+    /// The term of the OBX at this position; `None` when OBX-3 names nothing.
+    pub(super) fn term(&self, position: usize) -> Option<&Concept> {
+        self.known(position)?.concept.as_ref()
+    }
+
+    /// The same in an id; empty when it names nothing.
+    pub(super) fn term_key(&self, position: usize) -> &str {
+        self.known(position).map_or("", |term| &term.key)
     }
 
     pub(super) fn reader(&self) -> ContentReader<'_> {
@@ -91,8 +125,21 @@ impl<'m> Context<'m> {
     }
 
     /// The time of an observation under this OBR.
-    pub(super) fn effective(&self, observation: &Observation<'_>, request: Option<Segment<'_>>) -> Effective {
-        self.times.effective(observation.time(), request, self.message.header().timestamp())
+    pub(super) fn effective(
+        &self,
+        observation: &Observation<'m>,
+        request: Option<Segment<'m>>,
+    ) -> Rc<Effective> {
+        let own = observation.time();
+        let fields = (Some(own).filter(|own| is_stated(*own)), request);
+        if let Some((known, effective)) = &*self.last_time.borrow()
+            && *known == fields
+        {
+            return Rc::clone(effective);
+        }
+        let effective = Rc::new(self.times.effective(own, request, self.message.header().timestamp()));
+        self.last_time.replace(Some((fields, Rc::clone(&effective))));
+        effective
     }
 
     /// The equipment that an observation names: OBX-18, else PRT-10 behind it.
@@ -121,7 +168,7 @@ impl<'m> Context<'m> {
 
     /// `instant` of the reception.
     pub(super) fn issued(&self) -> String {
-        self.source.received.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+        self.issued.clone()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The containment of a message as `Device` and `DeviceMetric`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use super::coding::{Concept, MEASUREMENTS};
 use super::context::Context;
@@ -27,14 +28,14 @@ pub(super) struct Parts {
     /// The device where nothing says which one.
     pub(super) default: Part,
     /// Terms that several metrics of one place have.
-    shared: BTreeSet<(Vec<u32>, String)>,
+    shared: BTreeSet<([u32; 3], String)>,
 }
 
 /// A device, or a part of one.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
     /// The id of its resource.
-    pub(super) id: String,
+    pub(super) id: Rc<str>,
     /// Whether it satisfies the profile of its level, and what contains it those of theirs.
     is_profiled: bool,
     level: Level,
@@ -103,7 +104,7 @@ impl Devices {
         let named = described.and_then(|node| context.equipment(node.position, &node.observation));
         let equipment = named.or_else(|| only_equipment(own, context));
         let is_named = equipment.is_some();
-        let kind = described.and_then(|node| context.term(&node.observation));
+        let kind = described.and_then(|node| context.term(node.position)).cloned();
         let equipment = equipment.unwrap_or_else(|| Equipment::of_sender(context.source.sender));
         // A sender with several devices that it does not name: they differ by number and kind.
         let place = if is_named { String::new() } else { format!("{number}:{}", term_key(kind.as_ref())) };
@@ -142,7 +143,7 @@ impl Devices {
         self.add(device);
         // A device that another OBR of the message describes is the same one.
         let is_profiled = self.device(&id).is_some_and(|known| !known.meta.profile.is_empty());
-        Part { id, is_profiled, level: Level::Mds }
+        Part { id: id.into(), is_profiled, level: Level::Mds }
     }
 
     /// Adds a VMD or a channel.
@@ -155,7 +156,7 @@ impl Devices {
     ) -> Part {
         let place = parts.place(node, tree, context);
         let level = node.path.level();
-        let kind = context.term(&node.observation);
+        let kind = context.term(node.position).cloned();
         let id = id_of(&["part", &place.system.id, &place.key, &term_key(kind.as_ref())]);
         let named = context.equipment(node.position, &node.observation);
         let system = self.device(&place.system.id);
@@ -179,7 +180,7 @@ impl Devices {
             parent: Some(Reference::to("Device", &place.parent.id)),
             ..Device::default()
         });
-        Part { id, is_profiled, level }
+        Part { id: id.into(), is_profiled, level }
     }
 
     /// Adds a metric; of one that is there already the limits, if it has none.
@@ -228,6 +229,12 @@ impl Devices {
     fn is_of_part(&self, place: &Place, equipment: &Equipment) -> bool {
         let parts = [&place.system, &place.parent].map(|part| self.device(&part.id));
         parts.into_iter().flatten().any(|device| device.identifier.contains(&equipment.identifier))
+    }
+
+    /// Whether a number in MDC is that of an attribute of a device.
+    pub(super) fn is_attribute(mdc: u32) -> bool {
+        [MODEL, UDI, MODEL_NUMBER, MANUFACTURER, SERIAL, PART].contains(&mdc)
+            || VERSIONS.iter().any(|(known, _)| *known == mdc)
     }
 
     /// Sets an attribute of a device; false when the term is none, or when the device has another value.
@@ -303,8 +310,11 @@ impl Parts {
         let parent = tree.containers(node).find_map(|container| self.parts.get(&container.path));
         let parent = parent.unwrap_or(&system).clone();
         let mut key = self.key(node, tree, context);
-        let shared = (numbers_above(node.path), term_key(context.term(&node.observation).as_ref()));
-        if node.path.level() >= Level::Metric && self.shared.contains(&shared) {
+        let is_shared = || {
+            let term = context.term_key(node.position).to_owned();
+            self.shared.contains(&(numbers_above(node.path), term))
+        };
+        if node.path.level() >= Level::Metric && !self.shared.is_empty() && is_shared() {
             key.push_str(&format!("/{}", node.path));
         }
         Place { system, parent, key }
@@ -322,7 +332,7 @@ impl Parts {
         let terms: Vec<_> = tree
             .containers(node)
             .filter(|container| self.parts.contains_key(&container.path))
-            .map(|container| term_key(context.term(&container.observation).as_ref()))
+            .map(|container| context.term_key(container.position))
             .collect();
         format!("{vmd}.{channel}/{}", terms.join("/"))
     }
@@ -353,8 +363,9 @@ fn mds_number(path: ObservationPath) -> u32 {
 }
 
 /// The numbers of what contains a metric.
-fn numbers_above(path: ObservationPath) -> Vec<u32> {
-    path.numbers().into_iter().take(3).collect()
+fn numbers_above(path: ObservationPath) -> [u32; 3] {
+    let [mds, vmd, channel, ..] = path.numbers();
+    [mds, vmd, channel]
 }
 
 /// The equipment that all nodes with equipment name, if it is one.
@@ -364,12 +375,12 @@ fn only_equipment<'n>(nodes: impl Iterator<Item = &'n Node<'n>>, context: &Conte
     found.all(|other| other == first).then_some(first)
 }
 
-fn shared_terms(nodes: &[Node<'_>], context: &Context<'_>) -> BTreeSet<(Vec<u32>, String)> {
-    let (mut known, mut shared) = (BTreeSet::new(), BTreeSet::new());
+fn shared_terms(nodes: &[Node<'_>], context: &Context<'_>) -> BTreeSet<([u32; 3], String)> {
+    let (mut known, mut shared) = (HashSet::new(), BTreeSet::new());
     for node in nodes.iter().filter(|node| node.path.level() >= Level::Metric) {
-        let term = (numbers_above(node.path), term_key(context.term(&node.observation).as_ref()));
-        if !known.insert(term.clone()) {
-            shared.insert(term);
+        let (numbers, term) = (numbers_above(node.path), context.term_key(node.position));
+        if !known.insert((numbers, term)) {
+            shared.insert((numbers, term.to_owned()));
         }
     }
     shared

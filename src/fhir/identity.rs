@@ -18,6 +18,9 @@ impl Equipment {
     /// The equipment that a field names (EI: entity, namespace, universal id, its type); `None` without a
     /// name. A name without an assigner counts within its sender: two gateways may use it.
     pub(super) fn of(field: Field<'_>, sender: &str, characters: CharacterSet) -> Option<Self> {
+        if field.trimmed().is_empty() {
+            return None;
+        }
         let part = |n| text::component(field.component(n), characters);
         let [own, namespace, assigner, kind] = [1, 2, 3, 4].map(part);
         let own_kind = kind.as_deref().or(namespace.as_deref()).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! A message, from its segments to its resources.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 
 use super::alert::AlertMapper;
 use super::compound;
@@ -15,6 +16,7 @@ use super::source::{Options, Source};
 use super::time::Effective;
 use super::unmapped::{Reason, Unmapped};
 use super::value::number;
+use super::wanted::{Chosen, Wanted};
 use crate::hl7::{Message, Segment};
 use crate::pcd::nomenclature::{Coded, Unit, find_unit};
 use crate::pcd::{
@@ -33,6 +35,13 @@ pub struct Mapped {
 /// The resources of a message, and what of it became none.
 #[must_use]
 pub fn map(message: &Message<'_>, source: &Source<'_>, options: &Options) -> Mapped {
+    map_wanted(message, source, options, &Wanted::All)
+}
+
+/// The observations of a message that are wanted, as [`map`] has them, and the devices, metrics and patients
+/// that these refer to. What else is in the result is not complete.
+#[must_use]
+pub fn map_wanted(message: &Message<'_>, source: &Source<'_>, options: &Options, wanted: &Wanted) -> Mapped {
     let observations = message.segments().filter(|segment| segment.is(b"OBX")).count();
     let nothing = |reason| {
         let unmapped = (1..=observations).map(|ordinal| Unmapped { ordinal, reason });
@@ -41,7 +50,7 @@ pub fn map(message: &Message<'_>, source: &Source<'_>, options: &Options) -> Map
     match Transaction::of(message).filter(|transaction| MAPPED.contains(transaction)) {
         None => nothing(Reason::Transaction),
         Some(_) if observations > MAX_OBSERVATIONS => nothing(Reason::TooManyObservations),
-        Some(transaction) => Mapping::new(&Context::new(message, transaction, source, options)).run(),
+        Some(transaction) => Mapping::new(&Context::new(message, transaction, source, options)).run(wanted),
     }
 }
 
@@ -53,7 +62,12 @@ struct Mapping<'a, 'm> {
     unmapped: Vec<Unmapped>,
     /// The OBX of alerts: a message may repeat them under a further OBR.
     reported: HashSet<&'m [u8]>,
+    /// Positions of OBX that no one wants.
+    left_out: HashSet<usize>,
 }
+
+/// An OBX with its position and its node.
+type Placed<'m> = (usize, Obx<'m>, Option<Node<'m>>);
 
 /// The observations of one OBR while they are mapped.
 struct Tree<'t, 'm> {
@@ -61,6 +75,8 @@ struct Tree<'t, 'm> {
     parts: Parts,
     request: Option<Segment<'m>>,
     is_device: bool,
+    /// Every OBX with its node, in the order of the message.
+    all: Rc<[Placed<'m>]>,
     /// Positions of OBX that are mapped, or counted.
     done: HashSet<usize>,
     contents: HashMap<usize, Content>,
@@ -77,12 +93,17 @@ impl<'a, 'm> Mapping<'a, 'm> {
             observations: Vec::new(),
             unmapped: Vec::new(),
             reported: HashSet::new(),
+            left_out: HashSet::new(),
         }
     }
 
-    fn run(mut self) -> Mapped {
+    fn run(mut self, wanted: &Wanted) -> Mapped {
         let context = self.context;
         let trees = Containment::all_of(context.message);
+        match wanted.choose(&trees, context) {
+            Chosen::Nothing => return Mapped::default(),
+            Chosen::AllBut(left_out) => self.left_out = left_out,
+        }
         let is_alert = context.transaction == Transaction::Pcd04;
         let alerts = if is_alert { Alert::all_of(context.message) } else { Vec::new() };
         // An alert counts the OBRs, and observations before the first one as one.
@@ -105,6 +126,7 @@ impl<'a, 'm> Mapping<'a, 'm> {
             parts,
             request,
             is_device,
+            all: all(tree, is_device),
             done: HashSet::new(),
             contents: HashMap::new(),
             drafts: Vec::new(),
@@ -118,7 +140,7 @@ impl<'a, 'm> Mapping<'a, 'm> {
         self.compounds(&mut tree);
         self.singles(&mut tree);
         self.facets(&mut tree);
-        for (position, ..) in tree.all() {
+        for (position, ..) in tree.all().iter().copied() {
             if !tree.done.contains(&position) && !tree.draft_of.contains_key(&position) {
                 self.unmapped
                     .push(Unmapped { ordinal: self.context.ordinal(position), reason: Reason::Unknown });
@@ -136,7 +158,7 @@ impl<'a, 'm> Mapping<'a, 'm> {
             AlertMapper { context: self.context, tree: tree.tree, parts: &tree.parts, request: tree.request };
         let positions = mapper.positions(alert);
         let Some(mapped) = mapper.map(alert, &mut self.devices) else { return };
-        let own = tree.all().into_iter().filter(|(position, ..)| positions.contains(position));
+        let own = tree.all.iter().filter(|(position, ..)| positions.contains(position));
         self.reported.extend(own.map(|(_, obx, _)| obx.segment().raw()));
         tree.done.extend(positions);
         self.unmapped.extend(mapped.unmapped);
@@ -146,16 +168,15 @@ impl<'a, 'm> Mapping<'a, 'm> {
                 return;
             }
             // Two reports of one alert in one message: none of them is the later one.
-            let ordinal =
-                alert.event.and_then(|event| tree.position_of(&event)).map(|at| self.context.ordinal(at));
-            observation.id = format!("{}.{}", self.context.source.message, ordinal.unwrap_or_default());
+            let position = alert.event.and_then(|event| tree.position_of(&event));
+            observation.id = self.context.id_of(position.unwrap_or_default());
         }
         self.observations.push(observation);
     }
 
     /// What describes the device, what is left out, and attributes.
     fn structure(&mut self, tree: &mut Tree<'_, 'm>) {
-        for (position, obx, node) in tree.all() {
+        for (position, obx, node) in tree.all().iter().copied() {
             if tree.done.contains(&position) {
                 continue;
             }
@@ -169,15 +190,15 @@ impl<'a, 'm> Mapping<'a, 'm> {
                 tree.done.insert(position);
                 let has_value = !matches!(obx.value().trimmed(), b"" | b"\"\"");
                 has_value.then_some(Reason::ContainerValue)
-            } else if self.context.term(&obx).is_none() {
+            } else if self.context.term(position).is_none() {
                 Some(Reason::NoTerm)
-            } else if demographics(&obx) {
+            } else if self.context.known(position).is_some_and(|term| demographics(term)) {
                 Some(Reason::Demographics)
             } else if self.context.transaction == Transaction::Pcd04 && Facet::of(&obx).is_some() {
                 // What an alert has is done. The phase or the state of no alert says nothing by itself.
                 Some(Reason::AlertFacet)
             } else {
-                if self.attribute(position, &obx, node, tree) {
+                if self.attribute(position, &obx, node, tree) || self.left_out.contains(&position) {
                     tree.done.insert(position);
                 }
                 None
@@ -197,8 +218,9 @@ impl<'a, 'm> Mapping<'a, 'm> {
         node: Option<Node<'m>>,
         tree: &Tree<'_, 'm>,
     ) -> bool {
-        let term = self.context.term(obx);
-        let Some(mdc) = term.filter(|_| tree.is_device).and_then(|term| term.mdc) else { return false };
+        let term = self.context.term(position).filter(|_| tree.is_device);
+        let mdc = term.and_then(|term| term.mdc).filter(|mdc| Devices::is_attribute(*mdc));
+        let Some(mdc) = mdc else { return false };
         let place = tree.place(node, self.context);
         let is_valid = super::status::absent_reason(obx).is_none() && self.context.ordinal(position) > 0;
         is_valid && self.devices.set_attribute(&place.parent.id, mdc, obx, self.context)
@@ -206,8 +228,8 @@ impl<'a, 'm> Mapping<'a, 'm> {
 
     fn read_contents(&mut self, tree: &mut Tree<'_, 'm>) {
         let periods = tree.sample_periods();
-        for (position, obx, _) in tree.all() {
-            let Some(term) = self.context.term(&obx).filter(|_| !tree.done.contains(&position)) else {
+        for (position, obx, _) in tree.all().iter().copied() {
+            let Some(term) = self.context.known(position).filter(|_| !tree.done.contains(&position)) else {
                 continue;
             };
             match self.context.reader().content(&obx, term, periods.get(&position)) {
@@ -248,7 +270,7 @@ impl<'a, 'm> Mapping<'a, 'm> {
     }
 
     fn singles(&mut self, tree: &mut Tree<'_, 'm>) {
-        for (position, obx, node) in tree.all() {
+        for (position, obx, node) in tree.all().iter().copied() {
             let has_metric = node.is_some_and(|node| node.path.level() >= Level::Facet)
                 && node.is_some_and(|node| tree.metric_of(&node).is_some());
             if has_metric {
@@ -261,7 +283,7 @@ impl<'a, 'm> Mapping<'a, 'm> {
     }
 
     fn facets(&mut self, tree: &mut Tree<'_, 'm>) {
-        for (position, obx, node) in tree.all() {
+        for (position, obx, node) in tree.all().iter().copied() {
             let Some(content) = tree.contents.remove(&position) else { continue };
             let effective = tree.effective(&obx, node, self.context);
             let moment = compound::Moment::of(&obx, &effective);
@@ -301,15 +323,18 @@ impl<'a, 'm> Mapping<'a, 'm> {
                 patients.entry(patient.id.clone()).or_insert_with(|| patient.clone());
             }
         }
-        let subjects: HashSet<_> =
-            observations.iter().filter_map(|observation| observation.subject.reference.clone()).collect();
-        let named =
-            patients.into_values().filter(|patient| subjects.contains(&format!("Patient/{}", patient.id)));
+        let subjects: HashSet<&str> = observations
+            .iter()
+            .filter_map(|observation| observation.subject.reference.as_deref()?.strip_prefix("Patient/"))
+            .collect();
+        let named = patients.into_values().filter(|patient| subjects.contains(&*patient.id));
         let Devices { devices, metrics, .. } = devices;
         let mut resources: Vec<Resource> = named.map(Resource::Patient).collect();
         let used = used_devices(&devices, &metrics, &observations);
-        resources
-            .extend(devices.into_iter().filter(|device| used.contains(&device.id)).map(Resource::Device));
+        let used: Vec<bool> = devices.iter().map(|device| used.contains(&*device.id)).collect();
+        resources.extend(
+            devices.into_iter().zip(used).filter(|(_, is_used)| *is_used).map(|(it, _)| Resource::Device(it)),
+        );
         resources.extend(metrics.into_iter().map(Resource::DeviceMetric));
         resources.extend(observations.into_iter().map(|it| Resource::Observation(Box::new(it))));
         unmapped.sort_by_key(|unmapped| unmapped.ordinal);
@@ -319,16 +344,8 @@ impl<'a, 'm> Mapping<'a, 'm> {
 
 impl<'m> Tree<'_, 'm> {
     /// Every OBX with its node, in the order of the message.
-    fn all(&self) -> Vec<(usize, Obx<'m>, Option<Node<'m>>)> {
-        let placed = self.tree.nodes().iter().map(|node| {
-            let node = *node;
-            (node.position, node.observation, self.is_device.then_some(node))
-        });
-        let unplaced =
-            self.tree.unplaced().iter().map(|(position, observation)| (*position, *observation, None));
-        let mut all: Vec<_> = placed.chain(unplaced).collect();
-        all.sort_by_key(|(position, ..)| *position);
-        all
+    fn all(&self) -> Rc<[Placed<'m>]> {
+        Rc::clone(&self.all)
     }
 
     fn node(&self, position: usize) -> Option<Node<'m>> {
@@ -336,7 +353,7 @@ impl<'m> Tree<'_, 'm> {
     }
 
     fn position_of(&self, observation: &Obx<'m>) -> Option<usize> {
-        self.all().into_iter().find(|(_, known, _)| known == observation).map(|(position, ..)| position)
+        self.all.iter().find(|(_, known, _)| known == observation).map(|(position, ..)| *position)
     }
 
     fn place(&self, node: Option<Node<'m>>, context: &Context<'_>) -> super::devices::Place {
@@ -354,7 +371,7 @@ impl<'m> Tree<'_, 'm> {
     }
 
     /// The time of an observation; a facet has that of its metric, where only that has one.
-    fn effective(&self, obx: &Obx<'m>, node: Option<Node<'m>>, context: &Context<'_>) -> Effective {
+    fn effective(&self, obx: &Obx<'m>, node: Option<Node<'m>>, context: &Context<'m>) -> Rc<Effective> {
         let metric = node.filter(|node| node.path.level() >= Level::Facet).and_then(|node| {
             let mut metrics =
                 self.tree.containers(&node).filter(|container| container.path.level() == Level::Metric);
@@ -384,22 +401,32 @@ impl<'m> Tree<'_, 'm> {
     }
 }
 
+/// Every OBX with its node, in the order of the message.
+fn all<'m>(tree: &Containment<'m>, is_device: bool) -> Rc<[Placed<'m>]> {
+    let placed = tree.nodes().iter().map(|node| {
+        let node = *node;
+        (node.position, node.observation, is_device.then_some(node))
+    });
+    let unplaced = tree.unplaced().iter().map(|(position, observation)| (*position, *observation, None));
+    let mut all: Vec<_> = placed.chain(unplaced).collect();
+    all.sort_by_key(|(position, ..)| *position);
+    all.into()
+}
+
 /// The devices that a resource refers to, with what contains them.
-fn used_devices(
-    devices: &[super::resource::Device],
-    metrics: &[super::resource::DeviceMetric],
-    observations: &[Observation],
-) -> HashSet<String> {
-    let is_described = devices.iter().filter(|device| device.kind.is_some()).map(|device| device.id.clone());
-    let mut used: HashSet<String> = is_described.collect();
+fn used_devices<'r>(
+    devices: &'r [super::resource::Device],
+    metrics: &'r [super::resource::DeviceMetric],
+    observations: &'r [Observation],
+) -> HashSet<&'r str> {
+    let is_described = devices.iter().filter(|device| device.kind.is_some()).map(|device| &*device.id);
+    let mut used: HashSet<&str> = is_described.collect();
     let references = metrics
         .iter()
         .flat_map(|metric| [&metric.source, &metric.parent])
         .chain(observations.iter().flat_map(|observation| [&observation.subject, &observation.device]))
         .chain(devices.iter().filter_map(|device| device.parent.as_ref()));
-    used.extend(
-        references.filter_map(|it| it.reference.as_deref()?.strip_prefix("Device/").map(str::to_owned)),
-    );
+    used.extend(references.filter_map(|it| it.reference.as_deref()?.strip_prefix("Device/")));
     used
 }
 

@@ -28,11 +28,13 @@ pub mod search;
 mod source;
 mod status;
 mod subject;
+mod term;
 mod text;
 mod time;
 mod unmapped;
 mod value;
 mod vital_signs;
+mod wanted;
 
 pub use bundle::{Bundle, Entry, SearchMode};
 pub use capability::capability_statement;
@@ -41,7 +43,7 @@ pub use datatypes::{
     Reference, SampledData,
 };
 pub use decimal::Decimal;
-pub use mapping::{Mapped, map};
+pub use mapping::{Mapped, map, map_wanted};
 pub use outcome::OperationOutcome;
 pub use resource::{
     Component, Device, DeviceMetric, HumanName, Observation, Patient, PatientLink, ReferenceRange, Resource,
@@ -49,6 +51,7 @@ pub use resource::{
 };
 pub use source::{Options, PatientDetail, REVISION, Source};
 pub use unmapped::{Reason, Unmapped};
+pub use wanted::{MAX_SPREAD, Wanted};
 
 #[cfg(test)]
 mod tests;

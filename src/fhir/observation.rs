@@ -1,5 +1,7 @@
 //! One `Observation`.
 
+use std::rc::Rc;
+
 use super::compound::Moment;
 use super::content::Content;
 use super::context::Context;
@@ -13,7 +15,7 @@ use super::time::Effective;
 use super::vital_signs::{self, VitalSign};
 use super::{coding, coding::Concept, coding::UCUM};
 use crate::hl7::Segment;
-use crate::pcd::{Observation as Obx, Transaction, patient_term};
+use crate::pcd::{Observation as Obx, Transaction};
 
 /// One observation while its parts are added.
 pub(super) struct Draft {
@@ -31,7 +33,7 @@ pub(super) struct Origin<'m> {
     /// The position of the OBX that gives the observation its id.
     pub(super) position: usize,
     pub(super) obx: Obx<'m>,
-    pub(super) effective: Effective,
+    pub(super) effective: Rc<Effective>,
     pub(super) place: Place,
     /// Whether OBX-4 describes a device: then a metric is part of it.
     pub(super) has_metric: bool,
@@ -215,12 +217,12 @@ fn draft(
     let note = effective.note.map(|note| Annotation { text: note.to_owned() });
     let observation = Observation {
         resource_type: "Observation",
-        id: format!("{}.{}", context.source.message, context.ordinal(*position)),
+        id: context.id_of(*position),
         meta: context.meta_of(is_test),
         status: status::status(obx),
         category,
         code: kind.concept.clone(),
-        subject: subject(*position, obx, kind.mdc, place, effective, context),
+        subject: subject(*position, kind.mdc, place, effective, context),
         effective_date_time: effective.at.clone(),
         effective_period: effective.period.clone(),
         issued: context.issued(),
@@ -241,7 +243,6 @@ fn draft(
 /// Whose an observation is.
 pub(super) fn subject(
     position: usize,
-    obx: &Obx<'_>,
     mdc: Option<u32>,
     place: &Place,
     effective: &Effective,
@@ -249,7 +250,8 @@ pub(super) fn subject(
 ) -> Reference {
     // Attributes of the device, such as the time of its clock. An event of an infusion is the patient's.
     let is_attribute = mdc.is_some_and(|mdc| ATTRIBUTES.contains(&mdc));
-    let is_of_patient = patient_term(obx.identifier()).is_some() || context.transaction == Transaction::Pcd10;
+    let names_patient = context.known(position).is_some_and(|term| term.patient.is_some());
+    let is_of_patient = names_patient || context.transaction == Transaction::Pcd10;
     let association = Association {
         patient: context.patients.at(position).map(|patient| patient.id.as_str()),
         device: &place.system.id,
@@ -290,6 +292,9 @@ fn is_numeric(obx: &Obx<'_>, values: &[Value]) -> bool {
 
 /// `DeviceMetric.category` by OBX-17 (MDC: AMEAS, MMEAS, ASET, MSET, ACALC, MCALC).
 fn metric_category(obx: &Obx<'_>) -> &'static str {
+    if obx.method().trimmed().is_empty() {
+        return "unspecified";
+    }
     let methods: Vec<_> = obx.method().repetitions().map(|method| method.component(1).shown_text()).collect();
     let ends_with = |end: &[u8]| methods.iter().any(|method| method.to_ascii_uppercase().ends_with(end));
     match () {

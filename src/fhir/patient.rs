@@ -4,10 +4,10 @@ use super::datatypes::{CodeableConcept, Coding, Identifier, Meta, Reference};
 use super::identity::oid_uri;
 use super::resource::{HumanName, Patient};
 use super::source::{Options, PatientDetail, Source};
+use super::term::Term;
 use super::text;
 use super::time::Times;
 use crate::hl7::{CharacterSet, Component, Message, Repetition, Segment};
-use crate::pcd::{Observation, patient_term};
 
 /// The patients of a message, by the segments that they are stated before.
 pub(super) struct Patients {
@@ -131,8 +131,8 @@ fn identifier_type(written: &str) -> Option<CodeableConcept> {
 
 /// Whether an OBX is about who the patient is: hospital systems know that from elsewhere. Weight, height and
 /// the like are values.
-pub(super) fn demographics(observation: &Observation<'_>) -> bool {
-    patient_term(observation.identifier()).is_some_and(|term| !MEASURES.contains(&term))
+pub(super) fn demographics(term: &Term) -> bool {
+    term.patient.is_some_and(|term| !MEASURES.contains(&term))
 }
 
 /// The legal name, else the first.

@@ -287,12 +287,22 @@ impl Resource {
     /// The type and the id: `Device/ID`.
     #[must_use]
     pub fn reference(&self) -> String {
-        let (kind, id) = match self {
+        let (kind, id) = self.name();
+        format!("{kind}/{id}")
+    }
+
+    /// Whether this is its reference.
+    #[must_use]
+    pub fn is(&self, reference: &str) -> bool {
+        reference.split_once('/') == Some(self.name())
+    }
+
+    fn name(&self) -> (&str, &str) {
+        match self {
             Self::Patient(it) => (it.resource_type, &it.id),
             Self::Device(it) => (it.resource_type, &it.id),
             Self::DeviceMetric(it) => (it.resource_type, &it.id),
             Self::Observation(it) => (it.resource_type, &it.id),
-        };
-        format!("{kind}/{id}")
+        }
     }
 }

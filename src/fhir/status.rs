@@ -40,7 +40,7 @@ pub(super) fn interpretation(
     characters: CharacterSet,
 ) -> Vec<CodeableConcept> {
     let mut found: Vec<CodeableConcept> = Vec::new();
-    for flag in observation.flag_words() {
+    for flag in observation.flag_words().filter(|flag| !flag.is_empty()) {
         let known = |table| find_word(&flag, table);
         let elsewhere = known(TESTS).is_some()
             || known(ABSENT_BY_FLAG).is_some()

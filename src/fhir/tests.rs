@@ -7,6 +7,7 @@ use crate::hl7::Message;
 
 mod alerts;
 mod contradictions;
+mod wanted;
 
 const MONITOR: &str = "OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X|||||||00A037FFFE000001^^00A037FFFE000001^EUI-64\r\
      OBX|2||69642^MDC_DEV_ANALY_SAT_O2_VMD^MDC|1.1.0.0|||||||X\r\
@@ -494,7 +495,6 @@ proptest! {
         let number = if fraction.is_empty() { whole } else { format!("{whole}.{fraction}") };
         let obx = format!("OBX|1|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.1|{number}|262688^MDC_DIM_PERCENT^MDC|||||R\r");
         let text = serde_json::to_string(&mapped(&observed(&obx)).resources).unwrap();
-        let expected = format!("\"value\":{number},");
-        prop_assert!(text.contains(&expected), "{}", text);
+        prop_assert!(text.contains(&format!("\"value\":{number},")), "{}", text);
     }
 }

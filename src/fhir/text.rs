@@ -4,6 +4,9 @@ use crate::hl7::{CharacterSet, Component, Field};
 
 /// The text of a component for people; `None` when it is empty or the null value of HL7 (`""`).
 pub(super) fn component(component: Component<'_>, characters: CharacterSet) -> Option<String> {
+    if component.trimmed().is_empty() {
+        return None;
+    }
     string(&characters.decode(&component.shown_text()))
 }
 
@@ -33,6 +36,9 @@ pub(super) fn all(field: Field<'_>, characters: CharacterSet) -> Option<String> 
 
 /// A field with the delimiters between its parts: `90-100~80-100`.
 pub(super) fn as_sent(field: Field<'_>, characters: CharacterSet) -> Option<String> {
+    if field.trimmed().is_empty() {
+        return None;
+    }
     let repetitions = field.repetitions().map(|one| {
         let parts = one.components().map(|part| component(part, characters).unwrap_or_default());
         parts.collect::<Vec<_>>().join("^")
@@ -42,6 +48,11 @@ pub(super) fn as_sent(field: Field<'_>, characters: CharacterSet) -> Option<Stri
 
 /// A text as type `string` has it: no control characters, no blanks but space, tab and line break.
 pub(super) fn string(text: &str) -> Option<String> {
+    // Nearly all texts: nothing in them is changed.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        let text = text.trim_matches(' ');
+        return (!text.is_empty() && text != "\"\"").then(|| text.to_owned());
+    }
     let text = text.replace("\r\n", "\n");
     let allowed = text.chars().filter_map(|letter| match letter {
         '\n' | '\t' | ' ' => Some(letter),

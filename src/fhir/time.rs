@@ -1,5 +1,7 @@
 //! Times: `dateTime`, to the precision in which they were sent.
 
+use std::rc::Rc;
+
 use jiff::tz::{Offset, TimeZone};
 
 use super::datatypes::Period;
@@ -19,6 +21,8 @@ pub(super) struct Effective {
     pub(super) period: Option<Period>,
     /// What a reader has to know about the time.
     pub(super) note: Option<&'static str>,
+    /// All of it in words, by which times are ordered.
+    pub(super) words: Rc<str>,
 }
 
 impl Times {
@@ -69,6 +73,12 @@ impl Times {
         request: Option<Segment<'_>>,
         sent: Field<'_>,
     ) -> Effective {
+        let mut effective = self.read(own, request, sent);
+        effective.words = format!("{effective:?}").into();
+        effective
+    }
+
+    fn read(&self, own: Field<'_>, request: Option<Segment<'_>>, sent: Field<'_>) -> Effective {
         let request = |n| request.map(|request| request.field(n)).filter(|field| is_stated(*field));
         let (start, end) = (request(7), request(8));
         let chosen = [Some(own), start, Some(sent)].into_iter().flatten().find(|field| is_stated(*field));
@@ -83,9 +93,9 @@ impl Times {
             && let Some(end) = end.filter(|end| self.is_order(chosen, *end))
         {
             let period = Period { start: Some(at), end: self.date_time(end.component(1).trimmed()) };
-            return Effective { at: None, period: Some(period), note };
+            return Effective { period: Some(period), note, ..Effective::default() };
         }
-        Effective { at: Some(at), period: None, note }
+        Effective { at: Some(at), note, ..Effective::default() }
     }
 
     fn is_ambiguous(&self, field: Field<'_>) -> bool {

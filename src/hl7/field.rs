@@ -206,6 +206,10 @@ macro_rules! parts {
 parts! { Field Repetition Component }
 
 impl<'m> Field<'m> {
+    pub(crate) const fn separators(&self) -> Separators {
+        self.separators
+    }
+
     /// The repetitions; at least one, possibly empty.
     pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'m>> + use<'m> {
         let separators = self.separators;

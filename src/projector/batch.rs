@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use crate::fhir::{Mapped, Meta, Observation, REVISION, Reason, Resource, search};
+use crate::fhir::{Mapped, Meta, REVISION, Reason, Resource, search};
 use crate::model::{Fingerprint, MessageId};
 use crate::render::{GroupKey, Mapper, groups};
 use crate::store::{FoundGroup, GroupRow, ProjectedMessage, ResourceRow, TrailRow};
@@ -42,7 +42,10 @@ pub(super) struct Counts {
 /// The rows of one message.
 #[derive(Debug, Default)]
 struct MessageRows {
+    /// Without keys: most of them the index has already.
     resources: Vec<ResourceRow>,
+    /// What keys are made of.
+    mapped: Vec<Resource>,
     groups: Vec<GroupRow>,
     observations: u64,
     unmapped: Vec<Reason>,
@@ -92,7 +95,7 @@ fn message_rows(mapper: &Mapper, message: &ProjectedMessage, counts: &mut Counts
     }
     // One message must not keep all others from the index.
     match catch_unwind(AssertUnwindSafe(|| mapper.map(message))) {
-        Ok(Some(mapped)) => rows_of(message, &mapped),
+        Ok(Some(mapped)) => rows_of(message, mapped),
         Ok(None) => {
             counts.skip("unreadable");
             MessageRows::default()
@@ -152,7 +155,7 @@ impl Batch {
     }
 
     fn take(&mut self, rows: MessageRows, known: &mut KnownResources) {
-        let MessageRows { resources, groups, observations, unmapped, left_out } = rows;
+        let MessageRows { resources, mapped, groups, observations, unmapped, left_out } = rows;
         self.counts.messages += 1;
         self.counts.observations += observations;
         self.counts.left_out += left_out;
@@ -169,9 +172,11 @@ impl Batch {
         let is_in_batch = |batch: &[ResourceRow], row: &ResourceRow| {
             batch.iter().any(|other| other.reference == row.reference && other.hash == row.hash)
         };
-        for row in resources {
+        for mut row in resources {
             let is_new = known.learn(&row);
             if is_new || (is_referred(&row) && !is_in_batch(&self.resources, &row)) {
+                let resource = mapped.iter().find(|resource| resource.is(&row.reference));
+                row.keys = resource.map(search::keys).unwrap_or_default();
                 self.resources.push(row);
             }
         }
@@ -212,33 +217,32 @@ impl KnownResources {
 }
 
 /// The rows of a mapped message.
-fn rows_of(message: &ProjectedMessage, mapped: &Mapped) -> MessageRows {
+fn rows_of(message: &ProjectedMessage, mut mapped: Mapped) -> MessageRows {
     let id = message.id;
     let mut rows = MessageRows {
         unmapped: mapped.unmapped.iter().map(|unmapped| unmapped.reason).collect(),
         ..MessageRows::default()
     };
-    for resource in &mapped.resources {
+    let (own, mut hasher) = (format!("{id}."), Hasher::default());
+    for resource in &mut mapped.resources {
+        make_neutral(resource.meta_mut());
         rows.observations += u64::from(matches!(resource, Resource::Observation(_)));
-        rows.resources.extend(resource_row(resource, id));
+        rows.resources.extend(resource_row(resource, (id, &own), &mut hasher));
     }
-    let groups = groups(mapped, id, message.received_at);
+    let groups = groups(&mapped, id, message.received_at);
     let left_out =
         rows.resources.len().saturating_sub(MAX_RESOURCES) + groups.len().saturating_sub(MAX_GROUPS);
     rows.left_out = u64::try_from(left_out).unwrap_or(u64::MAX);
     rows.groups.extend(groups.into_iter().take(MAX_GROUPS).map(|(key, mut placed)| {
         let at = placed.iter().map(|placed| placed.at).max().unwrap_or(message.received_at);
         placed.sort_by_key(|placed| placed.place);
-        let neutral: Vec<_> = placed
-            .iter()
-            .filter_map(|placed| match mapped.resources.get(placed.place) {
-                Some(Resource::Observation(observation)) => Some(neutral_observation(observation)),
-                _ => None,
-            })
-            .collect();
+        let observations: Vec<_> =
+            placed.iter().filter_map(|placed| mapped.resources.get(placed.place)).collect();
         let GroupKey { subject, device, alert, part } = key;
-        GroupRow { message: id, subject, device, alert, part, at, hash: hash(&neutral), version: REVISION }
+        let hash = hasher.hash(&observations);
+        GroupRow { message: id, subject, device, alert, part, at, hash, version: REVISION }
     }));
+    rows.mapped = mapped.resources;
     for row in &mut rows.resources {
         let report = rows.groups.iter().find(|group| group.alert.as_ref() == Some(&row.reference));
         row.reported_at = report.map(|report| report.at);
@@ -255,14 +259,14 @@ fn rows_of(message: &ProjectedMessage, mapped: &Mapped) -> MessageRows {
     rows
 }
 
-/// The row of a device, metric, patient or alert; measurements have none.
-fn resource_row(resource: &Resource, message: MessageId) -> Option<ResourceRow> {
-    let mut neutral = resource.clone();
-    match &mut neutral {
-        Resource::Observation(observation) if observation.id.starts_with(&format!("{message}.")) => {
-            return None;
-        }
-        other => make_neutral(other.meta_mut()),
+/// The row of a device, metric, patient or alert; measurements, whose ids begin with `own`, have none.
+fn resource_row(
+    resource: &Resource,
+    (message, own): (MessageId, &str),
+    hasher: &mut Hasher,
+) -> Option<ResourceRow> {
+    if matches!(resource, Resource::Observation(observation) if observation.id.starts_with(own)) {
+        return None;
     }
     let is_named_only = match resource {
         Resource::Device(device) => device.kind.is_none() && device.parent.is_none(),
@@ -275,17 +279,11 @@ fn resource_row(resource: &Resource, message: MessageId) -> Option<ResourceRow> 
     Some(ResourceRow {
         reference: resource.reference(),
         message,
-        hash: hash(&neutral),
+        hash: hasher.hash(resource),
         yields: is_named_only,
         reported_at: None,
-        keys: search::keys(resource),
+        keys: Vec::new(),
     })
-}
-
-fn neutral_observation(observation: &Observation) -> Observation {
-    let mut neutral = observation.clone();
-    make_neutral(&mut neutral.meta);
-    neutral
 }
 
 /// Leaves out what is not of the content.
@@ -294,12 +292,21 @@ fn make_neutral(meta: &mut Meta) {
     meta.source.clear();
 }
 
-/// The first 64 bits of the SHA-256 of the JSON.
-fn hash(content: &impl Serialize) -> i64 {
-    let json = serde_json::to_vec(content).unwrap_or_default();
-    let digest = Fingerprint::sha256(&json);
-    let first = digest.as_bytes().first_chunk::<8>().copied().unwrap_or_default();
-    i64::from_be_bytes(first)
+/// Hashes contents, in a buffer that is used again.
+#[derive(Default)]
+struct Hasher(Vec<u8>);
+
+impl Hasher {
+    /// The first 64 bits of the SHA-256 of the JSON.
+    fn hash(&mut self, content: &impl Serialize) -> i64 {
+        self.0.clear();
+        if serde_json::to_writer(&mut self.0, content).is_err() {
+            self.0.clear();
+        }
+        let digest = Fingerprint::sha256(&self.0);
+        let first = digest.as_bytes().first_chunk::<8>().copied().unwrap_or_default();
+        i64::from_be_bytes(first)
+    }
 }
 
 /// Rows of a transaction: senders wait for it.

@@ -4,11 +4,13 @@
 //! transaction that stored it. It maps the message and writes rows that record which message has which
 //! resources. The resources themselves are rendered from the stored bytes when they are read. One node leads;
 //! another one takes over when it has not renewed its lead for half a minute. Devices come first: a batch is
-//! small, and the pause after it is as long as it took.
+//! small, it is mapped on a thread of the lowest priority, and the pause after it is as long as it took while
+//! they wait for the writer.
 
 mod batch;
 mod notifications;
 mod status;
+mod worker;
 
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,7 @@ use batch::{Batch, Counts, KnownResources, batch};
 use notifications::{NotificationUpkeep, Notifier};
 use status::index_revision;
 pub use status::{IndexStatus, NodeStatus, ProjectionStatus};
+use worker::Worker;
 
 /// Writes the index until shutdown.
 #[derive(Debug, Clone)]
@@ -49,6 +52,7 @@ struct Run {
     /// While this node leads, with the time of the last write.
     lead: Option<(ProjectionLeader, Instant)>,
     known: KnownResources,
+    worker: Option<Worker>,
     measured: Option<Instant>,
     upkeep: NotificationUpkeep,
     is_failing: bool,
@@ -140,9 +144,8 @@ impl Projector {
                 None => {}
                 Some(true) => {
                     round = Round::More;
-                    // Senders have the store for at least half of the time.
                     let spent = self.clock.instant().saturating_duration_since(started);
-                    tokio::time::sleep(spent.max(MIN_BATCH_PAUSE)).await;
+                    tokio::time::sleep(self.pause_after(spent)).await;
                 }
                 Some(false) => {
                     self.metrics.fhir.refused_batches_total.inc();
@@ -158,6 +161,12 @@ impl Projector {
             round = Round::More;
         }
         Ok(round)
+    }
+
+    /// While devices wait for the writer, they have the store for at least half of the time.
+    fn pause_after(&self, spent: Duration) -> Duration {
+        let (waiting, _) = self.store.queued();
+        if waiting == 0 { MIN_BATCH_PAUSE } else { spent.max(MIN_BATCH_PAUSE) }
     }
 
     /// Whether this node leads. Takes the lead if no node has it.
@@ -210,11 +219,14 @@ impl Projector {
         }
         let (messages, unread_after) = self.messages_of(&trail).await?;
         let mut known = std::mem::take(&mut run.known);
-        let mapped = tokio::task::spawn_blocking(move || {
+        let Some(worker) = run.worker.take().or_else(Worker::start) else { return Ok(Some(false)) };
+        let mapped = worker.run(move || {
             let batch = batch(&mapper, &trail, &messages, unread_after, &mut known);
             (batch, known)
         });
-        let Ok((mut batch, known)) = mapped.await else { return Ok(Some(false)) };
+        // Of one that has panicked the thread has ended.
+        let Some((mut batch, known)) = mapped.await else { return Ok(Some(false)) };
+        run.worker = Some(worker);
         batch.compare(&self.store.groups_of_messages(&batch.messages).await?);
         let Batch { to, resources, groups, stale, counts, .. } = batch;
         let Some(to) = to else { return Ok(Some(false)) };
@@ -298,7 +310,7 @@ const MAX_TRAIL_ROWS: u32 = 500;
 /// Bytes of messages that are read for one batch.
 const MAX_BATCH_BYTES: usize = 8 << 20;
 /// Shortest pause after a batch.
-const MIN_BATCH_PAUSE: Duration = Duration::from_millis(5);
+const MIN_BATCH_PAUSE: Duration = Duration::from_millis(1);
 /// How long nothing is looked for when everything was projected.
 const IDLE_PAUSE: Duration = Duration::from_millis(500);
 /// How soon a node looks whether the leader has gone.

@@ -95,7 +95,7 @@ async fn read(store: &Store, reference: &str) -> Option<String> {
 
 /// `Patient/ID` of the patient of a message, and `Device/ID`.
 async fn references(store: &Store, message: MessageId) -> (String, String) {
-    let group = store.groups_of_message(message).await.unwrap().remove(0);
+    let group = store.groups_of_messages(&[message]).await.unwrap().remove(0);
     (group.subject, group.device)
 }
 
@@ -108,8 +108,8 @@ async fn each_accepted_message_is_indexed_once(place: TestStore) {
     store.record(rejected.clone()).await.unwrap();
     let projector = projector(&place, store.clone());
     project_all(&projector).await;
-    assert_eq!(store.groups_of_message(accepted.id).await.unwrap().len(), 1);
-    assert_eq!(store.groups_of_message(rejected.id).await.unwrap(), []);
+    assert_eq!(store.groups_of_messages(&[accepted.id]).await.unwrap().len(), 1);
+    assert_eq!(store.groups_of_messages(&[rejected.id]).await.unwrap(), []);
     let (patient, device) = references(&store, accepted.id).await;
     assert_eq!((newest(&store, &patient).await.len(), newest(&store, &device).await.len()), (1, 1));
     // What is accepted later is indexed then, and once.
@@ -124,8 +124,8 @@ async fn each_accepted_message_is_indexed_once(place: TestStore) {
     project_all(&projector).await;
     project_all(&projector).await;
     assert_eq!(newest(&store, &patient).await.len(), 2);
-    assert_eq!(store.groups_of_message(later.id).await.unwrap().len(), 1);
-    assert_eq!(store.groups_of_message(rejected.id).await.unwrap(), []);
+    assert_eq!(store.groups_of_messages(&[later.id]).await.unwrap().len(), 1);
+    assert_eq!(store.groups_of_messages(&[rejected.id]).await.unwrap(), []);
     let id = format!("Observation/{}.2", later.id);
     assert!(read(&store, &id).await.unwrap().contains("\"value\":2,"));
     assert_eq!(read(&store, &format!("Observation/{}.2", rejected.id)).await, None);
@@ -167,7 +167,7 @@ async fn a_batch_that_was_written_already_writes_nothing(place: TestStore) {
     assert!(!store.project(batch(&store, leader.clone(), one, 5)).await.unwrap());
     let known = store.projection_leader().await.unwrap();
     assert!(!store.project(batch(&store, known, other, 9)).await.unwrap(), "the position has moved");
-    assert_eq!(store.groups_of_message(other).await.unwrap(), []);
+    assert_eq!(store.groups_of_messages(&[other]).await.unwrap(), []);
     let position = store.projected_to().await.unwrap();
     assert_eq!(position[store.node().as_str()].number, 5);
 }
@@ -182,7 +182,7 @@ async fn a_former_leader_writes_nothing(place: TestStore) {
     let message = measured(&place, 1, "1", 1).id;
     assert!(!store.project(batch(&store, paused.clone(), message, 5)).await.unwrap());
     assert!(!store.renew_projection(&paused, true).await.unwrap());
-    assert_eq!(store.groups_of_message(message).await.unwrap(), []);
+    assert_eq!(store.groups_of_messages(&[message]).await.unwrap(), []);
     assert_eq!(store.projected_to().await.unwrap().len(), 0);
     assert!(other.project(batch(&store, leader, message, 5)).await.unwrap());
     // A new process of the same node takes over at once.
@@ -224,7 +224,7 @@ async fn what_another_mapping_changes_has_a_new_version(place: TestStore) {
     }
     let projector = projector(&place, store.clone());
     project_all(&projector).await;
-    let groups = async |id| store.groups_of_message(id).await.unwrap().remove(0);
+    let groups = async |id| store.groups_of_messages(&[id]).await.unwrap().remove(0);
     let before = (groups(one.id).await, groups(other.id).await);
     let (patient, _) = references(&store, one.id).await;
     // As if the mapping of an earlier revision had made something else of the second message and the patient.
@@ -256,7 +256,7 @@ async fn retention_removes_the_index_with_the_messages(place: TestStore) {
     let before = place.clock.now() - SignedDuration::from_hours(1);
     assert_eq!(store.prune_messages(before, &Repeating).await.unwrap(), 1);
     assert_eq!(newest(&store, &patient).await.len(), 1);
-    assert_eq!(store.groups_of_message(old.id).await.unwrap(), []);
+    assert_eq!(store.groups_of_messages(&[old.id]).await.unwrap(), []);
     assert_eq!(read(&store, &format!("Observation/{}.2", old.id)).await.as_deref(), Some("gone"));
     assert!(
         read(&store, &device).await.unwrap().contains(&new.id.to_string()),
@@ -289,7 +289,7 @@ async fn large_messages_with_ids_in_another_order_than_the_trail_are_indexed(pla
     }
     project_all(&projector(&place, store.clone())).await;
     for message in large.into_iter().chain([small.id]) {
-        assert_eq!(store.groups_of_message(message).await.unwrap().len(), 1, "{message}");
+        assert_eq!(store.groups_of_messages(&[message]).await.unwrap().len(), 1, "{message}");
     }
 }
 
@@ -333,7 +333,7 @@ async fn the_last_report_of_an_alert_replaces_the_others(place: TestStore) {
     let found = newest(&store, &patient).await;
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].contains("\"status\":\"final\"") && found[0].contains(&last.id.to_string()));
-    let group = store.groups_of_message(last.id).await.unwrap().remove(0);
+    let group = store.groups_of_messages(&[last.id]).await.unwrap().remove(0);
     let alert = read(&store, &group.alert.unwrap()).await.unwrap();
     assert!(alert.contains("\"versionId\":\"3\""), "{alert}");
 }
@@ -406,12 +406,16 @@ async fn settings_that_change_what_readers_get_make_changes(place: TestStore) {
         projector.config.store(Arc::new(config));
         place.clock.advance(Duration::from_secs(60));
         project_all(&projector).await;
-        let groups = store.groups_of_message(record.id).await.unwrap();
+        let groups = store.groups_of_messages(&[record.id]).await.unwrap();
         assert_eq!(groups.len(), 1, "{groups:?}");
         place.clock.advance(Duration::from_secs(60));
         store.rebuild_projection().await.unwrap();
         project_all(&projector).await;
-        assert_eq!(store.groups_of_message(record.id).await.unwrap(), groups, "a rebuild changes nothing");
+        assert_eq!(
+            store.groups_of_messages(&[record.id]).await.unwrap(),
+            groups,
+            "a rebuild changes nothing"
+        );
         seen.extend(groups);
     }
     for pair in seen.windows(2) {

@@ -8,7 +8,6 @@ mod period;
 mod read;
 mod turns;
 
-pub(crate) use mapper::MAX_SPREAD;
-pub use mapper::{GroupKey, Mapper, Placed, groups, mapping_options, systems};
+pub use mapper::{GroupKey, Mapper, Placed, groups, mapping_options, system_of};
 pub use read::{Found, Rendered, Renderer, Seen, Timed};
 pub use turns::{ReaderTurns, RenderTurns};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::mapper::{GroupKey, Mapper, groups};
 use super::turns::ReaderTurns;
-use crate::fhir::{Mapped, Options, Resource};
+use crate::fhir::{Mapped, Options, Resource, Wanted};
 use crate::model::{DeviceId, MessageId};
 use crate::store::{FoundGroup, FoundResource, ProjectedMessage, Store, StoreError};
 
@@ -82,8 +82,13 @@ impl Renderer {
     /// # Errors
     /// When the key of the ids of patients cannot be read: with another one there would be other patients.
     pub async fn new(store: &Store, options: Options) -> Result<Self, StoreError> {
-        let mapper = Arc::new(Mapper { options, key: store.stored_patient_key().await? });
-        Ok(Self { store: store.clone(), mapper, turns: None })
+        Ok(Self::of(store, Arc::new(Mapper::new(store, options).await?)))
+    }
+
+    /// A renderer that maps so.
+    #[must_use]
+    pub fn of(store: &Store, mapper: Arc<Mapper>) -> Self {
+        Self { store: store.clone(), mapper, turns: None }
     }
 
     /// The same, which waits for the turns of a reader.
@@ -139,6 +144,11 @@ impl Renderer {
     /// # Errors
     /// When the store cannot be read.
     pub async fn read(&self, reference: &str) -> Result<Found, StoreError> {
+        let measured = reference.strip_prefix("Observation/").and_then(|id| id.split_once('.'));
+        let measured = measured.and_then(|(message, ordinal)| Some((message.parse().ok()?, ordinal)));
+        if let Some((message, ordinal)) = measured {
+            return self.read_measured(reference, message, ordinal.parse().unwrap_or_default()).await;
+        }
         if let Some(found) = self.store.projected_resource(reference).await? {
             let rendered = self.render(&[found.message]).await?;
             let FoundResource { message, version, projected_at, .. } = found;
@@ -148,28 +158,32 @@ impl Renderer {
             self.add_links(&mut seen.resource).await?;
             return Ok(Found::Resource(Box::new(seen)));
         }
-        let measured = reference.strip_prefix("Observation/").and_then(|id| id.split_once('.'));
-        let message = measured.and_then(|(message, _)| message.parse::<MessageId>().ok());
-        match message {
-            Some(message) => self.read_measured(reference, message).await,
-            None if self.store.was_removed(reference).await? => Ok(Found::Gone),
-            None => Ok(Found::Nothing),
-        }
+        Ok(if self.store.was_removed(reference).await? { Found::Gone } else { Found::Nothing })
     }
 
-    async fn read_measured(&self, reference: &str, message: MessageId) -> Result<Found, StoreError> {
-        let groups = self.store.groups_of_message(message).await?;
+    /// One measurement: no other one of its message is made.
+    async fn read_measured(
+        &self,
+        reference: &str,
+        message: MessageId,
+        ordinal: usize,
+    ) -> Result<Found, StoreError> {
+        let (groups, stored) = self.store.grouped_message(message).await?;
         if groups.is_empty() {
             // Retention removes the oldest messages first.
             let oldest = self.store.oldest_message_before(Timestamp::MAX).await?;
             let may_have_been = oldest.is_none_or(|oldest| message.time() < oldest);
             return Ok(if may_have_been { Found::Gone } else { Found::Nothing });
         }
-        let Some(mut rendered) = self.render(&[message]).await?.remove(&message) else {
-            return Ok(Found::Gone);
+        let wanted = Wanted::Ordinal(ordinal);
+        let rendered = match stored {
+            Some(stored) if stored.raw.len() <= MAX_SMALL_BYTES => rendered(&self.mapper, stored, &wanted),
+            Some(stored) => self.map(vec![stored], &wanted).await.pop(),
+            None => None,
         };
+        let Some(mut rendered) = rendered else { return Ok(Found::Gone) };
         let found = rendered.take_observations(&groups);
-        let found = found.into_iter().find(|found| found.resource.reference() == reference);
+        let found = found.into_iter().find(|found| found.resource.is(reference));
         let sender = rendered.message.device;
         Ok(found.map_or(Found::Nothing, |Timed { resource, version, updated, .. }| {
             Found::Resource(Box::new(Seen { resource, message, sender, version, updated }))
@@ -210,11 +224,23 @@ impl Renderer {
     }
 
     /// What stored messages become. Those that are not there are left out, and those that are not what was
-    /// received or cannot be mapped. The mapping does not run on a thread that serves devices.
+    /// received or cannot be mapped.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn render(&self, messages: &[MessageId]) -> Result<HashMap<MessageId, Rendered>, StoreError> {
+        self.render_wanted(messages, &Wanted::All).await
+    }
+
+    /// The same of what is wanted of them: nothing else of them is complete.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn render_wanted(
+        &self,
+        messages: &[MessageId],
+        wanted: &Wanted,
+    ) -> Result<HashMap<MessageId, Rendered>, StoreError> {
         let mut rest = messages.to_vec();
         rest.sort_unstable();
         rest.dedup();
@@ -223,27 +249,31 @@ impl Renderer {
             let (stored, is_cut) = self.store.projected_messages(&rest, MAX_BATCH_BYTES).await?;
             let last = stored.last().map(|message| message.id).filter(|_| is_cut);
             rest.retain(|id| last.is_some_and(|last| *id > last));
-            let mapper = Arc::clone(&self.mapper);
-            let turn = match &self.turns {
-                Some(turns) => Some(turns.take().await),
-                None => None,
-            };
-            let mapped = tokio::task::spawn_blocking(move || {
-                // The request may have been given up; the processor is busy all the same.
-                let _turn = turn;
-                stored.into_iter().filter_map(|message| rendered(&mapper, message)).collect::<Vec<_>>()
-            });
-            found.extend(
-                mapped.await.unwrap_or_default().into_iter().map(|rendered| (rendered.message.id, rendered)),
-            );
+            let mapped = self.map(stored, wanted).await;
+            found.extend(mapped.into_iter().map(|rendered| (rendered.message.id, rendered)));
         }
         Ok(found)
+    }
+
+    /// Maps messages, in a turn of the reader, and not on a thread that serves devices.
+    async fn map(&self, stored: Vec<ProjectedMessage>, wanted: &Wanted) -> Vec<Rendered> {
+        let (mapper, wanted) = (Arc::clone(&self.mapper), wanted.clone());
+        let turn = match &self.turns {
+            Some(turns) => Some(turns.take().await),
+            None => None,
+        };
+        let mapped = tokio::task::spawn_blocking(move || {
+            // The request may have been given up; the processor is busy all the same.
+            let _turn = turn;
+            stored.into_iter().filter_map(|message| rendered(&mapper, message, &wanted)).collect::<Vec<_>>()
+        });
+        mapped.await.unwrap_or_default()
     }
 }
 
 /// One message that cannot be mapped must not keep others from readers.
-fn rendered(mapper: &Mapper, message: ProjectedMessage) -> Option<Rendered> {
-    let mapped = catch_unwind(AssertUnwindSafe(|| mapper.map(&message)));
+fn rendered(mapper: &Mapper, message: ProjectedMessage, wanted: &Wanted) -> Option<Rendered> {
+    let mapped = catch_unwind(AssertUnwindSafe(|| mapper.map_wanted(&message, wanted)));
     let mapped = mapped.ok().flatten().filter(|_| message.is_sound)?;
     Some(Rendered { message, mapped })
 }
@@ -252,7 +282,7 @@ impl Rendered {
     /// A device, metric, patient or alert of the message, of this version.
     #[must_use]
     pub fn seen(&self, reference: &str, version: u64, updated: Timestamp) -> Option<Seen> {
-        let found = self.mapped.resources.iter().find(|resource| resource.reference() == reference)?;
+        let found = self.mapped.resources.iter().find(|resource| resource.is(reference))?;
         let mut resource = found.clone();
         stamp(&mut resource, version, updated);
         let (message, sender) = (self.message.id, self.message.device.clone());
@@ -310,5 +340,7 @@ fn stamp(resource: &mut Resource, version: u64, projected_at: Timestamp) {
 const GROUPS_OF_A_PAGE: u32 = 32;
 /// Pages that one read looks through.
 const MAX_PAGES: usize = 64;
+/// Of a message of so many bytes one observation is made at once, without a turn: a tenth of a millisecond.
+const MAX_SMALL_BYTES: usize = 16 << 10;
 /// Bytes of messages that are held at once.
 const MAX_BATCH_BYTES: usize = 8 << 20;

@@ -12,9 +12,9 @@ use super::budget::Budget;
 use super::bundle::{Collector, Page};
 use super::cursor::{Cursor, TimePlace};
 use super::read::Scope;
-use crate::fhir::Resource;
 use crate::fhir::search::{Moment, Refused, Sort};
-use crate::render::{MAX_SPREAD, Timed};
+use crate::fhir::{MAX_SPREAD, Resource};
+use crate::render::Timed;
 use crate::store::{FoundGroup, GroupPage, GroupPlace, GroupsOf};
 
 /// A search in the order of time.

@@ -10,7 +10,7 @@ use super::bundle::{Collector, to_json};
 use super::reads::{Reads, instant};
 use crate::clients::{Interaction, Reader};
 use crate::fhir::search::{Query, ResourceType};
-use crate::fhir::{Bundle, Entry, Resource};
+use crate::fhir::{Bundle, Entry, Resource, Wanted};
 use crate::model::MessageId;
 use crate::render::{Found, Renderer, Seen, Timed};
 use crate::store::{FoundGroup, FoundVersion};
@@ -44,7 +44,11 @@ impl Scope<'_> {
     ) -> Result<HashMap<u64, Vec<Timed>>, Failure> {
         let messages: Vec<MessageId> = groups.iter().map(|group| group.message).collect();
         let mut found: HashMap<u64, Vec<Timed>> = HashMap::new();
-        for mut rendered in self.renderer.render(&messages).await?.into_values() {
+        let wanted = match self.query.codes.as_slice() {
+            [] => Wanted::All,
+            codes => Wanted::Codes(codes.to_vec()),
+        };
+        for mut rendered in self.renderer.render_wanted(&messages, &wanted).await?.into_values() {
             if !self.reader.may_read_device(&rendered.message.device) {
                 continue;
             }

@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::budget::Budget;
 use super::minute::MinuteReads;
 use super::sending::AnswerMemory;
-use crate::config::ConfigHandle;
+use crate::config::{Config, ConfigHandle};
 use crate::metrics::Metrics;
-use crate::render::{RenderTurns, Renderer, mapping_options};
+use crate::render::{Mapper, RenderTurns, Renderer, mapping_options};
 use crate::store::{Store, StoreError};
 
 /// What answers are made from. Clones share it.
@@ -22,6 +22,8 @@ pub struct Reads {
     pub(super) base: String,
     pub(super) minute: MinuteReads,
     turns: RenderTurns,
+    /// How messages are mapped by the configuration beside it.
+    mapper: Arc<Mutex<Option<(Arc<Config>, Arc<Mapper>)>>>,
     pub(super) answer_memory: AnswerMemory,
     /// When a fault of the store was logged last.
     logged: Arc<Mutex<Option<Timestamp>>>,
@@ -34,7 +36,8 @@ impl Reads {
     pub fn new(store: Store, config: ConfigHandle, metrics: Metrics, base: String) -> Self {
         let answer_memory = AnswerMemory::new(config.load().api.answer_memory);
         let (minute, turns) = (MinuteReads::default(), RenderTurns::default());
-        Self { store, config, metrics, base, minute, turns, answer_memory, logged: Arc::default() }
+        let (mapper, logged) = (Arc::default(), Arc::default());
+        Self { store, config, metrics, base, minute, turns, mapper, answer_memory, logged }
     }
 
     /// Writes what is still to be recorded: the platform stops, and no request is open.
@@ -58,8 +61,18 @@ impl Reads {
     /// # Errors
     /// When the store cannot be read.
     pub(super) async fn renderer(&self, client: &str) -> Result<Renderer, StoreError> {
-        let renderer = Renderer::new(&self.store, mapping_options(&self.config.load())).await?;
-        Ok(renderer.with_turns(self.turns.of(client)))
+        let config = self.config.load_full();
+        let known = self.mapper.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mapper = match known.filter(|(of, _)| Arc::ptr_eq(of, &config)) {
+            Some((_, mapper)) => mapper,
+            None => {
+                let mapper = Arc::new(Mapper::new(&self.store, mapping_options(&config)).await?);
+                let made = Some((config, Arc::clone(&mapper)));
+                *self.mapper.lock().unwrap_or_else(PoisonError::into_inner) = made;
+                mapper
+            }
+        };
+        Ok(Renderer::of(&self.store, mapper).with_turns(self.turns.of(client)))
     }
 
     /// What one page may cost, from now on.

@@ -12,7 +12,7 @@ use super::{list, observations};
 use crate::clients::Interaction;
 use crate::fhir::search::{Query, Reading, ResourceType, Selector, parse};
 use crate::fhir::{Bundle, Entry, OperationOutcome, Reference, Resource, SearchMode};
-use crate::render::systems;
+use crate::render::system_of;
 use crate::store::{GroupsOf, ResourcesOf};
 
 impl Asking<'_> {
@@ -112,7 +112,7 @@ impl Scope<'_> {
             return Ok(device.to_owned());
         };
         let rendered = self.renderer.render(&[found.message]).await?;
-        let system = rendered.get(&found.message).and_then(|it| systems(&it.mapped).remove(device));
+        let system = rendered.get(&found.message).and_then(|it| system_of(&it.mapped, device));
         Ok(system.unwrap_or_else(|| device.to_owned()))
     }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::kind::ResourceType;
 use super::query::Query;
 use crate::fhir::{Device, DeviceMetric, Meta, Observation, Period, Reference, Resource};
 
@@ -24,7 +25,13 @@ impl Query {
     }
 
     fn is_named(&self, resource: &Resource) -> bool {
-        resource.reference().strip_prefix(self.kind.name()).is_some_and(|rest| rest.starts_with('/'))
+        let kind = match resource {
+            Resource::Patient(_) => ResourceType::Patient,
+            Resource::Device(_) => ResourceType::Device,
+            Resource::DeviceMetric(_) => ResourceType::DeviceMetric,
+            Resource::Observation(_) => ResourceType::Observation,
+        };
+        kind == self.kind
     }
 
     fn fits_id(&self, id: &str) -> bool {

@@ -38,11 +38,11 @@ impl Token {
         has_system && (self.code.is_empty() || self.code == code)
     }
 
-    pub(super) fn fits_coding(&self, coding: &Coding) -> bool {
+    pub(in crate::fhir) fn fits_coding(&self, coding: &Coding) -> bool {
         self.fits(coding.system, coding.code.as_deref().unwrap_or_default())
     }
 
-    pub(super) fn fits_concept(&self, concept: &CodeableConcept) -> bool {
+    pub(in crate::fhir) fn fits_concept(&self, concept: &CodeableConcept) -> bool {
         concept.coding.iter().any(|coding| self.fits_coding(coding))
     }
 

@@ -167,12 +167,15 @@ impl Store {
         self.reader().was_removed(reference, self.now()).await
     }
 
-    /// The groups of observations of a message.
+    /// The groups of observations of a message, and the message, if it is stored.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn groups_of_message(&self, message: MessageId) -> Result<Vec<FoundGroup>, StoreError> {
-        self.reader().groups_of_message(message).await
+    pub async fn grouped_message(
+        &self,
+        message: MessageId,
+    ) -> Result<(Vec<FoundGroup>, Option<ProjectedMessage>), StoreError> {
+        self.reader().grouped_message(message).await
     }
 
     /// The groups of observations of several messages.

@@ -65,7 +65,8 @@ impl Reader {
             statement.push(if place == 0 { "" } else { ", " }).push_bind(id.as_bytes().as_slice());
         }
         statement.push(") ORDER BY id");
-        self.fetch_page(statement, max_bytes, message, |message| message.raw.len()).await
+        let read = |row: &Row| message(row, "device");
+        self.fetch_page(statement, max_bytes, read, |message| message.raw.len()).await
     }
 
     /// The resource with this reference.
@@ -110,15 +111,15 @@ impl Reader {
         Ok(!self.fetch(statement).await?.is_empty())
     }
 
-    /// The groups of a message.
-    pub(in crate::store) async fn groups_of_message(
+    /// The groups of a message, and the message.
+    pub(in crate::store) async fn grouped_message(
         &self,
-        message: MessageId,
-    ) -> Result<Vec<FoundGroup>, StoreError> {
-        let mut statement = Statement::new(SELECT_GROUPS);
-        statement.push(" WHERE found.message = ").push_bind(message.as_bytes().as_slice());
-        statement.push(" ORDER BY found.seq");
-        self.fetch(statement).await?.iter().map(group).collect()
+        id: MessageId,
+    ) -> Result<(Vec<FoundGroup>, Option<ProjectedMessage>), StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_GROUPED).bind(id.as_bytes().as_slice())).await?;
+        let groups = rows.iter().map(group).collect::<Result<_, _>>()?;
+        let stored = rows.iter().find(|row| row.get::<Option<Vec<u8>>>("raw").is_ok_and(|raw| raw.is_some()));
+        Ok((groups, stored.map(|row| message(row, "sender")).transpose()?))
     }
 
     /// The groups of several messages.
@@ -261,14 +262,14 @@ fn trail_row(row: &ChainRow) -> Result<TrailRow, StoreError> {
     })
 }
 
-fn message(row: &Row) -> Result<ProjectedMessage, StoreError> {
+fn message(row: &Row, sender: &str) -> Result<ProjectedMessage, StoreError> {
     // One damaged message must not hold up the index: its stored bytes have another digest.
     let raw = Content::open_or_stored(row.get("raw")?, row.get("raw_size")?, Vec::new())?.raw;
     let digest: Vec<u8> = row.get("digest")?;
     let rejection: Option<String> = row.get("rejection")?;
     Ok(ProjectedMessage {
         id: message_id(row)?,
-        device: row.parsed("device", "message.device")?,
+        device: row.parsed(sender, "message.device")?,
         received_at: row.time("received_at", "message.received_at")?,
         is_sound: rejection.is_none() && Fingerprint::sha256(&raw).as_bytes().as_slice() == digest,
         raw,
@@ -396,11 +397,32 @@ const SELECT_RESOURCE_CHANGE: &str =
 const SELECT_GROUP_CHANGE: &str =
     "SELECT seq, projected_at FROM fhir_group WHERE seq >= $1 ORDER BY seq LIMIT 1";
 
-const SELECT_GROUPS: &str = "
+macro_rules! groups {
+    ($more:literal) => {
+        concat!(
+            "
 SELECT found.seq, found.message AS id, subject.reference AS subject, device.reference AS device,
     alert.reference AS alert, found.alert AS place, found.at, coalesce(alert.version, found.revision) AS version,
-    coalesce(alert.projected_at, found.projected_at) AS projected_at
+    coalesce(alert.projected_at, found.projected_at) AS projected_at",
+            $more,
+            "
 FROM fhir_group AS found
     LEFT JOIN fhir_resource AS subject ON subject.number = found.subject
     LEFT JOIN fhir_resource AS device ON device.number = found.device
-    LEFT JOIN fhir_resource AS alert ON alert.number = found.alert";
+    LEFT JOIN fhir_resource AS alert ON alert.number = found.alert"
+        )
+    };
+}
+
+const SELECT_GROUPS: &str = groups!("");
+
+/// With the message beside its first group.
+const SELECT_GROUPED: &str = concat!(
+    groups!(
+        ", stored.device AS sender, stored.received_at, stored.rejection, stored.digest, stored.raw_size, stored.raw"
+    ),
+    "
+    LEFT JOIN message AS stored ON stored.id = found.message
+        AND found.seq = (SELECT min(seq) FROM fhir_group WHERE message = $1)
+WHERE found.message = $1 ORDER BY found.seq"
+);

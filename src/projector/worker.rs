@@ -1,0 +1,60 @@
+//! The thread on which messages are mapped for the index.
+//!
+//! It has the lowest priority: while devices need all processors, it has a small share of one, and otherwise
+//! as much as it can use.
+
+use std::sync::mpsc;
+use std::thread;
+
+use tokio::sync::oneshot;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The thread, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Worker(mpsc::Sender<Job>);
+
+impl Worker {
+    /// Starts it; `None` when the operating system refuses.
+    pub(super) fn start() -> Option<Self> {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let work = move || {
+            // A unit or a container may forbid it; then the pause after each batch is what leaves time.
+            if let Err(error) = rustix::process::setpriority_process(None, LOWEST) {
+                tracing::debug!(%error, "the thread that maps messages has the priority of all others");
+            }
+            queue.into_iter().for_each(|job| job());
+        };
+        thread::Builder::new().name("projector".to_owned()).spawn(work).ok().map(|_| Self(jobs))
+    }
+
+    /// Runs a job there; `None` when it did not come to its end.
+    pub(super) async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let (answer, done) = oneshot::channel();
+        let job = move || {
+            let _ = answer.send(job());
+        };
+        self.0.send(Box::new(job)).ok()?;
+        done.await.ok()
+    }
+}
+
+/// The nice value of what waits for everything else.
+const LOWEST: i32 = 19;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_panics_is_told_and_so_is_every_later_one() {
+        let worker = Worker::start().unwrap();
+        assert_eq!(
+            worker.run(|| thread::current().name().map(str::to_owned)).await,
+            Some(Some("projector".into()))
+        );
+        assert_eq!(worker.run(|| rustix::process::getpriority_process(None).ok()).await, Some(Some(LOWEST)));
+        assert_eq!(worker.run(|| -> u32 { panic!("a fault") }).await, None);
+        assert_eq!(worker.run(|| 1).await, None, "its thread has ended");
+    }
+}
