@@ -127,7 +127,9 @@ impl<'m> AlertMapper<'_, 'm> {
         let Some(report) = alert.report() else {
             return self.context.id_of(position);
         };
-        let Filler { number, namespace, assigner } = report.continues.as_ref().unwrap_or(&report.key.filler);
+        // Some senders name the alert in OBR-29 of its first report too.
+        let parent = alert.parent().or(report.continues.as_ref());
+        let Filler { number, namespace, assigner } = parent.unwrap_or(&report.key.filler);
         let [number, namespace, assigner] =
             [number, namespace, assigner].map(|part| String::from_utf8_lossy(part));
         let event = term_key(Some(concept));

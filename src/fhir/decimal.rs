@@ -14,7 +14,7 @@ impl Decimal {
     /// changed without changing the number or its precision: `+5` becomes `5`, `.5` becomes `0.5`, `007`
     /// becomes `7`, `5.` becomes `5`.
     ///
-    /// `None` for any other text, and for one of more than 32 bytes.
+    /// `None` for any other text, and for one of more than 64 bytes.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (sign, digits) = match text.strip_prefix('-') {
@@ -61,7 +61,7 @@ impl Serialize for Decimal {
 }
 
 /// Bytes of a number; FHIR recommends at most 18 digits.
-const MAX_LENGTH: usize = 32;
+const MAX_LENGTH: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -81,6 +81,7 @@ mod tests {
             ("0", "0"),
             ("00", "0"),
             ("123456789012345678.123456789", "123456789012345678.123456789"),
+            ("99999999999999999999.12345678901234567890", "99999999999999999999.12345678901234567890"),
         ] {
             let decimal = Decimal::parse(sent).unwrap();
             assert_eq!(decimal.as_str(), json, "{sent}");
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_becomes_none() {
-        for text in ["", ".", "-", "+-5", "1e3", "1,5", "1.2.3", "NaN", "5 6", "٥", "0x1", &"9".repeat(33)] {
+        for text in ["", ".", "-", "+-5", "1e3", "1,5", "1.2.3", "NaN", "5 6", "٥", "0x1", &"9".repeat(65)] {
             assert!(Decimal::parse(text).is_none(), "{text}");
         }
     }

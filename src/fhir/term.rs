@@ -2,7 +2,7 @@
 //! what mapping a message costs is this.
 //!
 //! What is kept follows from the bytes alone. It is bounded in number and in bytes, and what is too long or
-//! too much is understood anew each time.
+//! too much is understood again each time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bytes_are_understood_once_and_in_another_notation_anew() {
+    fn the_same_bytes_are_understood_once_and_in_another_notation_again() {
         let written = "150020^MDC_PRESS_BLD_NONINV^MDC";
         let (first, unit) = term(r"^~\&", written);
         let (again, same) = term(r"^~\&", written);

@@ -39,7 +39,7 @@ impl VitalSign {
 }
 
 /// Source: the examples of the guides `hl7.fhir.uv.pocd` and `hl7.fhir.uv.phd`, and the vital signs profiles
-/// of R4. 59408-5 says that the saturation is measured by pulse oximetry, as 150456 does.
+/// of R4. 59408-5 and 8889-8 say that it is measured by pulse oximetry, as 150456 and 149530 do.
 const VITAL_SIGNS: [VitalSign; 11] = [
     VitalSign {
         mdc: 147_842,
@@ -49,7 +49,7 @@ const VITAL_SIGNS: [VitalSign; 11] = [
     },
     VitalSign {
         mdc: 149_530,
-        loinc: HEART_RATE,
+        loinc: &[("8867-4", "Heart rate"), ("8889-8", "Heart rate by Pulse oximetry")],
         profile: Some("http://hl7.org/fhir/StructureDefinition/heartrate"),
         units: &["/min"],
     },
@@ -112,6 +112,7 @@ mod tests {
         let codes =
             |mdc| -> Vec<_> { find(mdc).unwrap().codings().filter_map(|coding| coding.code).collect() };
         assert_eq!(codes(147_842), ["8867-4"]);
+        assert_eq!(codes(149_530), ["8867-4", "8889-8"]);
         assert_eq!(codes(150_456), ["2708-6", "59408-5"]);
         assert_eq!(find(150_020).unwrap().profile, Some("http://hl7.org/fhir/StructureDefinition/bp"));
         // A temperature of anything is not that of the body.

@@ -1,8 +1,8 @@
 //! Which OBX of a message a reader wants, and which others decide what these become.
 //!
-//! A reader of one observation does not wait for all others of its message. What an observation becomes depends
-//! on the OBX that are parts of it or that it is a part of, and on those with its term, whose metric may be the
-//! same. All others are left out; the devices of the message are always there.
+//! A reader of one observation does not wait for all others of its message. What an observation becomes
+//! depends on the OBX that are parts of it or that it is a part of, and on those with its term, whose metric
+//! may be the same. All others are left out; the devices of the message are always there.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -230,7 +230,8 @@ impl Projector {
         batch.compare(&self.store.groups_of_messages(&batch.messages).await?);
         let Batch { to, resources, groups, stale, counts, .. } = batch;
         let Some(to) = to else { return Ok(Some(false)) };
-        let at = self.store.now().max(leader.last_at);
+        // A clock that is far ahead for a while must not decide what readers follow for as long.
+        let at = MessageId::believed_time(self.store.now()).max(leader.last_at);
         let to = ProjectedTo { number: to, revision };
         let node = node.clone();
         let projection = Projection { node, from, to, leader, at, resources, groups, stale };

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_job_that_panics_is_told_and_so_is_every_later_one() {
+    async fn a_job_that_panics_has_no_result_and_neither_has_a_later_one() {
         let worker = Worker::start().unwrap();
         assert_eq!(
             worker.run(|| thread::current().name().map(str::to_owned)).await,

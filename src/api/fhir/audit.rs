@@ -1,7 +1,8 @@
 //! The record of a read: a row of the audit trail, durable before the answer leaves.
 //!
 //! With `fhir.audit-reads = "minute"` the first read of a client, of its kind, has a row before its answer;
-//! the reads of the minute after it share one row, which follows at its end.
+//! the reads of the minute after it share one row, which follows at its end. Reads of what is not there share
+//! rows in any case, beyond `api.max-refusal-rows` of them in a minute.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +37,13 @@ pub(super) async fn record(
         patients: patients.into_iter().take(ResourcesRead::MAX_PATIENTS).map(str::to_owned).collect(),
         more_patients: u64::try_from(more).unwrap_or(u64::MAX),
     };
-    let shares = reads.config.load().fhir.audit_reads == AuditReads::Minute;
+    let config = reads.config.load();
+    let is_flood = resources.is_empty() && interaction != "search-type" && {
+        let max = config.api.max_refusal_rows;
+        reads.misses.are_too_many(reader.client(), reads.store.now(), max)
+    };
+    let shares = is_flood || config.fhir.audit_reads == AuditReads::Minute;
+    drop(config);
     if shares && reads.minute.joins(&read) {
         return Ok(());
     }

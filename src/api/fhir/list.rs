@@ -3,6 +3,7 @@
 use super::answer::Failure;
 use super::bundle::Page;
 use super::cursor::Cursor;
+use super::observations::MAX_TOTAL;
 use super::read::Scope;
 use crate::model::MessageId;
 use crate::store::{FoundResource, ResourcesOf};
@@ -14,28 +15,41 @@ pub(super) async fn list(
     of: ResourcesOf<'_>,
     cursor: Option<Cursor>,
 ) -> Result<Page, Failure> {
+    let mut total = (scope.query.wants_total && cursor.is_none()).then_some(0);
     let mut behind = first(scope, &of, cursor).await?;
-    let mut collector = scope.collector();
+    let (mut collector, mut next) = (scope.collector(), None);
     let mut budget = scope.reads.budget();
     loop {
         let rows = scope.reads.store.resource_page(&of, behind.as_ref(), ROWS_OF_A_PAGE).await?;
         let messages: Vec<MessageId> = rows.iter().map(|row| row.message).collect();
         let rendered = scope.renderer.render(&messages).await?;
         for row in &rows {
-            if collector.is_full() || !budget.visit(scope.reads.store.now()) {
-                return Ok(collector.finish(behind.map(cursor_behind), None));
+            let is_over = !budget.visit(scope.reads.store.now());
+            if next.is_none() && (collector.is_full() || is_over) {
+                next = Some(behind.clone().map(cursor_behind));
             }
-            let seen =
-                rendered.get(&row.message).filter(|it| scope.reader.may_read_device(&it.message.device));
-            let seen = seen.and_then(|it| it.seen(&row.reference, row.version, row.projected_at));
+            // What is beyond the page is only counted.
+            if is_over || (next.is_some() && total.is_none()) {
+                return Ok(collector.finish(next.flatten(), None));
+            }
+            let seen = match rendered.get(&row.message) {
+                Some(it) if scope.reader.may_read_device(&it.message.device) => {
+                    it.seen(&row.reference, row.version, row.projected_at)
+                }
+                Some(_) => scope.asking().in_another_message(&row.reference).await?,
+                None => None,
+            };
             if let Some(mut seen) = seen.filter(|seen| scope.query.fits(&seen.resource, None)) {
-                scope.renderer.add_links(&mut seen.resource).await?;
-                collector.push(seen.resource)?;
+                total = total.map(|total: u64| total + 1).filter(|total| *total < MAX_TOTAL);
+                if next.is_none() {
+                    scope.renderer.add_links(&mut seen.resource).await?;
+                    collector.push(seen.resource)?;
+                }
             }
             behind = Some(row.clone());
         }
         if rows.len() < ROWS_OF_A_PAGE as usize {
-            return Ok(collector.finish(None, None));
+            return Ok(collector.finish(next.flatten(), total));
         }
     }
 }

@@ -7,6 +7,7 @@ mod bundle;
 mod cursor;
 mod list;
 mod minute;
+mod misses;
 mod negotiate;
 mod observations;
 mod read;

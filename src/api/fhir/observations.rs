@@ -167,6 +167,7 @@ impl TimeWalk<'_> {
 /// Observations in the order in which the index got them.
 pub(super) async fn by_change(scope: &Scope<'_>, cursor: Option<Cursor>) -> Result<Page, Failure> {
     let updated = &scope.query.updated;
+    let mut total = (scope.query.wants_total && cursor.is_none()).then_some(0);
     let (mut from, first) = match cursor {
         Some(Cursor::Change { seq, place }) => (seq, place),
         Some(_) => return Err(Failure::bad("the link of this page belongs to another search")),
@@ -177,7 +178,7 @@ pub(super) async fn by_change(scope: &Scope<'_>, cursor: Option<Cursor>) -> Resu
     };
     let begin = from;
     let until = bounds(updated).1;
-    let mut collector = scope.collector();
+    let (mut collector, mut next) = (scope.collector(), None);
     let mut budget = scope.reads.budget();
     loop {
         let start = GroupPlace { at: Timestamp::MIN, seq: from };
@@ -193,25 +194,31 @@ pub(super) async fn by_change(scope: &Scope<'_>, cursor: Option<Cursor>) -> Resu
         let mut rendered = scope.observations(&groups).await?;
         for group in &groups {
             if !budget.visit(scope.reads.store.now()) {
-                return Ok(collector.finish(Some(Cursor::Change { seq: group.seq, place: 0 }), None));
+                let next = next.unwrap_or(Cursor::Change { seq: group.seq, place: 0 });
+                return Ok(collector.finish(Some(next), None));
             }
             if until.is_some_and(|until| group.projected_at >= until) && group.alert.is_none() {
-                return Ok(collector.finish(None, None));
+                return Ok(collector.finish(next, total));
             }
             for timed in rendered.remove(&group.seq).unwrap_or_default() {
                 let is_done = group.seq == begin && timed.place < first;
                 if is_done || !scope.query.fits(&timed.resource, Some(&group.device)) {
                     continue;
                 }
-                if collector.is_full() {
-                    let next = Cursor::Change { seq: group.seq, place: timed.place };
-                    return Ok(collector.finish(Some(next), None));
+                total = total.map(|total: u64| total + 1).filter(|total| *total < MAX_TOTAL);
+                if next.is_none() && !collector.is_full() {
+                    collector.push(timed.resource)?;
+                    continue;
                 }
-                collector.push(timed.resource)?;
+                // What is beyond the page is only counted.
+                next = next.or(Some(Cursor::Change { seq: group.seq, place: timed.place }));
+                if total.is_none() {
+                    return Ok(collector.finish(next, None));
+                }
             }
         }
         if groups.len() < MAX_GROUPS_OF_A_PAGE as usize {
-            return Ok(collector.finish(None, None));
+            return Ok(collector.finish(next, total));
         }
         from = groups.last().map_or(from, |last| last.seq.saturating_add(1));
     }
@@ -223,6 +230,7 @@ pub(super) async fn by_id(
     ids: &[String],
     cursor: Option<Cursor>,
 ) -> Result<Page, Failure> {
+    let is_counted = scope.query.wants_total && cursor.is_none();
     let skipped = match cursor {
         Some(Cursor::Change { seq, .. }) => usize::try_from(seq).unwrap_or(usize::MAX),
         Some(_) => return Err(Failure::bad("the link of this page belongs to another search")),
@@ -241,15 +249,16 @@ pub(super) async fn by_id(
         Sort::EarliestFirst => seen.sort_by_key(|seen| time_of(&seen.resource)),
         Sort::LatestFirst => seen.sort_by_key(|seen| std::cmp::Reverse(time_of(&seen.resource))),
     }
+    let total = is_counted.then_some(u64::try_from(seen.len()).unwrap_or(u64::MAX));
     let mut collector = scope.collector();
     for (number, seen) in seen.into_iter().enumerate().skip(skipped) {
         if collector.is_full() {
             let seq = u64::try_from(number).unwrap_or(u64::MAX);
-            return Ok(collector.finish(Some(Cursor::Change { seq, place: 0 }), None));
+            return Ok(collector.finish(Some(Cursor::Change { seq, place: 0 }), total));
         }
         collector.push(seen.resource)?;
     }
-    Ok(collector.finish(None, None))
+    Ok(collector.finish(None, total))
 }
 
 fn key(timed: &Timed) -> TimePlace {
@@ -287,5 +296,5 @@ const FIRST_GROUPS: u32 = 8;
 /// Groups that are read at once: their messages are in memory together.
 const MAX_GROUPS_OF_A_PAGE: u32 = 16;
 /// Beyond this number nothing is counted.
-const MAX_TOTAL: u64 = 10_000;
+pub(super) const MAX_TOTAL: u64 = 10_000;
 const NOWHERE: GroupPlace = GroupPlace { at: Timestamp::MIN, seq: 0 };

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use axum::http::{StatusCode, header};
-use jiff::Timestamp;
 
 use super::answer::{Answer, Failure};
 use super::bundle::{Collector, to_json};
@@ -30,7 +29,11 @@ pub(super) struct Scope<'a> {
     pub(super) query: &'a Query,
 }
 
-impl Scope<'_> {
+impl<'a> Scope<'a> {
+    pub(super) const fn asking(&self) -> Asking<'a> {
+        Asking { reads: self.reads, renderer: self.renderer, reader: self.reader }
+    }
+
     /// An empty page.
     pub(super) fn collector(&self) -> Collector {
         Collector::new(self.query.count, self.reads.config.load().api.max_page)
@@ -42,7 +45,12 @@ impl Scope<'_> {
         &self,
         groups: &[FoundGroup],
     ) -> Result<HashMap<u64, Vec<Timed>>, Failure> {
-        let messages: Vec<MessageId> = groups.iter().map(|group| group.message).collect();
+        let mut messages: Vec<MessageId> = groups.iter().map(|group| group.message).collect();
+        if self.reader.devices().is_some() {
+            // What is of others is not even opened: how long that takes would say how much there is.
+            let senders = self.reads.store.senders_of(&messages).await?;
+            messages.retain(|id| senders.get(id).is_some_and(|sender| self.reader.may_read_device(sender)));
+        }
         let mut found: HashMap<u64, Vec<Timed>> = HashMap::new();
         let wanted = match self.query.codes.as_slice() {
             [] => Wanted::All,
@@ -61,8 +69,7 @@ impl Scope<'_> {
 
     /// The resource with this reference, if the reader may see it.
     pub(super) async fn seen(&self, reference: &str) -> Result<Option<Seen>, Failure> {
-        let asking = Asking { reads: self.reads, renderer: self.renderer, reader: self.reader };
-        match asking.found(reference).await? {
+        match self.asking().found(reference).await? {
             Found::Resource(seen) => Ok(Some(*seen)),
             Found::Gone | Found::Nothing => Ok(None),
         }
@@ -75,29 +82,63 @@ impl Asking<'_> {
         let found = self.renderer.read(reference).await?;
         match found {
             Found::Resource(seen) if !self.reader.may_read_device(&seen.sender) => {
-                self.in_another_message(reference, seen.version, seen.updated).await
+                let other = self.in_another_message(reference).await?;
+                Ok(other.map_or(Found::Nothing, |seen| Found::Resource(Box::new(seen))))
             }
             other => Ok(other),
         }
     }
 
-    /// A patient or a device of which the last message is not for the reader: as an earlier one has it.
-    async fn in_another_message(
-        &self,
-        reference: &str,
-        version: u64,
-        updated: Timestamp,
-    ) -> Result<Found, Failure> {
-        let groups = self.reads.store.latest_groups(reference, None, OTHER_MESSAGES).await?;
-        let messages: Vec<MessageId> = groups.iter().map(|group| group.message).collect();
-        let rendered = self.renderer.render(&messages).await?;
-        let own = groups.iter().filter_map(|group| rendered.get(&group.message));
-        let mut allowed = own.filter(|it| self.reader.may_read_device(&it.message.device));
-        let mut seen = allowed.find_map(|it| it.seen(reference, version, updated));
+    /// A resource of which the last message is not for the reader: as the newest one has it that is. Its
+    /// version and its time are those that the index had when it came: a reader learns nothing of the reports
+    /// of others.
+    pub(super) async fn in_another_message(&self, reference: &str) -> Result<Option<Seen>, Failure> {
+        let versions = self.reads.store.resource_versions(reference, None, OTHER_VERSIONS).await?;
+        let found = match self.newest_readable(reference).await? {
+            Some(group) => {
+                let version = versions.iter().find(|version| version.projected_at <= group.projected_at);
+                version.map(|version| (group.message, version))
+            }
+            // It has no observations of its own, such as a metric.
+            None => {
+                let messages: Vec<MessageId> = versions.iter().map(|version| version.message).collect();
+                let senders = self.reads.store.senders_of(&messages).await?;
+                let may_read = |version: &&FoundVersion| {
+                    senders.get(&version.message).is_some_and(|sender| self.reader.may_read_device(sender))
+                };
+                versions.iter().find(may_read).map(|version| (version.message, version))
+            }
+        };
+        let Some((message, version)) = found else { return Ok(None) };
+        let rendered = self.renderer.render(&[message]).await?;
+        let Some(rendered) = rendered.get(&message) else { return Ok(None) };
+        let of = (version.version, version.projected_at);
+        let mut seen = self.renderer.version(rendered, reference, of).await?;
         if let Some(seen) = &mut seen {
             self.renderer.add_links(&mut seen.resource).await?;
         }
-        Ok(seen.map_or(Found::Nothing, |seen| Found::Resource(Box::new(seen))))
+        Ok(seen)
+    }
+
+    /// The newest group of a patient or of a device that the reader may read.
+    async fn newest_readable(&self, reference: &str) -> Result<Option<FoundGroup>, Failure> {
+        let mut behind: Option<FoundGroup> = None;
+        for _ in 0..OTHER_PAGES {
+            let groups = self.reads.store.latest_groups(reference, behind.as_ref(), OTHER_GROUPS).await?;
+            let messages: Vec<MessageId> = groups.iter().map(|group| group.message).collect();
+            let senders = self.reads.store.senders_of(&messages).await?;
+            let may_read = |group: &&FoundGroup| {
+                senders.get(&group.message).is_some_and(|sender| self.reader.may_read_device(sender))
+            };
+            if let Some(found) = groups.iter().find(may_read) {
+                return Ok(Some(found.clone()));
+            }
+            if groups.len() < OTHER_GROUPS as usize {
+                return Ok(None);
+            }
+            behind = groups.into_iter().next_back();
+        }
+        Ok(None)
     }
 
     /// read.
@@ -216,5 +257,8 @@ fn check_id(id: &str) -> Result<(), Failure> {
     if is_id { Ok(()) } else { Err(Failure::bad("an id has 1 to 64 letters, digits, hyphens and dots")) }
 }
 
-/// Messages in which a patient or a device is looked for that the reader may see.
-const OTHER_MESSAGES: u32 = 64;
+/// Groups that are looked at together for one that the reader may see, and how often.
+const OTHER_GROUPS: u32 = 256;
+const OTHER_PAGES: usize = 16;
+/// Versions among which that of another message is.
+const OTHER_VERSIONS: u32 = 256;

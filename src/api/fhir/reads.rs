@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::budget::Budget;
 use super::minute::MinuteReads;
+use super::misses::Misses;
 use super::sending::AnswerMemory;
 use crate::config::{Config, ConfigHandle};
 use crate::metrics::Metrics;
@@ -21,6 +22,7 @@ pub struct Reads {
     /// The address of the root of FHIR, without a solidus at its end.
     pub(super) base: String,
     pub(super) minute: MinuteReads,
+    pub(super) misses: Misses,
     turns: RenderTurns,
     /// How messages are mapped by the configuration beside it.
     mapper: Arc<Mutex<Option<(Arc<Config>, Arc<Mapper>)>>>,
@@ -37,7 +39,8 @@ impl Reads {
         let answer_memory = AnswerMemory::new(config.load().api.answer_memory);
         let (minute, turns) = (MinuteReads::default(), RenderTurns::default());
         let (mapper, logged) = (Arc::default(), Arc::default());
-        Self { store, config, metrics, base, minute, turns, mapper, answer_memory, logged }
+        let misses = Misses::default();
+        Self { store, config, metrics, base, minute, misses, turns, mapper, answer_memory, logged }
     }
 
     /// Writes what is still to be recorded: the platform stops, and no request is open.

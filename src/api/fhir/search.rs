@@ -26,6 +26,12 @@ impl Asking<'_> {
         if !self.reader.may(Interaction::Search, kind.name()) {
             return Err(Failure::forbidden(kind.name()));
         }
+        for (name, other) in CHAINED {
+            let is_named = parameters.iter().any(|(named, _)| named == name);
+            if is_named && !self.reader.may(Interaction::Search, other) {
+                return Err(Failure::forbidden(other));
+            }
+        }
         let mapper = self.renderer.mapper();
         let reading = Reading {
             zone: &mapper.options.zone,
@@ -41,7 +47,10 @@ impl Asking<'_> {
             None => None,
         };
         let scope = Scope { reads: self.reads, renderer: self.renderer, reader: self.reader, query: &query };
-        let page = scope.page(cursor).await?;
+        let mut page = scope.page(cursor).await?;
+        if query.count == 0 {
+            page.next = None;
+        }
         let included = scope.included(&page.found).await?;
         self.bundle(&query, page, included)
     }
@@ -178,3 +187,7 @@ fn push_encoded(url: &mut String, text: &str) {
         }
     }
 }
+
+/// Parameters that search another type than that of the answer, and this type.
+const CHAINED: [(&str, &str); 2] =
+    [("patient.identifier", "Patient"), ("device:DeviceMetric.source", "DeviceMetric")];

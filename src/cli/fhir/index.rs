@@ -36,8 +36,8 @@ struct NodeLine<'a> {
     /// Rows of the trail that are indexed, and rows that there are.
     indexed: u64,
     rows: u64,
-    /// How old the oldest row is that is not indexed, in seconds.
-    lag_seconds: i64,
+    /// How old the oldest row is that is not indexed, in seconds; none while the index is switched off.
+    lag_seconds: Option<i64>,
 }
 
 /// Shows how far the index is.
@@ -56,6 +56,7 @@ pub(super) async fn status(config: &Config, store: &Store, output: Output) -> Re
     output.print(&index, IndexLine::shown)?;
     for NodeStatus { node, projected, end, waiting_since } in &nodes {
         let lag = waiting_since.map_or(0, |since| now.duration_since(since).as_secs().max(0));
+        let lag = config.fhir.enabled.then_some(lag);
         let line = NodeLine { node, indexed: *projected, rows: *end, lag_seconds: lag };
         output.print(&line, NodeLine::shown)?;
     }
@@ -89,6 +90,7 @@ impl IndexLine {
 impl NodeLine<'_> {
     fn shown(&self) -> String {
         let Self { node, indexed, rows, lag_seconds } = self;
-        format!("node {node}: {indexed} of {rows} rows of the trail, {lag_seconds} s behind")
+        let behind = lag_seconds.map(|lag| format!(", {lag} s behind")).unwrap_or_default();
+        format!("node {node}: {indexed} of {rows} rows of the trail{behind}")
     }
 }

@@ -89,11 +89,16 @@ async fn reference(named: &str, store: &Store) -> Result<String, Failure> {
             "a patient is Patient/ID, or SYSTEM|NUMBER such as urn:oid:1.2.3|4711".to_owned(),
         ));
     };
-    let key = store.stored_patient_key().await.map_err(failed)?;
-    Ok(format!("Patient/{}", key.opaque_id(&[system, number].join("\u{1f}"))))
+    Ok(format!("Patient/{}", opaque_id(&[system, number], store).await?))
 }
 
-fn refused(what: String) -> Failure {
+/// The id of the patient whose number is made of these parts.
+pub(super) async fn opaque_id(parts: &[&str], store: &Store) -> Result<String, Failure> {
+    let key = store.stored_patient_key().await.map_err(failed)?;
+    Ok(key.opaque_id(&parts.join("\u{1f}")))
+}
+
+pub(super) fn refused(what: String) -> Failure {
     Failure::new(Exit::Refused, anyhow!(what))
 }
 

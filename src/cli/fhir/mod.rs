@@ -2,6 +2,7 @@
 
 mod index;
 mod merge;
+mod patient;
 mod read;
 mod show;
 mod text;
@@ -47,6 +48,13 @@ pub(super) enum Command {
     Merge(merge::Arguments),
     /// Say that a patient is not another one: the opposite of `fhir merge`
     Unmerge(merge::Former),
+    /// Show the opaque id of the patient with a number, under which the audit trail has who read about them
+    ///
+    /// The id follows from the number, also after the last message of the patient was removed. A number that
+    /// devices send without a system counts within its sender: name that with --device.
+    ///
+    /// Example: pcd-platform audit export | grep $(pcd-platform fhir patient "urn:oid:1.2.3|4711")
+    Patient(patient::Arguments),
 }
 
 /// Runs the subcommand.
@@ -65,6 +73,7 @@ pub(super) async fn run(
         Command::Rebuild => index::rebuild(&config()?, store, output).await?,
         Command::Merge(arguments) => merge::merge(arguments, store, output).await?,
         Command::Unmerge(former) => merge::unmerge(former, store, output).await?,
+        Command::Patient(arguments) => patient::run(arguments, store, output).await?,
     }
     Ok(Exit::Done)
 }
@@ -73,7 +82,7 @@ impl Command {
     /// The right that a person needs so that the running platform executes it.
     pub(super) const fn right(&self) -> Right {
         match self {
-            Self::Show(_) | Self::Read(_) => Right::Content,
+            Self::Show(_) | Self::Read(_) | Self::Patient(_) => Right::Content,
             Self::Status => Right::See,
             Self::Rebuild | Self::Merge(_) | Self::Unmerge(_) => Right::Administer,
         }

@@ -42,6 +42,8 @@ pub fn parse(
         query.link.retain(|(name, _)| name != "_id");
         query.link.push(("_id".to_owned(), query.ids.join(",")));
     }
+    // Without a resource it is the number of them (FHIR R4 3.1.1.5.7).
+    query.wants_total |= query.count == 0;
     query.selector()?;
     check_sort(&query)?;
     Ok(query)
@@ -279,8 +281,8 @@ fn sort(kind: ResourceType, value: &str) -> Result<Sort, Refused> {
 fn count(value: &str) -> Result<usize, Refused> {
     let is_number = value.len() <= 9 && value.bytes().all(|byte| byte.is_ascii_digit());
     match value.parse::<usize>() {
-        Ok(count) if is_number && count > 0 => Ok(count.min(MAX_COUNT)),
-        _ => Err(Refused::invalid(format!("_count is a number from 1 to {MAX_COUNT}"))),
+        Ok(count) if is_number => Ok(count.min(MAX_COUNT)),
+        _ => Err(Refused::invalid(format!("_count is a number from 0 to {MAX_COUNT}"))),
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Query {
     pub security: Vec<Token>,
     /// `_sort`.
     pub sort: Sort,
-    /// `_count`: resources of a page, besides those that are included.
+    /// `_count`: resources of a page, besides those that are included; 0: their number alone.
     pub count: usize,
     /// `_include`.
     pub include: Include,

@@ -88,7 +88,7 @@ fn a_search_that_is_not_understood_whole_is_refused() {
         (vec![("subject", "1")], "invalid"),
         (vec![("device", "1")], "invalid"),
         (vec![("patient", "https://other.example/fhir/Patient/1")], "invalid"),
-        (vec![("patient", "1"), ("_count", "0")], "invalid"),
+        (vec![("patient", "1"), ("_count", "x")], "invalid"),
         (vec![("patient", "1"), ("_count", "-5")], "invalid"),
         (vec![("patient", "1"), ("date", "ap2026")], "invalid"),
         (vec![("patient", "1"), ("date", "2026-13-01")], "invalid"),

@@ -45,6 +45,21 @@ fn the_end_of_one_alert_does_not_replace_another_one_of_the_same_number() {
 }
 
 #[test]
+fn an_alert_that_names_its_number_in_each_report_is_one() {
+    let with_parent = |filler: &str, phase: &str| {
+        let text = report(&event("1.1.1.1", LOW, phase, "active"));
+        let request = format!("OBR|1||{filler}^M^1.2^ISO|196616^MDC_EVT_ALARM^MDC|||20260101120000+0100");
+        let parent = format!("{request}{}^A1&M&1.2&ISO\r", "|".repeat(22));
+        let own = "OBR|1||A1^M^1.2^ISO|196616^MDC_EVT_ALARM^MDC|||20260101120000+0100\r";
+        alerts(&text.replace(own, &parent)).remove(0).0
+    };
+    let started = with_parent("B1", "start");
+    assert_eq!(started, with_parent("B2", "continue"));
+    assert_eq!(started, with_parent("B3", "end"));
+    assert_eq!(started, alerts(&report(&event("1.1.1.1", LOW, "start", "active")))[0].0, "the same number");
+}
+
+#[test]
 fn the_text_of_an_event_is_kept_beside_its_term() {
     let shown = |term: &str, value: &str| {
         let obx = event("1.1.1.1", value, "start", "active").replacen("196616^MDC_EVT_ALARM^MDC", term, 1);

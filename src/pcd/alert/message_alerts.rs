@@ -59,6 +59,12 @@ impl<'m> Alert<'m> {
         self.event.as_ref().map(event::event_term)
     }
 
+    /// OBR-29.2: the number of the first report of the alert, where its OBR has one.
+    #[must_use]
+    pub fn parent(&self) -> Option<&Filler> {
+        self.request.as_ref()?.parent.as_ref()
+    }
+
     /// The term of the measured value; `None` where the sender puts the value into the source of the alert.
     #[must_use]
     pub fn measured_term(&self) -> Option<Field<'m>> {

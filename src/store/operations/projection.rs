@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::model::{MessageId, NodeName};
+use crate::model::{DeviceId, MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::projection::{
@@ -148,6 +148,14 @@ impl Store {
         max_bytes: usize,
     ) -> Result<(Vec<ProjectedMessage>, bool), StoreError> {
         self.reader().projected_messages(ids, max_bytes).await
+    }
+
+    /// Who sent each of the messages that are stored.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn senders_of(&self, ids: &[MessageId]) -> Result<BTreeMap<MessageId, DeviceId>, StoreError> {
+        self.reader().senders_of(ids).await
     }
 
     /// The device, metric, patient or alert with this reference (`TYPE/ID`).

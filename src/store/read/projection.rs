@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::audit::ChainRow;
-use crate::model::{Fingerprint, MessageId, NodeName};
+use crate::model::{DeviceId, Fingerprint, MessageId, NodeName};
 use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
@@ -67,6 +67,23 @@ impl Reader {
         statement.push(") ORDER BY id");
         let read = |row: &Row| message(row, "device");
         self.fetch_page(statement, max_bytes, read, |message| message.raw.len()).await
+    }
+
+    /// Who sent each of the messages that are stored.
+    pub(in crate::store) async fn senders_of(
+        &self,
+        ids: &[MessageId],
+    ) -> Result<BTreeMap<MessageId, DeviceId>, StoreError> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut statement = Statement::new(SELECT_SENDERS);
+        for (place, id) in ids.iter().enumerate() {
+            statement.push(if place == 0 { "" } else { ", " }).push_bind(id.as_bytes().as_slice());
+        }
+        statement.push(")");
+        let sender = |row: &Row| Ok((message_id(row)?, row.parsed("device", "message.device")?));
+        self.fetch(statement).await?.iter().map(sender).collect()
     }
 
     /// The resource with this reference.
@@ -381,6 +398,8 @@ const SELECT_POSITIONS: &str = "SELECT node, number, revision FROM fhir_position
 
 const SELECT_MESSAGES: &str =
     "SELECT id, device, received_at, rejection, digest, raw_size, raw FROM message WHERE id IN (";
+
+const SELECT_SENDERS: &str = "SELECT id, device FROM message WHERE id IN (";
 
 const SELECT_RESOURCE: &str =
     "SELECT number, reference, message AS id, version, seq, projected_at FROM fhir_resource";

@@ -9,6 +9,7 @@ battery! {
     each_read_is_recorded_before_its_answer,
     reads_of_a_minute_may_share_a_row,
     a_read_that_is_given_up_leaves_the_next_one_its_row,
+    a_flood_of_reads_of_nothing_shares_a_row,
 }
 
 async fn reads_of_a_minute_may_share_a_row(place: TestStore) {
@@ -84,6 +85,26 @@ async fn each_read_is_recorded_before_its_answer(place: TestStore) {
     let refused = bench.get(&format!("/fhir/Observation/{id}.2")).await;
     assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "5"));
     assert_eq!(refused.json()["resourceType"], "OperationOutcome");
+}
+
+/// Who tries ids leaves a trace, and no more rows than refusals do.
+async fn a_flood_of_reads_of_nothing_shares_a_row(place: TestStore) {
+    let bench = Bench::new(place).await;
+    let id = bench.measure(1, "4711", 60, 0).await;
+    bench.projector.project_all().await;
+    let max = usize::try_from(bench.reads.config.load().api.max_refusal_rows).unwrap();
+    let before = bench.rows().await.len();
+    for number in 0..max + 20 {
+        let path = format!("/fhir/Patient/{number:032}");
+        assert_eq!(bench.get(&path).await.status, StatusCode::NOT_FOUND);
+    }
+    // One more row stands for all of the minute that are beyond the number, and their count follows.
+    assert_eq!(bench.rows().await.len(), before + max + 1);
+    assert_eq!(bench.get(&format!("/fhir/Observation/{id}.2")).await.status, StatusCode::OK);
+    assert_eq!(bench.rows().await.len(), before + max + 2, "what is found has its row");
+    bench.reads.finish().await;
+    let rows = bench.rows().await;
+    assert_eq!(rows.last().unwrap()["requests"], 19);
 }
 
 /// `audit-reads = "minute"`: a client that goes away while its row is written, or a store that stalls.

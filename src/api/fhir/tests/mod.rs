@@ -62,7 +62,11 @@ impl Bench {
 
     /// A message with saturation, heart rate of some minutes before, and its index. Returns its id.
     async fn measure(&self, number: usize, patient: &str, minute: u32, before: u32) -> MessageId {
-        let text = format!(
+        self.stored(number, Self::measured(number, patient, minute, before)).await
+    }
+
+    fn measured(number: usize, patient: &str, minute: u32, before: u32) -> String {
+        format!(
             "MSH|^~\\&|M|F|||20260101120001+0000||ORU^R01^ORU_R01|{number}|P|2.6|||AL|NE|||||IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO\r\
              PID|||{patient}^^^HOSP&1.2.3&ISO^MR||Doe^Jane\r\
              OBR|1||{number}^^{MONITOR}^EUI-64|69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|||202601011{}{:02}00+0000\r\
@@ -73,17 +77,20 @@ impl Bench {
             minute % 60,
             1 + (minute - before) / 60,
             (minute - before) % 60,
-        );
-        self.stored(number, text).await
+        )
     }
 
     async fn stored(&self, number: usize, text: String) -> MessageId {
+        self.sent_by("PUMP-1", number, text).await
+    }
+
+    async fn sent_by(&self, sender: &str, number: usize, text: String) -> MessageId {
         let record = self.place.record(&number.to_string(), b"");
         // Of the time of the test's clock: generated ones never go back behind those of another test.
         let milliseconds = u128::try_from(record.received_at.as_millisecond()).unwrap();
         let own = milliseconds << 80 | 7 << 76 | 2 << 62 | u128::try_from(number).unwrap();
         let id = MessageId::from_bytes(own.to_be_bytes());
-        let record = MessageRecord { id, raw: Bytes::from(text), ..record };
+        let record = MessageRecord { id, device: sender.parse().unwrap(), raw: Bytes::from(text), ..record };
         self.store.record(record).await.unwrap();
         id
     }

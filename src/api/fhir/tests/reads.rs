@@ -15,6 +15,7 @@ battery! {
     resources_are_read_with_their_versions,
     what_retention_removed_is_gone_and_what_others_need_stays,
     a_reader_sees_its_types_and_senders_only,
+    a_reader_of_one_sender_learns_nothing_of_another_one,
     alerts_have_a_history,
     merged_patients_are_found_by_either,
     answers_are_json_and_may_be_compressed,
@@ -27,16 +28,16 @@ async fn resources_are_read_with_their_versions(place: TestStore) {
     bench.projector.project_all().await;
     let observation = format!("/fhir/Observation/{id}.2");
     let read = bench.get(&observation).await;
-    assert_eq!((read.status, read.header("etag")), (StatusCode::OK, "W/\"3\""));
+    assert_eq!((read.status, read.header("etag")), (StatusCode::OK, "W/\"4\""));
     assert!(read.header("last-modified").ends_with(" GMT") && read.header("x-projection-lag") == "0");
     assert_eq!(read.header("content-type"), "application/fhir+json; charset=utf-8");
     let resource = read.json();
     assert_eq!(resource["subject"]["reference"], bench.patient("4711").await);
-    assert_eq!(bench.get(&format!("{observation}/_history/3")).await.json(), resource);
+    assert_eq!(bench.get(&format!("{observation}/_history/4")).await.json(), resource);
     assert_eq!(bench.get(&format!("{observation}/_history/1")).await.status, StatusCode::GONE);
     assert_eq!(bench.get(&format!("{observation}/_history/9")).await.status, StatusCode::NOT_FOUND);
     let known =
-        Request::get(&observation).header(header::IF_NONE_MATCH, "W/\"3\"").body(Bytes::new()).unwrap();
+        Request::get(&observation).header(header::IF_NONE_MATCH, "W/\"4\"").body(Bytes::new()).unwrap();
     let known = bench.ask(Some(&everything()), known).await;
     assert_eq!((known.status, known.body.len()), (StatusCode::NOT_MODIFIED, 0));
     let head = Request::head(&observation).body(Bytes::new()).unwrap();
@@ -99,6 +100,7 @@ async fn what_retention_removed_is_gone_and_what_others_need_stays(place: TestSt
         let history = resources(&bench.get(&format!("{path}/_history")).await.json());
         assert_eq!(history, [answered.json()], "{path}");
     }
+    let known = bench.get(&format!("/fhir/{patient}")).await;
     // Nothing is left: what was there is gone, and that is known for as long as the messages were stored.
     assert_eq!(prune(SignedDuration::from_mins(-1)).await, 2);
     for path in [&format!("/fhir/{patient}"), &device, &metric, &alert] {
@@ -115,6 +117,10 @@ async fn what_retention_removed_is_gone_and_what_others_need_stays(place: TestSt
     for path in [&format!("/fhir/{patient}"), &device, &metric] {
         assert_eq!(bench.get(path).await.status, StatusCode::OK, "{path}");
     }
+    // A client that still has the former one must not take it for this one.
+    let again = Request::get(format!("/fhir/{patient}")).header(header::IF_NONE_MATCH, known.header("etag"));
+    let again = bench.ask(Some(&everything()), again.body(Bytes::new()).unwrap()).await;
+    assert_eq!(again.status, StatusCode::OK, "{}", known.header("etag"));
     bench.place.clock.advance(Duration::from_hours(3));
     assert_eq!(bench.get(&alert).await.status, StatusCode::NOT_FOUND, "it is forgotten");
 }
@@ -160,6 +166,14 @@ async fn a_reader_sees_its_types_and_senders_only(place: TestStore) {
     ] {
         assert_eq!(bench.get_as(&other, &path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
+    // A search by what another type has searches that type too.
+    for path in [
+        "/fhir/Observation?patient.identifier=urn:oid:1.2.3%7C4711",
+        "/fhir/Observation?device:DeviceMetric.source=Device/x",
+    ] {
+        assert_eq!(bench.get_as(&observations, path).await.status, StatusCode::FORBIDDEN, "{path}");
+        assert_eq!(bench.get(path).await.status, StatusCode::OK, "{path}");
+    }
     for path in ["/fhir/Device", "/fhir/DeviceMetric?type=150456", "/fhir/Observation?_lastUpdated=ge2020"] {
         assert_eq!(resources(&bench.get_as(&other, path).await.json()), Vec::<Value>::new(), "{path}");
     }
@@ -172,12 +186,59 @@ async fn a_reader_sees_its_types_and_senders_only(place: TestStore) {
     assert_eq!(closed.status, StatusCode::UNAUTHORIZED);
 }
 
+async fn a_reader_of_one_sender_learns_nothing_of_another_one(place: TestStore) {
+    let bench = Bench::new(place).await;
+    bench.measure(1, "4711", 60, 0).await;
+    bench.projector.project_all().await;
+    let patient = bench.patient("4711").await;
+    let own = Reader::for_tests("system/*.rs", Some(&["PUMP-1"]));
+    let metric = resources(&bench.get("/fhir/DeviceMetric?type=150456").await.json()).remove(0);
+    let paths = [format!("/fhir/{patient}"), format!("/fhir/DeviceMetric/{}", text(&metric["id"]))];
+    let mut before = Vec::new();
+    for path in &paths {
+        let answered = bench.get_as(&own, path).await;
+        before.push((answered.header("etag").to_owned(), answered.json()));
+    }
+    // Another sender says something else of both, often.
+    bench.place.clock.advance(Duration::from_mins(1));
+    for number in 2..=70 {
+        let text = Bench::measured(number, "4711", 61, 0).replace("ISO^MR", "ISO^PI");
+        let text = text.replace("262688^MDC_DIM_PERCENT^MDC|", "262688^MDC_DIM_PERCENT^MDC|90-100");
+        bench.sent_by("PUMP-2", number, text).await;
+    }
+    bench.projector.project_all().await;
+    for (path, (etag, resource)) in paths.iter().zip(before) {
+        let now = bench.get(path).await;
+        assert!(now.header("etag") != etag && now.json() != resource, "{path} has another version");
+        let answered = bench.get_as(&own, path).await;
+        assert_eq!((answered.header("etag"), answered.json()), (&*etag, resource.clone()), "{path}");
+        let history = bench.get_as(&own, &format!("{path}/_history")).await.json();
+        assert_eq!(resources(&history), [resource.clone()], "{path}");
+        let search = format!("{}?_lastUpdated=ge2020", path.rsplit_once('/').unwrap().0);
+        let found = resources(&bench.get_as(&own, &search).await.json());
+        assert!(found.contains(&resource), "{search}: {found:?}");
+    }
+    let values = bench.get_as(&own, &format!("/fhir/Observation?patient={patient}")).await.json();
+    assert_eq!(resources(&values).len(), 2);
+}
+
 async fn alerts_have_a_history(place: TestStore) {
     let bench = Bench::new(place).await;
     let mut ids = Vec::new();
     for (number, phase) in [(1, "start"), (2, "continue"), (3, "end")] {
         ids.push(bench.report(number, phase).await);
         bench.projector.project_all().await;
+        if number == 2 {
+            // While it goes on it is known since when, and it is found at any time after that.
+            let patient = bench.patient("4711").await;
+            let path = format!("/fhir/Observation?patient={patient}&date=ge2026-01-01T12:01:30Z");
+            let found = bench.all(&path).await;
+            assert_eq!(
+                found[0]["effectivePeriod"],
+                serde_json::json!({"start": "2026-01-01T12:01:00+00:00"})
+            );
+            assert!(found[0].get("effectiveDateTime").is_none());
+        }
     }
     let patient = bench.patient("4711").await;
     let found = bench.all(&format!("/fhir/Observation?patient={patient}")).await;

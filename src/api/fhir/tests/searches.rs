@@ -138,6 +138,20 @@ async fn changes_are_followed(place: TestStore) {
     }
     assert_eq!(seen.len(), 12);
     assert_eq!(bench.all("/fhir/Observation?_lastUpdated=ge2020&_count=5").await.len(), 12);
+    for (path, total) in [
+        ("/fhir/Observation?_lastUpdated=ge2020&_count=5&_total=accurate", 12),
+        ("/fhir/Observation?_lastUpdated=ge2020&_count=0", 12),
+        ("/fhir/Observation?patient.identifier=urn:oid:1.2.3%7C4711&code=150456&_count=0", 6),
+        ("/fhir/Device?_count=0", 1),
+        ("/fhir/DeviceMetric?_lastUpdated=ge2020&_count=1&_total=accurate", 2),
+        ("/fhir/Patient?identifier=urn:oid:1.2.3%7C4711&_count=0", 1),
+    ] {
+        let found = bench.get(path).await.json();
+        assert_eq!(found["total"], total, "{path}: {found}");
+        if path.contains("_count=0") {
+            assert_eq!((resources(&found), link(&found, "next")), (Vec::new(), None), "{path}");
+        }
+    }
     assert_eq!(bench.all(&format!("/fhir/Observation?_lastUpdated=lt{}", &since[2..])).await.len(), 10);
     assert_eq!(bench.all("/fhir/Device?_lastUpdated=ge2020").await.len(), 1);
     assert_eq!(bench.all("/fhir/Device?_lastUpdated=ge2200").await.len(), 0);

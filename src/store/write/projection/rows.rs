@@ -152,9 +152,13 @@ const ROWS_OF_A_STATEMENT: usize = 32;
 /// rendered from is removed first.
 const REFRESHED_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
+/// What was removed and comes back does not begin with version 1 again: a client may still have that. No
+/// version was ever as high as the number of the change.
 const INSERT_RESOURCE: &str = "
 INSERT INTO fhir_resource (number, reference, message, hash, version, seq, projected_at)
-VALUES ($1, $2, $3, $4, 1, $1, $5) ON CONFLICT (reference)";
+VALUES ($1, $2, $3, $4,
+    CASE WHEN EXISTS (SELECT 1 FROM fhir_removed WHERE fhir_removed.reference = $2) THEN $1 ELSE 1 END, $1, $5)
+ON CONFLICT (reference)";
 
 const OR_REFRESH: &str = " DO UPDATE SET message = excluded.message
 WHERE excluded.hash = fhir_resource.hash AND fhir_resource.message < ";
