@@ -43,6 +43,7 @@ pub mod metrics;
 pub mod mllp;
 pub mod model;
 pub mod notify;
+pub mod oauth;
 pub mod page;
 pub mod pcd;
 pub mod pki;

@@ -8,12 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::outcome::{final_outcome, outcome};
+use super::outcome::{INVALID_TOKEN, final_outcome, outcome, with_token_error};
 use super::peer::Peer;
 use super::state::ApiState;
-use crate::clients::{self, LastRead, Presented, PresentedCertificate, Reader, RefusedReader, Unregistered};
+use crate::clients::{
+    self, Bearer, LastRead, Presented, PresentedCertificate, Reader, RefusedReader, Unregistered,
+};
 use crate::config::ApiRead;
-use crate::model::Refusal;
+use crate::model::{Fingerprint, Refusal};
 use crate::tls::Membership;
 
 /// A client that was admitted.
@@ -22,10 +24,12 @@ pub(super) struct Admitted {
     pub(super) reader: Reader,
     /// When its certificate ends, if it has to be renewed.
     pub(super) renewal: Option<Timestamp>,
+    /// Whether it came with an access token.
+    pub(super) has_token: bool,
 }
 
-/// The client of a request. Decided for each request: the certificate, the client and its organisation may
-/// have lost their rights since the last one.
+/// The client of a request. Decided for each request: the certificate, the token, the client and its
+/// organisation may have lost their rights since the last one.
 ///
 /// # Errors
 /// The answer that refuses it.
@@ -34,34 +38,85 @@ pub(super) async fn admit(
     peer: &Peer,
     headers: &HeaderMap,
 ) -> Result<Admitted, Response<Body>> {
-    let mut ends = Timestamp::MAX;
-    let certificate = presented(state, peer).await.map(|shown| {
-        shown.map(|(certificate, until)| {
-            ends = until;
-            certificate
-        })
-    });
-    let basic = basic(headers);
-    let organisation = organisation(headers);
-    let secret = basic.as_ref().map(|pair| pair.split_once(':').unwrap_or_default());
+    let token = match bearer(headers) {
+        None => None,
+        // What is read is the present state: a token that was revoked on another node counts on none.
+        Some(given) => {
+            Some(state.store.token(&Fingerprint::sha256(given.as_bytes())).await.map_err(|_| {
+                let text = "the access token could not be looked up now; try again";
+                outcome(StatusCode::SERVICE_UNAVAILABLE, "transient", "store-unavailable", text)
+            })?)
+        }
+    };
+    let shown = Shown {
+        secret: if token.is_some() { None } else { basic(headers) },
+        bearer: match &token {
+            None => Bearer::None,
+            Some(None) => Bearer::Unknown,
+            Some(Some(token)) => Bearer::Known(token),
+        },
+        organisation: organisation(headers),
+    };
+    let (certificate, ends) = certificate(state, peer).await;
+    match decide(state, peer, certificate, &shown) {
+        Ok(reader) => {
+            let read = LastRead { at: state.clock.now(), certificate_ends: ends };
+            state.last_reads.note(&reader, read);
+            let renewal = read.ends_soon().then_some(ends);
+            Ok(Admitted { reader, renewal, has_token: token.is_some() })
+        }
+        Err(refused) => {
+            record(state, peer, refused).await;
+            let answer = answer(refused);
+            Err(if refused.is_of_token() { with_token_error(answer, INVALID_TOKEN) } else { answer })
+        }
+    }
+}
+
+/// What a request shows of its client, besides the certificate of the connection.
+#[derive(Debug)]
+pub(super) struct Shown<'a> {
+    /// `ID:SECRET`.
+    pub(super) secret: Option<Zeroizing<String>>,
+    pub(super) bearer: Bearer<'a>,
+    pub(super) organisation: Option<&'a str>,
+}
+
+/// Who it is that shows this, and what it may read.
+///
+/// # Errors
+/// Why it is refused.
+pub(super) fn decide(
+    state: &ApiState,
+    peer: &Peer,
+    certificate: Option<Result<PresentedCertificate, Refusal>>,
+    shown: &Shown<'_>,
+) -> Result<Reader, RefusedReader> {
     let config = state.config.load_full();
-    let (address, environment) = (peer.address.ip(), config.api.environment.as_str());
-    let presented = Presented { certificate, address, secret, organisation, environment };
+    let presented = Presented {
+        certificate,
+        address: peer.address.ip(),
+        secret: shown.secret.as_ref().map(|pair| pair.split_once(':').unwrap_or_default()),
+        bearer: shown.bearer,
+        organisation: shown.organisation,
+        environment: config.api.environment.as_str(),
+    };
     let unregistered = match config.api.read {
         ApiRead::Registered => Unregistered::Refused,
         ApiRead::Community => Unregistered::Members,
     };
-    let registry = state.registry.load_full();
-    match clients::admit(&registry, &presented, unregistered, state.clock.now()) {
-        Ok(reader) => {
-            let read = LastRead { at: state.clock.now(), certificate_ends: ends };
-            state.last_reads.note(&reader, read);
-            Ok(Admitted { reader, renewal: read.ends_soon().then_some(ends) })
-        }
-        Err(refused) => {
-            record(state, peer, refused).await;
-            Err(answer(refused))
-        }
+    clients::admit(&state.registry.load_full(), &presented, unregistered, state.clock.now())
+}
+
+/// The certificate of the connection, or why it does not count; and when it ends.
+pub(super) async fn certificate(
+    state: &ApiState,
+    peer: &Peer,
+) -> (Option<Result<PresentedCertificate, Refusal>>, Timestamp) {
+    match presented(state, peer).await {
+        None => (None, Timestamp::MAX),
+        Some(Ok((certificate, ends))) => (Some(Ok(certificate)), ends),
+        Some(Err(refusal)) => (Some(Err(refusal)), Timestamp::MAX),
     }
 }
 
@@ -78,16 +133,18 @@ pub(super) async fn presented(
 pub(super) async fn record(state: &ApiState, peer: &Peer, refused: RefusedReader) {
     state.metrics.api.refuse(refused.code());
     let certificate = peer.certificate.as_ref().map(|certificate| certificate.recorded());
-    let (who, max) = ((refused, peer.address.ip()), state.config.load().api.max_refusal_rows);
+    let (who, max) = ((refused.reason(), peer.address.ip()), state.config.load().api.max_refusal_rows);
     state.refusals.record(&state.store, max, who, certificate).await;
 }
 
-fn presented_certificate(member: &Membership) -> PresentedCertificate {
+/// What admission needs of a certificate that counts.
+pub(super) fn presented_certificate(member: &Membership) -> PresentedCertificate {
     PresentedCertificate {
         community: member.community().to_owned(),
         fingerprint: member.fingerprint(),
         subject: member.subject(),
         environment: member.common_name().and_then(PresentedCertificate::stated_environment),
+        uris: member.uris().to_vec(),
     }
 }
 
@@ -104,7 +161,7 @@ fn answer(refused: RefusedReader) -> Response<Body> {
 
 /// `ID:SECRET` of HTTP Basic authentication (RFC 7617); what is no such header proves nothing, and is
 /// refused as a wrong secret.
-fn basic(headers: &HeaderMap) -> Option<Zeroizing<String>> {
+pub(super) fn basic(headers: &HeaderMap) -> Option<Zeroizing<String>> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (first, second) = (values.next()?, values.next());
     let decode = || {
@@ -116,8 +173,18 @@ fn basic(headers: &HeaderMap) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(decode().unwrap_or_default()))
 }
 
+/// The access token of a request (RFC 6750 section 2.1). It stands in this header alone: a token in an
+/// address would be logged.
+fn bearer(headers: &HeaderMap) -> Option<Zeroizing<String>> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (first, second) = (values.next()?, values.next());
+    let (scheme, token) = first.to_str().ok()?.split_once(' ')?;
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer") && second.is_none();
+    is_bearer.then(|| Zeroizing::new(token.trim().to_owned()))
+}
+
 /// The organisation that a request names; one that names several names none that there is.
-fn organisation(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn organisation(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(ORGANISATION).iter();
     let (first, second) = (values.next()?, values.next());
     Some(second.map_or(first.to_str().unwrap_or_default(), |_| ""))
@@ -145,9 +212,25 @@ mod tests {
         assert_eq!(of(&["Basic ZWhyOm9wZW4="]).as_deref(), Some("ehr:open"));
         assert_eq!(of(&["basic ZWhyOm9wZW4="]).as_deref(), Some("ehr:open"));
         for wrong in
-            [&["Bearer ZWhyOm9wZW4="][..], &["Basic ?"], &["Basic"], &["Basic ZWhyOm9wZW4=", "Basic x"]]
+            [&["Digest ZWhyOm9wZW4="][..], &["Basic ?"], &["Basic"], &["Basic ZWhyOm9wZW4=", "Basic x"]]
         {
             assert_eq!(of(wrong).as_deref(), Some(""), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn n001_4_a_token_comes_in_one_header() {
+        let of = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, HeaderValue::from_static(value));
+            }
+            bearer(&headers).map(|token| token.to_string())
+        };
+        assert_eq!(of(&["Bearer abc"]).as_deref(), Some("abc"));
+        assert_eq!(of(&["bearer abc"]).as_deref(), Some("abc"));
+        for other in [&[][..], &["Bearer"], &["Basic abc"], &["Bearer abc", "Bearer def"]] {
+            assert_eq!(of(other), None, "{other:?}");
         }
     }
 

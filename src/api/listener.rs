@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection;
 use super::follower;
+use super::oauth;
 use super::places::Entered;
 use super::state::ApiState;
 use crate::model::BindError;
@@ -45,7 +46,11 @@ impl ApiListener {
             done.cancelled().await;
             return;
         }
-        tokio::join!(self.accept_all(&state, &done), follower::follow(&state, done.clone()));
+        tokio::join!(
+            self.accept_all(&state, &done),
+            follower::follow(&state, done.clone()),
+            oauth::forget_ended(&state, done.clone())
+        );
         state.reads.finish().await;
     }
 

@@ -24,6 +24,7 @@ pub(super) fn outcome(
         // RFC 9110 section 11.6.1. No scheme is registered for a client certificate.
         StatusCode::UNAUTHORIZED => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("TLS-Client-Certificate"));
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         StatusCode::METHOD_NOT_ALLOWED => {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -36,7 +37,19 @@ pub(super) fn outcome(
     response
 }
 
-/// The same, and the connection ends: a client that has another certificate needs another handshake.
+/// The answer to a request whose token is refused, or gives too little (RFC 6750 section 3.1).
+pub(super) fn with_token_error(mut response: Response<Body>, error: &'static str) -> Response<Body> {
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(error));
+    response
+}
+
+/// In an answer to a request whose token does not count.
+pub(super) const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+/// In an answer to a request whose token gives too little.
+pub(super) const INSUFFICIENT_SCOPE: &str = "Bearer error=\"insufficient_scope\"";
+
+/// An answer as [`outcome`], and the connection ends: a client that has another certificate needs another
+/// handshake.
 pub(super) fn final_outcome(
     status: StatusCode,
     kind: &'static str,

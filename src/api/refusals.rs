@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::audit::{Certificate, Event, RefusedRead};
-use crate::clients::RefusedReader;
 use crate::store::Store;
 
 /// What was written in the current minute. Clones share it.
@@ -35,10 +34,9 @@ impl RefusalRows {
         &self,
         store: &Store,
         max: u32,
-        (refused, address): (RefusedReader, IpAddr),
+        (reason, address): (&'static str, IpAddr),
         certificate: Option<Certificate>,
     ) {
-        let reason = refused.reason();
         let Some(others) = self.turn(store.now(), max, reason) else { return };
         let event = RefusedRead { peer: address, reason, certificate, others };
         store.audit_or_defer(Event::ReadRefused(Box::new(event))).await;

@@ -1,16 +1,16 @@
 //! What is served.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue};
-use axum::http::request::Parts;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Collected, Limited};
 use hyper::body::Incoming;
 
+use super::body::read_body;
 use super::fhir;
 use super::gate;
-use super::outcome::{final_outcome, outcome};
+use super::oauth;
+use super::outcome::{INSUFFICIENT_SCOPE, outcome, with_token_error};
 use super::partner;
 use super::peer::Peer;
 use super::state::ApiState;
@@ -21,6 +21,7 @@ use crate::model::steps_beside_tasks;
 pub(super) async fn answer(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
     let began = state.clock.instant();
     let surface = match request.uri().path() {
+        path if oauth::Endpoint::at(path).is_some() => "oauth",
         path if is_fhir(path) => "fhir",
         path if partner::is_path(path) => "partner",
         _ => "pki",
@@ -42,6 +43,9 @@ async fn route(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Res
             Method::GET | Method::HEAD => authorities(state),
             _ => not_allowed("the CAs are read by GET"),
         };
+    }
+    if let Some(endpoint) = oauth::Endpoint::at(path) {
+        return oauth::answer(state, peer, endpoint, request).await;
     }
     if partner::is_path(path) {
         return partner::answer(state, peer, request).await;
@@ -90,6 +94,9 @@ async fn admitted(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> 
     let mut response = respond(state, Some(&admitted.reader), Request::from_parts(head, body)).await;
     if response.extensions().get::<fhir::OutOfScope>().is_some() {
         gate::record(state, peer, RefusedReader::Scope).await;
+        if admitted.has_token {
+            response = with_token_error(response, INSUFFICIENT_SCOPE);
+        }
     }
     // N000-9: who renews the certificate of a client reads its answers.
     if let Some(ends) = admitted.renewal.and_then(|ends| HeaderValue::from_str(&ends.to_string()).ok()) {
@@ -105,29 +112,6 @@ fn turn_of(reader: &Reader) -> String {
         Some(_) => reader.client().to_owned(),
         None => reader.certificate().to_string(),
     }
-}
-
-/// The body of a search. That of a read is of no use, and is not read.
-async fn read_body(state: &ApiState, head: &Parts, body: Incoming) -> Result<Bytes, Response<Body>> {
-    let limit = state.config.load().api.max_body;
-    let is_declared_larger = || {
-        let length = head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
-        Some(length > u64::try_from(limit).unwrap_or(u64::MAX))
-    };
-    // A client that expects 100 Continue has not sent the body yet: reading would ask for it.
-    let is_too_large = head.headers.contains_key(EXPECT) && is_declared_larger().unwrap_or(false);
-    if head.method != Method::POST && !is_too_large {
-        return Ok(Bytes::new());
-    }
-    let read = match is_too_large {
-        true => None,
-        false => Limited::new(body, limit).collect().await.ok(),
-    };
-    read.map(Collected::to_bytes).ok_or_else(|| {
-        state.metrics.api.refuse("body");
-        let text = "the body of the request is too large, or was cut; send fewer parameters";
-        final_outcome(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "body", text)
-    })
 }
 
 /// What is read. Rendering may take long: it delays no device.

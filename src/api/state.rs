@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fhir::Reads;
 use super::places::Places;
+use super::rates::Rates;
 use super::refusals::RefusalRows;
 use super::turns::Turns;
 use crate::clients::{LastReads, RegistryHandle};
@@ -31,6 +32,10 @@ pub struct ApiState {
     /// What handshakes compute.
     pub(super) handshaking: ComputingTurns,
     pub(super) refusals: RefusalRows,
+    /// Requests for tokens that are answered at once: they take no turn of a client that reads.
+    pub(super) token_turns: Turns,
+    /// Requests for tokens, by address and by client.
+    pub(super) rates: Rates,
     pub(super) reads: Reads,
 }
 
@@ -60,6 +65,8 @@ impl ApiState {
             places: Places::default(),
             handshaking: ComputingTurns::beside_devices(),
             refusals: RefusalRows::default(),
+            token_turns: Turns::new(started.api.max_requests),
+            rates: Rates::default(),
             reads,
         }
     }

@@ -23,6 +23,7 @@ use crate::interface_a::{AcceptCheck, Accepting, Registry, Serving};
 use crate::liveness::{self, Liveness};
 use crate::model::{Task, explained};
 use crate::notify;
+use crate::oauth::{RefusedGrant, RefusedRegistration};
 use crate::page;
 use crate::projector::{self, Projector};
 use crate::southbound::{Desk, Dispatcher};
@@ -200,6 +201,8 @@ impl Shared {
     fn start_api(&self, tasks: &mut Tasks, listener: ApiListener) {
         let Platform { config, api, clients, last_reads, store, metrics, clock, .. } = &*self.platform;
         metrics.api.start_refusals_at_zero(&RefusedReader::CODES);
+        metrics.api.start_refusals_at_zero(&RefusedGrant::CODES);
+        metrics.api.start_refusals_at_zero(&RefusedRegistration::CODES);
         let shared = (store.clone(), metrics.clone(), clock.clone());
         let state = ApiState::new(
             Arc::clone(config),

@@ -179,6 +179,22 @@ pub(crate) fn every_event() -> Vec<Event> {
             notification: Some(message.to_string()),
             count: 1,
         })),
+        Event::TokenGranted(Box::new(TokenGranted {
+            client: "ehr".to_owned(),
+            organisation: Some("2.25.1".to_owned()),
+            method: "private_key_jwt",
+            certificate: digest,
+            is_bound: true,
+            peer: "192.0.2.7".parse().unwrap(),
+            scopes: "system/Observation.rs".to_owned(),
+            ends: at,
+            purpose: Some("urn:oid:2.25.2: TREAT".to_owned()),
+            person: Some("CN=Ada".to_owned()),
+        })),
+        Event::TokenRevoked(Box::new(TokenRevoked {
+            client: "ehr".to_owned(),
+            peer: "192.0.2.7".parse().unwrap(),
+        })),
         Event::MessagesExported {
             selection: Selection { device: Some(id()), since: Some(at), ..Selection::default() },
             actor: actor(),

@@ -16,7 +16,7 @@ pub use event::{
     ContentSearch, CountedSessions, Event, ExportFormat, FeedsBehind, Installed, InstalledRole, Logout,
     LostRows, PartnerServed, RefusalCount, RefusedLook, RefusedPeers, RefusedRead, ReloadedBy,
     RemovedMessages, ReplacedCopy, ResourcesRead, Selection, SessionEnd, SettledBy, Settlement, SizeLimit,
-    StopReason, SubscriptionsChange, UnfitUses, UsageField, ViewedAs,
+    StopReason, SubscriptionsChange, TokenGranted, TokenRevoked, UnfitUses, UsageField, ViewedAs,
 };
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::reader::{Reader, Rights};
 use super::refused::RefusedReader;
 use super::registry::Registry;
 use super::scope::Scopes;
+use super::token::{Holder, Token};
 use crate::model::{Fingerprint, Refusal};
 
 /// What a request shows of its client.
@@ -21,10 +22,23 @@ pub struct Presented<'a> {
     pub address: IpAddr,
     /// The id and the secret of the client, if it names them.
     pub secret: Option<(&'a str, &'a str)>,
+    /// The access token of the request.
+    pub bearer: Bearer<'a>,
     /// The object identifier of the organisation, if the request names one.
     pub organisation: Option<&'a str>,
     /// What the platform is used for.
     pub environment: &'a str,
+}
+
+/// The access token of a request (RFC 6750).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearer<'a> {
+    /// It has none.
+    None,
+    /// It has one that is not stored.
+    Unknown,
+    /// It has this one.
+    Known(&'a Token),
 }
 
 /// A certificate that counts.
@@ -38,6 +52,8 @@ pub struct PresentedCertificate {
     pub subject: String,
     /// The environment that its Common Name states, as in `_EMAIL.demo@hospital.example`.
     pub environment: Option<String>,
+    /// The URIs of its subjectAltName.
+    pub uris: Vec<String>,
 }
 
 impl PresentedCertificate {
@@ -48,6 +64,12 @@ impl PresentedCertificate {
         let (environment, domain) = rest.split_once('@')?;
         let is_stated = prefix.eq_ignore_ascii_case(ENVIRONMENT_PREFIX) && !domain.is_empty();
         is_stated.then(|| environment.to_owned())
+    }
+
+    /// Whether it may be used in this environment: it states it, or none.
+    #[must_use]
+    pub fn is_for(&self, environment: &str) -> bool {
+        self.environment.as_deref().is_none_or(|stated| stated.eq_ignore_ascii_case(environment))
     }
 }
 
@@ -62,13 +84,27 @@ pub enum Unregistered {
 
 /// Decides one request.
 ///
-/// A client proves who it is by a certificate that is registered for it; or by its id and secret, over a
-/// connection with a certificate of a community that is registered for no client. A secret beside a
-/// registered certificate must fit as well.
+/// A client proves who it is by a certificate that is registered for it; by its id and secret, over a
+/// connection with a certificate of a community that is registered for no client; or by an access token. A
+/// secret beside a registered certificate must fit as well.
 ///
 /// # Errors
 /// Why the request is refused.
 pub fn admit(
+    registry: &Registry,
+    presented: &Presented<'_>,
+    unregistered: Unregistered,
+    now: Timestamp,
+) -> Result<Reader, RefusedReader> {
+    match presented.bearer {
+        Bearer::None => by_certificate(registry, presented, unregistered, now),
+        Bearer::Unknown => Err(RefusedReader::InvalidToken),
+        Bearer::Known(token) if token.ends <= now => Err(RefusedReader::InvalidToken),
+        Bearer::Known(token) => by_token(registry, presented, unregistered, token),
+    }
+}
+
+fn by_certificate(
     registry: &Registry,
     presented: &Presented<'_>,
     unregistered: Unregistered,
@@ -82,35 +118,74 @@ pub fn admit(
     };
     let Some(client) = client else {
         let is_member = unregistered == Unregistered::Members && presented.organisation.is_none();
-        return if is_member {
-            Ok(member(certificate, presented.address))
-        } else {
-            Err(RefusedReader::NotRegistered)
-        };
+        let rights = || member(&certificate.community, certificate.fingerprint, presented.address);
+        return if is_member { Ok(Reader(Arc::new(rights()))) } else { Err(RefusedReader::NotRegistered) };
     };
     granted(registry, client, certificate, presented)
 }
 
+/// The token says whose it is. What the client has lost since it was granted, the token does not give.
+fn by_token(
+    registry: &Registry,
+    presented: &Presented<'_>,
+    unregistered: Unregistered,
+    token: &Token,
+) -> Result<Reader, RefusedReader> {
+    if token.is_bound {
+        let certificate = match presented.certificate {
+            None => return Err(RefusedReader::TokenOfOther),
+            Some(_) => counted(presented)?,
+        };
+        if certificate.fingerprint != token.certificate {
+            return Err(RefusedReader::TokenOfOther);
+        }
+    }
+    match &token.holder {
+        Holder::Client(id) => {
+            let client = registry.client(id).ok_or(RefusedReader::InvalidToken)?;
+            let scopes = token.scopes.intersection(&client.scopes);
+            registered(registry, client, presented, token.certificate, scopes)
+        }
+        Holder::Member { community, certificate }
+            if unregistered == Unregistered::Members && presented.organisation.is_none() =>
+        {
+            let rights = member(community, *certificate, presented.address);
+            Ok(Reader(Arc::new(Rights { scopes: token.scopes.clone(), ..rights })))
+        }
+        Holder::Member { .. } => Err(RefusedReader::NotRegistered),
+    }
+}
+
 /// The certificate of a request, if it counts here.
-pub(super) fn counted<'p>(presented: &'p Presented<'_>) -> Result<&'p PresentedCertificate, RefusedReader> {
+pub(super) fn counted<'a>(presented: &'a Presented<'_>) -> Result<&'a PresentedCertificate, RefusedReader> {
     let certificate = match &presented.certificate {
         None => return Err(RefusedReader::NoCertificate),
         Some(Err(refusal)) => return Err(RefusedReader::Certificate(*refusal)),
         Some(Ok(certificate)) => certificate,
     };
-    let is_other = |stated: &str| !stated.eq_ignore_ascii_case(presented.environment);
-    if certificate.environment.as_deref().is_some_and(is_other) {
+    if !certificate.is_for(presented.environment) {
         return Err(RefusedReader::OtherEnvironment);
     }
     Ok(certificate)
 }
 
-/// What a client may do whose identity is proved, if it and its organisation may do anything from there.
+/// What a client may do that has proved who it is by a certificate, if it may do anything from there now.
 pub(super) fn granted(
     registry: &Registry,
     client: &Client,
     certificate: &PresentedCertificate,
     presented: &Presented<'_>,
+) -> Result<Reader, RefusedReader> {
+    registered(registry, client, presented, certificate.fingerprint, client.scopes.clone())
+}
+
+/// What a client may do that has proved who it is, if it and its organisation may do anything from there now.
+fn registered(
+    registry: &Registry,
+    client: &Client,
+    presented: &Presented<'_>,
+    certificate: Fingerprint,
+    scopes: Scopes,
 ) -> Result<Reader, RefusedReader> {
     if client.is_suspended {
         return Err(RefusedReader::ClientSuspended);
@@ -127,10 +202,11 @@ pub(super) fn granted(
     }
     Ok(Reader(Arc::new(Rights {
         client: client.id.as_str().to_owned(),
+        holder: Holder::Client(client.id.clone()),
         organisation: Some(organisation.oid.clone()),
-        certificate: certificate.fingerprint,
+        certificate,
         address: presented.address,
-        scopes: client.scopes.clone(),
+        scopes,
         devices: client.devices.clone(),
     })))
 }
@@ -141,9 +217,14 @@ pub(super) fn owner<'a>(registry: &'a Registry, certificate: &PresentedCertifica
         community: certificate.community.clone(),
         subject: certificate.subject.clone(),
     };
+    let by_uri = |uri: &String| {
+        let known = KnownCertificate::Uri { community: certificate.community.clone(), uri: uri.clone() };
+        registry.client_of(&known)
+    };
     registry
         .client_of(&KnownCertificate::Fingerprint(certificate.fingerprint))
         .or_else(|| registry.client_of(&by_subject()))
+        .or_else(|| certificate.uris.iter().find_map(by_uri))
 }
 
 /// The client that the id and the secret prove. It is the owner of the certificate, if that has one.
@@ -166,16 +247,17 @@ fn by_secret<'a>(
     if fitting > 0 && is_owner { Ok(client) } else { Err(RefusedReader::WrongSecret) }
 }
 
-/// A member of a community that is not registered.
-fn member(certificate: &PresentedCertificate, address: IpAddr) -> Reader {
-    Reader(Arc::new(Rights {
-        client: format!("community:{}", certificate.community),
+/// What a member of a community may read that is not registered.
+fn member(community: &str, certificate: Fingerprint, address: IpAddr) -> Rights {
+    Rights {
+        client: format!("community:{community}"),
+        holder: Holder::Member { community: community.to_owned(), certificate },
         organisation: None,
-        certificate: certificate.fingerprint,
+        certificate,
         address,
         scopes: Scopes::everything(),
         devices: None,
-    }))
+    }
 }
 
 /// How Common Names begin that state an environment.
@@ -196,6 +278,7 @@ mod tests {
             fingerprint: Fingerprint::sha256(name.as_bytes()),
             subject: format!("CN={name}"),
             environment: PresentedCertificate::stated_environment(name),
+            uris: Vec::new(),
         }
     }
 
@@ -232,6 +315,7 @@ mod tests {
             certificate: Some(Ok(certificate(name))),
             address: "10.1.2.3".parse().unwrap(),
             secret: None,
+            bearer: Bearer::None,
             organisation: None,
             environment: "demo",
         }
@@ -333,5 +417,55 @@ mod tests {
         assert_eq!(id(decide(&registry, &presented("ehr"))), Err(RefusedReader::OrganisationSuspended));
         let refused = decide(&registry, &presented("ehr")).unwrap_err();
         assert!(refused.is_unauthenticated() && RefusedReader::CODES.contains(&refused.code()));
+    }
+
+    #[test]
+    fn n001_4_a_bound_token_counts_with_its_certificate_alone() {
+        let registry = Registry::new(vec![organisation()], clients());
+        let token = Token {
+            holder: Holder::Client("ehr".parse().unwrap()),
+            certificate: certificate("ehr").fingerprint,
+            is_bound: true,
+            scopes: "system/*.r".parse().unwrap(),
+            ends: Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1),
+        };
+        let with = |token: &Token, presented: &Presented<'_>| {
+            decide(&registry, &Presented { bearer: Bearer::Known(token), ..presented.clone() })
+        };
+        let reader = with(&token, &presented("ehr")).unwrap();
+        assert!(reader.may(Interaction::Read, "Observation"), "what both allow");
+        assert!(!reader.may(Interaction::Search, "Observation") && !reader.may(Interaction::Read, "Patient"));
+        let none = Presented { certificate: None, ..presented("ehr") };
+        let revoked = Presented { certificate: Some(Err(Refusal::Revoked)), ..presented("ehr") };
+        let other = RefusedReader::TokenOfOther;
+        assert_eq!(with(&token, &presented("lab")).unwrap_err(), other);
+        assert_eq!(with(&token, &none).unwrap_err(), other);
+        assert_eq!(with(&token, &revoked).unwrap_err(), RefusedReader::Certificate(Refusal::Revoked));
+        let plain = Token { is_bound: false, ..token.clone() };
+        for presented in [presented("lab"), none, revoked] {
+            assert_eq!(id(with(&plain, &presented)), Ok("ehr".to_owned()));
+        }
+        let ended = Token { ends: Timestamp::UNIX_EPOCH, ..plain.clone() };
+        let of_none = Token { holder: Holder::Client("gone".parse().unwrap()), ..plain };
+        for token in [ended, of_none] {
+            assert_eq!(with(&token, &presented("ehr")).unwrap_err(), RefusedReader::InvalidToken);
+        }
+        let unknown = Presented { bearer: Bearer::Unknown, ..presented("ehr") };
+        assert_eq!(decide(&registry, &unknown).unwrap_err(), RefusedReader::InvalidToken);
+    }
+
+    #[test]
+    fn n001_4_a_token_of_a_member_counts_while_members_read() {
+        let registry = Registry::new(vec![organisation()], Vec::new());
+        let own = certificate("any");
+        let holder = Holder::Member { community: own.community.clone(), certificate: own.fingerprint };
+        let scopes = "system/Device.r".parse().unwrap();
+        let token =
+            Token { holder, certificate: own.fingerprint, is_bound: false, scopes, ends: Timestamp::MAX };
+        let bearer = Presented { bearer: Bearer::Known(&token), certificate: None, ..presented("any") };
+        let read = |unregistered| admit(&registry, &bearer, unregistered, Timestamp::UNIX_EPOCH);
+        let reader = read(Unregistered::Members).unwrap();
+        assert!(reader.client() == "community:hospital" && !reader.may(Interaction::Read, "Patient"));
+        assert_eq!(read(Unregistered::Refused).unwrap_err(), RefusedReader::NotRegistered);
     }
 }

@@ -54,6 +54,14 @@ pub enum KnownCertificate {
         /// The subject, as the platform writes it (RFC 4514).
         subject: String,
     },
+    /// Each certificate of a community with this URI in its subjectAltName. Only clients that have registered
+    /// themselves have one.
+    Uri {
+        /// The community.
+        community: String,
+        /// The URI.
+        uri: String,
+    },
 }
 
 impl ClientId {
@@ -81,11 +89,12 @@ impl fmt::Display for ClientId {
 }
 
 impl fmt::Display for KnownCertificate {
-    /// `sha256:DIGITS`, or `subject:COMMUNITY:SUBJECT`.
+    /// `sha256:DIGITS`, `subject:COMMUNITY:SUBJECT`, or `uri:COMMUNITY:URI`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fingerprint(fingerprint) => write!(f, "sha256:{fingerprint}"),
             Self::Subject { community, subject } => write!(f, "subject:{community}:{subject}"),
+            Self::Uri { community, uri } => write!(f, "uri:{community}:{uri}"),
         }
     }
 }

@@ -12,12 +12,14 @@ mod partner;
 mod reader;
 mod receipt;
 mod refused;
+mod registration;
 mod registry;
 mod scope;
 mod secret;
 mod subscription;
+mod token;
 
-pub use admission::{Presented, PresentedCertificate, Unregistered, admit};
+pub use admission::{Bearer, Presented, PresentedCertificate, Unregistered, admit};
 pub use client::{Client, ClientId, ClientIdError, KnownCertificate, KnownCertificateError};
 pub use last_reads::{LastRead, LastReads};
 pub use oid::{Oid, OidError};
@@ -26,6 +28,7 @@ pub use partner::admit_partner;
 pub use reader::Reader;
 pub use receipt::{ReceiptHandle, ReceiptHandleError};
 pub use refused::RefusedReader;
+pub use registration::Registration;
 pub use registry::{Registry, RegistryHandle};
 pub use scope::{Interaction, Scope, ScopeError, Scopes};
 pub use secret::{NoRandomness, StoredSecret};
@@ -33,3 +36,4 @@ pub use subscription::{
     EventFilter, EventKind, EventKindError, NotifiableEvent, Subscription, SubscriptionName,
     SubscriptionNameError, Webhook,
 };
+pub use token::{Holder, HolderError, Token};

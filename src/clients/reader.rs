@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::oid::Oid;
 use super::scope::{Interaction, Scopes};
+use super::token::Holder;
 use crate::model::{DeviceId, Fingerprint};
 
 /// A client that was admitted for one request: who it is, and what it may read. Clones are cheap.
@@ -16,6 +17,7 @@ pub struct Reader(pub(super) Arc<Rights>);
 #[derive(Debug)]
 pub(super) struct Rights {
     pub(super) client: String,
+    pub(super) holder: Holder,
     pub(super) organisation: Option<Oid>,
     pub(super) certificate: Fingerprint,
     pub(super) address: IpAddr,
@@ -30,13 +32,19 @@ impl Reader {
         &self.0.client
     }
 
+    /// Whose its tokens are.
+    #[must_use]
+    pub fn holder(&self) -> &Holder {
+        &self.0.holder
+    }
+
     /// The organisation of the client; `None` for a member of a community that is not registered.
     #[must_use]
     pub fn organisation(&self) -> Option<&Oid> {
         self.0.organisation.as_ref()
     }
 
-    /// The certificate of the connection.
+    /// The certificate of the connection; with a token that is bound to none, that by which it was granted.
     #[must_use]
     pub fn certificate(&self) -> Fingerprint {
         self.0.certificate
@@ -83,6 +91,7 @@ mod tests {
             let devices = devices.map(|all| all.iter().map(|device| device.parse().unwrap()).collect());
             Self(Arc::new(Rights {
                 client: "ehr".to_owned(),
+                holder: Holder::Client("ehr".parse().unwrap()),
                 organisation: Some("2.25.1".parse().unwrap()),
                 certificate: Fingerprint::sha256(b"certificate"),
                 address: IpAddr::from([192, 0, 2, 7]),

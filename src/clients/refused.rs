@@ -25,11 +25,15 @@ pub enum RefusedReader {
     Scope,
     /// Its certificate is for another environment.
     OtherEnvironment,
+    /// Its token is unknown, has ended, or was revoked.
+    InvalidToken,
+    /// Its token is bound to another certificate than that of the connection.
+    TokenOfOther,
 }
 
 impl RefusedReader {
     /// Every code, for metrics that start at zero.
-    pub const CODES: [&'static str; 10] = [
+    pub const CODES: [&'static str; 12] = [
         "no-certificate",
         "certificate",
         "not-registered",
@@ -40,6 +44,8 @@ impl RefusedReader {
         "other-network",
         "scope",
         "other-environment",
+        "invalid-token",
+        "token-of-other",
     ];
 
     /// The stable code of the kind, in metrics and answers.
@@ -56,6 +62,8 @@ impl RefusedReader {
             Self::OtherNetwork => "other-network",
             Self::Scope => "scope",
             Self::OtherEnvironment => "other-environment",
+            Self::InvalidToken => "invalid-token",
+            Self::TokenOfOther => "token-of-other",
         }
     }
 
@@ -79,6 +87,12 @@ impl RefusedReader {
                 | Self::Scope
                 | Self::OtherEnvironment
         )
+    }
+
+    /// Whether the token is what is refused: the answer then says `invalid_token` (RFC 6750 section 3.1).
+    #[must_use]
+    pub const fn is_of_token(self) -> bool {
+        matches!(self, Self::InvalidToken | Self::TokenOfOther)
     }
 
     /// What happened and what to do, for the people who run the client.
@@ -106,6 +120,13 @@ impl RefusedReader {
             Self::OtherEnvironment => {
                 "the Common Name of the certificate states another environment than that of this platform; use the \
                  certificate for this one, or correct the address"
+            }
+            Self::InvalidToken => {
+                "the access token is unknown, has ended, or was revoked; ask for another one at the token endpoint"
+            }
+            Self::TokenOfOther => {
+                "the access token is bound to another certificate; connect with the certificate with which it was \
+                 granted, or ask for another token"
             }
             Self::Scope => "the scopes of the client do not allow this; ask the operator to grant them",
         }

@@ -41,6 +41,17 @@ impl Scope {
         };
         is_granted && self.resource_type.as_deref().is_none_or(|own| own == resource_type)
     }
+
+    /// What both allow.
+    fn both(&self, other: &Self) -> Option<Self> {
+        let resource_type = match (&self.resource_type, &other.resource_type) {
+            (None, named) | (named, None) => named.clone(),
+            (Some(one), Some(other)) if one == other => Some(one.clone()),
+            _ => return None,
+        };
+        let (reads, searches) = (self.reads && other.reads, self.searches && other.searches);
+        (reads || searches).then_some(Self { resource_type, reads, searches })
+    }
 }
 
 impl Scopes {
@@ -48,6 +59,25 @@ impl Scopes {
     #[must_use]
     pub fn allow(&self, resource_type: &str, interaction: Interaction) -> bool {
         self.0.iter().any(|scope| scope.allows(resource_type, interaction))
+    }
+
+    /// What both allow; scopes that are equal are there once.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let mut both: Vec<Scope> = Vec::new();
+        for scope in self.0.iter().flat_map(|own| other.0.iter().filter_map(|other| own.both(other))) {
+            if !both.contains(&scope) {
+                both.push(scope);
+            }
+        }
+        Self(both)
+    }
+
+    /// Those of a request that the platform has; others are left out (SMART App Launch 2.2: an authorization
+    /// server may grant less than was asked for).
+    #[must_use]
+    pub fn known(text: &str) -> Self {
+        Self(text.split_ascii_whitespace().filter_map(|scope| scope.parse().ok()).collect())
     }
 
     /// Reading and searching of every type.
@@ -135,6 +165,21 @@ mod tests {
         let all: Scopes = "system/*.s".parse().unwrap();
         assert!(all.allow("Device", Interaction::Search) && !all.allow("Device", Interaction::Read));
         assert!(!Scopes::default().allow("Device", Interaction::Read));
+    }
+
+    #[test]
+    fn n001_4_what_is_granted_is_what_was_asked_for_and_is_allowed() {
+        let both = |one: &str, other: &str| {
+            let (one, other): (Scopes, Scopes) = (one.parse().unwrap(), other.parse().unwrap());
+            one.intersection(&other).to_string()
+        };
+        assert_eq!(both("system/*.rs", "system/Observation.rs"), "system/Observation.rs");
+        assert_eq!(both("system/Observation.rs", "system/*.r"), "system/Observation.r");
+        assert_eq!(both("system/Observation.r", "system/Observation.s"), "");
+        assert_eq!(both("system/Device.rs", "system/Patient.rs system/Device.s"), "system/Device.s");
+        assert_eq!(both("system/*.rs system/Device.r", "system/Device.r"), "system/Device.r");
+        let known = Scopes::known("system/Observation.rs patient/Patient.rs openid system/Encounter.r");
+        assert_eq!(known.to_string(), "system/Observation.rs");
     }
 
     #[test]

@@ -58,6 +58,20 @@ pub struct Api {
     /// Bytes of answers that clients have not taken yet; a further one gets 503.
     #[serde(with = "quantity::size")]
     pub answer_memory: usize,
+    /// How long an access token counts.
+    #[serde(with = "quantity::duration")]
+    pub token_lifetime: Duration,
+    /// Whether a token counts over connections with the certificate alone with which it was granted. Without
+    /// it, the token that a client with a certificate gets counts over every connection.
+    pub bind_tokens: bool,
+    /// Access tokens that a client may have at once; a further one gets 429.
+    pub max_tokens: u32,
+    /// Requests of an address, and of a client, to the token endpoint, a second; further ones get 429.
+    pub token_requests: u32,
+    /// Whether clients may register themselves.
+    pub registration: Registration,
+    /// The certificate that signs the metadata of UDAP; without one they are not served.
+    pub udap: Udap,
     /// Refused requests of one reason with a row of their own in the audit trail, a minute; the others are
     /// counted in one.
     pub max_refusal_rows: u32,
@@ -109,9 +123,66 @@ impl Default for Api {
             max_page: 4 << 20,
             max_page_messages: 4096,
             answer_memory: 64 << 20,
+            token_lifetime: Duration::from_mins(15),
+            bind_tokens: true,
+            max_tokens: 200,
+            token_requests: 100,
+            registration: Registration::default(),
+            udap: Udap::default(),
             max_refusal_rows: 30,
         }
     }
+}
+
+/// Dynamic registration: a client registers itself with a statement that its certificate has signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Registration {
+    /// Whether it is offered.
+    pub enabled: bool,
+    /// The scopes that a client may register for; it gets no others, whatever it asks for.
+    pub scopes: Vec<String>,
+    /// Who approves a registration.
+    pub approve: Approval,
+    /// The object identifier of the organisation of clients that are approved automatically.
+    pub organisation: Option<String>,
+    /// Registrations that wait for approval; a further one gets 429.
+    pub max_pending: u32,
+    /// How long a registration waits for approval; then it is deleted.
+    #[serde(with = "quantity::duration")]
+    pub keep_pending: Duration,
+}
+
+/// Who approves a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Approval {
+    /// An operator, with `reader approve`.
+    Operator,
+    /// The configuration: each client with a certificate of a community reads. For test networks.
+    Automatic,
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            scopes: vec!["system/Observation.rs".to_owned()],
+            approve: Approval::Operator,
+            organisation: None,
+            max_pending: 100,
+            keep_pending: Duration::from_hours(24 * 7),
+        }
+    }
+}
+
+/// Unified Data Access Profiles (HL7 FAST security guide).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Udap {
+    /// The certificate that signs the metadata: RSA, with the base URL of the resources as a URI of its
+    /// subjectAltName.
+    pub identity: Option<Credential>,
 }
 
 impl Api {
@@ -147,6 +218,14 @@ pub(super) fn problems(api: &Api) -> Vec<(&'static str, String)> {
              at most 10.0.0.0/8 or fc00::/7"
         );
         problems.push(("api.proxy-protocol", what));
+    }
+    let registration = &api.registration;
+    if registration.approve == Approval::Automatic
+        && !registration.organisation.as_deref().is_some_and(is_oid)
+    {
+        let what = "name the object identifier of the organisation of clients that are approved automatically; \
+                    `organisation list` shows those that there are";
+        problems.push(("api.registration.organisation", what.to_owned()));
     }
     let of_communities = community_problems(&api.communities);
     problems.extend(of_communities.into_iter().map(|what| ("api.communities", what)));
@@ -222,6 +301,21 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("api.max-page", ReloadClass::Applied).bytes((64 << 10)..=(64 << 20)),
     Key::new("api.max-page-messages", ReloadClass::Applied).count(16..=65_536),
     Key::new("api.answer-memory", ReloadClass::Restart).bytes((1 << 20)..=(4 << 30)),
+    Key::new("api.token-lifetime", ReloadClass::Applied)
+        .time(Duration::from_secs(1), Duration::from_mins(60)),
+    Key::new("api.bind-tokens", ReloadClass::Applied),
+    Key::new("api.max-tokens", ReloadClass::Applied).count(1..=100_000),
+    Key::new("api.token-requests", ReloadClass::Applied).count(1..=100_000),
+    Key::new("api.registration.enabled", ReloadClass::Applied),
+    Key::new("api.registration.scopes", ReloadClass::Applied),
+    Key::new("api.registration.approve", ReloadClass::Applied),
+    Key::new("api.registration.organisation", ReloadClass::Applied),
+    Key::new("api.registration.max-pending", ReloadClass::Applied).count(1..=10_000),
+    Key::new("api.registration.keep-pending", ReloadClass::Applied)
+        .time(Duration::from_mins(1), Duration::from_hours(24 * 365)),
+    Key::new("api.udap.identity.chain", ReloadClass::Applied),
+    Key::new("api.udap.identity.key", ReloadClass::Applied),
+    Key::new("api.udap.identity.passphrase", ReloadClass::Applied),
     Key::new("api.max-refusal-rows", ReloadClass::Applied).count(1..=10_000),
 ];
 

@@ -44,7 +44,7 @@ mod values;
 mod webhook_url;
 
 pub use admin::{Admin, AdminRoles, AdminSocket};
-pub use api::{Api, ApiRead, Community};
+pub use api::{Api, ApiRead, Approval, Community};
 pub use audit::{Audit, AuditRepository, RefusalInterval};
 pub use devices::{Devices, Identity, MissingIdentity, SilentAfterError, Unknown};
 pub use effective::{Effective, Origin};

@@ -327,6 +327,9 @@ impl Checker<'_> {
         if let Some(identity) = &mut api.identity {
             self.credential(identity, &API);
         }
+        if let Some(identity) = &mut api.udap.identity {
+            self.credential(identity, &UDAP);
+        }
         for (key, what) in api::problems(api) {
             self.problem(key, what);
         }
@@ -394,6 +397,8 @@ const COMMAND_LINE: CredentialKeys = CredentialKeys { key: "--key", passphrase: 
 const ADMIN: CredentialKeys =
     CredentialKeys { key: "admin.certificate.key", passphrase: "admin.certificate.passphrase" };
 const API: CredentialKeys = CredentialKeys { key: "api.identity.key", passphrase: "api.identity.passphrase" };
+const UDAP: CredentialKeys =
+    CredentialKeys { key: "api.udap.identity.key", passphrase: "api.udap.identity.passphrase" };
 const GATEWAY: CredentialKeys =
     CredentialKeys { key: "gateway.certificate.key", passphrase: "gateway.certificate.passphrase" };
 const REPOSITORY: CredentialKeys = CredentialKeys {

@@ -17,6 +17,7 @@ pub struct Api {
     pub clients: IntGauge,
     refusals_total: CounterVec,
     requests_total: CounterVec,
+    tokens_total: CounterVec,
     duration_seconds: HistogramVec,
 }
 
@@ -35,8 +36,11 @@ impl Api {
         "body",
     ];
 
-    /// What is asked: resources, or the CAs of the listener.
-    const SURFACES: [&str; 3] = ["fhir", "partner", "pki"];
+    /// What is asked: resources, tokens, services of partners, or the CAs of the listener.
+    const SURFACES: [&str; 4] = ["fhir", "oauth", "partner", "pki"];
+
+    /// How a client that asks for a token proves who it is (RFC 8414).
+    const METHODS: [&str; 3] = ["tls_client_auth", "private_key_jwt", "client_secret_basic"];
 
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
@@ -45,6 +49,7 @@ impl Api {
             clients: r.gauge("api_clients", "Registered clients of hospital systems")?,
             refusals_total: r.counters("api_refusals_total", REFUSALS, &["reason"])?,
             requests_total: r.counters("api_requests_total", REQUESTS, &["surface", "status"])?,
+            tokens_total: r.counters("oauth_tokens_total", TOKENS, &["method", "result"])?,
             duration_seconds: r.durations("api_duration_seconds", DURATION, &["surface"])?,
         })
     }
@@ -57,6 +62,17 @@ impl Api {
         for surface in Self::SURFACES {
             self.requests_total.with_label_values(&[surface, "200"]);
         }
+        for method in Self::METHODS {
+            for result in ["granted", "refused"] {
+                self.tokens_total.with_label_values(&[method, result]);
+            }
+        }
+    }
+
+    /// Counts a request for a token: whether it was granted.
+    pub fn token(&self, method: &'static str, is_granted: bool) {
+        let result = if is_granted { "granted" } else { "refused" };
+        self.tokens_total.with_label_values(&[method, result]).inc();
     }
 
     /// Starts the counters of refused clients at zero.
@@ -85,4 +101,5 @@ impl Api {
 
 const REFUSALS: &str = "Connections and requests of hospital systems that were refused";
 const REQUESTS: &str = "Requests of hospital systems that were answered";
+const TOKENS: &str = "Requests of hospital systems for access tokens";
 const DURATION: &str = "From the head of a request of a hospital system to its answer";

@@ -224,6 +224,8 @@ impl Facts<'_> {
                 format!("{}, {}", read.join(" "), counted(self.number("count"), "resource")).into()
             }
             "read-refused" => format!("{}: {}", self.text("peer"), self.text("reason")).into(),
+            "token-granted" => format!("{}: {}", self.text("client"), self.text("scopes")).into(),
+            "token-revoked" => self.text("client").into(),
             "clients-changed" => {
                 let named = [self.text("change"), self.text("organisation"), self.text("client")];
                 Html::joined([Html::text(&named.join(" ")), self.by()])

@@ -128,12 +128,17 @@ pub(super) fn subject(common_names: &[String]) -> Result<DistinguishedName, PkiE
     Ok(subject)
 }
 
-/// A DNS name or an IP address.
+/// A DNS name, an IP address, or a URI with `://`.
 pub(super) fn alt_name(name: &str) -> Result<SanType, PkiError> {
     if let Ok(address) = name.parse::<IpAddr>() {
         return Ok(SanType::IpAddress(address));
     }
     let refused = || PkiError::SubjectAltName(name.to_owned());
+    if name.contains("://") {
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_graphic());
+        let uri = is_plain.then(|| name.try_into().ok()).flatten();
+        return uri.map(SanType::URI).ok_or_else(refused);
+    }
     let host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'*' | b'_');
     if name.is_empty() || !name.bytes().all(host) {
         return Err(refused());

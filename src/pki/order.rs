@@ -20,7 +20,7 @@ pub struct CertificateOrder {
     pub role: Role,
     /// The type of the key to generate.
     pub key: KeyType,
-    /// DNS names and IP addresses for subjectAltName. A platform's certificate also names this machine.
+    /// DNS names, IP addresses and URIs for subjectAltName. A platform's certificate also names this machine.
     pub sans: Vec<String>,
     /// The validity, beginning at `not_before`.
     pub days: u32,

@@ -393,6 +393,17 @@ pub enum ClientsConflict {
     /// The client does not have this certificate.
     #[error("the client does not have this certificate; `reader list` shows those that it has")]
     CertificateUnknown,
+    /// There is a registration of this issuer.
+    #[error("a registration of this issuer is there already; `reader registrations` shows it")]
+    RegistrationExists,
+    /// There is none that waits with this id.
+    #[error("no registration with this id waits for a decision; `reader registrations` shows all")]
+    RegistrationUnknown,
+    /// As many wait as may.
+    #[error(
+        "as many registrations wait for approval as may; decide them with `reader approve` or `reader reject`"
+    )]
+    TooManyRegistrations,
 }
 
 fn about(time: std::time::Duration) -> String {

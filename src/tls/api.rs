@@ -35,6 +35,7 @@ use super::status_request_v2::RewritingStream;
 use super::stream::SecuredStream;
 use super::time::time_provider;
 use super::trust::{Trust, TrustError};
+use super::udap_signer::UdapSigner;
 use super::verifier::{
     AdmissionPolicy, Caches, PeerVerifier, verify_tls12_signature, verify_tls13_signature,
 };
@@ -70,6 +71,7 @@ struct ApiSettings {
     pem: String,
     /// The certificate of its own that the listener shows, and the CAs in its chain.
     shown: Vec<CertificateFacts>,
+    udap: Option<UdapSigner>,
 }
 
 /// A trust community, loaded.
@@ -125,6 +127,18 @@ impl Membership {
     #[must_use]
     pub fn subject(&self) -> String {
         self.facts.subject.to_string()
+    }
+
+    /// The URIs of its subjectAltName.
+    #[must_use]
+    pub fn uris(&self) -> &[String] {
+        &self.facts.uris
+    }
+
+    /// The certificate, as the audit trail records it.
+    #[must_use]
+    pub fn recorded(&self) -> Certificate {
+        presented_certificate(&self.facts)
     }
 
     /// The Common Name of the subject, if it has exactly one.
@@ -197,6 +211,12 @@ impl ApiAcceptor {
         roots.map(of(AuthorityRole::CommunityRoot)).chain(authorities).collect()
     }
 
+    /// What signs the metadata of UDAP (`api.udap.identity`).
+    #[must_use]
+    pub fn udap_signer(&self) -> Option<UdapSigner> {
+        self.settings.load().as_ref().and_then(|settings| settings.udap.clone())
+    }
+
     /// The installed certificates that are no roots of a community, or not yet.
     #[must_use]
     pub fn unfit_anchors(&self) -> Vec<UnfitAnchor> {
@@ -240,6 +260,18 @@ impl ApiAcceptor {
         Some(ApiCertificate { chain: kept.into(), facts, examined: Examined { settings, result } })
     }
 
+    /// The community of the first certificate of a chain that came by another way than the handshake, if it
+    /// counts now. That its owner has the key is not proved by this.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub async fn membership_of_chain(&self, chain: &[Vec<u8>]) -> Result<Membership, Refusal> {
+        let settings = self.settings.load_full().ok_or(Refusal::UntrustedIssuer)?;
+        let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+        let certificate = self.examine(chain, settings).ok_or(Refusal::UntrustedIssuer)?;
+        self.membership(&certificate).await
+    }
+
     /// The community of the certificate, if it counts now: under the present configuration, at this time, and
     /// by what is known of its revocation (A9). Asks a responder where that is not known.
     ///
@@ -277,6 +309,8 @@ impl ApiSettings {
         let load = |community| Member::load(community, config, revocation, clock, algorithms);
         let communities = config.api.communities.iter().map(load).collect::<Result<Vec<_>, _>>()?;
         let pem = authorities(&identity, config)?;
+        let udap = config.api.udap.identity.as_ref();
+        let udap = udap.map(|own| UdapSigner::load(own, &provider)).transpose()?;
         let verifier = ShownVerifier { subjects: hints(&communities), algorithms };
         let certificates = PlatformCertificates::new(&provider, identity);
         let mut server = ServerConfig::builder_with_details(provider, time)
@@ -288,7 +322,7 @@ impl ApiSettings {
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(server), communities, pem, shown })
+        Ok(Self { config: Arc::new(server), communities, pem, shown, udap })
     }
 
     /// The first community to which the chain leads; revocation is not asked for.

@@ -38,6 +38,7 @@ mod stream;
 mod tcp;
 mod time;
 mod trust;
+mod udap_signer;
 mod verifier;
 mod web_connector;
 
@@ -68,6 +69,7 @@ pub use status_request_v2::{NewConnection, hello_facts};
 pub use stream::SecuredStream;
 pub use tcp::{limit_send_buffer, prepare_tcp};
 pub use trust::{Trust, TrustError};
+pub use udap_signer::UdapSigner;
 #[cfg(fuzzing)]
 pub use verifier::fuzzing;
 pub use web_connector::{WebConnector, WebTrustError};

@@ -27,6 +27,8 @@ pub struct Extensions {
     pub purposes: Vec<KeyPurpose>,
     /// subjectAltName: DNS names.
     pub dns_names: Vec<String>,
+    /// The URIs of subjectAltName.
+    pub uris: Vec<String>,
     /// subjectAltName: IP addresses.
     pub ip_addresses: Vec<IpAddr>,
     /// authorityInfoAccess: the URLs of OCSP responders (A9.2), in the certificate's order.
@@ -136,6 +138,7 @@ impl Extensions {
         for name in &names.general_names {
             match name {
                 GeneralName::DNSName(name) => self.dns_names.push((*name).to_owned()),
+                GeneralName::URI(uri) => self.uris.push((*uri).to_owned()),
                 GeneralName::IPAddress(octets) => self.ip_addresses.push(ip_address(octets)?),
                 GeneralName::Invalid(..) => return None,
                 _ => {}

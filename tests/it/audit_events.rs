@@ -135,6 +135,8 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
         "clients-changed",
         "subscriptions-changed",
         "partner-served",
+        "token-granted",
+        "token-revoked",
         "patients-linked",
         "copy-replaced",
         "copy-renewed",

@@ -8,7 +8,7 @@ use crate::api::gate;
 use crate::api::peer::Peer;
 use crate::api::state::ApiState;
 use crate::audit::PartnerServed;
-use crate::clients::{self, Oid, Presented, Reader};
+use crate::clients::{self, Bearer, Oid, Presented, Reader};
 
 /// A partner that was admitted.
 pub(super) struct Caller<'a> {
@@ -51,6 +51,7 @@ pub(super) async fn admit(state: &ApiState, peer: &Peer, headers: &HeaderMap) ->
         certificate,
         address: peer.address.ip(),
         secret,
+        bearer: Bearer::None,
         organisation: only(headers, "org_id"),
         environment: config.api.environment.as_str(),
     };

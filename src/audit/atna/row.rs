@@ -69,8 +69,9 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
         "person-logged-out" => row.authentication(kind::LOGOUT),
         "messages-searched" => row.search(),
         "content-refused" => row.refused_look(),
-        "read-refused" => row.refused_read(),
+        "read-refused" => row.decided("peer", REFUSED_READ, "reason", Outcome::Serious),
         "clients-changed" => row.clients(),
+        "token-granted" => row.decided("client", "an access token was granted", "scopes", Outcome::Success),
         "messages-exported" | "store-copied" => row.export(),
         "resources-read" => row.resources_read(),
         "audit-diverged" | "audit-end-accepted" | "audit-fault-accepted" => row.chain_end(),
@@ -238,11 +239,12 @@ impl Row<'_> {
         message
     }
 
-    fn refused_read(&self) -> Message {
-        let mut object = self.node(self.text("peer"));
-        object.details.push((ALERT, "a client of the listener for hospital systems was refused".to_owned()));
-        object.details.push(("reason", self.text("reason").to_owned()));
-        self.alert(vec![kind::NODE_AUTHENTICATION], Outcome::Serious, object)
+    /// A client of the listener for hospital systems; `named` and `detail` are keys of the row.
+    fn decided(&self, named: &str, what: &str, detail: &'static str, outcome: Outcome) -> Message {
+        let mut object = self.node(self.text(named));
+        object.details.push((ALERT, what.to_owned()));
+        object.details.push((detail, self.text(detail).to_owned()));
+        self.alert(vec![kind::NODE_AUTHENTICATION], outcome, object)
     }
 
     fn clients(&self) -> Message {
@@ -481,6 +483,7 @@ fn kind_of_key(key: &str) -> Code {
     }
 }
 
+const REFUSED_READ: &str = "a client of the listener for hospital systems was refused";
 /// The type of an alert's detail (PS3.15 A.5.3.11).
 const ALERT: &str = "Alert Description";
 /// The login name where a row has none.

@@ -71,14 +71,12 @@ impl Event {
             | Self::StoreCopied { .. }
             | Self::IndexRebuilt { .. }
             | Self::ResourcesRead(_) => self.message_fields(),
-            Self::MessageResent { .. } | Self::CopyReplaced { .. } | Self::CopyRenewed { .. } => {
-                self.copy_fields()
-            }
+            Self::MessageResent { .. } | Self::CopyReplaced { .. } => self.copy_fields(),
+            Self::CopyRenewed { .. } => self.copy_fields(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::PatientsLinked { .. } => self.api_fields(),
             Self::SubscriptionsChanged(_) | Self::PartnerServed(_) => self.partner_fields(),
-            Self::PersonLoggedIn { .. } | Self::PersonLoggedOut(_) | Self::ContentRefused(_) => {
-                self.session_fields()
-            }
+            Self::TokenGranted(_) | Self::TokenRevoked(_) | Self::ContentRefused(_) => self.api_fields(),
+            Self::PersonLoggedIn { .. } | Self::PersonLoggedOut(_) => self.session_fields(),
             Self::DeviceAdded { .. }
             | Self::DeviceChanged { .. }
             | Self::DeviceSuspended { .. }
@@ -102,11 +100,14 @@ impl Event {
         }
     }
 
-    /// Hospital systems.
+    /// Hospital systems, and people who looked for more than they may see.
     fn api_fields(&self) -> Value {
         match self {
+            Self::ContentRefused(RefusedLook { what, actor }) => json!({ "what": what, "actor": actor }),
             Self::ReadRefused(refused) => refused.fields(),
             Self::ClientsChanged(change) => change.fields(),
+            Self::TokenGranted(granted) => granted.fields(),
+            Self::TokenRevoked(revoked) => revoked.fields(),
             Self::PatientsLinked { patient, replaced_by, actor } => {
                 json!({ "patient": patient, "replaced-by": replaced_by, "actor": actor })
             }

@@ -15,6 +15,7 @@ mod removed;
 mod replaced_copy;
 mod report;
 mod resources_read;
+mod tokens;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -34,6 +35,7 @@ pub use removed::{LostRows, RemovedMessages, SizeLimit};
 pub use replaced_copy::ReplacedCopy;
 pub use report::{ChainVerdict, ContentSearch, ExportFormat, Selection, SettledBy, Settlement, ViewedAs};
 pub use resources_read::ResourcesRead;
+pub use tokens::{TokenGranted, TokenRevoked};
 
 /// An audit event. Rows, a label of `pcd_audit_events_total` and the words of `audit list --event` follow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -382,6 +384,10 @@ pub enum Event {
     SubscriptionsChanged(Box<SubscriptionsChange>),
     /// A partner was served: notifications, an acknowledgement, a file.
     PartnerServed(Box<PartnerServed>),
+    /// A hospital system got an access token; written before it gets it.
+    TokenGranted(Box<TokenGranted>),
+    /// A hospital system gave an access token back.
+    TokenRevoked(Box<TokenRevoked>),
     /// Messages were exported with their content; written before the first one is printed.
     MessagesExported {
         /// Which.

@@ -4,7 +4,7 @@ use super::Event;
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 61] = [
+    pub const NAMES: [&'static str; 63] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -50,6 +50,8 @@ impl Event {
         "clients-changed",
         "subscriptions-changed",
         "partner-served",
+        "token-granted",
+        "token-revoked",
         "messages-exported",
         Self::MESSAGES_PRUNED,
         "person-logged-in",
@@ -107,6 +109,15 @@ impl Event {
             Self::ReadRefused(_) => "read-refused",
             Self::ClientsChanged(_) => "clients-changed",
             _ => "resources-read",
+        }
+    }
+
+    /// The name of an event of what is given away: access tokens, and copies of the store.
+    const fn token_name(&self) -> &'static str {
+        match self {
+            Self::TokenGranted(_) => "token-granted",
+            Self::TokenRevoked(_) => "token-revoked",
+            _ => "store-copied",
         }
     }
 
@@ -182,10 +193,10 @@ impl Event {
             Self::MessagesExported { .. } => "messages-exported",
             Self::MessagesPruned { .. } => Self::MESSAGES_PRUNED,
             Self::PersonLoggedIn { .. } | Self::PersonLoggedOut { .. } => self.session_name(),
-            Self::StoreCopied { .. } => "store-copied",
             Self::IndexRebuilt { .. } | Self::PatientsLinked { .. } => self.index_name(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::ResourcesRead(_) => self.reader_name(),
             Self::SubscriptionsChanged(_) | Self::PartnerServed(_) => self.partner_name(),
+            Self::TokenGranted(_) | Self::TokenRevoked(_) | Self::StoreCopied { .. } => self.token_name(),
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
             Self::AuditPruned { .. } => Self::AUDIT_PRUNED,

@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// Type of the key to generate
     #[arg(long)]
     key: KeyFamilyValue,
-    /// DNS name or IP address for subjectAltName; a platform's certificate always includes localhost
+    /// DNS name, IP address or URI for subjectAltName; a platform's certificate always includes localhost
     #[arg(long = "san", value_name = "NAME")]
     sans: Vec<String>,
     /// Validity of the certificate, in days

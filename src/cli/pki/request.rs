@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     /// Type of the key to generate
     #[arg(long)]
     key: KeyFamilyValue,
-    /// DNS name or IP address for subjectAltName
+    /// DNS name, IP address or URI for subjectAltName
     #[arg(long = "san", value_name = "NAME")]
     sans: Vec<String>,
     /// Rest of the subject, such as "O=St. Elsewhere,C=DE"; types: O, OU, L, ST, C, serialNumber

@@ -1,6 +1,7 @@
 //! `reader`: the clients of hospital systems, and what each may read.
 
 mod known;
+mod registrations;
 
 use anyhow::anyhow;
 use jiff::SignedDuration;
@@ -86,6 +87,28 @@ pub(super) enum Command {
         #[arg(value_parser = known::parse)]
         certificate: KnownCertificate,
     },
+    /// List the clients that have registered themselves, those that wait for a decision first
+    Registrations,
+    /// Admit a client that has registered itself; it may read within a second
+    ///
+    /// `reader registrations` shows who waits: make sure that its contacts know of it.
+    ///
+    /// Example: pcd-platform reader approve r-Zm9v --organisation 2.25.1
+    Approve {
+        /// The id that it got
+        id: ClientId,
+        /// The object identifier of its organisation
+        #[arg(long, value_name = "OID")]
+        organisation: Oid,
+        /// What it may read, if that is less than it asks for: SMART scopes with blanks between them
+        #[arg(long)]
+        scopes: Option<Scopes>,
+    },
+    /// End the registration of a client: it is suspended, and its tokens end at once
+    Reject {
+        /// The id that it got
+        id: ClientId,
+    },
     /// Refuse a client, within a second
     Suspend {
         /// Its id
@@ -149,7 +172,7 @@ impl Command {
     /// The right that a person needs so that the running platform executes it.
     pub(super) const fn right(&self) -> Right {
         match self {
-            Self::List => Right::See,
+            Self::List | Self::Registrations => Right::See,
             _ => Right::Administer,
         }
     }
@@ -160,7 +183,7 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
     let actor = operator();
     match command {
         Command::Add { id, organisation, certificates, scopes, devices } => {
-            check_scopes(&scopes)?;
+            registrations::check_scopes(&scopes)?;
             require_organisation(store, &organisation).await?;
             let (secret, hash) = StoredSecret::generate()?;
             let client = Client {
@@ -178,7 +201,7 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
         Command::Change { id, scopes, devices, every_device } => {
             let mut client = client(store, &id).await?;
             if let Some(scopes) = scopes {
-                check_scopes(&scopes)?;
+                registrations::check_scopes(&scopes)?;
                 client.scopes = scopes;
             }
             if every_device || !devices.is_empty() {
@@ -206,6 +229,11 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
         Command::RemoveCertificate { id, certificate } => {
             remove_certificate(store, &id, certificate, &actor).await?;
         }
+        Command::Registrations => registrations::list(store, output).await?,
+        Command::Approve { id, organisation, scopes } => {
+            approve(store, &id, (organisation, scopes), &actor).await?;
+        }
+        Command::Reject { id } => registrations::reject(store, &id, &actor).await?,
         Command::Suspend { id } => suspend(store, &id, true, &actor).await?,
         Command::Resume { id } => suspend(store, &id, false, &actor).await?,
     }
@@ -229,11 +257,14 @@ async fn remove_certificate(
     store.remove_client_certificate(client, certificate, actor).await.map_err(failed)
 }
 
-fn check_scopes(scopes: &Scopes) -> Result<(), Failure> {
-    if scopes.is_empty() {
-        return Err(anyhow!("name at least one scope, such as system/Observation.rs").into());
-    }
-    Ok(())
+async fn approve(
+    store: &Store,
+    id: &ClientId,
+    (organisation, scopes): (Oid, Option<Scopes>),
+    actor: &str,
+) -> Result<(), Failure> {
+    require_organisation(store, &organisation).await?;
+    registrations::approve(store, id, (organisation, scopes), actor).await
 }
 
 async fn suspend(store: &Store, id: &ClientId, is: bool, actor: &str) -> Result<(), Failure> {

@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::clients::{Client, KnownCertificate, Oid, Organisation};
+use crate::clients::{Client, KnownCertificate, Oid, Organisation, Registration};
 use crate::model::Fingerprint;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
-use crate::store::write::clients::ClientsUpdate;
+use crate::store::write::clients::{ClientsUpdate, Ended};
 use crate::store::write::entry::Write;
 
 impl Store {
@@ -120,6 +120,63 @@ impl Store {
         actor: &str,
     ) -> Result<(), StoreError> {
         self.update_clients(ClientsUpdate::Rotate { client, hash, overlap }, actor).await
+    }
+
+    /// Every registration, by the id of its client.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+        self.reader().registrations().await
+    }
+
+    /// Adds a registration, which waits for approval; at most `max` do.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when there is one of this issuer, or as many wait as may.
+    pub async fn register(&self, own: Registration, max: u32) -> Result<(), StoreError> {
+        let actor = own.issuer.clone();
+        self.update_clients(ClientsUpdate::Register(own, max), &actor).await
+    }
+
+    /// Changes a registration, by its client. The scopes of a client that was approved become those that it
+    /// names, so the caller has to see that it had them.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when there is none.
+    pub async fn change_registration(&self, own: Registration) -> Result<(), StoreError> {
+        let actor = own.issuer.clone();
+        self.update_clients(ClientsUpdate::ChangeRegistration(own), &actor).await
+    }
+
+    /// Ends a registration, by its client: the client is suspended.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when there is none.
+    pub async fn cancel_registration(&self, own: Registration) -> Result<(), StoreError> {
+        let actor = own.issuer.clone();
+        self.update_clients(ClientsUpdate::EndRegistration(own, Ended::Cancelled), &actor).await
+    }
+
+    /// Ends a registration, by an operator: the client is suspended.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when there is none.
+    pub async fn reject_registration(&self, own: Registration, actor: &str) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::EndRegistration(own, Ended::Rejected), actor).await
+    }
+
+    /// Approves a registration, and adds its client.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when none waits with this id.
+    pub async fn approve_registration(
+        &self,
+        own: Registration,
+        client: Client,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::Approve(own, client), actor).await
     }
 
     async fn update_clients(&self, change: ClientsUpdate, actor: &str) -> Result<(), StoreError> {

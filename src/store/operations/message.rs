@@ -36,7 +36,9 @@ impl Store {
         let written = self.write(Write::Message { record, content, digest }).await;
         arrival.finish(&written, self.clock().instant());
         match written? {
-            WriteOutcome::Applied | WriteOutcome::Rows(_) => Ok(RecordOutcome::Stored(id)),
+            WriteOutcome::Applied | WriteOutcome::Rows(_) | WriteOutcome::Grant(_) => {
+                Ok(RecordOutcome::Stored(id))
+            }
             WriteOutcome::Replaced(copy) => {
                 tracing::error!(
                     message = %id, %copy,

@@ -8,6 +8,7 @@ mod contact;
 mod directory;
 mod forward;
 mod glance;
+mod grant;
 pub(in crate::store) mod inspect;
 mod message;
 mod notification;

@@ -129,6 +129,7 @@ impl Store {
         match self.write(write).await? {
             WriteOutcome::Rows(rows) => Ok(rows),
             WriteOutcome::Applied
+            | WriteOutcome::Grant(_)
             | WriteOutcome::Replaced(_)
             | WriteOutcome::Renewed(_)
             | WriteOutcome::Resend { .. } => Ok(0),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::clients::{Client, KnownCertificate, Organisation, StoredSecret};
+use crate::clients::{Client, KnownCertificate, Organisation, Registration, StoredSecret};
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::row::Row;
@@ -48,8 +48,33 @@ impl Reader {
                 client.secrets.push(secret);
             }
         }
+        for own in self.registrations().await?.into_iter().filter(|own| own.is_approved) {
+            let place = places.get(own.client.as_str());
+            if let Some(client) = place.and_then(|at| clients.get_mut(*at)) {
+                client.certificates.push(own.known());
+            }
+        }
         Ok(clients)
     }
+
+    /// Every registration, by the id of its client.
+    pub(in crate::store) async fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_REGISTRATIONS)).await?;
+        rows.iter().map(registration).collect()
+    }
+}
+
+fn registration(row: &Row) -> Result<Registration, StoreError> {
+    Ok(Registration {
+        client: row.parsed("client", "api_registration.client")?,
+        community: row.get("community")?,
+        issuer: row.get("issuer")?,
+        name: row.get("name")?,
+        contacts: row.list("contacts", "api_registration.contacts")?,
+        scopes: row.parsed("scopes", "api_registration.scopes")?,
+        registered_at: row.time("registered_at", "api_registration.registered_at")?,
+        is_approved: row.get::<i64>("approved")? != 0,
+    })
 }
 
 fn organisation(row: &Row) -> Result<Organisation, StoreError> {
@@ -86,3 +111,6 @@ fn client(row: &Row) -> Result<Client, StoreError> {
 const SELECT_ORGANISATIONS: &str = "SELECT oid, name, networks, suspended FROM organisation ORDER BY oid";
 const SELECT_CLIENTS: &str =
     "SELECT id, organisation, scopes, devices, suspended FROM api_client ORDER BY id";
+const SELECT_REGISTRATIONS: &str = "
+SELECT client, community, issuer, name, contacts, scopes, registered_at, approved
+FROM api_registration ORDER BY client";

@@ -14,6 +14,7 @@ pub(in crate::store) mod directory;
 pub(in crate::store) mod due;
 pub(in crate::store) mod forward;
 pub(in crate::store) mod glance;
+mod grant;
 pub(in crate::store) mod identity;
 pub(in crate::store) mod message;
 pub(in crate::store) mod milestone;

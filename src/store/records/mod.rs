@@ -6,6 +6,7 @@ pub(in crate::store) mod clock;
 pub(in crate::store) mod contact;
 pub(in crate::store) mod directory;
 pub(in crate::store) mod forward;
+pub(in crate::store) mod grant;
 pub(in crate::store) mod message;
 pub(in crate::store) mod milestone;
 pub(in crate::store) mod notification;

@@ -15,8 +15,9 @@ use crate::store::write::connection::Connection;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, Insertion, WriteOutcome};
 use crate::store::write::{
-    alert, clients, clock, contact, directory, envelope, forward, inserted, milestone, notification, outbox,
-    partner, projection, read_back, reconsidered, replace, retention, search_key, unfit_certificate, volume,
+    alert, clients, clock, contact, directory, envelope, forward, grant, inserted, milestone, notification,
+    outbox, partner, projection, read_back, reconsidered, replace, retention, search_key, unfit_certificate,
+    volume,
 };
 
 /// The result of a committed batch.
@@ -303,6 +304,11 @@ async fn apply_entry(
         Write::Clients { change, actor } => {
             clients::apply(connection, change).await?;
             trail.push((*at, change.event(actor)));
+        }
+        Write::Grant(change) => {
+            let outcome = grant::apply(connection, *at, change).await?;
+            trail.extend(change.event(outcome).map(|event| (*at, event)));
+            return Ok(WriteOutcome::Grant(outcome));
         }
         Write::Outbox(change) => {
             let now = connection.now(*at).await?;

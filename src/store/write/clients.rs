@@ -3,11 +3,13 @@
 use jiff::Timestamp;
 
 use crate::audit::{ClientsChange, Event};
-use crate::clients::{Client, ClientId, KnownCertificate, Oid, Organisation};
+use crate::clients::{Client, ClientId, KnownCertificate, Oid, Organisation, Registration};
 use crate::model::Fingerprint;
 use crate::store::error::{ClientsConflict, StoreError};
 use crate::store::statement::{Statement, json};
 use crate::store::write::connection::Connection;
+use crate::store::write::one_row::one;
+use crate::store::write::{grant, registration};
 
 /// A change of organisations and clients.
 #[derive(Debug)]
@@ -30,6 +32,21 @@ pub(in crate::store) enum ClientsUpdate {
         hash: Fingerprint,
         overlap: Timestamp,
     },
+    /// A client registers itself; at most this number waits for approval.
+    Register(Registration, u32),
+    /// A client that has registered itself changes what it says of itself. It loses scopes, and gets none.
+    ChangeRegistration(Registration),
+    /// The registration ends, by the client or an operator; its client is suspended.
+    EndRegistration(Registration, Ended),
+    /// An operator, or the configuration, admits the client.
+    Approve(Registration, Client),
+}
+
+/// Who ended a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Ended {
+    Cancelled,
+    Rejected,
 }
 
 impl ClientsUpdate {
@@ -37,6 +54,7 @@ impl ClientsUpdate {
     pub(in crate::store) fn event(&self, actor: &str) -> Event {
         let suspended = |is: bool, yes: &'static str, no: &'static str| if is { yes } else { no };
         let of = |client: &Client| (client.organisation.to_string(), Some(client.id.to_string()));
+        let registered = |own: &Registration| (String::new(), Some(own.client.to_string()));
         let (change, (organisation, client), detail) = match self {
             Self::AddOrganisation(own) | Self::ChangeOrganisation(own) => {
                 let networks = own.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
@@ -58,6 +76,18 @@ impl ClientsUpdate {
                 ("certificate-removed", of(client), Some(known.to_string()))
             }
             Self::Rotate { client, .. } => ("secret-rotated", of(client), None),
+            Self::Approve(_, client) => ("registration-approved", of(client), Some(described(client))),
+            Self::Register(own, _) => ("client-registered", registered(own), Some(own.known().to_string())),
+            Self::ChangeRegistration(own) => {
+                ("registration-changed", registered(own), Some(own.scopes.to_string()))
+            }
+            Self::EndRegistration(own, ended) => {
+                let change = match ended {
+                    Ended::Cancelled => "registration-cancelled",
+                    Ended::Rejected => "registration-rejected",
+                };
+                (change, registered(own), None)
+            }
         };
         let actor = actor.to_owned();
         Event::ClientsChanged(Box::new(ClientsChange { change, organisation, client, detail, actor }))
@@ -87,6 +117,19 @@ impl ClientsUpdate {
             }
             Self::AddCertificate(client, known) => ("api_certificate", certificate(client, known), 1),
             Self::RemoveCertificate(client, known) => ("api_certificate", certificate(client, known), 0),
+            Self::Register(own, _) | Self::ChangeRegistration(own) => {
+                let sql = "SELECT 1 FROM api_registration WHERE client = $1 AND issuer = $2 AND scopes = $3";
+                let select = Statement::new(sql).bind(own.client.as_str()).bind(own.issuer.as_str());
+                ("api_registration", select.bind(own.scopes.to_string()), 1)
+            }
+            Self::EndRegistration(own, _) => {
+                let sql = "SELECT 1 FROM api_registration WHERE client = $1";
+                ("api_registration", Statement::new(sql).bind(own.client.as_str()), 0)
+            }
+            Self::Approve(own, _) => {
+                let sql = "SELECT 1 FROM api_registration WHERE client = $1 AND approved = 1";
+                ("api_registration", Statement::new(sql).bind(own.client.as_str()), 1)
+            }
             Self::Rotate { client, hash, .. } => {
                 let sql = "SELECT 1 FROM api_secret WHERE hash = $1 AND client = $2 AND ends IS NULL";
                 let select = Statement::new(sql).bind(hash.to_string()).bind(client.id.as_str());
@@ -125,6 +168,9 @@ pub(in crate::store) async fn apply(
                 .bind(i64::from(*is))
                 .bind(oid.as_str());
             one(connection, statement, ClientsConflict::OrganisationUnknown).await?;
+            if *is {
+                grant::revoke_all_of(connection, oid.as_str()).await?;
+            }
         }
         ClientsUpdate::ChangeOrganisation(own) => {
             let statement = Statement::new("UPDATE organisation SET name = $1, networks = $2 WHERE oid = $3")
@@ -140,6 +186,9 @@ pub(in crate::store) async fn apply(
                 .bind(i64::from(*is))
                 .bind(client.id.as_str());
             one(connection, statement, ClientsConflict::ClientUnknown).await?;
+            if *is {
+                grant::revoke_all(connection, client.id.as_str()).await?;
+            }
         }
         ClientsUpdate::AddCertificate(client, known) => add_certificate(connection, client, known).await?,
         ClientsUpdate::RemoveCertificate(client, known) => {
@@ -147,6 +196,7 @@ pub(in crate::store) async fn apply(
                 .bind(known.to_string())
                 .bind(client.id.as_str());
             one(connection, statement, ClientsConflict::CertificateUnknown).await?;
+            grant::revoke_all(connection, client.id.as_str()).await?;
         }
         ClientsUpdate::Rotate { client, hash, overlap } => {
             let ended = Statement::new("DELETE FROM api_secret WHERE client = $1 AND ends IS NOT NULL");
@@ -157,8 +207,26 @@ pub(in crate::store) async fn apply(
             connection.execute(earlier).await?;
             add_secret(connection, &client.id, hash, None).await?;
         }
+        of_registration => apply_registration(connection, of_registration).await?,
     }
     connection.execute(Statement::new("UPDATE api_revision SET value = value + 1")).await.map(drop)
+}
+
+/// Applies a change of a registration.
+async fn apply_registration(
+    connection: &mut impl Connection,
+    change: &ClientsUpdate,
+) -> Result<(), StoreError> {
+    match change {
+        ClientsUpdate::Register(own, max) => registration::register(connection, own, *max).await,
+        ClientsUpdate::ChangeRegistration(own) => registration::change(connection, own).await,
+        ClientsUpdate::EndRegistration(own, _) => registration::end(connection, own).await,
+        ClientsUpdate::Approve(own, client) => {
+            registration::approve(connection, own).await?;
+            add_client(connection, client).await
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn change_client(connection: &mut impl Connection, client: &Client) -> Result<(), StoreError> {
@@ -222,18 +290,6 @@ async fn add_secret(
     };
     statement.push(")");
     connection.execute(statement).await.map(drop)
-}
-
-/// Executes a statement that changes one row, or is the conflict.
-async fn one(
-    connection: &mut impl Connection,
-    statement: Statement,
-    conflict: ClientsConflict,
-) -> Result<(), StoreError> {
-    match connection.execute(statement).await? {
-        0 => Err(StoreError::Clients(conflict)),
-        _ => Ok(()),
-    }
 }
 
 fn certificate(client: &Client, known: &KnownCertificate) -> Statement {

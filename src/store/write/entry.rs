@@ -14,6 +14,7 @@ use crate::store::records::volume::HourVolume;
 use crate::store::write::clients::ClientsUpdate;
 use crate::store::write::directory::DirectoryChange;
 use crate::store::write::forward::Forwarded;
+use crate::store::write::grant::GrantChange;
 use crate::store::write::identity::MAX_SEEN_IN_MESSAGE;
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 use crate::store::write::lanes::Lane;
@@ -40,6 +41,8 @@ pub(in crate::store) enum Write {
     Directory { change: DirectoryChange, actor: String },
     /// A change of organisations and clients, and its audit row.
     Clients { change: Box<ClientsUpdate>, actor: String },
+    /// A change of access tokens, and its audit row.
+    Grant(Box<GrantChange>),
     /// A change of the outbox, and its audit row.
     Outbox(OutboxChange),
     /// Deletes at most `limit` messages that `permit` covers, from the identifier `first` on
@@ -105,6 +108,7 @@ impl Entry {
                 names
             }
             (Write::Clients { change, actor }, _) => vec![change.event(actor).name()],
+            (Write::Grant(change), WriteOutcome::Grant(outcome)) => names(change.event(*outcome).as_slice()),
             (Write::Outbox(change), WriteOutcome::Rows(1..)) => names(change.event().as_slice()),
             (Write::Partner(change), WriteOutcome::Rows(1..)) => names(change.event().as_slice()),
             (Write::PruneMessages { .. }, WriteOutcome::Rows(1..)) => vec![audit::Event::MESSAGES_PRUNED],
@@ -128,7 +132,8 @@ impl Entry {
                 _ => Lane::Platform,
             },
             Write::Message { record, .. } => Lane::Device(record.device.clone()),
-            Write::Audit(audit::Event::ResourcesRead(_) | audit::Event::PartnerServed(_)) => Lane::Readers,
+            Write::Audit(audit::Event::ResourcesRead(_) | audit::Event::PartnerServed(_))
+            | Write::Grant(_) => Lane::Readers,
             Write::Audit(event) => event.device_of_session().cloned().map_or(Lane::Platform, Lane::Device),
             Write::PruneMessages { .. }
             | Write::PruneAudit { .. }

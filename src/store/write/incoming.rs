@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::model::{Fingerprint, MessageId};
 use crate::store::content::Content;
+use crate::store::records::grant::GrantOutcome;
 use crate::store::records::message::MessageRecord;
 
 /// The message of an entry.
@@ -23,6 +24,8 @@ pub(in crate::store) enum WriteOutcome {
     Applied,
     /// This number of rows was changed or deleted.
     Rows(u64),
+    /// A change of access tokens.
+    Grant(GrantOutcome),
     /// The message was written in the place of this copy, which the audit trail did not name.
     Replaced(MessageId),
     /// The message was written in the place of this copy, which the platform had stored long before.

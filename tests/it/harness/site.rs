@@ -184,6 +184,11 @@ impl Site {
         self
     }
 
+    /// The lines of a table of the configuration.
+    pub fn settings(&self, table: &str) -> Vec<String> {
+        self.settings.iter().filter(|(at, _)| *at == table).map(|(_, line)| line.clone()).collect()
+    }
+
     /// Whether its admin listener speaks TLS.
     pub fn has_roots_of_people(&self) -> bool {
         self.settings.iter().any(|(at, line)| *at == "admin" && line.starts_with("trust-anchors = "))

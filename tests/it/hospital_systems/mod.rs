@@ -6,6 +6,8 @@ mod admission;
 mod clients;
 mod limits;
 mod partners;
+mod registrations;
+mod tokens;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -51,6 +53,14 @@ impl Hospital {
 
     fn issue(&self, order: &CertificateOrder) -> Issued {
         self.community.issue(order).unwrap()
+    }
+
+    /// Another site with the same listener, for another node.
+    fn like(&self, site: Site) -> Site {
+        let own = self.site.settings("api").into_iter().map(|line| ("api", line));
+        let others = self.site.settings("revocation").into_iter().map(|line| ("revocation", line));
+        let site = site.with("fhir", "enabled = true");
+        own.chain(others).fold(site, |site, (table, line)| site.with(table, &line))
     }
 
     /// Writes other communities, and reloads.

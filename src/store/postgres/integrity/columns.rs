@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 257] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 273] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -65,11 +65,27 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 257] = [
     ("api_client", "scopes", "text not null"),
     ("api_client", "devices", "text"),
     ("api_client", "suspended", "bigint not null"),
+    ("api_jti", "hash", "text C not null"),
+    ("api_jti", "ends", "bigint not null"),
+    ("api_registration", "client", "text C not null"),
+    ("api_registration", "community", "text C not null"),
+    ("api_registration", "issuer", "text C not null"),
+    ("api_registration", "name", "text not null"),
+    ("api_registration", "contacts", "text not null"),
+    ("api_registration", "scopes", "text not null"),
+    ("api_registration", "registered_at", "bigint not null"),
+    ("api_registration", "approved", "bigint not null"),
     ("api_revision", "one", "bigint not null"),
     ("api_revision", "value", "bigint not null"),
     ("api_secret", "hash", "text C not null"),
     ("api_secret", "client", "text C not null"),
     ("api_secret", "ends", "bigint"),
+    ("api_token", "hash", "text C not null"),
+    ("api_token", "holder", "text C not null"),
+    ("api_token", "certificate", "text C not null"),
+    ("api_token", "bound", "bigint not null"),
+    ("api_token", "scopes", "text not null"),
+    ("api_token", "ends", "bigint not null"),
     ("audit", "sequence", "bigint not null"),
     ("audit", "node", "text C not null"),
     ("audit", "number", "bigint not null"),
@@ -312,14 +328,17 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 257] = [
 
 /// Table, and the definition of a check.
 #[rustfmt::skip]
-pub(in crate::store) const CHECKS: [(&str, &str); 65] = [
+pub(in crate::store) const CHECKS: [(&str, &str); 68] = [
     ("alert_report", "CHECK ((length(filler) = 32))"),
     ("alert_report", "CHECK ((length(first_message) = 16))"),
     ("alert_report", "CHECK ((length(last_message) = 16))"),
     ("alert_report", "CHECK ((length(message) = 16))"),
     ("alert_report", "CHECK ((length(report) = 32))"),
     ("api_client", "CHECK ((suspended = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
+    ("api_registration", "CHECK (((contacts)::json IS NOT NULL))"),
+    ("api_registration", "CHECK ((approved = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
     ("api_revision", "CHECK ((one = 1))"),
+    ("api_token", "CHECK ((bound = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
     ("audit", "CHECK (((details)::json IS NOT NULL))"),
     ("audit", "CHECK ((length(hash) = 32))"),
     ("audit_begin", "CHECK ((length(hash) = 32))"),

@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 49] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 53] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
@@ -63,6 +63,10 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 49] = [
     ("subscription_position", "subscription, node", ""),
     ("partner_notification", "id", ""),
     ("partner_notification", "receipt", ""),
+    ("api_token", "hash", ""),
+    ("api_registration", "client", ""),
+    ("api_registration", "community, issuer", ""),
+    ("api_jti", "hash", ""),
     ("alert_report", "device, report", ""),
     ("reconsidered", "original", ""),
     ("reconsidered", "message", ""),

@@ -1,0 +1,12 @@
+-- Clients that have registered themselves with a signed software statement. A client reads when an operator has approved it.
+CREATE TABLE api_registration (
+    client        TEXT   COLLATE "C" NOT NULL PRIMARY KEY,                 -- api_client.id, once it is approved
+    community     TEXT   COLLATE "C" NOT NULL,                             -- of the certificate that signed the statement
+    issuer        TEXT   COLLATE "C" NOT NULL,                             -- a URI of its subjectAltName
+    name          TEXT   NOT NULL,
+    contacts      TEXT   NOT NULL CHECK (contacts::json IS NOT NULL),
+    scopes        TEXT   NOT NULL,                                         -- that it asks for, with blanks between them
+    registered_at BIGINT NOT NULL,                                         -- microseconds since 1970-01-01 UTC
+    approved      BIGINT NOT NULL CHECK (approved IN (0, 1))
+);
+CREATE UNIQUE INDEX api_registration_issuer ON api_registration (community, issuer);

@@ -1,0 +1,183 @@
+//! The token endpoint, and the revocation endpoint.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Response, StatusCode};
+use jiff::SignedDuration;
+use serde_json::json;
+
+use super::authentication::{Authenticated, authenticate};
+use super::form::Form;
+use super::respond;
+use crate::api::peer::Peer;
+use crate::api::state::ApiState;
+use crate::audit::{TokenGranted, TokenRevoked};
+use crate::clients::{Scopes, StoredSecret, Token};
+use crate::model::{Fingerprint, explained};
+use crate::oauth::{AssertionFault, RefusedGrant};
+use crate::store::{NewToken, StoreError, TokenWrite};
+
+pub(super) use super::authentication::Attempt;
+
+/// Why there is no token.
+enum Failed {
+    Refused(RefusedGrant),
+    Store(StoreError),
+    /// The machine has no randomness.
+    Randomness,
+}
+
+impl From<RefusedGrant> for Failed {
+    fn from(refused: RefusedGrant) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// Answers a request for a token.
+pub(super) async fn grant(state: &ApiState, peer: &Peer, headers: &HeaderMap, form: &Form) -> Response<Body> {
+    let mut attempt = Attempt::default();
+    match granted(state, peer, headers, form, &mut attempt).await {
+        Ok(response) => response,
+        Err(failed) => fail(state, peer, attempt, failed).await,
+    }
+}
+
+/// Answers a request that gives a token back (RFC 7009). A token that is unknown is as good as revoked.
+pub(super) async fn revoke(
+    state: &ApiState,
+    peer: &Peer,
+    headers: &HeaderMap,
+    form: &Form,
+) -> Response<Body> {
+    let mut attempt = Attempt::default();
+    let revoked = async {
+        let Authenticated { reader, assertion, .. } =
+            authenticate(state, peer, headers, form, &mut attempt).await?;
+        if let Some(verified) = assertion {
+            let used = state.store.use_assertion(verified.id, verified.ends).await.map_err(Failed::Store)?;
+            if !used {
+                return Err(RefusedGrant::Assertion(AssertionFault::Replayed).into());
+            }
+        }
+        let hash = Fingerprint::sha256(form.require("token")?.as_bytes());
+        let revoked = TokenRevoked { client: reader.client().to_owned(), peer: peer.address.ip() };
+        state.store.revoke_token(hash, reader.holder().clone(), revoked).await.map_err(Failed::Store)
+    };
+    match revoked.await {
+        Ok(_) => respond::json(StatusCode::OK, &json!({})),
+        Err(failed) => fail(state, peer, attempt, failed).await,
+    }
+}
+
+async fn granted(
+    state: &ApiState,
+    peer: &Peer,
+    headers: &HeaderMap,
+    form: &Form,
+    attempt: &mut Attempt,
+) -> Result<Response<Body>, Failed> {
+    match form.require("grant_type")? {
+        "client_credentials" => {}
+        _ => return Err(RefusedGrant::GrantType.into()),
+    }
+    let authenticated = authenticate(state, peer, headers, form, attempt).await?;
+    let holder = authenticated.reader.holder().to_string();
+    let max = state.config.load().api.token_requests;
+    if !state.rates.allows_client(&holder, max, state.clock.instant()) {
+        return Err(RefusedGrant::TooFast.into());
+    }
+    let scopes = match form.get("scope") {
+        None => authenticated.reader.scopes().clone(),
+        Some(asked) => authenticated.reader.scopes().intersection(&Scopes::known(asked)),
+    };
+    if scopes.is_empty() {
+        return Err(RefusedGrant::Scope.into());
+    }
+    issue(state, authenticated, scopes, attempt.method.unwrap_or_default()).await
+}
+
+/// The token is durable, and counts on every node, before the client gets it.
+async fn issue(
+    state: &ApiState,
+    Authenticated { reader, connection, assertion }: Authenticated,
+    scopes: Scopes,
+    method: &'static str,
+) -> Result<Response<Body>, Failed> {
+    let config = state.config.load_full();
+    let bound = connection.filter(|_| config.api.bind_tokens);
+    let lifetime =
+        SignedDuration::try_from(config.api.token_lifetime).unwrap_or(SignedDuration::from_mins(1));
+    let token = Token {
+        holder: reader.holder().clone(),
+        certificate: bound.unwrap_or_else(|| reader.certificate()),
+        is_bound: bound.is_some(),
+        ends: state.clock.now().saturating_add(lifetime).unwrap_or_else(|_| state.clock.now()),
+        scopes,
+    };
+    let purpose = assertion.as_ref().and_then(|verified| verified.purpose.as_ref());
+    let granted = TokenGranted {
+        client: reader.client().to_owned(),
+        organisation: reader.organisation().map(ToString::to_string),
+        method,
+        certificate: token.certificate,
+        is_bound: token.is_bound,
+        peer: reader.address(),
+        scopes: token.scopes.to_string(),
+        ends: token.ends,
+        purpose: purpose.map(|purpose| purpose.as_str().to_owned()),
+        person: None,
+    };
+    let (value, hash) = StoredSecret::generate().map_err(|_| Failed::Randomness)?;
+    let answer = json!({
+        "access_token": value.as_str(),
+        "token_type": "Bearer",
+        "expires_in": lifetime.as_secs(),
+        "scope": token.scopes.to_string(),
+    });
+    let new = NewToken {
+        hash,
+        token,
+        max_tokens: config.api.max_tokens,
+        assertion: assertion.map(|verified| (verified.id, verified.ends)),
+        granted,
+    };
+    match state.store.grant_token(new).await.map_err(Failed::Store)? {
+        TokenWrite::Granted => {
+            state.metrics.api.token(method, true);
+            Ok(respond::json(StatusCode::OK, &answer))
+        }
+        TokenWrite::Replayed => Err(RefusedGrant::Assertion(AssertionFault::Replayed).into()),
+        TokenWrite::TooMany => Err(RefusedGrant::TooManyTokens.into()),
+    }
+}
+
+async fn fail(state: &ApiState, peer: &Peer, attempt: Attempt, failed: Failed) -> Response<Body> {
+    match failed {
+        Failed::Refused(refused) => refuse(state, peer, attempt, refused).await,
+        Failed::Store(error) => {
+            tracing::error!(error = %explained(&error), "a token could not be written; the client is asked to try again");
+            respond::unavailable("the token could not be stored; try again")
+        }
+        Failed::Randomness => {
+            tracing::error!("the operating system provides no random bytes; no token is granted");
+            respond::unavailable("the platform has no randomness; try again")
+        }
+    }
+}
+
+/// Counts and records a refused request, and answers it.
+pub(super) async fn refuse(
+    state: &ApiState,
+    peer: &Peer,
+    attempt: Attempt,
+    refused: RefusedGrant,
+) -> Response<Body> {
+    state.metrics.api.refuse(refused.code());
+    if let Some(method) = attempt.method {
+        state.metrics.api.token(method, false);
+    }
+    let shown = || peer.certificate.as_ref().map(|certificate| certificate.recorded());
+    let certificate = attempt.certificate.or_else(shown);
+    let (who, max) = ((refused.reason(), peer.address.ip()), state.config.load().api.max_refusal_rows);
+    state.refusals.record(&state.store, max, who, certificate).await;
+    respond::refused(refused, attempt.method == Some("client_secret_basic"))
+}

@@ -1,0 +1,51 @@
+//! Clients that have registered themselves with a signed software statement (RFC 7591).
+
+use jiff::Timestamp;
+
+use super::client::{Client, ClientId, KnownCertificate};
+use super::oid::Oid;
+use super::scope::Scopes;
+
+/// A registration. Its client reads when an operator has approved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// The id that the client got.
+    pub client: ClientId,
+    /// The community of the certificate that signed the statement.
+    pub community: String,
+    /// The issuer of the statement: a URI of the subjectAltName of that certificate.
+    pub issuer: String,
+    /// What the client calls itself.
+    pub name: String,
+    /// Addresses of the people who run it.
+    pub contacts: Vec<String>,
+    /// The scopes that it asks for, as far as the configuration allows them.
+    pub scopes: Scopes,
+    /// When it was made.
+    pub registered_at: Timestamp,
+    /// Whether it was approved.
+    pub is_approved: bool,
+}
+
+impl Registration {
+    /// By what the certificates of the client are known.
+    #[must_use]
+    pub fn known(&self) -> KnownCertificate {
+        KnownCertificate::Uri { community: self.community.clone(), uri: self.issuer.clone() }
+    }
+
+    /// The client, when the registration is approved.
+    #[must_use]
+    pub fn approved(&self, organisation: Oid, scopes: Scopes) -> Client {
+        Client {
+            id: self.client.clone(),
+            organisation,
+            scopes,
+            devices: None,
+            is_suspended: false,
+            // It is known by its registration.
+            certificates: Vec::new(),
+            secrets: Vec::new(),
+        }
+    }
+}

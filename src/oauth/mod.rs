@@ -1,0 +1,19 @@
+//! OAuth 2.0 for hospital systems: assertions, and what the token endpoint says. Pure.
+//!
+//! An assertion is a JWT signed with the key of a certificate that it carries (`x5c`): [`Assertion::read`]
+//! examines its form, the caller the certificate, and [`Assertion::verify`] the signature and the claims. A
+//! [`Statement`] by which a client registers itself is examined in the same way. What a client may read is
+//! decided by [`clients`](crate::clients).
+
+mod assertion;
+mod b2b;
+mod jws;
+mod refused;
+mod refused_registration;
+mod statement;
+
+pub use assertion::{Assertion, Expected, Verified};
+pub use b2b::Purpose;
+pub use refused::{AssertionFault, ErrorCode, RefusedGrant};
+pub use refused_registration::RefusedRegistration;
+pub use statement::{ClientMetadata, Statement};

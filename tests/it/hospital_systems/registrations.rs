@@ -1,0 +1,165 @@
+//! Clients that register themselves with a signed software statement, with jose and oauth4webapi (N001-7,
+//! N001-8).
+
+use std::collections::BTreeMap;
+
+use pcd_platform::pki::RevocationReason;
+use serde_json::json;
+
+use super::tokens::{Clients, read, token_of};
+use super::*;
+
+fn scene(site: Site) -> Clients {
+    let hospital = Hospital::of(site, "registered");
+    let order = |name: &str, uri: &str| CertificateOrder { sans: vec![uri.to_owned()], ..order(name) };
+    let mut issued: BTreeMap<&'static str, Issued> = ["app", "app2", "ehr", "revoked"]
+        .into_iter()
+        .map(|name| (name, hospital.issue(&order(name, &format!("https://{name}.example/fhir")))))
+        .collect();
+    let device = hospital.site.certificate("00A037FFFE000001", KeyType::Ecc);
+    issued.insert("device", Issued { chain: device.chain, key: device.key });
+    let certificate = std::fs::read(&issued["revoked"].chain).unwrap();
+    hospital.community.revoke(&certificate, RevocationReason::KeyCompromise).unwrap();
+    hospital.community.publish_crls(30).unwrap();
+    let rsa = CertificateOrder { key: KeyType::Rsa, ..order("udap", "https://127.0.0.1:8443/fhir") };
+    let Issued { chain, key } = hospital.issue(&rsa);
+    let settings = [
+        "registration.enabled = true".to_owned(),
+        "registration.max-pending = 1".to_owned(),
+        "registration.scopes = [\"system/Observation.rs\", \"system/Device.rs\"]".to_owned(),
+        format!("udap.identity = {{ chain = {chain:?}, key = {key:?} }}"),
+    ];
+    let site = settings.iter().fold(hospital.site, |site, line| site.with("api", line));
+    Clients { hospital: Hospital { site, ..hospital }, issued }
+}
+
+#[test]
+fn n001_7_a_client_registers_itself_and_reads_when_an_operator_has_approved_it() {
+    for site in Site::on_each_store() {
+        let clients = scene(site);
+        let (site, platform) = (&clients.hospital.site, clients.hospital.site.start());
+        let got = clients.run("registration.mjs", &platform, &json!({ "step": "register" }));
+        let own = &got["registered"];
+        assert_eq!((&own["status"], &own["scope"]), (&json!(201), &json!("system/Observation.rs")), "{own}");
+        assert_eq!(got["unmodified"], true);
+        let id = own["client_id"].as_str().unwrap();
+        let again = &got["again"];
+        assert_eq!((&again["status"], &again["client_id"]), (&json!(200), &json!(id)), "{again}");
+        assert_eq!(again["client_name"], "EHR 2");
+        assert_eq!(got["replayed"]["reason"], "assertion-replayed");
+        assert_eq!(
+            (&got["pending"]["error"], &got["pending"]["reason"]),
+            (&json!("invalid_client"), &json!("not-registered"))
+        );
+        let endpoint = "https://127.0.0.1:8443/oauth/register";
+        assert_eq!(got["metadata"]["registration_endpoint"], endpoint);
+        assert_eq!(got["udap"]["registration_endpoint"], endpoint);
+        assert_eq!(got["signed"]["registration_endpoint"], endpoint);
+        assert_eq!(got["otherCommunity"], 404);
+        for (name, error, reason) in REFUSED {
+            let wrong = &got["wrong"][name];
+            let status = if reason == "too-many-registrations" { 429 } else { 400 };
+            assert_eq!(
+                (&wrong["status"], &wrong["error"], &wrong["reason"]),
+                (&json!(status), &json!(error), &json!(reason)),
+                "{name}"
+            );
+        }
+        assert_eq!(got["wrong"].as_object().unwrap().len(), REFUSED.len());
+
+        platform.cli().run(&["organisation", "add", "St. Mary", "--oid", "1.2.3.4"]);
+        let listed = platform.cli().json(&["reader", "registrations"]).remove(0);
+        assert_eq!((&listed["id"], &listed["status"]), (&json!(id), &json!("pending")), "{listed}");
+        assert_eq!(listed["issuer"], "https://app.example/fhir");
+        platform.cli().run(&["reader", "approve", id, "--organisation", "1.2.3.4"]);
+        let step = json!({ "step": "token", "client": id });
+        let mut got = Value::Null;
+        eventually("the client is admitted", || {
+            got = clients.run("registration.mjs", &platform, &step);
+            got["token"]["status"] == 200
+        });
+        let token = got["token"]["token"].as_str().unwrap();
+        assert!(read(site, &platform, None, token).is_admitted());
+        assert_eq!(got["ofOther"]["reason"], "not-registered");
+        // The certificate counts without a token too, and no other one does.
+        expect(site, &platform, &clients.issued["app"], &[], "");
+        expect(site, &platform, &clients.issued["app2"], &[], "not-registered");
+        let wider = &got["wider"];
+        assert!(wider["status"] == 200 && wider["scope"] != "system/*.rs", "{wider}");
+
+        let got = clients.run("registration.mjs", &platform, &json!({ "step": "cancel", "client": id }));
+        assert_eq!(
+            (&got["cancelled"]["status"], &got["cancelled"]["grant_types"]),
+            (&json!(200), &json!([]))
+        );
+        assert_eq!(read(site, &platform, None, token).code(), "invalid-token", "its tokens end at once");
+        assert!(platform.cli().json(&["reader", "registrations"]).is_empty());
+        let rows = platform.cli().json(&["audit", "list", "--event", "clients-changed"]);
+        for change in
+            ["client-registered", "registration-changed", "registration-approved", "registration-cancelled"]
+        {
+            assert!(rows.iter().any(|row| row["details"]["change"] == change), "{change}");
+        }
+        assert!(!platform.stop().log.contains("panicked"));
+    }
+}
+
+#[test]
+fn n001_7_registration_is_not_there_unless_it_is_configured() {
+    let hospital = Hospital::new("registered");
+    let (site, platform) = (&hospital.site, hospital.site.start());
+    let post = ["--data", "{}", "--header", "Content-Type: application/json"];
+    assert_eq!(ask(site, &platform, None, "/oauth/register", &post).status, 404);
+    assert_eq!(ask(site, &platform, None, "/fhir/.well-known/udap", &[]).status, 404);
+    let metadata = ask(site, &platform, None, "/.well-known/oauth-authorization-server", &[]);
+    assert!(metadata.status == 200 && !metadata.body.contains("registration_endpoint"), "{metadata:?}");
+    assert!(!platform.stop().log.contains("panicked"));
+}
+
+#[test]
+fn n001_7_an_operator_rejects_a_registration_or_the_configuration_approves_all() {
+    let clients = scene(Site::new());
+    let platform = clients.hospital.site.start();
+    let got = clients.run("registration.mjs", &platform, &json!({ "step": "register" }));
+    let id = got["registered"]["client_id"].as_str().unwrap();
+    platform.cli().run(&["reader", "reject", id]);
+    assert!(platform.cli().json(&["reader", "registrations"]).is_empty());
+    platform.cli().run(&["organisation", "add", "St. Mary", "--oid", "1.2.3.4"]);
+    assert!(!platform.stop().log.contains("panicked"));
+    let Clients { hospital, issued } = clients;
+    let site = hospital.site.with("api", "registration.approve = \"automatic\"");
+    let site = site.with("api", "registration.organisation = \"1.2.3.4\"");
+    let clients = Clients { hospital: Hospital { site, ..hospital }, issued };
+    let platform = clients.hospital.site.start();
+    let got = clients.run("registration.mjs", &platform, &json!({ "step": "register" }));
+    let id = got["registered"]["client_id"].as_str().unwrap();
+    let step = json!({ "step": "token", "client": id });
+    eventually("the client is admitted", || {
+        clients.run("registration.mjs", &platform, &step)["token"]["status"] == 200
+    });
+    token_of(&clients.hospital.site, &platform, &clients.issued["app"]);
+    assert!(!platform.stop().log.contains("panicked"));
+}
+
+/// Each wrong registration of registration.mjs with its error (RFC 7591) and the reason.
+const REFUSED: [(&str, &str, &str); 19] = [
+    ("x5c of another", "invalid_software_statement", "assertion-signature"),
+    ("none", "invalid_software_statement", "assertion-signature"),
+    ("iss outside of the certificate", "invalid_software_statement", "registration-issuer"),
+    ("sub of another", "invalid_software_statement", "assertion-subject"),
+    ("aud of the token endpoint", "invalid_software_statement", "assertion-audience"),
+    ("an hour", "invalid_software_statement", "assertion-lifetime"),
+    ("expired", "invalid_software_statement", "assertion-expired"),
+    ("no jti", "invalid_software_statement", "assertion-id"),
+    ("no contact", "invalid_client_metadata", "registration-metadata"),
+    ("no name", "invalid_client_metadata", "registration-metadata"),
+    ("implicit", "invalid_client_metadata", "registration-grant-type"),
+    ("redirect", "invalid_redirect_uri", "registration-redirect"),
+    ("scope", "invalid_client_metadata", "registration-scope"),
+    ("no udap", "invalid_client_metadata", "registration-form"),
+    ("a form", "invalid_client_metadata", "registration-form"),
+    ("revoked", "unapproved_software_statement", "revoked"),
+    ("device", "unapproved_software_statement", "bad-signature"),
+    ("nothing to cancel", "invalid_client_metadata", "registration-unknown"),
+    ("too many", "temporarily_unavailable", "too-many-registrations"),
+];
