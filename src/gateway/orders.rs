@@ -18,7 +18,6 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use self::sending::Queued;
 use super::desk::Gateway;
 use crate::authz::order_device;
 use crate::hl7::{Message, Rejection};
@@ -257,6 +256,21 @@ impl Orders {
     fn open(&self) -> MutexGuard<'_, BTreeSet<MessageId>> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What became of an order of the platform.
+enum Queued {
+    Waits,
+    AnsweredBefore,
+    /// The same message is open: its answers come.
+    Repeated,
+    /// Another message with the same MSH-10 is open.
+    Reused,
+    /// The device does not have it.
+    DeviceAway,
+    /// The device is away, and may have it from before.
+    InDoubt,
+    Full,
 }
 
 /// Whether no other answer of the device is awaited.

@@ -82,13 +82,7 @@ async fn exchange(
     }
     if result.is_none() {
         if let Some(recipient) = sent_on {
-            if !over.is_cancelled() {
-                desk.registry.left_unanswered(&recipient);
-            }
-            let is_given_up = !over.is_cancelled() || is_settled(desk, message).await;
-            if is_gateway && is_given_up && desk.registry.discard(&recipient) {
-                tracing::warn!(message = %id, %device, "an order was not answered; its connection is reset");
-            }
+            end_unanswered(desk, message, &recipient, is_gateway, over).await;
         }
         desk.store.release(*id).await?;
     }
@@ -97,6 +91,25 @@ async fn exchange(
         desk.lapse(*id, device, settlement).await?;
     }
     Ok(())
+}
+
+/// An order was sent on this session, and not answered. A gateway has a queue of its own, and its order must
+/// not arrive later, so its connection is reset; a device may answer late.
+async fn end_unanswered(
+    desk: &Desk,
+    message: &WaitingMessage,
+    recipient: &Recipient,
+    is_gateway: bool,
+    over: &CancellationToken,
+) {
+    if !over.is_cancelled() {
+        desk.registry.left_unanswered(recipient);
+    }
+    let is_given_up = !over.is_cancelled() || is_settled(desk, message).await;
+    if is_gateway && is_given_up && desk.registry.discard(recipient) {
+        let WaitingMessage { id, device, .. } = message;
+        tracing::warn!(message = %id, %device, "an order was not answered; its connection is reset");
+    }
 }
 
 /// Whether the order has an outcome: it was withdrawn, or another node has heard the answer.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use crate::authz::{Device, DeviceKind, order_addressee};
 use crate::hl7::Message;
-use crate::interface_b::Answer;
 use crate::model::DeviceId;
 use crate::store::{OutboxEntry, Store, StoreError};
 
@@ -59,7 +58,11 @@ async fn refusal(store: &Store, order: &OutboxEntry) -> Result<Option<String>, S
     let is_refusal = order.acknowledgement.as_deref().is_some_and(|code| !matches!(code, "AA" | "CA"));
     let Some(answer) = order.answer.filter(|_| is_refusal) else { return Ok(None) };
     let Some(stored) = store.message(answer).await? else { return Ok(None) };
-    let reason = Answer::read(stored.raw).ok().flatten().and_then(|answer| answer.reason);
+    let answer = Message::parse(&stored.raw).ok();
+    let reason = answer
+        .as_ref()
+        .and_then(|answer| answer.segment(b"ERR"))
+        .map(|error| String::from_utf8_lossy(error.field(5).component(1).trimmed()).into_owned());
     Ok(reason.filter(|reason| is_code(reason)))
 }
 

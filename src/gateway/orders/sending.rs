@@ -6,28 +6,13 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::{Orders, is_last};
+use super::{Orders, Queued, is_last};
 use crate::authz::Device;
 use crate::gateway::desk::Gateway;
 use crate::hl7::{Message, Rejection};
 use crate::model::{DeviceId, MessageId, explained};
 use crate::southbound::Sendable;
 use crate::store::{QueuedMessage, StoreError};
-
-/// What became of an order of the platform.
-pub(super) enum Queued {
-    Waits,
-    AnsweredBefore,
-    /// The same message is open: its answers come.
-    Repeated,
-    /// Another message with the same MSH-10 is open.
-    Reused,
-    /// The device does not have it.
-    DeviceAway,
-    /// The device is away, and may have it from before.
-    InDoubt,
-    Full,
-}
 
 impl Orders {
     /// Queues an order. Another one with the same MSH-10 that the device has not answered goes first: the

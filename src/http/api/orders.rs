@@ -7,7 +7,6 @@ use serde::Deserialize;
 use super::response::{bad_request, page_limit, unavailable};
 use crate::http::AdminState;
 use crate::http::json::PlainJson;
-use crate::southbound::OrderFacts;
 use crate::store::OutboxFilter;
 use crate::view::OrderView;
 
@@ -43,15 +42,8 @@ pub(in crate::http) async fn orders(
         Err(problem) => return problem.into_response(),
     };
     let filter = OutboxFilter { device, waiting, before, limit };
-    let entries = match state.store.outbox(&filter).await {
-        Ok(entries) => entries,
-        Err(error) => return unavailable(error),
-    };
-    let facts = match OrderFacts::read(&state.store, &entries).await {
-        Ok(facts) => facts,
-        Err(error) => return unavailable(error),
-    };
-    let with_facts =
-        |(entry, OrderFacts { addressee, refusal })| OrderView::from(entry).with_facts(addressee, refusal);
-    PlainJson(entries.iter().zip(facts).map(with_facts).collect::<Vec<_>>()).into_response()
+    match state.store.outbox(&filter).await {
+        Ok(entries) => PlainJson(entries.iter().map(OrderView::from).collect::<Vec<_>>()).into_response(),
+        Err(error) => unavailable(error),
+    }
 }

@@ -120,16 +120,11 @@ impl<S: Closing> Connection<S> {
                 self.session.evaluate(self.services.now());
             } else {
                 let event = self.wait(&mut tasks, drained.as_mut(), alarm.as_mut()).await;
-                match &event {
-                    Event::Deliver(outgoing) => {
-                        self.record_opening(&tasks);
-                        self.bound_order(outgoing);
-                    }
-                    Event::StaleOrder => {
-                        takes_bytes = false;
-                        break self.lose();
-                    }
-                    _ => {}
+                if matches!(event, Event::Deliver(_)) {
+                    self.record_opening(&tasks);
+                } else if matches!(event, Event::StaleOrder) {
+                    takes_bytes = false;
+                    break self.lose();
                 }
                 self.handle(event);
             }
@@ -199,7 +194,10 @@ impl<S: Closing> Connection<S> {
             }
             Event::StoreResult(StoreResult::Audited | StoreResult::PassedOn) => {}
             Event::Relayed(ticket, word) => self.session.relayed(ticket, word, now),
-            Event::Deliver(outgoing) => self.session.deliver(outgoing, now),
+            Event::Deliver(outgoing) => {
+                self.bound_order(&outgoing);
+                self.session.deliver(outgoing, now);
+            }
             Event::Withdrawn(refusal) => self.session.withdraw(refusal),
             // It ends the session.
             Event::StaleOrder => {}
