@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::select_all;
+use futures_util::future::join_all;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::connection;
@@ -15,29 +15,28 @@ use super::follower;
 use super::oauth;
 use super::places::Entered;
 use super::state::ApiState;
-use crate::model::BindError;
+use crate::model::{BindError, LateListener};
 
 /// The bound listener; without an address it waits until the end.
 #[derive(Debug)]
 pub struct ApiListener {
-    sockets: Vec<TcpListener>,
+    sockets: Vec<LateListener>,
 }
 
 impl ApiListener {
-    /// Listens on the addresses.
+    /// Listens on the addresses; `may_wait`: or as soon as they are free.
     ///
     /// # Errors
-    /// When one of them cannot be bound.
-    pub fn bind(addresses: &[SocketAddr]) -> Result<Self, BindError> {
-        let bind =
-            |address: &SocketAddr| bind(*address).map_err(|source| BindError { address: *address, source });
+    /// When one of them cannot be bound, and may not be waited for.
+    pub fn bind(addresses: &[SocketAddr], may_wait: bool) -> Result<Self, BindError> {
+        let bind = |address: &SocketAddr| LateListener::bind(*address, may_wait, bind);
         Ok(Self { sockets: addresses.iter().map(bind).collect::<Result<_, _>>()? })
     }
 
     /// Its addresses, with the ports that were chosen for port 0.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+        self.sockets.iter().map(LateListener::address).collect()
     }
 
     /// Accepts connections and serves them until `done`. Open requests are then answered for a moment more.
@@ -46,53 +45,52 @@ impl ApiListener {
             done.cancelled().await;
             return;
         }
+        let accepts = self.sockets.iter().map(|socket| accept_all(socket, &state, &done));
         tokio::join!(
-            self.accept_all(&state, &done),
+            join_all(accepts),
             follower::follow(&state, done.clone()),
             oauth::forget_ended(&state, done.clone())
         );
         state.reads.finish().await;
     }
+}
 
-    async fn accept_all(&self, state: &ApiState, done: &CancellationToken) {
-        loop {
-            let accepted = tokio::select! {
-                () = done.cancelled() => return,
-                accepted = self.accept() => accepted,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Without a free descriptor the next attempt fails as well.
-                    tracing::debug!(kind = ?error.kind(), "the listener for hospital systems could not accept");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let place = match state.places.enter(state.config.load().api.max_connections) {
-                Entered::Free(place) => place,
-                Entered::InPlaceOfAnother(place) => {
-                    state.metrics.api.refuse("displaced");
-                    place
-                }
-                Entered::Full => {
-                    state.metrics.api.refuse("connections");
-                    continue;
-                }
-            };
+async fn accept_all(socket: &LateListener, state: &ApiState, done: &CancellationToken) {
+    let socket = tokio::select! {
+        () = done.cancelled() => return,
+        socket = socket.ready() => socket,
+    };
+    loop {
+        let accepted = tokio::select! {
+            () = done.cancelled() => return,
+            accepted = socket.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())),
+            Err(error) => {
+                // Without a free descriptor the next attempt fails as well.
+                tracing::debug!(kind = ?error.kind(), "the listener for hospital systems could not accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let place = match state.places.enter(state.config.load().api.max_connections) {
+            Entered::Free(place) => place,
+            Entered::InPlaceOfAnother(place) => {
+                state.metrics.api.refuse("displaced");
+                place
+            }
+            Entered::Full => {
+                state.metrics.api.refuse("connections");
+                continue;
+            }
+        };
+        state.metrics.api.set_connections(state.places.count());
+        let (state, done) = (state.clone(), done.clone());
+        tokio::spawn(async move {
+            connection::serve(&state, stream, peer, place, done).await;
             state.metrics.api.set_connections(state.places.count());
-            let (state, done) = (state.clone(), done.clone());
-            tokio::spawn(async move {
-                connection::serve(&state, stream, peer, place, done).await;
-                state.metrics.api.set_connections(state.places.count());
-            });
-        }
-    }
-
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let accepts = self.sockets.iter().map(|socket| Box::pin(socket.accept()));
-        let (stream, peer) = select_all(accepts).await.0?;
-        Ok((stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())))
+        });
     }
 }
 

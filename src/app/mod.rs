@@ -231,13 +231,16 @@ impl Platform {
         .map_err(PlatformError::Threads)?
         .bind(addresses)?;
         let (people, clock) = (Arc::clone(&self.people), self.clock.clone());
-        let mut admin = http::AdminListener::bind(self.config.load().admin.listen, people, clock)?;
+        // Without people and probes the platform receives messages all the same. An operator at a
+        // terminal waits for an answer.
+        let may_wait = ServiceManager::from_environment().is_there();
+        let mut admin = http::AdminListener::bind(self.config.load().admin.listen, may_wait, people, clock)?;
         self.bind_socket(&mut admin)?;
         self.note_socket(&admin);
         if let Some(address) = self.config.load().admin.health_listen {
-            admin.bind_health(address)?;
+            admin.bind_health(address, may_wait)?;
         }
-        let api = ApiListener::bind(&self.config.load().api.listen)?;
+        let api = ApiListener::bind(&self.config.load().api.listen, may_wait)?;
         Ok(Bound { platform: self, serving, admin, api, commands: None, registry, liveness, contacts, drain })
     }
 }

@@ -20,6 +20,7 @@ use crate::finding::SetupCode;
 use crate::model::{Clock, Refusal, explained};
 use crate::pki::TEST_ORGANIZATION;
 use crate::tls::{Authority, AuthorityRole, UnusableIdentity, has_issuing_ca, leaf};
+use crate::x509::{CertificateFacts, KeyPurpose};
 
 pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Outcome {
     let config = match config.read() {
@@ -44,8 +45,7 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> (Vec<Finding>, Exami
     findings.extend(settings(config));
     let found = examine(config, clock).await;
     let now = clock.now();
-    let certificate = |facts| Finding::of("certificate", platform_certificate(facts, now));
-    findings.extend(found.certificates.iter().map(certificate));
+    findings.extend(found.certificates.iter().flat_map(|facts| of_platform(facts, now)));
     let admin = found.admin_certificate.iter().map(|facts| admin_certificate(facts, &config.admin, now));
     findings.extend(admin.map(|looked| Finding::of("people", looked)));
     let hospital = found.api_certificate.iter().map(|facts| api_certificate(facts, now));
@@ -74,6 +74,38 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> (Vec<Finding>, Exami
     findings.extend(server(config, clock).await);
     findings.extend(directory(config, clock).await);
     (findings, found)
+}
+
+/// A certificate of the platform: when it ends, the names by which devices reach it, and what devices that
+/// look closely miss in it.
+fn of_platform(facts: &CertificateFacts, now: Timestamp) -> Vec<Finding> {
+    let addresses = facts.extensions.ip_addresses.iter().map(ToString::to_string);
+    let names: Vec<_> = facts.extensions.dns_names.iter().cloned().chain(addresses).collect();
+    let looked = platform_certificate(facts, now);
+    let looked = looked.map(|detail| match names.is_empty() {
+        true => detail,
+        false => format!("{detail}; for {}", names.join(", ")),
+    });
+    let mut findings = vec![Finding::of("certificate", looked)];
+    let mut lacks = |what: &str| {
+        let (subject, key) = (&facts.subject, facts.key.family());
+        let detail = format!("{subject} ({key}) {what}");
+        findings.push(Finding::warning("certificate", SetupCode::PlatformCertificateUnfit.code(), detail));
+    };
+    if facts.extensions.key_usage.is_some_and(|usage| !usage.digital_signature) {
+        lacks(
+            "has a keyUsage without digitalSignature: in each cipher suite the platform signs with its key",
+        );
+    }
+    let purposes = &facts.extensions.purposes;
+    if !purposes.is_empty() && !purposes.contains(&KeyPurpose::ServerAuth) {
+        lacks("has an extKeyUsage without serverAuth");
+    }
+    // B17
+    if names.is_empty() {
+        lacks("has no name in subjectAltName: devices compare the name that they connect to");
+    }
+    findings
 }
 
 /// A root of devices that `pki init` has made. Who has its folder can make a certificate for each name.

@@ -28,7 +28,7 @@ pub(super) async fn on_store(command: Command, config: &Config, store: &Store, o
             audit::run(command, &config.audit, verifier, signer, store, output).await
         }
         Command::Store { command: store_command::Command::Backup { file }, .. } => {
-            store_command::backup(file, store, output).await
+            store_command::backup(file, &config.store, store, output).await
         }
         _ => Err(anyhow!("the platform does not execute this command").into()),
     }

@@ -2,6 +2,7 @@
 
 mod access;
 pub(crate) mod accounts;
+mod changeable;
 mod create;
 mod private;
 mod private_mount;
@@ -11,6 +12,7 @@ mod tests;
 
 pub use access::AccessProblem;
 pub(crate) use access::{file_problem, folder_problem};
+pub(crate) use changeable::{changeable_by_others, is_open_to_all};
 pub(crate) use create::{create_folder, open_or_create};
 pub(crate) use private::NotPrivate;
 pub(crate) use private_mount::is_private_to_service;

@@ -139,6 +139,9 @@ codes! {
     /// A CRL ends soon, or has ended.
     CrlEnding, "crl-ending", Attention,
         "install a later CRL, or make the distribution point reachable";
+    /// An installed CRL is ignored, because a later one was seen.
+    CrlOlder, "crl-older", Urgent,
+        "install the latest CRL of its CA; where the CA begins its numbers again, follow the help page";
     /// A certificate of the platform has no OCSP response to staple (A10).
     StapleMissing, "staple-missing", Attention,
         "make the OCSP responder of the certificate reachable from this machine; where none is named, name it in \

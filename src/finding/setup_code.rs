@@ -34,6 +34,8 @@ codes! {
     ConfigValue, "config-value";
     /// Identities and roots of the devices' side cannot be used.
     IdentityUnusable, "identity-unusable";
+    /// A certificate of the platform lacks what devices look for in it.
+    PlatformCertificateUnfit, "platform-certificate-unfit";
     /// Devices of one kind of key find no identity (A5).
     IdentityOneKind, "identity-one-kind";
     /// Roots of people, or the certificate of the admin listener, cannot be used.

@@ -149,8 +149,10 @@ impl Fleet {
             ..LiveDevice::default()
         });
         let live = live.copied().or(remembered).unwrap_or_default();
-        let of_contacts = |time: fn(&Contact) -> Option<Timestamp>| contacts.iter().filter_map(time).max();
-        let heard = live.last_heard.max(feed.map(|feed| feed.last));
+        let is_past = |at: &Timestamp| !is_future(*at, now);
+        let of_contacts =
+            |time: fn(&Contact) -> Option<Timestamp>| contacts.iter().filter_map(time).filter(is_past).max();
+        let heard = live.last_heard.max(feed.map(|feed| feed.last)).filter(is_past);
         let last_accepted = of_contacts(|contact| contact.accepted_at).max(heard);
         let last_message = of_contacts(|contact| contact.last_message_at).max(heard);
         let rejected = of_contacts(|contact| contact.rejected_at)
@@ -158,7 +160,7 @@ impl Fleet {
         let day = contacts.iter().map(|contact| contact.day.as_str()).max().unwrap_or_default();
         let last_refusal = self.refusals_of(&device.id).next();
         // The last one decides: the directory is asked only about a good certificate.
-        let newest = self.refusals_of(&device.id).find(|row| !is_connected && is_its_own(row, contact));
+        let newest = self.refusals_of(&device.id).find(|row| !is_connected && is_its_own(row, contact, now));
         let is_out = newest.is_some_and(|row| is_final(row.refusal) && holds(row.refusal, device));
         let refused = newest.filter(|_| is_out).cloned();
         let withdrawn = contact.filter(|_| !is_connected).and_then(ended::withdrawal);
@@ -214,11 +216,24 @@ impl Standing {
 
 /// Whether the refusal is of the device, and later than its last connection. A claim of a stranger counts
 /// only if it comes from where the device was connected, or the device never was.
-fn is_its_own(row: &RefusedRow, contact: Option<&Contact>) -> bool {
+///
+/// A time that has not come yet is that of a clock which was wrong: what it was before or after is not known.
+/// A refusal of such a time does not count against a connection; after a connection of such a time each
+/// refusal counts. The device that is still refused tries again, and then the time is right.
+fn is_its_own(row: &RefusedRow, contact: Option<&Contact>, now: Timestamp) -> bool {
     let Some(contact) = contact else { return true };
-    let is_later = row.last > contact.connected_at;
+    let is_later = match (is_future(row.last, now), is_future(contact.connected_at, now)) {
+        (true, false) => false,
+        (false, true) => true,
+        _ => row.last > contact.connected_at,
+    };
     let is_there = address(&row.peer).is_some_and(|there| Some(there) == address(&contact.peer));
     is_later && (row.room == RefusedRoom::Verified || is_there)
+}
+
+/// Whether the time has not come yet, by more than the clocks of nodes may differ.
+fn is_future(at: Timestamp, now: Timestamp) -> bool {
+    at.duration_since(now) > CLOCKS_DIFFER
 }
 
 /// Whether the device stays out: a limit admits it again by itself.
@@ -275,6 +290,8 @@ pub(super) const SENT_LATELY: SignedDuration = SignedDuration::from_hours(1);
 const REJECTED_LATELY: SignedDuration = SignedDuration::from_hours(24);
 /// A device whose rejected messages come between accepted ones sends.
 const ACCEPTED_BETWEEN: SignedDuration = SignedDuration::from_mins(1);
+/// How far the clocks of nodes, and of a device's last connection, may be apart.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 #[cfg(test)]
 mod tests {
@@ -284,6 +301,26 @@ mod tests {
 
     fn fleet(contacts: Vec<Contact>, refused: Vec<RefusedRow>) -> Fleet {
         Fleet::new(contacts, refused, Vec::new())
+    }
+
+    #[test]
+    fn a_refusal_of_a_time_that_has_not_come_says_nothing_of_a_device_that_connected_since() {
+        let device = gateway("GW-1");
+        let day = 86_400;
+        let is_out = |contact, refusals| {
+            fleet(vec![contact], refusals).standing(&device, None, at(1000)).locked_out.is_some()
+        };
+        let expired = |second| refusal("GW-1", Refusal::Expired, second);
+        assert!(is_out(contact("GW-1", 900), vec![expired(950)]));
+        // The clock was ahead for a moment.
+        assert!(!is_out(contact("GW-1", 900), vec![expired(400 * day)]));
+        // It is refused now for another reason, and the earlier row is the first one.
+        let revoked = refusal("GW-1", Refusal::Revoked, 950);
+        assert!(is_out(contact("GW-1", 900), vec![expired(400 * day), revoked]));
+        // It was ahead at the last connection.
+        assert!(is_out(contact("GW-1", 400 * day), vec![expired(950)]));
+        let heard = Contact { last_message_at: Some(at(400 * day)), ..contact("GW-1", 900) };
+        assert_eq!(fleet(vec![heard], Vec::new()).standing(&device, None, at(1000)).last_message, None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The listeners of the operator's side, and what they serve.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,33 +25,32 @@ use super::session::{PageAddress, Sessions, link_for, log_off_idle};
 use super::socket::{SocketError, SocketFile};
 use super::state::AdminState;
 use super::{connections, cross_site, hosts, meant_store, request_id};
-use crate::model::{BindError, Clock, steps_beside_tasks};
+use crate::model::{BindError, Clock, LateListener, steps_beside_tasks};
 use crate::tls::PeopleAcceptor;
 
 /// The bound listeners.
 #[derive(Debug)]
 pub struct AdminListener {
-    tcp: TcpListener,
-    address: SocketAddr,
+    tcp: LateListener,
     socket: Option<SocketFile>,
-    health: Option<TcpListener>,
+    health: Option<LateListener>,
     sessions: Sessions,
     people: Arc<PeopleAcceptor>,
 }
 
 impl AdminListener {
-    /// Listens on `address`, with TLS while `people` says so.
+    /// Listens on `address`, with TLS while `people` says so; `may_wait`: or as soon as it is free.
     ///
     /// # Errors
-    /// When the address is in use or not available.
-    pub fn bind(address: SocketAddr, people: Arc<PeopleAcceptor>, clock: Clock) -> Result<Self, BindError> {
-        let bound = std::net::TcpListener::bind(address).and_then(|socket| {
-            socket.set_nonblocking(true)?;
-            let address = socket.local_addr()?;
-            let (tcp, sessions) = (TcpListener::from_std(socket)?, Sessions::new(clock));
-            Ok(Self { tcp, address, socket: None, health: None, sessions, people })
-        });
-        bound.map_err(|source| BindError { address, source })
+    /// When the address is in use or not available, and may not be waited for.
+    pub fn bind(
+        address: SocketAddr,
+        may_wait: bool,
+        people: Arc<PeopleAcceptor>,
+        clock: Clock,
+    ) -> Result<Self, BindError> {
+        let tcp = LateListener::bind(address, may_wait, bind)?;
+        Ok(Self { tcp, socket: None, health: None, sessions: Sessions::new(clock), people })
     }
 
     /// Also listens on the unix socket at `path`, to which members of `group` may connect.
@@ -62,29 +62,25 @@ impl AdminListener {
         Ok(())
     }
 
-    /// Also listens on `address`, for probes alone.
+    /// Also listens on `address`, for probes alone; `may_wait`: or as soon as it is free.
     ///
     /// # Errors
-    /// When the address is in use or not available.
-    pub fn bind_health(&mut self, address: SocketAddr) -> Result<(), BindError> {
-        let bound = std::net::TcpListener::bind(address).and_then(|socket| {
-            socket.set_nonblocking(true)?;
-            TcpListener::from_std(socket)
-        });
-        self.health = Some(bound.map_err(|source| BindError { address, source })?);
+    /// When the address is in use or not available, and may not be waited for.
+    pub fn bind_health(&mut self, address: SocketAddr, may_wait: bool) -> Result<(), BindError> {
+        self.health = Some(LateListener::bind(address, may_wait, bind)?);
         Ok(())
     }
 
     /// The address for probes, if there is one.
     #[must_use]
     pub fn health_address(&self) -> Option<SocketAddr> {
-        self.health.as_ref().and_then(|health| health.local_addr().ok())
+        self.health.as_ref().map(LateListener::address)
     }
 
     /// Its address, with the port that was chosen for port 0.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.tcp.address()
     }
 
     /// The path of the unix socket, if there is one.
@@ -97,7 +93,7 @@ impl AdminListener {
     /// the machine has no randomness.
     #[must_use]
     pub fn page_link(&self) -> Option<String> {
-        let address = PageAddress::new(self.address, &self.people).url();
+        let address = PageAddress::new(self.address(), &self.people).url();
         link_for(&self.sessions, &address, Arc::new(LocalUser::own()))
     }
 
@@ -112,7 +108,7 @@ impl AdminListener {
         for reason in ["host", "web-page", "connections", "busy", "secret", "other-account", "tls"] {
             state.metrics.housekeeping.admin_refusals_total.with_label_values(&[reason]);
         }
-        let address = PageAddress::new(self.address, &self.people);
+        let address = PageAddress::new(self.address(), &self.people);
         let people = Arc::clone(&self.people);
         let door = Door { state: state.clone(), sessions: self.sessions.clone(), people };
         let router = router(door.clone(), address, pages, problem_page);
@@ -128,10 +124,13 @@ impl AdminListener {
                 None => std::future::pending().await,
             }
         };
+        let tcp = async {
+            serve(Listener::People(self.tcp.into_ready().await, self.people), &router).await;
+        };
         let probes = health_router(&state);
         let health = async {
             match self.health {
-                Some(health) => serve(Listener::Tcp(health), &probes).await,
+                Some(health) => serve(Listener::Tcp(health.into_ready().await), &probes).await,
                 None => std::future::pending().await,
             }
         };
@@ -144,11 +143,17 @@ impl AdminListener {
         tokio::select! {
             () = done.cancelled() => {}
             () = log_off => {}
-            () = serve(Listener::People(self.tcp, self.people), &router) => {}
+            () = tcp => {}
             () = health => {}
             () = socket => {}
         }
     }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = std::net::TcpListener::bind(address)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket)
 }
 
 /// What other machines may ask.

@@ -82,6 +82,8 @@ pub struct InstalledCrl {
     pub issuer: String,
     /// nextUpdate.
     pub next_update: Timestamp,
+    /// Whether a device found it ignored, because a later one of its issuer had been seen.
+    pub is_ignored: bool,
 }
 
 impl Engine {
@@ -98,6 +100,7 @@ impl Engine {
                 file: file.clone(),
                 issuer: super::issuer_text(stored.crl.issuer.as_der()),
                 next_update: stored.crl.next_update,
+                is_ignored: self.0.crls.is_ignored(stored),
             }),
             _ => None,
         });

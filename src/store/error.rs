@@ -468,8 +468,11 @@ impl StoreError {
 
 /// What to do when a copy cannot be written.
 fn backup_advice(source: &std::io::Error) -> &'static str {
-    use std::io::ErrorKind::{InvalidFilename, InvalidInput, PermissionDenied, ReadOnlyFilesystem};
+    use std::io::ErrorKind::{
+        InvalidFilename, InvalidInput, PermissionDenied, ReadOnlyFilesystem, StorageFull,
+    };
     match source.kind() {
+        StorageFull => "name a file on another disk, or remove older copies",
         InvalidFilename => "give the copy a name of its own, such as platform-copy.db",
         InvalidInput => "name a file in a folder of the machine, such as /var/lib/pcd-platform of a package",
         PermissionDenied | ReadOnlyFilesystem => {

@@ -126,6 +126,25 @@ fn what_an_operator_should_look_at_is_a_warning_with_a_code() {
 }
 
 #[test]
+fn b17_a_platform_certificate_that_devices_would_refuse_is_a_warning() {
+    let site = Site::new();
+    let well = Cli::without_store(&site).run(&["check"]);
+    assert!(well.contains("; for localhost, "), "{well}");
+    // A device's: for clients, and without a name of a machine.
+    let own = site.certificate("00A037FFFE000001", KeyType::Ecc);
+    let [chain, key] = [&own.chain, &own.key].map(|path| path.display().to_string());
+    let site =
+        site.without("tls", "ecc").with("tls", &format!("ecc = {{ chain = \"{chain}\", key = \"{key}\" }}"));
+    let (_, found) = findings(&site);
+    let unfit = |text: &str| {
+        found.iter().any(|one| {
+            one["code"] == "platform-certificate-unfit" && one["detail"].as_str().unwrap().contains(text)
+        })
+    };
+    assert!(unfit("serverAuth") && unfit("subjectAltName") && !unfit("digitalSignature"), "{found:?}");
+}
+
+#[test]
 fn a91_a_folder_without_a_crl_is_a_warning() {
     let site = Site::new();
     let has_warning = |site: &Site| {

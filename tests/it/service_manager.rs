@@ -218,6 +218,36 @@ fn a_passed_socket_that_is_not_the_configured_one_is_named() {
     assert!(stderr.contains("FileDescriptorName=interface-a"), "{stderr}");
 }
 
+/// Another account of the machine can take a port while the platform restarts.
+#[test]
+fn devices_are_served_while_the_ports_of_people_and_probes_are_taken() {
+    let ports: Vec<_> = (0..3).map(|_| passed()).collect();
+    let [people, probes, hospital] = [0, 1, 2].map(|at: usize| ports[at].1);
+    let (mut manager, site) = Manager::of(Site::new());
+    let site = site
+        .with("admin", &format!("listen = \"{people}\""))
+        .with("admin", &format!("health-listen = \"{probes}\""))
+        .with("api", &format!("listen = [\"{hospital}\"]"));
+    Cli::of(&site).run(&["device", "add", NAME]);
+    let platform = site.start();
+    manager.wait_for(0, &["READY=1"]);
+    speak(&site, platform.address, "1");
+    let log = platform.log();
+    for address in [people, probes, hospital] {
+        assert!(log.contains(&format!("cannot listen on {address}")), "{log}");
+    }
+    drop(ports);
+    eventually("they are listened on when they are free", || {
+        [people, probes, hospital].iter().all(|address| TcpStream::connect(address).is_ok())
+    });
+    // A person at a terminal waits: the start says what is wrong.
+    let (socket, people) = passed();
+    let (status, _, stderr) =
+        Cli::without_store(&Site::new().with("admin", &format!("listen = \"{people}\""))).try_run(&["serve"]);
+    assert_eq!(status.code(), Some(69), "{stderr}");
+    drop(socket);
+}
+
 #[test]
 fn systemd_activates_the_platform_by_its_socket() {
     let (socket, address) = passed();

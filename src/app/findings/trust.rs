@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Undetermined;
 use crate::finding::facts::{
-    CaEnding, CrlEnding, PlatformCertificateEnding, PlatformCertificateRevoked, RootOf, RootUnfit,
+    CaEnding, CrlEnding, CrlOlder, PlatformCertificateEnding, PlatformCertificateRevoked, RootOf, RootUnfit,
     StapleMissing, days_until,
 };
 use crate::finding::{Facts, Finding, Looked, Severity, Subject};
@@ -130,7 +130,16 @@ pub fn staple(known: &KnownStaple) -> Looked {
 
 /// An installed CRL that has expired, or does soon.
 pub fn installed_crl(crl: &InstalledCrl, undetermined: Undetermined, now: Timestamp) -> Option<Finding> {
-    let InstalledCrl { file, issuer, next_update } = crl;
+    let InstalledCrl { file, issuer, next_update, is_ignored } = crl;
+    if *is_ignored {
+        let file = file.display().to_string();
+        let facts = CrlOlder {
+            file: file.clone(),
+            issuer: issuer.to_string(),
+            refuses_undetermined: matches!(undetermined, Undetermined::Refuse),
+        };
+        return Some(Finding::new(Subject::Certificate(file), facts));
+    }
     let left = next_update.duration_since(now);
     if left >= CRL_SOON {
         return None;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::disk::{self, DiskWatch, Forecast};
 use crate::app::Platform;
@@ -88,11 +88,15 @@ fn room(
 /// The last backup is older than it may be. Without any, the start of the process counts.
 fn backup(platform: &Platform, live: &LiveView, last: Option<Reached>) -> Option<Finding> {
     let gauge = &platform.metrics.operation.store_last_backup_timestamp_seconds;
-    gauge.with_label_values::<&str>(&[]).set(last.map_or(0, |reached| reached.at.as_second()));
+    let now = platform.clock.now();
+    // Made while the clock was ahead: how old it is, is not known.
+    let is_future = last.is_some_and(|reached| reached.at.duration_since(now) > CLOCK_STEP);
+    let counted = last.filter(|_| !is_future);
+    gauge.with_label_values::<&str>(&[]).set(counted.map_or(0, |reached| reached.at.as_second()));
     let BackupAge::AtMost(max) = platform.config.load().store.max_backup_age else { return None };
     let since = last.map_or(live.started, |reached| reached.at);
-    let age = Duration::try_from(platform.clock.now().duration_since(since)).unwrap_or_default();
-    if age <= max {
+    let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    if age <= max && !is_future {
         return None;
     }
     let last = last.map(|reached| reached.at.into());
@@ -112,5 +116,7 @@ fn verified(platform: &Platform, Reached { at, is_good, .. }: Reached) -> Option
     (!is_good).then(|| Finding::new(Subject::AuditTrail, facts).since(at))
 }
 
+/// A time that is later than now by more than this is that of a clock that was ahead.
+const CLOCK_STEP: SignedDuration = SignedDuration::from_mins(5);
 /// How often it is examined.
 const INTERVAL: Duration = Duration::from_mins(1);

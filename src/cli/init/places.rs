@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use crate::cli::{Exit, Failure};
-use crate::filesystem::accounts;
+use crate::filesystem::{accounts, changeable_by_others};
 
 /// Where the files of a site are.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ impl Places {
     /// One new folder.
     pub(super) fn in_folder(dir: &Path) -> Result<Self, Failure> {
         let dir = new_folder(dir)?;
+        require_own(&dir)?;
         Ok(Self { data: dir.join("data"), dir, account: None })
     }
 
@@ -98,6 +99,17 @@ impl Places {
             }
         }
         Ok(())
+    }
+}
+
+/// Who can replace files in the folder decides what the platform reads.
+fn require_own(dir: &Path) -> Result<(), Failure> {
+    match changeable_by_others(dir) {
+        None => Ok(()),
+        Some(why) => Err(Failure::new(
+            Exit::Usage,
+            anyhow!("{why}: choose a new folder, or change its owner and mode"),
+        )),
     }
 }
 

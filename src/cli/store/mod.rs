@@ -16,7 +16,8 @@ use super::remote::Call;
 use super::text::counted;
 use super::{Exit, Failure, Outcome, Output};
 use crate::audit::{Event, SigningRule};
-use crate::model::{Clock, LongWork, StoreUrl, explained, size_text};
+use crate::config;
+use crate::model::{Clock, LongWork, explained, size_text};
 use crate::store::{EndFile, Milestone, Store, StoreError};
 use migrate::Owner;
 
@@ -59,12 +60,12 @@ pub(super) async fn run(config: ConfigFile, command: Command, output: Output, cl
     }
     let store = match (config.open_store(clock, output).await, &command) {
         (Err(failure), Command::Backup { file }) if is_outdated(&failure) => {
-            return backup_outdated(file, &config.load()?.store.url, failure, output).await;
+            return backup_outdated(file, &config.load()?.store, failure, output).await;
         }
         (opened, _) => opened?,
     };
     let outcome = match command {
-        Command::Backup { file } => backup(file, &store, output).await,
+        Command::Backup { file } => backup(file, &config.load()?.store, &store, output).await,
         Command::Check => {
             let section = config.load()?.audit;
             let rule = SigningRule { sign_every: section.sign_every, since: None };
@@ -90,12 +91,15 @@ fn is_outdated(failure: &Failure) -> bool {
 }
 
 /// The copy that an upgrade begins with, when the new version is installed already.
-async fn backup_outdated(file: &Path, url: &StoreUrl, outdated: Failure, output: Output) -> Outcome {
+async fn backup_outdated(file: &Path, section: &config::Store, outdated: Failure, output: Output) -> Outcome {
+    let url = &section.url;
     if url.is_postgres() {
         return Err(outdated);
     }
     let work = LongWork::default();
-    progress::shown(&work, Store::backup_outdated(url, file, &work)).await?.map_err(failed)?;
+    progress::shown(&work, Store::backup_outdated(url, file, section.min_free_percent, &work))
+        .await?
+        .map_err(failed)?;
     let bytes = std::fs::metadata(file)?.len();
     let copied = Copied { file: file.to_owned(), bytes, altered: 0 };
     output.print(&copied, |copied| {
@@ -105,7 +109,7 @@ async fn backup_outdated(file: &Path, url: &StoreUrl, outdated: Failure, output:
     Ok(Exit::Done)
 }
 
-pub(super) async fn backup(file: PathBuf, store: &Store, output: Output) -> Outcome {
+pub(super) async fn backup(file: PathBuf, section: &config::Store, store: &Store, output: Output) -> Outcome {
     if Call::current().is_some() && !file.is_absolute() {
         return Err(
             anyhow::anyhow!("the platform writes the copy: name the file by its absolute path").into()
@@ -114,7 +118,9 @@ pub(super) async fn backup(file: PathBuf, store: &Store, output: Output) -> Outc
     // Before the copy: a process that is killed after the copy could not record it any more.
     store.audit(Event::StoreCopied { actor: operator() }).await.map_err(failed)?;
     let began = store.now();
-    let altered = progress::shown(store.work(), store.backup(&file)).await?.map_err(failed)?;
+    let altered = progress::shown(store.work(), store.backup(&file, section.min_free_percent))
+        .await?
+        .map_err(failed)?;
     // The copy is good even if that cannot be recorded.
     if let Err(error) = store.reach(Milestone::Backup, began, altered.count == 0, None).await {
         output.warn(&format!("the time of the backup could not be recorded: {}", explained(&error)))?;

@@ -25,6 +25,6 @@ pub use store::{
 };
 pub use time::{At, days_until};
 pub use trust::{
-    AdminCertificateUnfit, AdminUnfitReason, CaEnding, CrlEnding, PlatformCertificateEnding,
+    AdminCertificateUnfit, AdminUnfitReason, CaEnding, CrlEnding, CrlOlder, PlatformCertificateEnding,
     PlatformCertificateRevoked, RootOf, RootUnfit, StapleMissing,
 };

@@ -167,6 +167,34 @@ impl fmt::Display for RootUnfit {
     }
 }
 
+/// Facts of `crl-older`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct CrlOlder {
+    /// The file
+    pub file: String,
+    /// The issuer of the list
+    pub issuer: String,
+    /// Whether devices are refused of which it is not known that they are not revoked
+    /// (`revocation.when-undetermined`)
+    pub refuses_undetermined: bool,
+}
+
+impl fmt::Display for CrlOlder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, issuer, refuses_undetermined } = self;
+        let then = if *refuses_undetermined {
+            "devices of the issuer are refused unless OCSP answers"
+        } else {
+            "a revoked device of the issuer can connect unless OCSP answers"
+        };
+        write!(
+            f,
+            "installed CRL {file} of {issuer} has a lower number than one that was seen before, and is ignored: {then}"
+        )
+    }
+}
+
 /// Facts of `crl-ending`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -27,7 +27,8 @@ struct Inner {
     /// What each URL delivered last.
     fetches: HashMap<String, Fetch>,
     /// CRLs whose rollback was logged.
-    reported: HashSet<Origin>,
+    /// Those that were ignored because a later one had been seen, with their numbers.
+    reported: HashSet<(Origin, Option<Vec<u8>>)>,
     max_unverified: usize,
 }
 
@@ -296,12 +297,18 @@ impl CrlStore {
         if inner.reported.len() > MAX_FETCHED {
             inner.reported.clear();
         }
-        if inner.reported.insert(stored.origin.clone()) {
+        if inner.reported.insert((stored.origin.clone(), stored.crl.number.clone())) {
             tracing::warn!(
                 crl = stored.origin.display_name(),
+                help = "crl-older",
                 "CRL is older than one already seen; ignoring it (possible replay)"
             );
         }
+    }
+
+    /// Whether the CRL was ignored because a later one had been seen.
+    pub(crate) fn is_ignored(&self, stored: &StoredCrl) -> bool {
+        self.lock().reported.contains(&(stored.origin.clone(), stored.crl.number.clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

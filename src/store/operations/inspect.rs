@@ -55,18 +55,19 @@ impl Store {
         })
     }
 
-    /// Copies the store into a new file while it is in use; see `docs/howto/backup-and-restore.md`. Returns
-    /// the messages of the copy whose bytes differ from their digest, as they do in the store: the copy
-    /// stays.
+    /// Copies the store into a new file while it is in use; see `docs/howto/backup-and-restore.md`. On the
+    /// disk of the store, `keep_percent` of its bytes stay free for messages. Returns the messages of the
+    /// copy whose bytes differ from their digest, as they do in the store: the copy stays.
     ///
     /// # Errors
-    /// When the file exists, cannot be written, or fails the integrity check afterwards; and always for a
-    /// store on PostgreSQL, which has backup tools of its own.
-    pub async fn backup(&self, to: &Path) -> Result<NamedMessages, StoreError> {
+    /// When the file exists, has no room, cannot be written, or fails the integrity check afterwards; and
+    /// always for a store on PostgreSQL, which has backup tools of its own.
+    pub async fn backup(&self, to: &Path, keep_percent: u64) -> Result<NamedMessages, StoreError> {
         if self.url().is_postgres() {
             return Err(StoreError::BackupOnServer);
         }
-        sqlite::backup::backup(&sqlite::location::Location::parse(self.url())?, to, self.work()).await?;
+        let location = sqlite::location::Location::parse(self.url())?;
+        sqlite::backup::backup(&location, to, keep_percent, self.work()).await?;
         let copy = Reader::Sqlite(sqlite::backup::open(to));
         let altered = comparison::altered(&copy, self.work()).await;
         copy.close().await;
@@ -78,11 +79,16 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::backup`].
-    pub async fn backup_outdated(url: &StoreUrl, to: &Path, work: &LongWork) -> Result<(), StoreError> {
+    pub async fn backup_outdated(
+        url: &StoreUrl,
+        to: &Path,
+        keep_percent: u64,
+        work: &LongWork,
+    ) -> Result<(), StoreError> {
         if url.is_postgres() {
             return Err(StoreError::BackupOnServer);
         }
-        sqlite::backup::backup(&sqlite::location::Location::parse(url)?, to, work).await
+        sqlite::backup::backup(&sqlite::location::Location::parse(url)?, to, keep_percent, work).await
     }
 
     /// Reads every message: compares its bytes with its digest, and the messages with the audit trail.

@@ -13,10 +13,14 @@ pub(in crate::store) fn measure(path: &Path) -> io::Result<(u64, DiskSize)> {
         fs::metadata(PathBuf::from(name)).map_or(0, |file| file.len())
     };
     let bytes = fs::metadata(path)?.len() + beside("-wal") + beside("-shm");
+    Ok((bytes, free(path)?))
+}
+
+/// The disk of a file or folder.
+pub(super) fn free(path: &Path) -> io::Result<DiskSize> {
     let disk = rustix::fs::statvfs(path)?;
-    let disk = DiskSize {
+    Ok(DiskSize {
         free: disk.f_bavail.saturating_mul(disk.f_frsize),
         bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
-    };
-    Ok((bytes, disk))
+    })
 }

@@ -8,6 +8,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
+use super::disk;
 use super::failure::read_error;
 use super::integrity;
 use super::location::Location;
@@ -134,8 +135,7 @@ async fn rows(connection: &mut SqliteConnection, table: &str) -> Result<u64, Sto
 /// Bytes that this process may still write on the disk of the file, or of the folder in which it would be.
 fn free_space(path: &Path) -> Option<u64> {
     let place = path.ancestors().find(|place| !place.as_os_str().is_empty() && place.exists());
-    let disk = rustix::fs::statvfs(place.unwrap_or(Path::new("."))).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    disk::free(place.unwrap_or(Path::new("."))).ok().map(|disk| disk.free)
 }
 
 const SELECT_NAMES: &str = "SELECT lower(name) FROM sqlite_master WHERE type IN ('table', 'index')";

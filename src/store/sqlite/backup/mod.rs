@@ -1,11 +1,14 @@
 //! Copies the store while it is in use.
 
-use std::fs::{self, DirBuilder, File};
+mod partial;
+mod room;
+
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::fs::{CWD, RenameFlags};
@@ -13,6 +16,7 @@ use rustix::io::Errno;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 
+use self::partial::Partial;
 use super::failure::read_error;
 use super::location::Location;
 use crate::filesystem;
@@ -20,11 +24,13 @@ use crate::model::LongWork;
 use crate::store::error::StoreError;
 
 /// Copies the store into a new file, which only its owner may read, and checks the integrity of the copy.
-/// Readers and writers continue; the copy is a consistent snapshot. Until it is whole it is in a folder of
+/// Readers and writers continue; the copy is a consistent snapshot. Where it is on the disk of the store,
+/// `keep_percent` of that disk stay free. Until it is whole it is in a folder of
 /// its own beside `to`, which goes with the caller that stops waiting.
 pub(in crate::store) async fn backup(
     location: &Location,
     to: &Path,
+    keep_percent: u64,
     work: &LongWork,
 ) -> Result<(), StoreError> {
     let failed = |source: io::Error| StoreError::Backup { path: to.to_owned(), source: Arc::new(source) };
@@ -41,10 +47,15 @@ pub(in crate::store) async fn backup(
             return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, what)));
         }
     }
+    if fs::metadata(folder_of(to)).is_ok_and(|folder| filesystem::is_open_to_all(&folder)) {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, OPEN)));
+    }
     if filesystem::is_private_to_service(folder_of(to)) {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, PRIVATE)));
     }
     let partial = Partial::create(to).map_err(failed)?;
+    let used = used(location).await?;
+    room::require(used, location.path(), to, keep_percent).map_err(failed)?;
     // SQLite fills an empty file. Created here, the file is never readable by others, not even briefly.
     let mut options = File::options();
     let file = options.write(true).create_new(true).mode(0o600).open(&partial.file).map_err(failed)?;
@@ -64,29 +75,14 @@ fn meaningful_end(to: &Path) -> Option<&'static str> {
     ["-journal", "-wal", "-shm", ".lock"].into_iter().find(|end| name.ends_with(end))
 }
 
-/// A copy that is not whole yet.
-struct Partial {
-    folder: PathBuf,
-    file: PathBuf,
-    /// Whether the caller has stopped waiting: SQLite copies on a thread of its own.
-    is_over: Arc<AtomicBool>,
-}
-
-impl Partial {
-    fn create(to: &Path) -> io::Result<Self> {
-        let name = to.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
-        let folder = folder_of(to).join(format!(".{name}.{}.partial", uuid::Uuid::now_v7()));
-        DirBuilder::new().mode(0o700).create(&folder)?;
-        let file = folder.join("copy");
-        Ok(Self { folder, file, is_over: Arc::default() })
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        let _ = fs::remove_dir_all(&self.folder);
-    }
+/// The bytes of the pages that are in use: the copy has no others.
+async fn used(location: &Location) -> Result<u64, StoreError> {
+    let mut connection = location.connect_to_read().await?;
+    let pages = "SELECT (page_count - freelist_count) * page_size
+         FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+    let used: i64 = sqlx::query_scalar(pages).fetch_one(&mut connection).await.map_err(read_error)?;
+    connection.close().await.map_err(read_error)?;
+    Ok(u64::try_from(used).unwrap_or_default())
 }
 
 /// Waits for `copying`, and looks at it meanwhile.
@@ -148,6 +144,10 @@ async fn check(copy: &Path) -> Result<(), StoreError> {
     if found == ["ok"] { Ok(()) } else { Err(StoreError::unreadable("the copy")) }
 }
 
+/// Why no copy is made there: another account could put its own file in the place of the one that is
+/// written.
+const OPEN: &str = "each account can write to this folder, and could take the copy: make the folder writable for the account that \
+                    backs up alone";
 /// Why no copy is made there.
 const PRIVATE: &str = "this folder is one of the service alone (PrivateTmp=): no other process would see the copy, and it would \
                        go when the service stops";
@@ -173,13 +173,13 @@ mod tests {
         let files = || fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         let others = || files().filter(|name| !name.to_string_lossy().starts_with("store.db")).count();
         // Polled once.
-        let interrupted = tokio::time::timeout(Duration::ZERO, backup(&location, &to, &work)).await;
+        let interrupted = tokio::time::timeout(Duration::ZERO, backup(&location, &to, 0, &work)).await;
         assert!(interrupted.is_err());
         assert_eq!(others(), 0);
-        backup(&location, &to, &work).await.unwrap();
+        backup(&location, &to, 0, &work).await.unwrap();
         assert_eq!(others(), 1);
         assert!(to.exists() && work.stage().is_some_and(|stage| stage.what == "integrity of the copy"));
-        assert!(backup(&location, &to, &work).await.is_err(), "what is there is not written over");
+        assert!(backup(&location, &to, 0, &work).await.is_err(), "what is there is not written over");
         assert!(to.exists(), "nor removed");
     }
 }
