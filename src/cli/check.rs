@@ -20,7 +20,7 @@ use crate::finding::SetupCode;
 use crate::model::{Clock, Refusal, explained};
 use crate::pki::TEST_ORGANIZATION;
 use crate::tls::{Authority, AuthorityRole, UnusableIdentity, has_issuing_ca, leaf};
-use crate::x509::{CertificateFacts, KeyPurpose};
+use crate::x509::CertificateFacts;
 
 pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Outcome {
     let config = match config.read() {
@@ -96,10 +96,6 @@ fn of_platform(facts: &CertificateFacts, now: Timestamp) -> Vec<Finding> {
         lacks(
             "has a keyUsage without digitalSignature: in each cipher suite the platform signs with its key",
         );
-    }
-    let purposes = &facts.extensions.purposes;
-    if !purposes.is_empty() && !purposes.contains(&KeyPurpose::ServerAuth) {
-        lacks("has an extKeyUsage without serverAuth");
     }
     // B17
     if names.is_empty() {

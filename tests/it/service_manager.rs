@@ -221,24 +221,23 @@ fn a_passed_socket_that_is_not_the_configured_one_is_named() {
 /// Another account of the machine can take a port while the platform restarts.
 #[test]
 fn devices_are_served_while_the_ports_of_people_and_probes_are_taken() {
-    let ports: Vec<_> = (0..3).map(|_| passed()).collect();
-    let [people, probes, hospital] = [0, 1, 2].map(|at: usize| ports[at].1);
+    let ports: Vec<_> = (0..2).map(|_| passed()).collect();
+    let [people, probes] = [0, 1].map(|at: usize| ports[at].1);
     let (mut manager, site) = Manager::of(Site::new());
     let site = site
         .with("admin", &format!("listen = \"{people}\""))
-        .with("admin", &format!("health-listen = \"{probes}\""))
-        .with("api", &format!("listen = [\"{hospital}\"]"));
+        .with("admin", &format!("health-listen = \"{probes}\""));
     Cli::of(&site).run(&["device", "add", NAME]);
     let platform = site.start();
     manager.wait_for(0, &["READY=1"]);
     speak(&site, platform.address, "1");
     let log = platform.log();
-    for address in [people, probes, hospital] {
+    for address in [people, probes] {
         assert!(log.contains(&format!("cannot listen on {address}")), "{log}");
     }
     drop(ports);
     eventually("they are listened on when they are free", || {
-        [people, probes, hospital].iter().all(|address| TcpStream::connect(address).is_ok())
+        [people, probes].iter().all(|address| TcpStream::connect(address).is_ok())
     });
     // A person at a terminal waits: the start says what is wrong.
     let (socket, people) = passed();

@@ -1,6 +1,7 @@
 //! Copies the store while it is in use.
 
 mod partial;
+mod place;
 mod room;
 
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 
 use self::partial::Partial;
+use self::place::folder_of;
 use super::failure::read_error;
 use super::location::Location;
 use crate::filesystem;
@@ -117,10 +119,6 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         }
         renamed => Ok(renamed?),
     }
-}
-
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the name of the new file durable.

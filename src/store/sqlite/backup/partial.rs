@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
 
-use super::folder_of;
+use super::place::folder_of;
 
 /// A copy that is not whole yet.
 pub(super) struct Partial {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::folder_of;
+use super::place::folder_of;
 use crate::model::size_text;
 use crate::store::records::size::DiskSize;
 use crate::store::sqlite::disk;
