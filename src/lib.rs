@@ -13,8 +13,9 @@
 //! [`audit_forwarder`] sends the audit trail to an Audit Record Repository, [`http`] serves operators, with
 //! the JSON of [`view`] and the pages of [`page`], and [`pki`] issues certificates where there is no other
 //! authority. [`finding`] lists what operators should know, and [`fleet`] says how each device stands;
-//! [`notify`] reports findings to webhooks. [`model`], [`config`], [`metrics`] and [`filesystem`] are shared
-//! by all; [`app`] puts the modules together and [`cli`] starts them.
+//! [`notify`] reports findings to webhooks, and [`outbound`] posts the notifications of partners. [`model`],
+//! [`config`], [`metrics`] and [`filesystem`] are shared by all; [`app`] puts the modules together and
+//! [`cli`] starts them.
 //!
 //! Modules depend only on lower layers; `tests/it/architecture` checks that.
 
@@ -44,6 +45,7 @@ pub mod mllp;
 pub mod model;
 pub mod notify;
 pub mod oauth;
+pub mod outbound;
 pub mod page;
 pub mod pcd;
 pub mod pki;

@@ -9,6 +9,7 @@
 mod body;
 mod connection;
 pub mod fhir;
+mod files;
 mod follower;
 mod gate;
 mod listener;

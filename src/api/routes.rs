@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 
 use super::body::read_body;
 use super::fhir;
+use super::files;
 use super::gate;
 use super::oauth;
 use super::outcome::{INSUFFICIENT_SCOPE, outcome, with_token_error};
@@ -24,6 +25,7 @@ pub(super) async fn answer(state: &ApiState, peer: &Peer, request: Request<Incom
         path if oauth::Endpoint::at(path).is_some() => "oauth",
         path if is_fhir(path) => "fhir",
         path if partner::is_path(path) => "partner",
+        path if files::is_path(path) => "files",
         _ => "pki",
     };
     let mut response = route(state, peer, request).await;
@@ -46,6 +48,9 @@ async fn route(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Res
     }
     if let Some(endpoint) = oauth::Endpoint::at(path) {
         return oauth::answer(state, peer, endpoint, request).await;
+    }
+    if files::is_path(path) {
+        return files::answer(state, peer, request).await;
     }
     if partner::is_path(path) {
         return partner::answer(state, peer, request).await;

@@ -24,6 +24,7 @@ use crate::liveness::{self, Liveness};
 use crate::model::{Task, explained};
 use crate::notify;
 use crate::oauth::{RefusedGrant, RefusedRegistration};
+use crate::outbound::{Outbound, Receivers};
 use crate::page;
 use crate::projector::{self, Projector};
 use crate::southbound::{Desk, Dispatcher};
@@ -61,6 +62,7 @@ impl Bound {
         shared.start_dispatcher(tasks).await;
         shared.start_gateway(tasks);
         shared.start_projector(tasks);
+        shared.start_outbound(tasks);
         shared.start_api(tasks, api);
         shared.start_housekeeping(tasks);
         let live = shared.live_view(tasks, serving.accepting());
@@ -196,6 +198,18 @@ impl Shared {
         projector::start_counters_at_zero(&projector.metrics);
         let done = tasks.done();
         tasks.spawn_restarting(Task::Projector, move || projector.clone().run(done.clone()));
+    }
+
+    fn start_outbound(&self, tasks: &mut Tasks) {
+        let outbound = Outbound {
+            config: Arc::clone(&self.platform.config),
+            store: self.platform.store.clone(),
+            metrics: self.platform.metrics.clone(),
+            clock: self.platform.clock.clone(),
+            receivers: Receivers::default(),
+        };
+        let done = tasks.done();
+        tasks.spawn_restarting(Task::Outbound, move || outbound.clone().run(done.clone()));
     }
 
     fn start_api(&self, tasks: &mut Tasks, listener: ApiListener) {

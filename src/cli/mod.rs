@@ -157,15 +157,13 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
             store.close().await;
             outcome
         }
-        Command::Organisation { config, command } => {
-            Box::pin(change_organisations(config, command, output, clock)).await
-        }
+        Command::Organisation { config, command } => Box::pin(organise(config, command, output, clock)).await,
         Command::Reader { config, command } => Box::pin(change_readers(config, command, output, clock)).await,
         Command::Subscription { config, command } => {
-            Box::pin(change_subscriptions(config, command, output, clock)).await
+            Box::pin(subscribe(config, command, output, clock)).await
         }
         Command::Notification { config, command } => {
-            Box::pin(change_notifications(config, command, output, clock)).await
+            Box::pin(notifications(config, command, output, clock)).await
         }
         Command::Fhir { config, command } => Box::pin(show_fhir(config, command, output, clock)).await,
         Command::Order { config, command } => Box::pin(run_order(config, command, output, clock)).await,
@@ -205,7 +203,7 @@ async fn run_order(config: ConfigFile, command: order::Command, output: Output, 
     outcome
 }
 
-async fn change_organisations(
+async fn organise(
     config: ConfigFile,
     command: organisation::Command,
     output: Output,
@@ -229,7 +227,7 @@ async fn change_readers(
     outcome
 }
 
-async fn change_subscriptions(
+async fn subscribe(
     config: ConfigFile,
     command: subscription::Command,
     output: Output,
@@ -241,7 +239,7 @@ async fn change_subscriptions(
     outcome
 }
 
-async fn change_notifications(
+async fn notifications(
     config: ConfigFile,
     command: notification::Command,
     output: Output,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::context::failed;
 use super::operator::operator;
 use super::subscription::find;
-use super::text::{column, paragraph};
+use super::text::paragraph;
 use super::{Exit, Failure, Outcome, Output};
 use crate::clients::SubscriptionName;
 use crate::model::{DeviceId, MessageId, Right};
@@ -90,7 +90,7 @@ impl<'a> From<&'a PartnerNotification> for Line<'a> {
 
 impl Line<'_> {
     fn shown(&self, output: Output) -> String {
-        let why = if self.error.is_empty() { String::new() } else { format!("  {}", column(self.error)) };
+        let why = if self.error.is_empty() { String::new() } else { format!("  {}", self.error) };
         format!(
             "{}  {:12}  {}  {}  {}  delivered {} times{why}",
             self.id,
@@ -115,7 +115,7 @@ impl Line<'_> {
             ("deliveries", self.deliveries.to_string()),
             ("failed attempts", self.attempts.to_string()),
             ("next delivery from", output.time(&self.visible_at)),
-            ("error", column(self.error)),
+            ("error", self.error.to_owned()),
         ])
     }
 }

@@ -7,7 +7,8 @@ use super::context::failed;
 use super::operator::operator;
 use super::text::paragraph;
 use super::{Exit, Failure, Outcome, Output};
-use crate::clients::{EventFilter, EventKind, Oid, Subscription, SubscriptionName};
+use crate::clients::{EventFilter, EventKind, Oid, Subscription, SubscriptionName, Webhook};
+use crate::config::WebhookUrl;
 use crate::model::{DeviceId, Right};
 use crate::pcd::Transaction;
 use crate::store::{ClientsConflict, Store, StoreError, SubscriptionStanding};
@@ -22,25 +23,7 @@ pub(super) enum Command {
     /// has to fit.
     ///
     /// Example: pcd-platform subscription add ward-3 --organisation 2.25.1 --event alert --ward ICU
-    Add {
-        /// Its name: letters, digits, '-', '_' and '.'
-        name: SubscriptionName,
-        /// The object identifier of the organisation that is notified
-        #[arg(long, value_name = "OID")]
-        organisation: Oid,
-        /// message, alert, device-silent or certificate-refused; several times
-        #[arg(long = "event", value_name = "EVENT")]
-        events: Vec<EventKind>,
-        /// A device, by the Common Name of its certificate; several times; without it, all
-        #[arg(long = "device", value_name = "CN")]
-        devices: Vec<DeviceId>,
-        /// A ward: the point of care in PV1-3; several times; without it, all
-        #[arg(long = "ward", value_name = "WARD")]
-        wards: Vec<String>,
-        /// A transaction, such as pcd-01; several times; without it, all
-        #[arg(long = "transaction", value_name = "TRANSACTION")]
-        transactions: Vec<String>,
-    },
+    Add(Box<Add>),
     /// List all subscriptions, with what waits and what was given up
     List,
     /// Remove a subscription with all of its notifications
@@ -48,6 +31,37 @@ pub(super) enum Command {
         /// Its name
         name: SubscriptionName,
     },
+}
+
+/// A new subscription.
+#[derive(Debug, clap::Args)]
+pub(super) struct Add {
+    /// Its name: letters, digits, '-', '_' and '.'
+    name: SubscriptionName,
+    /// The object identifier of the organisation that is notified
+    #[arg(long, value_name = "OID")]
+    organisation: Oid,
+    /// message, alert, device-silent or certificate-refused; several times
+    #[arg(long = "event", value_name = "EVENT")]
+    events: Vec<EventKind>,
+    /// A device, by the Common Name of its certificate; several times; without it, all
+    #[arg(long = "device", value_name = "CN")]
+    devices: Vec<DeviceId>,
+    /// A ward: the point of care in PV1-3; several times; without it, all
+    #[arg(long = "ward", value_name = "WARD")]
+    wards: Vec<String>,
+    /// A transaction, such as pcd-01; several times; without it, all
+    #[arg(long = "transaction", value_name = "TRANSACTION")]
+    transactions: Vec<String>,
+    /// Where notifications are posted to: https://HOST/PATH; without it, the partner asks for them
+    #[arg(long, value_name = "URL", requires = "credential")]
+    webhook: Option<WebhookUrl>,
+    /// The credential of notifications.credentials with which the platform authenticates itself there
+    #[arg(long, value_name = "NAME", requires = "webhook")]
+    credential: Option<String>,
+    /// The CA bundle of notifications.ca-bundles that its certificate chains to; without it, the system's
+    #[arg(long, value_name = "NAME", requires = "webhook")]
+    ca_bundle: Option<String>,
 }
 
 /// A subscription, as it is printed.
@@ -112,7 +126,18 @@ impl Command {
 /// Runs the subcommand.
 pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
     match command {
-        Command::Add { name, organisation, events, devices, wards, transactions } => {
+        Command::Add(new) => {
+            let Add {
+                name,
+                organisation,
+                events,
+                devices,
+                wards,
+                transactions,
+                webhook,
+                credential,
+                ca_bundle,
+            } = *new;
             check(&wards, &transactions)?;
             let known = store.organisations().await.map_err(failed)?;
             if !known.iter().any(|own| own.oid == organisation) {
@@ -122,9 +147,10 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
                 let error = anyhow!("there are {MAX_SUBSCRIPTIONS} subscriptions, which is the most");
                 return Err(Failure::new(Exit::Refused, error));
             }
+            let webhook = receiver(webhook, credential, ca_bundle)?;
             let devices = devices.iter().map(ToString::to_string).collect();
             let filter = EventFilter { events, devices, wards, transactions };
-            let own = Subscription { name, organisation, filter, webhook: None, created_at: store.now() };
+            let own = Subscription { name, organisation, filter, webhook, created_at: store.now() };
             store.subscribe(own.clone(), &operator()).await.map_err(failed)?;
             output.print(&Line::new(&own, None), |line| line.shown(output))?;
         }
@@ -148,6 +174,19 @@ pub(super) async fn find(store: &Store, name: &SubscriptionName) -> Result<Subsc
     let all = store.subscriptions().await.map_err(failed)?;
     let unknown = || failed(StoreError::Clients(ClientsConflict::SubscriptionUnknown));
     all.into_iter().find(|own| own.name == *name).ok_or_else(unknown)
+}
+
+fn receiver(
+    url: Option<WebhookUrl>,
+    credential: Option<String>,
+    ca_bundle: Option<String>,
+) -> Result<Option<Webhook>, Failure> {
+    let (Some(url), Some(credential)) = (url, credential) else { return Ok(None) };
+    if !url.is_tls() {
+        return Err(anyhow!("a receiver has to prove who it is: write https://").into());
+    }
+    let url = format!("https://{}{}", url.authority(), url.path());
+    Ok(Some(Webhook { url, credential, ca_bundle }))
 }
 
 fn check(wards: &[String], transactions: &[String]) -> Result<(), Failure> {

@@ -24,7 +24,7 @@ pub use client::{Client, ClientId, ClientIdError, KnownCertificate, KnownCertifi
 pub use last_reads::{LastRead, LastReads};
 pub use oid::{Oid, OidError};
 pub use organisation::Organisation;
-pub use partner::admit_partner;
+pub use partner::{admit_credential, admit_partner};
 pub use reader::Reader;
 pub use receipt::{ReceiptHandle, ReceiptHandleError};
 pub use refused::RefusedReader;

@@ -1,12 +1,15 @@
 //! The check of a partner: two factors, of one organisation.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 
-use super::admission::{Presented, counted, granted, owner};
+use super::admission::{Bearer, Presented, PresentedCertificate, counted, granted, owner};
 use super::client::{Client, ClientId};
 use super::reader::Reader;
 use super::refused::RefusedReader;
 use super::registry::Registry;
+use crate::model::Fingerprint;
 
 /// Decides one request of a partner (N003-4): it proves who it is by a certificate *and* by the id and the
 /// secret of a client, and names its organisation. All of them belong to the same organisation.
@@ -34,6 +37,35 @@ pub fn admit_partner(
         return Err(RefusedReader::OtherOrganisation);
     }
     granted(registry, client, certificate, presented)
+}
+
+/// Decides one request with credentials that the client got, with this certificate, for a while (N003-3).
+///
+/// # Errors
+/// Why the request is refused.
+pub fn admit_credential(
+    registry: &Registry,
+    client: &ClientId,
+    certificate: Fingerprint,
+    address: IpAddr,
+) -> Result<Reader, RefusedReader> {
+    let client = registry.client(client).ok_or(RefusedReader::WrongSecret)?;
+    let certificate = PresentedCertificate {
+        community: String::new(),
+        fingerprint: certificate,
+        subject: String::new(),
+        environment: None,
+        uris: Vec::new(),
+    };
+    let presented = Presented {
+        certificate: None,
+        address,
+        secret: None,
+        bearer: Bearer::None,
+        organisation: None,
+        environment: "",
+    };
+    granted(registry, client, &certificate, &presented)
 }
 
 /// The client that the id and the secret prove.

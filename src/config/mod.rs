@@ -59,7 +59,7 @@ pub use log_level::log_filter;
 pub use message_zone::MessageZone;
 pub use messages::{Conformance, MessageTypes, Messages, UnreadableMessage};
 pub use network::{Network, NetworkError, truncate};
-pub use notifications::Notifications;
+pub use notifications::{CaBundle, Notifications, WebhookCredential};
 pub use notify::Notify;
 pub use operations::{Log, LogFormat};
 pub use orders::Orders;

@@ -7,8 +7,8 @@ use super::TokenUri;
 use super::admin::{self, Admin, AdminSocket};
 use super::api::{self, Api};
 use super::{
-    Audit, AuditRepository, Config, Credential, Gateway, KeyLocation, Messages, Notify, Overrides, Problem,
-    Revocation, Store, Tls, Values, keys, log_level, notify,
+    Audit, AuditRepository, Config, Credential, Gateway, KeyLocation, Messages, Notifications, Notify,
+    Overrides, Problem, Revocation, Store, Tls, Values, keys, log_level, notify,
 };
 use crate::model::DeviceId;
 
@@ -40,6 +40,7 @@ pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<P
     checker.audit(&mut config.audit, &config.tls);
     checker.gateway(&mut config.gateway, &config.tls);
     checker.notify(&mut config.notify);
+    checker.notifications(&mut config.notifications);
     if let Some(what) = log_level::problem(&config.log.level) {
         checker.problem("log.level", what);
     }
@@ -258,6 +259,18 @@ impl Checker<'_> {
     fn http(&mut self, key: &'static str, url: &str) {
         let shown = if url.contains(['@', '?']) { "a URL" } else { url };
         self.require(url.starts_with("http://"), key, || format!("\"{shown}\" does not start with http://"));
+    }
+
+    fn notifications(&mut self, notifications: &mut Notifications) {
+        if let Some((key, what)) = notifications.problem() {
+            self.problem(key, what);
+        }
+        for credential in &mut notifications.credentials {
+            self.private_file(&mut credential.password_file, "notifications.credentials");
+        }
+        for bundle in &mut notifications.ca_bundles {
+            self.resolve_all(&mut bundle.anchors);
+        }
     }
 
     fn notify(&mut self, receivers: &mut [Notify]) {

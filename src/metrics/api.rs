@@ -36,8 +36,8 @@ impl Api {
         "body",
     ];
 
-    /// What is asked: resources, tokens, services of partners, or the CAs of the listener.
-    const SURFACES: [&str; 4] = ["fhir", "oauth", "partner", "pki"];
+    /// What is asked: resources, tokens, services of partners and their files, or the CAs of the listener.
+    const SURFACES: [&str; 5] = ["fhir", "files", "oauth", "partner", "pki"];
 
     /// How a client that asks for a token proves who it is (RFC 8414).
     const METHODS: [&str; 3] = ["tls_client_auth", "private_key_jwt", "client_secret_basic"];

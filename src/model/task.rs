@@ -56,13 +56,15 @@ pub enum Task {
     Findings,
     /// Reports what was found to receivers.
     Notifications,
+    /// Posts the notifications of partners.
+    Outbound,
     /// Reports to the service manager that the platform is healthy.
     ServiceManager,
 }
 
 impl Task {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::InterfaceA,
         Self::Handshakes,
         Self::Directory,
@@ -87,6 +89,7 @@ impl Task {
         Self::Api,
         Self::Findings,
         Self::Notifications,
+        Self::Outbound,
         Self::ServiceManager,
     ];
 
@@ -118,6 +121,7 @@ impl Task {
             Self::Api => "api",
             Self::Findings => "findings",
             Self::Notifications => "notifications",
+            Self::Outbound => "outbound",
             Self::ServiceManager => "service-manager",
         }
     }

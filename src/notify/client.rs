@@ -8,16 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::receiver::Receiver;
 use super::signature::sign;
 use crate::model::MessageId;
+use crate::tls::send_request;
 
 /// Why a notification was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,10 +56,11 @@ impl Receiver {
         match &self.tls {
             Some(connector) => {
                 let stream = connector.connect(url.host(), tcp).await;
-                post(stream.map_err(|error| DeliveryError::Tls(error.to_string()))?, request).await
+                send_request(stream.map_err(|error| DeliveryError::Tls(error.to_string()))?, request).await
             }
-            None => post(tcp, request).await,
+            None => send_request(tcp, request).await,
         }
+        .ok_or(DeliveryError::Protocol)
     }
 
     fn request(&self, id: MessageId, body: &str) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
@@ -82,29 +81,5 @@ impl Receiver {
     }
 }
 
-async fn post<S>(stream: S, request: Request<Full<Bytes>>) -> Result<StatusCode, DeliveryError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS).title_case_headers(true);
-    let (mut sender, connection) =
-        builder.handshake(TokioIo::new(stream)).await.map_err(|_| DeliveryError::Protocol)?;
-    let mut connection = std::pin::pin!(connection);
-    let mut response = std::pin::pin!(sender.send_request(request));
-    let response = tokio::select! {
-        biased;
-        response = &mut response => response,
-        // It has ended: what it has read of the response is there.
-        _ = &mut connection => response.await,
-    };
-    // The body is not read: both halves are dropped here, and with them the connection.
-    response.map(|response| response.status()).map_err(|_| DeliveryError::Protocol)
-}
-
 /// From the look-up of the name to the status of the response.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Bytes of the head of a response.
-const MAX_HEAD_BYTES: usize = 16 << 10;
-/// Header fields of a response.
-const MAX_HEADERS: usize = 64;

@@ -4,10 +4,12 @@
 
 mod link;
 mod mapper;
+mod notification;
 mod period;
 mod read;
 mod turns;
 
 pub use mapper::{GroupKey, Mapper, Placed, groups, mapping_options, system_of};
+pub use notification::notification_body;
 pub use read::{Found, Rendered, Renderer, Seen, Timed};
 pub use turns::{ReaderTurns, RenderTurns};

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What the host of a URL names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum NamedHost {
+pub(crate) enum NamedHost {
     /// An address, however it was spelled.
     Address(IpAddr),
     /// A name that means this machine, or a metadata service, wherever it is resolved.
@@ -18,7 +18,7 @@ pub(super) enum NamedHost {
 
 impl NamedHost {
     /// Reads a host without the brackets of IPv6.
-    pub(super) fn read(host: &str) -> Self {
+    pub(crate) fn read(host: &str) -> Self {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Self::Address(address);
         }
@@ -38,7 +38,7 @@ impl NamedHost {
 
 /// Loopback, link-local, unspecified and multicast addresses, also inside of IPv6 addresses that stand for
 /// IPv4 ones. Cloud providers serve metadata on link-local addresses.
-pub(super) fn is_local_address(address: IpAddr) -> bool {
+pub(crate) fn is_local_address(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_local_v4(address),
         IpAddr::V6(address) => {

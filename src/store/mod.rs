@@ -63,7 +63,7 @@ pub use records::outbox::{
 };
 pub use records::partner::{
     Delivery, Due, EventRow, NotificationBatch, NotificationFilter, NotificationLimits, NotificationState,
-    NotificationStateError, PartnerNotification, SubscriptionBatch, SubscriptionPosition,
+    NotificationStateError, PartnerCredential, PartnerNotification, SubscriptionBatch, SubscriptionPosition,
     SubscriptionStanding, TrailEvent,
 };
 pub use records::projection::{

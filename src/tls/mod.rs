@@ -41,6 +41,7 @@ mod trust;
 mod udap_signer;
 mod verifier;
 mod web_connector;
+mod web_exchange;
 
 pub use acceptor::{Acceptor, AcceptorError, Prepared, Secured};
 pub use anchor_fitness::{UnfitAnchor, UnfitReason};
@@ -73,3 +74,4 @@ pub use udap_signer::UdapSigner;
 #[cfg(fuzzing)]
 pub use verifier::fuzzing;
 pub use web_connector::{WebConnector, WebTrustError};
+pub use web_exchange::send_request;

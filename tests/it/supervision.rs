@@ -31,7 +31,7 @@ const FATAL: [Task; 11] = [
     Task::RevocationDisk,
 ];
 /// These are restarted.
-const RESTARTED: [Task; 13] = [
+const RESTARTED: [Task; 14] = [
     Task::Stapling,
     Task::Dispatcher,
     Task::Gateway,
@@ -44,6 +44,7 @@ const RESTARTED: [Task; 13] = [
     Task::Findings,
     Task::Contacts,
     Task::Notifications,
+    Task::Outbound,
     Task::ServiceManager,
 ];
 

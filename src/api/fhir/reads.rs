@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::Body;
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use super::budget::Budget;
@@ -63,7 +65,7 @@ impl Reads {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(super) async fn renderer(&self, client: &str) -> Result<Renderer, StoreError> {
+    pub(in crate::api) async fn renderer(&self, client: &str) -> Result<Renderer, StoreError> {
         let config = self.config.load_full();
         let known = self.mapper.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mapper = match known.filter(|(of, _)| Arc::ptr_eq(of, &config)) {
@@ -76,6 +78,16 @@ impl Reads {
             }
         };
         Ok(Renderer::of(&self.store, mapper).with_turns(self.turns.of(client)))
+    }
+
+    /// The address of the root of FHIR, without a solidus at its end.
+    pub(in crate::api) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The body of a response, which counts until the client has taken it; `None`: there is no memory for it.
+    pub(in crate::api) fn sent_body(&self, bytes: Bytes) -> Option<Body> {
+        self.answer_memory.body(bytes)
     }
 
     /// What one page may cost, from now on.

@@ -4,10 +4,12 @@
 //! Each request shows two factors, a client certificate and the secret of a client. Both, and the
 //! organisation that it names, belong together, or it is refused without a word more.
 
+mod console;
 mod contract;
 mod identity;
 mod notifications;
 mod problem;
+mod token;
 
 use std::time::Duration;
 
@@ -21,12 +23,14 @@ use super::state::ApiState;
 use contract::{API, REQUEST_ID};
 use identity::{Caller, request_id};
 use problem::Problem;
+pub(super) use token::{bucket, key_of, notification_of, secret_access_key};
 
 /// A service, by its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Service {
     Acknowledge,
     Notifications,
+    Token,
 }
 
 /// Whether the path is one of partners.
@@ -39,6 +43,14 @@ pub(super) async fn answer(state: &ApiState, peer: &Peer, request: Request<Incom
     let (head, _) = request.into_parts();
     let path = head.uri.path();
     let id = request_id(&head.headers);
+    if let Some(described) = console::answer(path, &head.method) {
+        let is_head = head.method == Method::HEAD;
+        let mut response = described.unwrap_or_else(|problem| problem.response(path));
+        if is_head {
+            *response.body_mut() = Body::empty();
+        }
+        return response;
+    }
     let answered = match service(path, &head.method) {
         Ok(service) => {
             let limit = state.config.load().api.query_timeout + longest_wait(&head.uri);
@@ -62,26 +74,13 @@ fn service(path: &str, method: &Method) -> Result<Service, Problem> {
     let (service, allowed) = match path.strip_prefix(API).unwrap_or_default() {
         "/v1/notification/ack" => (Service::Acknowledge, Method::POST),
         "/v1/notification" => (Service::Notifications, Method::GET),
+        "/v1/token" => (Service::Token, Method::POST),
         _ => return Err(Problem::Nothing),
     };
     if *method == allowed {
         return Ok(service);
     }
-    let is_known = [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::DELETE,
-        Method::OPTIONS,
-        Method::PATCH,
-    ]
-    .contains(method);
-    match (is_known, allowed == Method::POST) {
-        (false, _) => Err(Problem::Unknown),
-        (true, true) => Err(Problem::Method("POST")),
-        (true, false) => Err(Problem::Method("GET")),
-    }
+    Err(Problem::of_method(method, if allowed == Method::POST { "POST" } else { "GET" }))
 }
 
 async fn serve(
@@ -97,6 +96,7 @@ async fn serve(
     match service {
         Service::Acknowledge => notifications::acknowledge(&caller, &head.headers).await,
         Service::Notifications => notifications::receive(&caller, &head.uri).await,
+        Service::Token => token::issue(&caller).await,
     }
 }
 

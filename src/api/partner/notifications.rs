@@ -13,6 +13,7 @@ use super::contract::{OPERATION_ID, json as json_response};
 use super::identity::{Caller, only};
 use super::problem::Problem;
 use crate::clients::{ReceiptHandle, SubscriptionName};
+use crate::render::notification_body;
 use crate::store::{Delivery, Due, PartnerNotification};
 
 /// The parameters of a request for notifications.
@@ -62,7 +63,7 @@ pub(super) async fn receive(caller: &Caller<'_>, uri: &Uri) -> Result<Response<B
         let is_over = waiting.is_none() || clock.instant() + POLL_INTERVAL > until;
         if !given.is_empty() || is_over {
             let all: Vec<_> =
-                given.iter().map(|(handle, notification)| body(caller, handle, notification)).collect();
+                given.iter().map(|(handle, notification)| notification_body(notification, handle)).collect();
             return Ok(json_response(StatusCode::OK, &json!({ "notifications": all })));
         }
         tokio::time::sleep(POLL_INTERVAL).await;
@@ -103,23 +104,6 @@ async fn give(caller: &Caller<'_>, max: u32) -> Result<Vec<(String, PartnerNotif
         }
     }
     Ok(given)
-}
-
-/// A notification, as a partner gets it: no content, and nothing of a patient.
-fn body(caller: &Caller<'_>, handle: &str, notification: &PartnerNotification) -> serde_json::Value {
-    let reference = format!("delivery/{}/{}.json", caller.organisation, notification.id);
-    json!({
-        "MessageReceiptHandle": handle,
-        "MessageReference": reference,
-        "OperationId": notification.id.to_string(),
-        "OrganizationId": notification.organisation.as_str(),
-        "Subscription": notification.subscription.as_str(),
-        "Event": notification.event,
-        "Reason": notification.reason,
-        "Device": notification.device.as_ref().map(crate::model::DeviceId::as_str),
-        "Time": notification.at.to_string(),
-        "Delivery": notification.deliveries,
-    })
 }
 
 fn asked(uri: &Uri) -> Result<Asked, Problem> {

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::json;
 
 use super::contract::CONSOLE;
@@ -47,13 +47,33 @@ impl Problem {
         }
     }
 
+    /// Of a method that is not one of these: 405, or 501 when nothing knows it.
+    pub(super) fn of_method(method: &Method, allowed: &'static str) -> Self {
+        let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
+        if known.contains(&method.as_str()) { Self::Method(allowed) } else { Self::Unknown }
+    }
+
     /// The store could not be read or written.
     pub(super) fn of_store(error: &StoreError) -> Self {
         tracing::debug!(error = %explained(error), "a request of a partner could not be answered");
         Self::Busy
     }
 
-    const fn words(self) -> (StatusCode, &'static str, &'static str, &'static str) {
+    /// One of each.
+    pub(super) const ALL: [Self; 10] = [
+        Self::InvalidClient,
+        Self::Certificate,
+        Self::RequestId,
+        Self::ReceiptHandle,
+        Self::Parameter("a parameter cannot be used"),
+        Self::Nothing,
+        Self::Method(""),
+        Self::Unknown,
+        Self::Fault,
+        Self::Busy,
+    ];
+
+    pub(super) const fn words(self) -> (StatusCode, &'static str, &'static str, &'static str) {
         match self {
             Self::InvalidClient => (
                 StatusCode::UNAUTHORIZED,

@@ -71,8 +71,7 @@ impl Event {
             | Self::StoreCopied { .. }
             | Self::IndexRebuilt { .. }
             | Self::ResourcesRead(_) => self.message_fields(),
-            Self::MessageResent { .. } | Self::CopyReplaced { .. } => self.copy_fields(),
-            Self::CopyRenewed { .. } => self.copy_fields(),
+            Self::MessageResent { .. } | Self::CopyReplaced(_) | Self::CopyRenewed(_) => self.copy_fields(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::PatientsLinked { .. } => self.api_fields(),
             Self::SubscriptionsChanged(_) | Self::PartnerServed(_) => self.partner_fields(),
             Self::TokenGranted(_) | Self::TokenRevoked(_) | Self::ContentRefused(_) => self.api_fields(),
@@ -127,7 +126,6 @@ impl Event {
     /// Sessions of people, and what they may not see.
     fn session_fields(&self) -> Value {
         match self {
-            Self::ContentRefused(RefusedLook { what, actor }) => json!({ "what": what, "actor": actor }),
             Self::PersonLoggedIn { actor } => json!({ "actor": actor }),
             Self::PersonLoggedOut(Logout { why, actor }) => json!({ "why": why, "actor": actor }),
             _ => Value::Null,

@@ -4,12 +4,12 @@ use jiff::SignedDuration;
 
 use crate::audit::PartnerServed;
 use crate::clients::{Oid, Subscription};
-use crate::model::{Fingerprint, MessageId, NodeName};
+use crate::model::{DeviceId, Fingerprint, MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::partner::{
-    Delivery, Due, EventRow, NotificationBatch, NotificationFilter, NotificationLimits, PartnerNotification,
-    SubscriptionPosition, SubscriptionStanding,
+    Delivery, Due, EventRow, NotificationBatch, NotificationFilter, NotificationLimits, PartnerCredential,
+    PartnerNotification, SubscriptionPosition, SubscriptionStanding,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
@@ -201,6 +201,42 @@ impl Store {
     /// When it cannot be read.
     pub async fn subscription_standings(&self) -> Result<Vec<SubscriptionStanding>, StoreError> {
         self.reader().subscription_standings().await
+    }
+
+    /// Stores credentials for files, with the audit row.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub async fn issue_credential(
+        &self,
+        credential: PartnerCredential,
+        event: PartnerServed,
+    ) -> Result<(), StoreError> {
+        self.change_partners(PartnerChange::Issue { credential, event }).await.map(drop)
+    }
+
+    /// The credentials with this access key.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn partner_credential(
+        &self,
+        access_key: &str,
+    ) -> Result<Option<PartnerCredential>, StoreError> {
+        self.reader().partner_credential(access_key).await
+    }
+
+    /// Notifications of an organisation that have a file, behind the first of `page`: at most the second.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn notifications_with_files(
+        &self,
+        organisation: &Oid,
+        devices: Option<&[DeviceId]>,
+        page: (Option<MessageId>, u32),
+    ) -> Result<Vec<PartnerNotification>, StoreError> {
+        self.reader().notifications_with_files(organisation, devices, page).await
     }
 
     async fn change_partners(&self, change: PartnerChange) -> Result<u64, StoreError> {

@@ -53,7 +53,7 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 55] = [
+pub(in crate::store) const RIGHTS: [Rights; 56] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
@@ -84,6 +84,7 @@ pub(in crate::store) const RIGHTS: [Rights; 55] = [
     always("api_revision", &["SELECT", "UPDATE"]),
     always("subscription", &["SELECT", "INSERT", "DELETE"]),
     always("subscription_position", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    always("partner_credential", &["SELECT", "INSERT", "DELETE"]),
     always("partner_notification", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("api_registration", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("api_token", &["SELECT", "INSERT", "DELETE"]),

@@ -8,8 +8,8 @@ use crate::model::{DeviceId, Fingerprint, MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::partner::{
-    Due, EventRow, NotificationFilter, PartnerNotification, SubscriptionPosition, SubscriptionStanding,
-    TrailEvent,
+    Due, EventRow, NotificationFilter, PartnerCredential, PartnerNotification, SubscriptionPosition,
+    SubscriptionStanding, TrailEvent,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
@@ -106,6 +106,37 @@ impl Reader {
         self.fetch(select).await?.first().map(notification).transpose()
     }
 
+    /// The credentials with this access key.
+    pub(in crate::store) async fn partner_credential(
+        &self,
+        access_key: &str,
+    ) -> Result<Option<PartnerCredential>, StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_CREDENTIAL).bind(access_key)).await?;
+        rows.first().map(credential).transpose()
+    }
+
+    /// Notifications of an organisation about messages of these devices, in the order of their ids.
+    pub(in crate::store) async fn notifications_with_files(
+        &self,
+        organisation: &Oid,
+        devices: Option<&[DeviceId]>,
+        (after, limit): (Option<MessageId>, u32),
+    ) -> Result<Vec<PartnerNotification>, StoreError> {
+        let after = after.map_or([0; 16], |id| *id.as_bytes());
+        let mut select = Statement::new(SELECT_NOTIFICATION);
+        select.push(" WHERE organisation = ").push_bind(organisation.as_str());
+        select.push(" AND id > ").push_bind(after.as_slice()).push(" AND length(message) = 16");
+        if let Some(devices) = devices {
+            select.push(" AND device IN (''");
+            for device in devices {
+                select.push(", ").push_bind(device.as_str());
+            }
+            select.push(")");
+        }
+        select.push(" ORDER BY id LIMIT ").push_bind(limit);
+        self.fetch(select).await?.iter().map(notification).collect()
+    }
+
     /// Notifications, the latest first.
     pub(in crate::store) async fn partner_notifications(
         &self,
@@ -178,6 +209,21 @@ fn notification(row: &Row) -> Result<PartnerNotification, StoreError> {
     })
 }
 
+fn credential(row: &Row) -> Result<PartnerCredential, StoreError> {
+    let hash = |column: &str| {
+        let bytes: Vec<u8> = row.get(column)?;
+        let bytes = bytes.try_into().map_err(|_| StoreError::unreadable("partner_credential"))?;
+        Ok::<_, StoreError>(Fingerprint::from_bytes(bytes))
+    };
+    Ok(PartnerCredential {
+        access_key: row.get("access_key")?,
+        token: hash("token")?,
+        client: row.parsed("client", "partner_credential.client")?,
+        certificate: hash("certificate")?,
+        expires: row.time("expires", "partner_credential.expires")?,
+    })
+}
+
 fn event_row(row: &ChainRow) -> Result<EventRow, StoreError> {
     let is_notifiable =
         [ACCEPTED, RECONSIDERED, SILENT, SILENT_BEHIND, REFUSED].contains(&row.event.as_str());
@@ -219,6 +265,9 @@ const SELECT_NOTIFICATION: &str = "
 SELECT id, subscription, organisation, event, device, message, reason, at, state, deliveries, attempts, visible_at,
     receipt, error
 FROM partner_notification";
+
+const SELECT_CREDENTIAL: &str =
+    "SELECT access_key, token, client, certificate, expires FROM partner_credential WHERE access_key = $1";
 
 const SELECT_STANDINGS: &str = "
 SELECT name,

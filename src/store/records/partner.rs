@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use crate::clients::{NotifiableEvent, Oid, SubscriptionName};
+use crate::clients::{ClientId, NotifiableEvent, Oid, SubscriptionName};
 use crate::model::{DeviceId, Fingerprint, MessageId, NodeName};
 use crate::store::records::projection::ProjectionLeader;
 
@@ -161,6 +161,21 @@ pub struct NotificationFilter {
     pub before: Option<MessageId>,
     /// The maximum number.
     pub limit: u32,
+}
+
+/// Credentials with which a partner reads files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartnerCredential {
+    /// The id of the access key.
+    pub access_key: String,
+    /// SHA-256 of the session token.
+    pub token: Fingerprint,
+    /// The client that got them.
+    pub client: ClientId,
+    /// The certificate with which it did.
+    pub certificate: Fingerprint,
+    /// Their end.
+    pub expires: Timestamp,
 }
 
 /// How a subscription stands.

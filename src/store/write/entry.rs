@@ -128,7 +128,8 @@ impl Entry {
                 PartnerChange::Deliver { .. }
                 | PartnerChange::Answered { .. }
                 | PartnerChange::Fail { .. }
-                | PartnerChange::Acknowledge { .. } => Lane::Readers,
+                | PartnerChange::Acknowledge { .. }
+                | PartnerChange::Issue { .. } => Lane::Readers,
                 _ => Lane::Platform,
             },
             Write::Message { record, .. } => Lane::Device(record.device.clone()),

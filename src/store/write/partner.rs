@@ -11,7 +11,9 @@ use crate::clients::{Oid, Subscription, SubscriptionName};
 use crate::model::{Fingerprint, MessageId};
 use crate::store::error::{ClientsConflict, StoreError};
 use crate::store::records::message::first_id;
-use crate::store::records::partner::{Delivery, NotificationBatch, NotificationLimits, SubscriptionBatch};
+use crate::store::records::partner::{
+    Delivery, NotificationBatch, NotificationLimits, PartnerCredential, SubscriptionBatch,
+};
 use crate::store::statement::{Statement, Value};
 use crate::store::write::connection::Connection;
 
@@ -34,6 +36,8 @@ pub(in crate::store) enum PartnerChange {
     Acknowledge { organisation: Oid, receipt: Fingerprint, event: PartnerServed },
     /// Delivers dead notifications again: one, or all of a subscription.
     Replay { subscription: Subscription, id: Option<MessageId>, actor: String },
+    /// A client gets credentials for files.
+    Issue { credential: PartnerCredential, event: PartnerServed },
     /// What time does.
     KeepUp(NotificationLimits),
 }
@@ -64,7 +68,7 @@ impl PartnerChange {
                 Some(changed(subscription, "notifications-replayed", detail, actor))
             }
             Self::Deliver { event, .. } => event.as_ref().map(served),
-            Self::Acknowledge { event, .. } => Some(served(event)),
+            Self::Acknowledge { event, .. } | Self::Issue { event, .. } => Some(served(event)),
             Self::Notify(_) | Self::Answered { .. } | Self::Fail { .. } | Self::KeepUp(_) => None,
         }
     }
@@ -131,6 +135,7 @@ pub(in crate::store) async fn apply(
             }
             connection.execute(replay).await
         }
+        PartnerChange::Issue { credential, .. } => issue(connection, now, credential).await,
         PartnerChange::KeepUp(limits) => keep_up(connection, now, limits).await,
     }
 }
@@ -235,6 +240,26 @@ async fn deliver(
     Ok(delivered)
 }
 
+/// Expired credentials go, and the oldest of a client that has many.
+async fn issue(
+    connection: &mut impl Connection,
+    now: Timestamp,
+    credential: &PartnerCredential,
+) -> Result<u64, StoreError> {
+    let PartnerCredential { access_key, token, client, certificate, expires } = credential;
+    let ended = Statement::new("DELETE FROM partner_credential WHERE client = $1 AND expires < $2");
+    connection.execute(ended.bind(client.as_str()).bind(now)).await?;
+    let oldest = Statement::new(DELETE_OLDEST_CREDENTIALS).bind(client.as_str());
+    connection.execute(oldest.bind(MAX_CREDENTIALS - 1)).await?;
+    let insert = Statement::new(INSERT_CREDENTIAL)
+        .bind(access_key.as_str())
+        .bind(token.as_bytes().as_slice())
+        .bind(client.as_str())
+        .bind(certificate.as_bytes().as_slice())
+        .bind(*expires);
+    connection.execute(insert).await
+}
+
 async fn keep_up(
     connection: &mut impl Connection,
     now: Timestamp,
@@ -263,6 +288,8 @@ pub(in crate::store) fn latest(now: Timestamp) -> Timestamp {
 
 /// The longest visibility timeout that can be configured, and the longest pause between attempts.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(12);
+/// Credentials of a client that count at once.
+const MAX_CREDENTIALS: u32 = 64;
 /// Rows of one statement.
 const ROWS_OF_A_STATEMENT: usize = 32;
 /// Rows that are forgotten at once: senders wait for it.
@@ -315,6 +342,13 @@ UPDATE partner_notification SET state = 'acknowledged', error = '' WHERE receipt
 const REPLAY: &str = "
 UPDATE partner_notification SET state = 'waiting', deliveries = 0, attempts = 0, visible_at = $1
 WHERE state = 'dead' AND subscription = $2";
+
+const INSERT_CREDENTIAL: &str = "
+INSERT INTO partner_credential (access_key, token, client, certificate, expires) VALUES ($1, $2, $3, $4, $5)";
+
+const DELETE_OLDEST_CREDENTIALS: &str = "
+DELETE FROM partner_credential WHERE client = $1 AND access_key NOT IN
+    (SELECT access_key FROM partner_credential WHERE client = $1 ORDER BY expires DESC LIMIT $2)";
 
 const BURY_NOT_ACKNOWLEDGED: &str = "
 UPDATE partner_notification SET state = 'dead', error = 'not-acknowledged'

@@ -5,6 +5,7 @@
 mod admission;
 mod clients;
 mod limits;
+mod partner_files;
 mod partners;
 mod registrations;
 mod tokens;

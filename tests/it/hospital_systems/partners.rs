@@ -139,6 +139,11 @@ pub(super) fn handle(notification: &Value) -> &str {
 /// A device that may send.
 pub(super) fn device(site: &Site, platform: &Platform) -> Device {
     platform.admit(NAME, &[]);
+    connect(site, platform)
+}
+
+/// The same device, on another connection.
+pub(super) fn connect(site: &Site, platform: &Platform) -> Device {
     Device::connect(site, platform.address, &site.certificate(NAME, KeyType::Ecc)).unwrap()
 }
 

@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 273] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 278] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -271,6 +271,11 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 273] = [
     ("outbox", "result_until", "bigint"),
     ("outbox", "result_default", "text C"),
     ("outbox", "reason", "text C"),
+    ("partner_credential", "access_key", "text C not null"),
+    ("partner_credential", "token", "bytea not null"),
+    ("partner_credential", "client", "text C not null"),
+    ("partner_credential", "certificate", "bytea not null"),
+    ("partner_credential", "expires", "bigint not null"),
     ("partner_notification", "id", "bytea not null"),
     ("partner_notification", "subscription", "text C not null"),
     ("partner_notification", "organisation", "text C not null"),
@@ -328,7 +333,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 273] = [
 
 /// Table, and the definition of a check.
 #[rustfmt::skip]
-pub(in crate::store) const CHECKS: [(&str, &str); 68] = [
+pub(in crate::store) const CHECKS: [(&str, &str); 70] = [
     ("alert_report", "CHECK ((length(filler) = 32))"),
     ("alert_report", "CHECK ((length(first_message) = 16))"),
     ("alert_report", "CHECK ((length(last_message) = 16))"),
@@ -389,6 +394,8 @@ pub(in crate::store) const CHECKS: [(&str, &str); 68] = [
     ),
     ("outbox", "CHECK ((reason = 'device-removed'::text))"),
     ("outbox", "CHECK ((result_default = ANY (ARRAY['acknowledged'::text, 'unconfirmed'::text])))"),
+    ("partner_credential", "CHECK ((length(certificate) = 32))"),
+    ("partner_credential", "CHECK ((length(token) = 32))"),
     ("partner_notification", "CHECK ((length(id) = 16))"),
     ("partner_notification", "CHECK ((length(message) = ANY (ARRAY[0, 16])))"),
     ("partner_notification", "CHECK ((length(receipt) = 32))"),

@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 53] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 54] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
@@ -61,6 +61,7 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 53] = [
     ("api_revision", "one", ""),
     ("subscription", "name", ""),
     ("subscription_position", "subscription, node", ""),
+    ("partner_credential", "access_key", ""),
     ("partner_notification", "id", ""),
     ("partner_notification", "receipt", ""),
     ("api_token", "hash", ""),

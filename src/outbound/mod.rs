@@ -1,0 +1,211 @@
+//! Posts notifications to partners that have a webhook (N000-7).
+//!
+//! Each subscription posts one notification at a time, the one that has waited for the longest time first: a
+//! slow receiver delays its own subscription alone. Every node posts. A delivery begins with a write of the
+//! store that succeeds on one node, so no two nodes deliver the same one; when a node ends in between, the
+//! visibility timeout delivers it again. A failed attempt is no delivery: it is repeated, ever more slowly,
+//! for as long as the message is stored.
+
+mod error;
+mod target;
+mod webhook;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clients::{ReceiptHandle, Subscription, SubscriptionName, Webhook};
+use crate::config::ConfigHandle;
+use crate::metrics::Metrics;
+use crate::model::{Clock, explained};
+use crate::render::notification_body;
+use crate::store::{Delivery, Due, Store, StoreError};
+use error::WebhookError;
+
+/// Posts notifications until shutdown.
+#[derive(Debug, Clone)]
+pub struct Outbound {
+    /// The current configuration.
+    pub config: ConfigHandle,
+    /// The store.
+    pub store: Store,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The clock.
+    pub clock: Clock,
+    /// Which receivers fail.
+    pub receivers: Receivers,
+}
+
+/// The receivers that fail. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Receivers(Arc<Mutex<HashMap<SubscriptionName, Failing>>>);
+
+/// A receiver that fails.
+#[derive(Debug, Clone)]
+struct Failing {
+    /// Attempts in a row.
+    attempts: u32,
+    /// When the next one follows.
+    next: Instant,
+}
+
+impl Outbound {
+    /// Posts until `done`.
+    pub async fn run(self, done: CancellationToken) {
+        let (mut posting, mut active) = (JoinSet::new(), HashSet::new());
+        loop {
+            tokio::select! {
+                () = done.cancelled() => return,
+                () = tokio::time::sleep(INTERVAL) => {}
+            }
+            while let Some(ended) = posting.try_join_next() {
+                match ended {
+                    Ok(name) => drop(active.remove(&name)),
+                    // A fault of one of them: all are looked at again.
+                    Err(_) => active.clear(),
+                }
+            }
+            let Ok(subscriptions) = self.store.subscriptions().await else { continue };
+            for subscription in subscriptions.into_iter().filter(|own| own.webhook.is_some()) {
+                if self.receivers.is_due(&subscription.name, self.clock.instant())
+                    && active.insert(subscription.name.clone())
+                {
+                    let own = self.clone();
+                    posting.spawn(async move { own.post_due(subscription).await });
+                }
+            }
+        }
+    }
+
+    /// Posts what a subscription has, until an attempt fails or nothing is left.
+    async fn post_due(&self, subscription: Subscription) -> SubscriptionName {
+        let Some(webhook) = &subscription.webhook else { return subscription.name };
+        for _ in 0..MAX_POSTS {
+            match self.post_next(&subscription, webhook).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::debug!(error = %explained(&error), "a notification could not be recorded");
+                    break;
+                }
+            }
+        }
+        subscription.name
+    }
+
+    /// Posts the next notification. False: there is none, or the attempt has failed.
+    async fn post_next(&self, subscription: &Subscription, webhook: &Webhook) -> Result<bool, StoreError> {
+        let config = self.config.load_full();
+        let due = Due {
+            subscriptions: std::slice::from_ref(&subscription.name),
+            devices: None,
+            max_deliveries: config.notifications.deliveries,
+            limit: 1,
+        };
+        let Some(found) = self.store.due_notifications(&due).await?.pop() else { return Ok(false) };
+        let Ok((handle, receipt)) = ReceiptHandle::generate() else { return Ok(false) };
+        let visibility =
+            SignedDuration::try_from(config.notifications.visibility).unwrap_or(SignedDuration::ZERO);
+        let delivery = Delivery { id: found.id, known: found.receipt, receipt };
+        // Another node may have begun it meanwhile.
+        let Some(begun) = self.store.begin_deliveries(vec![delivery], visibility, None).await?.pop() else {
+            return Ok(true);
+        };
+        let body = notification_body(&begun, &handle).to_string();
+        match webhook::post(webhook, &config.notifications, &self.clock, (&begun.id.to_string(), body)).await
+        {
+            Ok(()) => {
+                self.metrics.api.partners.count("delivered", 1);
+                if self.receivers.succeed(&subscription.name) {
+                    tracing::info!(subscription = %subscription.name, "the receiver of a partner responds again");
+                }
+                self.store.note_answer(begun.id, receipt).await?;
+                Ok(true)
+            }
+            Err(error) => {
+                self.fail(subscription, &error);
+                let pause =
+                    SignedDuration::try_from(self.receivers.pause(&subscription.name)).unwrap_or_default();
+                self.store.note_failure((begun.id, receipt), pause, error.to_string()).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    fn fail(&self, subscription: &Subscription, error: &WebhookError) {
+        self.metrics.api.partners.count("failed", 1);
+        // Once for each outage.
+        if self.receivers.fail(&subscription.name, self.clock.instant()) {
+            tracing::warn!(
+                subscription = %subscription.name,
+                %error,
+                "a notification was not delivered to the receiver of a partner; it is repeated"
+            );
+        }
+    }
+}
+
+impl Receivers {
+    fn with<T>(&self, then: impl FnOnce(&mut HashMap<SubscriptionName, Failing>) -> T) -> T {
+        then(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_due(&self, name: &SubscriptionName, now: Instant) -> bool {
+        self.with(|failing| failing.get(name).is_none_or(|own| own.next <= now))
+    }
+
+    /// Notes a failed attempt. True: the first in a row.
+    fn fail(&self, name: &SubscriptionName, now: Instant) -> bool {
+        self.with(|failing| {
+            let own = failing.entry(name.clone()).or_insert(Failing { attempts: 0, next: now });
+            own.attempts = own.attempts.saturating_add(1);
+            own.next = now + backoff(own.attempts);
+            own.attempts == 1
+        })
+    }
+
+    /// Notes a response. True: attempts had failed before.
+    fn succeed(&self, name: &SubscriptionName) -> bool {
+        self.with(|failing| failing.remove(name).is_some())
+    }
+
+    /// The pause after the last failed attempt.
+    fn pause(&self, name: &SubscriptionName) -> Duration {
+        self.with(|failing| backoff(failing.get(name).map_or(1, |own| own.attempts)))
+    }
+}
+
+/// From a second to five minutes, twice as long each time.
+fn backoff(attempts: u32) -> Duration {
+    let seconds = 1_u64.checked_shl(attempts.saturating_sub(1)).unwrap_or(u64::MAX);
+    Duration::from_secs(seconds.clamp(1, MAX_PAUSE_SECONDS))
+}
+
+/// How often is looked for notifications.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Notifications of a subscription before its definition is read again.
+const MAX_POSTS: usize = 100;
+/// The longest pause between attempts.
+const MAX_PAUSE_SECONDS: u64 = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n000_7_attempts_are_repeated_ever_more_slowly() {
+        let pauses: Vec<u64> = [1, 2, 3, 8, 9, 10, 64, 65, u32::MAX].map(|at| backoff(at).as_secs()).to_vec();
+        assert_eq!(pauses, [1, 2, 4, 128, 256, 300, 300, 300, 300]);
+        let (receivers, now) = (Receivers::default(), Clock::system().instant());
+        let name: SubscriptionName = "ward".parse().unwrap();
+        assert!(receivers.is_due(&name, now) && receivers.fail(&name, now) && !receivers.fail(&name, now));
+        assert!(!receivers.is_due(&name, now + Duration::from_millis(1999)));
+        assert!(receivers.is_due(&name, now + Duration::from_secs(2)));
+        assert!(receivers.succeed(&name) && !receivers.succeed(&name) && receivers.is_due(&name, now));
+    }
+}
