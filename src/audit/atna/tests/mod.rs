@@ -107,6 +107,8 @@ fn every_event_has_an_atna_message_or_is_listed_without_one() {
         "index-rebuilt",
         "patients-linked",
         "token-revoked",
+        "subscriptions-changed",
+        "partner-served",
         "southbound-queued",
         "southbound-settled",
         "messages-pruned",
