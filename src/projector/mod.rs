@@ -4,7 +4,7 @@
 //! transaction that stored it. It maps the message and writes rows that record which message has which
 //! resources. The resources themselves are rendered from the stored bytes when they are read. One node leads;
 //! another one takes over when it has not renewed its lead for half a minute. Devices come first: a batch is
-//! small, it is mapped on a thread of the lowest priority, and the pause after it is as long as it took while
+//! small, it is mapped on a thread of low priority, and the pause after it is as long as it took while
 //! they wait for the writer.
 
 mod batch;

@@ -1,7 +1,7 @@
 //! The thread on which messages are mapped for the index.
 //!
-//! It has the lowest priority: while devices need all processors, it has a small share of one, and otherwise
-//! as much as it can use.
+//! It has a low priority: while devices need all processors, it has a small share of one, and otherwise as
+//! much as it can use. It is not the lowest one, so that other programs of the machine cannot stop the index.
 
 use std::sync::mpsc;
 use std::thread;
@@ -20,7 +20,7 @@ impl Worker {
         let (jobs, queue) = mpsc::channel::<Job>();
         let work = move || {
             // A unit or a container may forbid it; then the pause after each batch is what leaves time.
-            if let Err(error) = rustix::process::setpriority_process(None, LOWEST) {
+            if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
                 tracing::debug!(%error, "the thread that maps messages has the priority of all others");
             }
             queue.into_iter().for_each(|job| job());
@@ -39,8 +39,8 @@ impl Worker {
     }
 }
 
-/// The nice value of what waits for everything else.
-const LOWEST: i32 = 19;
+/// The nice value: a tenth of the share of the threads that serve devices.
+const NICENESS: i32 = 10;
 
 #[cfg(test)]
 mod tests {
@@ -53,7 +53,10 @@ mod tests {
             worker.run(|| thread::current().name().map(str::to_owned)).await,
             Some(Some("projector".into()))
         );
-        assert_eq!(worker.run(|| rustix::process::getpriority_process(None).ok()).await, Some(Some(LOWEST)));
+        assert_eq!(
+            worker.run(|| rustix::process::getpriority_process(None).ok()).await,
+            Some(Some(NICENESS))
+        );
         assert_eq!(worker.run(|| -> u32 { panic!("a fault") }).await, None);
         assert_eq!(worker.run(|| 1).await, None, "its thread has ended");
     }
