@@ -80,7 +80,7 @@ impl Uplink {
         let connector = connector(gateway, &self.gateway.clock)?;
         let HostAndPort { host, port } = &gateway.platform;
         let client = Client::connect(&connector, host, *port, CONNECT_TIMEOUT).await?;
-        Ok(client.with_max_frame(self.gateway.config.load().interface_a.max_frame))
+        Ok(client.with_max_frame(self.gateway.config.load().interface_a.max_frame).relaying())
     }
 
     async fn serve(

@@ -9,7 +9,7 @@ use crate::model::MessageId;
 use crate::store::{ForwardOutcome, WaitingForward};
 
 use super::queue::Claim;
-use super::suspects::Next;
+use super::suspects::{Loss, Next};
 use super::window::Run;
 
 /// Messages of a lane. Dropped, it gives back those that are not settled.
@@ -56,12 +56,12 @@ impl Job {
         }
     }
 
-    /// A connection was lost while these messages of the job were under way; `alone`: and nothing else. One
-    /// that ends connections waits, and is given up in the end.
-    pub(super) async fn lost(self, unknown: &[MessageId], alone: bool) {
+    /// A connection was lost while these messages of the job were under way. One that ends connections waits,
+    /// and is given up in the end.
+    pub(super) async fn lost(self, unknown: &[MessageId], how: Loss) {
         let queue = Arc::clone(&self.claim.queue);
         for id in unknown {
-            let next = queue.suspects().lost(*id, alone);
+            let next = queue.suspects().lost(*id, how);
             match next {
                 Next::Again => {}
                 Next::After(pause) => {

@@ -54,6 +54,8 @@ pub(super) struct OrderReply {
     pub(super) raw: Bytes,
     /// The order of which it is the last answer.
     pub(super) finishes: Option<MessageId>,
+    /// Whether a connection on which it was sent has ended without close_notify, when the gateway closed it.
+    pub(super) is_closed: bool,
 }
 
 impl Orders {
@@ -127,16 +129,27 @@ impl Orders {
     ///
     /// Cancel safe.
     pub(super) async fn answer(&self) -> OrderReply {
-        match self.0.waiting.lock().await.recv().await {
-            Some(answer) => answer,
-            // This value holds a sender.
-            None => std::future::pending().await,
+        let mut waiting = self.0.waiting.lock().await;
+        // One that was given back may have arrived on another way, or be given up.
+        let is_awaited = |reply: &OrderReply| reply.finishes.is_none_or(|order| self.open().contains(&order));
+        while let Some(answer) = waiting.recv().await {
+            if is_awaited(&answer) {
+                return answer;
+            }
         }
+        // This value holds a sender.
+        std::future::pending().await
     }
 
     /// Where answers go that may not have arrived: the next connection sends them.
     pub(super) fn returned(&self) -> mpsc::Sender<OrderReply> {
         self.0.answers.clone()
+    }
+
+    /// The answers of these orders end connections: the platform does without them.
+    pub(super) async fn give_up(&self, orders: Vec<MessageId>) {
+        orders.iter().for_each(|_| self.count("answer-given-up"));
+        self.finish(orders).await;
     }
 
     /// The platform has the last answers of these orders.
@@ -200,7 +213,8 @@ impl Orders {
                 true
             }
             Ok(Some(stored)) => {
-                let reply = OrderReply { raw: stored.raw, finishes: is_last.then_some(order) };
+                let reply =
+                    OrderReply { raw: stored.raw, finishes: is_last.then_some(order), is_closed: false };
                 // The receiver lives as long as this value.
                 let _ = self.0.answers.send(reply).await;
                 true
@@ -245,7 +259,7 @@ impl Orders {
         tracing::warn!(code = rejection.code(), "a message of the platform is not passed on to a device");
         for raw in answers(message, Reply::Refuse(rejection)) {
             // The receiver lives as long as this value.
-            let _ = self.0.answers.send(OrderReply { raw, finishes: None }).await;
+            let _ = self.0.answers.send(OrderReply { raw, finishes: None, is_closed: false }).await;
         }
     }
 
@@ -336,7 +350,8 @@ mod tests {
         orders.open().insert(order);
         // The platform is away. One more may wait, and two come.
         for _ in 1..MAX_ANSWERS {
-            orders.returned().try_send(OrderReply { raw: Bytes::new(), finishes: None }).unwrap();
+            let reply = OrderReply { raw: Bytes::new(), finishes: None, is_closed: false };
+            orders.returned().try_send(reply).unwrap();
         }
         for _ in 0..2 {
             gateway.registry.relay().answer_order(OrderAnswer { order, answer, is_last: true });

@@ -1,10 +1,17 @@
 //! Answers to orders that were sent to the platform, which acknowledges none of them.
+//!
+//! An answer may make the platform end every connection on which it comes, as a message may
+//! ([`Suspects`](super::suspects)). Sent again on each new connection, before anything else, it would keep
+//! every device from the platform.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::orders::OrderReply;
+use super::orders::{OrderReply, Orders};
+use super::queue::Queue;
+use super::suspects::{Loss, Next};
 use super::window::is_proved_by_end;
 use crate::model::MessageId;
 
@@ -17,6 +24,8 @@ pub(super) struct Passed {
     returned: mpsc::Sender<OrderReply>,
     /// In the order in which they were sent.
     sent: Vec<One>,
+    /// Those that go alone, and have not been sent.
+    alone: VecDeque<OrderReply>,
 }
 
 #[derive(Debug)]
@@ -30,7 +39,7 @@ struct One {
 
 impl Passed {
     pub(super) const fn new(returned: mpsc::Sender<OrderReply>) -> Self {
-        Self { returned, sent: Vec::new() }
+        Self { returned, sent: Vec::new(), alone: VecDeque::new() }
     }
 
     /// An answer was sent, after so many messages.
@@ -39,6 +48,26 @@ impl Passed {
         if let Some(order) = reply.finishes {
             self.sent.push(One { reply, order, after, since });
         }
+    }
+
+    /// Keeps an answer until it may go alone.
+    pub(super) fn keep_alone(&mut self, reply: OrderReply) {
+        self.alone.push_back(reply);
+    }
+
+    /// The next one that goes alone.
+    pub(super) fn take_alone(&mut self) -> Option<OrderReply> {
+        self.alone.pop_front()
+    }
+
+    /// Whether some wait until they may go alone.
+    pub(super) fn has_alone(&self) -> bool {
+        !self.alone.is_empty()
+    }
+
+    /// How many were sent without proof.
+    pub(super) const fn len(&self) -> usize {
+        self.sent.len()
     }
 
     /// The message with this number was acknowledged: the orders whose answers have arrived before it.
@@ -53,17 +82,57 @@ impl Passed {
         self.sent.drain(..count).map(|one| one.order).collect()
     }
 
+    /// The gateway has closed the connection, and the platform has ended it without close_notify, as some
+    /// do: which orders are over, because that has happened with their answers before.
+    pub(super) fn taken_twice(&mut self, now: Instant) -> Vec<MessageId> {
+        let mut over = Vec::new();
+        self.sent.retain_mut(|one| {
+            let is_over =
+                is_proved_by_end(one.since, now) && std::mem::replace(&mut one.reply.is_closed, true);
+            over.extend(is_over.then_some(one.order));
+            !is_over
+        });
+        over
+    }
+
     /// Since when the oldest has been without proof.
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.sent.first().map(|one| one.since)
+    }
+
+    /// The connection was lost before these answers had arrived; `how` tells of a message that was alone on
+    /// it. One that ends connections waits, and is given up in the end: the platform then has its order
+    /// without an answer.
+    pub(super) async fn lost(mut self, orders: &Orders, queue: &Queue, how: Loss) {
+        let mut given_up = Vec::new();
+        for One { reply, order, .. } in std::mem::take(&mut self.sent) {
+            match queue.suspects().lost(order, how) {
+                Next::Again => give_back(&self.returned, reply),
+                Next::After(pause) => {
+                    let (returned, done) = (self.returned.clone(), queue.done.clone());
+                    tokio::spawn(async move {
+                        let _ = done.run_until_cancelled(tokio::time::sleep(pause)).await;
+                        give_back(&returned, reply);
+                    });
+                }
+                Next::Never => {
+                    tracing::error!(%order, "the answer of a device to an order ends connections; it is given up");
+                    given_up.push(order);
+                }
+            }
+        }
+        orders.give_up(given_up).await;
     }
 }
 
 impl Drop for Passed {
     fn drop(&mut self) {
-        for One { reply, .. } in self.sent.drain(..) {
-            // While too many wait, the platform does without it until the next start.
-            let _ = self.returned.try_send(reply);
-        }
+        let sent = self.sent.drain(..).map(|one| one.reply);
+        sent.chain(self.alone.drain(..)).for_each(|reply| give_back(&self.returned, reply));
     }
+}
+
+fn give_back(returned: &mpsc::Sender<OrderReply>, reply: OrderReply) {
+    // While too many wait, the platform does without it until the next start.
+    let _ = returned.try_send(reply);
 }

@@ -29,8 +29,6 @@ pub(super) struct Queue {
     pub(super) clock: Clock,
     lanes: Mutex<Lanes>,
     changed: Notify,
-    /// How often a message was left without the acknowledgement that it asks for.
-    unanswered: Mutex<HashMap<MessageId, u32>>,
     suspects: Mutex<Suspects>,
     unrecorded: Mutex<Unrecorded>,
     /// Cancelled when the gateway is to end.
@@ -71,8 +69,8 @@ impl Queue {
         clock: Clock,
         done: CancellationToken,
     ) -> Self {
-        let (lanes, changed, unanswered, suspects, unrecorded) = Default::default();
-        Self { store, relay, metrics, clock, lanes, changed, unanswered, suspects, unrecorded, done }
+        let (lanes, changed, suspects, unrecorded) = Default::default();
+        Self { store, relay, metrics, clock, lanes, changed, suspects, unrecorded, done }
     }
 
     /// A lane has messages that wait.
@@ -103,18 +101,6 @@ impl Queue {
                 return taken;
             }
         }
-    }
-
-    /// The platform has had this message, and has not acknowledged it. Returns how often.
-    pub(super) fn unanswered(&self, message: MessageId) -> u32 {
-        let mut all = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MAX_UNANSWERED_KNOWN {
-            // Messages that were acknowledged in the end are still among them.
-            all.clear();
-        }
-        let times = all.entry(message).or_default();
-        *times += 1;
-        *times
     }
 
     /// Counts what the platform has answered, and logs what it refused.
@@ -170,7 +156,7 @@ impl Queue {
         self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The messages with which connections were lost.
+    /// The messages that the platform does not take.
     pub(super) fn suspects(&self) -> MutexGuard<'_, Suspects> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -279,8 +265,6 @@ impl Drop for Claim {
 const RUN: u32 = 32;
 /// Bytes of them. At most 64 connections work on 16 lanes each.
 const RUN_BYTES: usize = 256 << 10;
-/// Messages of which is known how often they were not acknowledged. There is one under way in a lane.
-const MAX_UNANSWERED_KNOWN: usize = 10_000;
 /// Why a message is not forwarded whose bytes do not have their digest.
 const ALTERED: &str = "altered";
 /// Delay before the queue is read again after an error.

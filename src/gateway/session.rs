@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::Gateway;
 use super::job::Job;
+use super::orders::OrderReply;
 use super::passed::Passed;
+use super::suspects::Loss;
 use super::uplink::Uplink;
 use super::window::{Done, Effect, Expired, Late, Limits, Run as _, Window};
 use crate::interface_b::{Client, ClientError, Incoming};
@@ -100,7 +102,7 @@ impl<'u> Session<'u> {
                 finished => finished.map(|()| ended),
             },
             Err(error) => {
-                lose(self.window).await;
+                lose(self.uplink, self.window, self.passed).await;
                 let is_closed = self.is_answered && matches!(error, ClientError::Closed);
                 if is_closed { Ok(Ended::Closed) } else { Err(error) }
             }
@@ -122,7 +124,7 @@ impl<'u> Session<'u> {
                 && self.window.jobs() + self.settling.len() + self.alone.len() < WINDOW;
             self.uplink.gateway.status.awaits(self.uplink.number, self.window.oldest_awaited());
             let deadline = self.window.deadline(self.limits(), self.passed.oldest());
-            let alone_at = (!self.alone.is_empty() && !self.is_alone_due()).then_some(self.alone_at);
+            let alone_at = (self.has_alone() && !self.is_alone_due()).then_some(self.alone_at);
             let held_until = self.held.front().map(|(until, _)| *until);
             let deadline = [deadline, alone_at, self.reported_at, held_until].into_iter().flatten().min();
             tokio::select! {
@@ -135,14 +137,17 @@ impl<'u> Session<'u> {
                     }
                     self.send_held().await?;
                 }
-                answer = self.uplink.orders.answer() => {
-                    let raw = answer.raw.clone();
-                    self.passed.add(answer, self.window.sent(), self.uplink.gateway.clock.instant());
-                    self.client.post(raw).await?;
-                }
                 (claim, messages) = &mut next, if has_room => {
                     next = queue.next().boxed();
                     self.send(Job::new(claim, messages)).await?;
+                }
+                // Behind the messages that wait: alarms may be among them.
+                answer = self.uplink.orders.answer(), if !self.waits_alone() => {
+                    if answer.finishes.is_some_and(|order| queue.suspects().goes_alone(order)) {
+                        self.passed.keep_alone(answer);
+                    } else {
+                        self.post_answer(answer).await?;
+                    }
                 }
                 () = until(deadline) => {
                     if let Some(ended) = self.expire() {
@@ -164,7 +169,12 @@ impl<'u> Session<'u> {
 
     /// Whether something else waits until a message that goes alone is over.
     fn waits_alone(&self) -> bool {
-        self.is_alone || !self.alone.is_empty() && self.is_alone_due()
+        self.is_alone || self.has_alone() && self.is_alone_due()
+    }
+
+    /// Whether something waits until it may go alone.
+    fn has_alone(&self) -> bool {
+        !self.alone.is_empty() || self.passed.has_alone()
     }
 
     fn is_alone_due(&self) -> bool {
@@ -173,15 +183,28 @@ impl<'u> Session<'u> {
 
     /// Sends what goes alone, when nothing else is under way.
     async fn post_alone(&mut self) -> Result<(), ClientError> {
-        while self.window.jobs() == 0 {
-            let Some(job) = self.alone.pop_front() else {
+        while self.window.jobs() == 0 && !(self.is_alone && self.passed.len() > 0) {
+            if let Some(job) = self.alone.pop_front() {
+                self.is_alone = job.goes_alone();
+                self.post(job).await?;
+            } else if self.passed.len() == 0
+                && let Some(answer) = self.passed.take_alone()
+            {
+                // The end of the connection proves its arrival.
+                self.is_alone = true;
+                self.post_answer(answer).await?;
+            } else {
                 self.is_alone = false;
                 break;
-            };
-            self.is_alone = job.goes_alone();
-            self.post(job).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn post_answer(&mut self, answer: OrderReply) -> Result<(), ClientError> {
+        let raw = answer.raw.clone();
+        self.passed.add(answer, self.window.sent(), self.uplink.gateway.clock.instant());
+        self.client.post(raw).await
     }
 
     async fn post(&mut self, job: Job) -> Result<(), ClientError> {
@@ -328,14 +351,15 @@ impl<'u> Session<'u> {
         let limits = self.limits();
         let Self { uplink, client, window, mut passed, .. } = self;
         let finishing = tokio::time::timeout(FINISH_TIMEOUT, client.finish()).await;
+        let now = uplink.gateway.clock.instant();
         let last = match finishing.unwrap_or(Err(ClientError::Timeout(FINISH_TIMEOUT))) {
             Ok(last) => last,
             Err(error) => {
-                lose(window).await;
+                uplink.orders.give_up(passed.taken_twice(now)).await;
+                lose(uplink, window, passed).await;
                 return Err(error);
             }
         };
-        let now = uplink.gateway.clock.instant();
         uplink.orders.finish(passed.proved_by_end(now)).await;
         let answers = last.into_iter().filter_map(|incoming| match incoming {
             Incoming::Answer(answer) => Some(answer),
@@ -353,11 +377,13 @@ impl<'u> Session<'u> {
 }
 
 /// The connection is lost, with what was under way.
-async fn lose(window: Window<Job>) {
+async fn lose(uplink: &Uplink, window: Window<Job>, passed: Passed) {
     let lost = window.lose();
-    let alone = lost.iter().map(|(_, unknown)| unknown.len()).sum::<usize>() == 1;
+    let unknown = lost.iter().map(|(_, unknown)| unknown.len()).sum::<usize>() + passed.len();
+    let how = if unknown == 1 { Loss::Alone } else { Loss::WithOthers };
+    passed.lost(&uplink.orders, &uplink.queue, how).await;
     for (job, unknown) in lost {
-        job.lost(&unknown, alone).await;
+        job.lost(&unknown, how).await;
     }
 }
 

@@ -22,12 +22,12 @@ pub(super) struct Uplink {
 }
 impl Uplink {
     /// Which of the messages that the platform has not acknowledged, though it had them, are given up: a
-    /// message that it never acknowledges must not hold up those behind it forever.
+    /// message that it never acknowledges, while it acknowledges others, must not hold up those behind it forever.
     pub(super) fn give_up(
         &self,
         unanswered: &[MessageId],
     ) -> impl Iterator<Item = (MessageId, ForwardOutcome)> {
-        let is_over = |id: &&MessageId| self.queue.unanswered(**id) >= MAX_UNANSWERED;
+        let is_over = |id: &&MessageId| self.queue.suspects().is_never_answered(**id);
         unanswered.iter().filter(is_over).map(|id| (*id, ForwardOutcome::given_up(NO_ACKNOWLEDGEMENT)))
     }
 
@@ -62,7 +62,5 @@ impl Uplink {
     }
 }
 
-/// How often the platform may leave a message without the acknowledgement that it asks for.
-const MAX_UNANSWERED: u32 = 3;
-/// Why such a message is not sent again.
+/// Why a message is not sent again that the platform never acknowledges.
 const NO_ACKNOWLEDGEMENT: &str = "no-acknowledgement";

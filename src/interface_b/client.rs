@@ -83,6 +83,14 @@ impl Client {
         self
     }
 
+    /// This client, which sends messages as their devices framed them, also with the byte 0x1C inside.
+    #[must_use]
+    pub fn relaying(mut self) -> Self {
+        let codec = self.frames.codec_mut();
+        *codec = std::mem::replace(codec, Codec::new(0)).relaying();
+        self
+    }
+
     /// This client, which gives the messages of the platform to `receiver`. Without one it refuses them.
     #[must_use]
     pub fn with_receiver(self, receiver: Arc<dyn Receiver>) -> Self {

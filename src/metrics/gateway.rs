@@ -34,8 +34,16 @@ pub struct Gateway {
 
 impl Gateway {
     /// What becomes of a message of the platform.
-    const ORDERS: [&str; 7] =
-        ["sent", "device-unknown", "device-away", "pending", "dropped", "control-id-reused", "unsendable"];
+    const ORDERS: [&str; 8] = [
+        "sent",
+        "device-unknown",
+        "device-away",
+        "pending",
+        "dropped",
+        "control-id-reused",
+        "unsendable",
+        "answer-given-up",
+    ];
 
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {

@@ -1,7 +1,7 @@
 //! Decodes bytes to frames and encodes frames to bytes.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memchr2_iter};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::block::{CR, FS, LF, VT};
@@ -31,6 +31,8 @@ pub struct Codec {
     /// Deviations that the next frame reports.
     deviations: Deviations,
     stray: Stray,
+    /// Whether FS in a payload is written as it is.
+    relays: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +95,27 @@ impl Codec {
             scanned: 0,
             deviations: Deviations::default(),
             stray: Stray::default(),
+            relays: false,
         }
+    }
+
+    /// A codec that also writes payloads with FS in them, as a decoder has read them. A message of a device
+    /// travels on with the bytes that it came with.
+    #[must_use]
+    pub fn relaying(self) -> Self {
+        Self { relays: true, ..self }
+    }
+
+    /// Where a payload has a byte that keeps it from being written. `relays`: as by [`Codec::relaying`].
+    #[must_use]
+    pub fn reserved_byte(payload: &[u8], relays: bool) -> Option<usize> {
+        let is_reserved = |at: &usize| match payload.get(*at..).unwrap_or_default() {
+            // What comes behind it would end the frame.
+            [FS, next, ..] => !relays || matches!(*next, CR | LF | VT),
+            [FS] => !relays,
+            _ => true,
+        };
+        memchr2_iter(VT, FS, payload).find(is_reserved)
     }
 
     /// Changes the limit, also for a frame that has begun.
@@ -305,8 +327,8 @@ impl Encoder<Bytes> for Codec {
     /// # Errors
     /// When the payload contains a byte that delimits frames.
     fn encode(&mut self, payload: Bytes, dst: &mut BytesMut) -> Result<(), FrameError> {
-        if let Some(offset) = memchr2(VT, FS, &payload) {
-            let byte = if memchr(VT, &payload) == Some(offset) { VT } else { FS };
+        if let Some(offset) = Self::reserved_byte(&payload, self.relays) {
+            let byte = if payload.get(offset) == Some(&VT) { VT } else { FS };
             return Err(FrameError::ReservedByte { byte, offset });
         }
         dst.reserve(payload.len() + 3);

@@ -184,6 +184,22 @@ fn an_encoded_frame_decodes() {
     assert_eq!(wire.len(), 8, "nothing of a refused payload is written");
 }
 
+// A gateway passes a message on as it came: FS inside is part of it, also as its last byte.
+#[test]
+fn a_relaying_codec_writes_what_a_codec_has_read() {
+    for payload in [&b"MSH|a\x1Cb"[..], b"MSH|a\x1C", b"MSH|\x1C\x1C", b"MSH|a\x1C\x00"] {
+        let (mut codec, mut wire) = (Codec::new(64).relaying(), BytesMut::new());
+        codec.encode(Bytes::copy_from_slice(payload), &mut wire).unwrap();
+        assert!(Codec::new(64).encode(Bytes::copy_from_slice(payload), &mut BytesMut::new()).is_err());
+        let Some(Received::Frame(frame)) = one(&wire).pop() else { panic!("{payload:?}") };
+        assert_eq!(frame.payload, payload);
+    }
+    for payload in [&b"a\x0Bb"[..], b"a\x1C\rb", b"a\x1C\nb", b"a\x1C\x0Bb"] {
+        let refused = Codec::new(64).relaying().encode(Bytes::copy_from_slice(payload), &mut BytesMut::new());
+        assert!(matches!(refused, Err(FrameError::ReservedByte { offset: 1, .. })), "{payload:?}");
+    }
+}
+
 #[test]
 fn no_payload_reaches_a_debug_text() {
     let shown = format!("{:?}", one(b"\x0BMSH|SECRET\x1C\r\x0BSECRET"));
@@ -233,6 +249,21 @@ proptest! {
             Received::Broken(broken) => 1 + broken.bytes.len(),
         }).sum();
         prop_assert_eq!(accounted as u64 + codec.stray_bytes(), input.len() as u64);
+    }
+
+    // What Interface A has taken, a gateway can send on.
+    #[test]
+    fn every_payload_that_was_read_can_be_relayed(input in wire()) {
+        let payloads = |received: Vec<Received>| received.into_iter().filter_map(|received| match received {
+            Received::Frame(frame) => Some(frame.payload),
+            Received::Broken(_) => None,
+        }).collect::<Vec<_>>();
+        let (mut codec, mut wire) = (Codec::new(64).relaying(), BytesMut::new());
+        let read = payloads(decode(64, &[&input]).1);
+        for payload in &read {
+            codec.encode(payload.clone(), &mut wire).unwrap();
+        }
+        prop_assert_eq!(payloads(decode(64, &[&wire]).1), read);
     }
 
     #[test]

@@ -526,7 +526,7 @@ impl World {
         let order = MessageId::at(self.clock.now());
         let [accepted, result] = answers.clone();
         for (raw, finishes) in [(accepted, None), (result, Some(order))] {
-            self.replies.0.try_send(OrderReply { raw, finishes }).unwrap();
+            self.replies.0.try_send(OrderReply { raw, finishes, is_closed: false }).unwrap();
         }
     }
 
@@ -714,7 +714,7 @@ fn a_clean_end_proves_nothing_of_what_was_sent_just_now() {
         let (returned, mut again) = mpsc::channel(1);
         let mut passed = Passed::new(returned);
         let order = MessageId::at(Clock::system().now());
-        passed.add(OrderReply { raw: Bytes::new(), finishes: Some(order) }, 0, began);
+        passed.add(OrderReply { raw: Bytes::new(), finishes: Some(order), is_closed: false }, 0, began);
         assert_eq!(passed.proved_by_end(began + after).len(), settled);
         drop(passed);
         assert_eq!(again.try_recv().is_ok(), settled == 0, "the next connection sends it again");

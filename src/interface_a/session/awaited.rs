@@ -66,7 +66,9 @@ impl Awaited {
             return Room::Free;
         }
         let digest = self.hasher.hash_one(raw);
-        let is_repeated = self.all().any(|place| place.digest == digest);
+        // One that is answered keeps its place until its turn: a copy of it would take another.
+        let is_repeated =
+            self.all().any(|place| place.digest == digest && !matches!(place.state, State::Answered(_)));
         if is_repeated { Room::Repetition } else { Room::Full }
     }
 

@@ -113,6 +113,22 @@ fn beyond_the_limit_a_message_that_waits_for_the_platform_is_refused_at_once() {
     assert_eq!(bench.all_answers(), [""; 0], "there is a place again");
 }
 
+// Its answer is kept for its turn; a device that repeats it must not fill the memory with copies.
+#[test]
+fn a_repetition_of_an_answered_message_takes_no_place_beyond_the_limit() {
+    let mut bench = gateway(|config| config.gateway.as_mut().unwrap().awaited_per_connection = 2);
+    bench.take(&asking("1", "|"));
+    let answered = bench.take(&asking("2", "|"));
+    bench.relayed(answered, "2", "AA");
+    assert_eq!(bench.all_answers(), [""; 0], "it waits for its turn");
+    for _ in 0..3 {
+        bench.receive(&asking("2", "|"));
+        assert_eq!(bench.rejections(), [Some("answer-queue-full")]);
+        bench.stored(0);
+        assert_eq!(bench.all_answers(), ["AE 2"]);
+    }
+}
+
 // The header is kept until the platform has answered.
 #[test]
 fn the_bytes_of_headers_that_wait_are_bounded() {
