@@ -1,6 +1,7 @@
 //! Messages to devices that wait for their acknowledgement.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
@@ -17,14 +18,20 @@ use crate::model::{DeviceId, SessionId};
 #[derive(Debug, Clone, Default)]
 pub(super) struct PendingReplies {
     waiting: Arc<Mutex<HashMap<Key, Waiting>>>,
+    exchanges: Arc<AtomicU64>,
     unawaited: Unawaited,
     habits: OrderHabits,
 }
 
 type Key = (DeviceId, Vec<u8>);
 
+/// Names one exchange among all of the process: MSH-10 may be used again when an order is withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ExchangeId(u64);
+
 #[derive(Debug)]
 struct Waiting {
+    exchange: ExchangeId,
     /// The session on which the message was sent. When it ends, delivery is in doubt and the wait ends.
     /// `None` once the device has accepted the message.
     session: Option<SessionId>,
@@ -40,10 +47,16 @@ struct Waiting {
 pub struct Exchange {
     pending_replies: PendingReplies,
     key: Key,
+    id: ExchangeId,
     answers: mpsc::UnboundedReceiver<Acknowledgement>,
 }
 
 impl Exchange {
+    /// Its name.
+    pub(super) const fn id(&self) -> ExchangeId {
+        self.id
+    }
+
     /// The next acknowledgement: a `CA` if the message asks for both, then the final one. `None` when the
     /// session ended before the device answered.
     pub async fn answer(&mut self) -> Option<Acknowledgement> {
@@ -69,13 +82,16 @@ impl PendingReplies {
             return None;
         }
         let (answer, answers) = mpsc::unbounded_channel();
-        waiting.insert(key.clone(), Waiting { session, application, mode, answers: answer });
-        Some(Exchange { pending_replies: self.clone(), key, answers })
+        let exchange = ExchangeId(self.exchanges.fetch_add(1, Ordering::Relaxed));
+        waiting.insert(key.clone(), Waiting { exchange, session, application, mode, answers: answer });
+        Some(Exchange { pending_replies: self.clone(), key, id: exchange, answers })
     }
 
-    /// Whether a message with this MSH-10 waits for the device's acknowledgement.
-    pub(super) fn expects(&self, device: &DeviceId, control_id: &[u8]) -> bool {
-        self.lock().contains_key(&(device.clone(), control_id.to_vec()))
+    /// Whether the message of this exchange, with this MSH-10, waits for the device's acknowledgement.
+    pub(super) fn awaits(&self, device: &DeviceId, control_id: &[u8], exchange: ExchangeId) -> bool {
+        let all = self.lock();
+        let waiting = all.get(&(device.clone(), control_id.to_vec()));
+        waiting.is_some_and(|waiting| waiting.exchange == exchange)
     }
 
     /// MSH-11.1 of the message with this MSH-10 that waits for the device's acknowledgement, if one does.
@@ -131,11 +147,11 @@ impl PendingReplies {
         true
     }
 
-    /// Ends the exchange of a message that was to be sent on this session, and was not.
-    pub(super) fn give_back(&self, session: SessionId, device: &DeviceId, control_id: &[u8]) {
+    /// Ends the exchange of a message that was to be sent on a session, and was not.
+    pub(super) fn give_back(&self, device: &DeviceId, control_id: &[u8], exchange: ExchangeId) {
         let key = (device.clone(), control_id.to_vec());
         let mut all = self.lock();
-        if all.get(&key).is_some_and(|waiting| waiting.session == Some(session)) {
+        if all.get(&key).is_some_and(|waiting| waiting.exchange == exchange) {
             all.remove(&key);
         }
     }
@@ -171,6 +187,14 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+#[cfg(test)]
+impl PendingReplies {
+    /// Whether a message with this MSH-10 waits for the device's acknowledgement.
+    pub(super) fn expects(&self, device: &DeviceId, control_id: &[u8]) -> bool {
+        self.lock().contains_key(&(device.clone(), control_id.to_vec()))
     }
 }
 

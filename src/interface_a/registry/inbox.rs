@@ -180,12 +180,15 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::super::super::fixtures::clock;
+    use super::super::super::pending_replies::PendingReplies;
     use super::*;
     use crate::model::Deadline;
 
     fn outgoing(frame: &'static [u8]) -> Outgoing {
         let deadline = Deadline::after(&clock(), jiff::SignedDuration::MAX);
-        Outgoing { control_id: b"1".to_vec(), deadline, frame: Bytes::from_static(frame) }
+        let device = "PUMP-1".parse().unwrap();
+        let exchange = PendingReplies::default().expect(&device, b"1", None, false, Vec::new()).unwrap().id();
+        Outgoing { control_id: b"1".to_vec(), exchange, deadline, frame: Bytes::from_static(frame) }
     }
 
     #[tokio::test]

@@ -172,9 +172,9 @@ impl Channels {
     /// The session ends: it takes no further message for its device. What waits was not sent, and may go out
     /// on another session.
     pub(super) fn refuse_deliveries(&self, device: &DeviceId) {
-        let Registration { registry, id } = &self.registration;
+        let registry = &self.registration.registry;
         for outgoing in self.inbox.close() {
-            registry.pending_replies.give_back(*id, device, &outgoing.control_id);
+            registry.pending_replies.give_back(device, &outgoing.control_id, outgoing.exchange);
         }
     }
 
@@ -300,7 +300,7 @@ impl Registry {
     ) -> Result<Exchange, DeliverError> {
         let exchange = self.pending_replies.expect(device, &control_id, Some(*session), application, mode);
         let exchange = exchange.ok_or(DeliverError::AlreadyPending)?;
-        inbox.deliver(Outgoing { control_id, deadline, frame })?;
+        inbox.deliver(Outgoing { control_id, exchange: exchange.id(), deadline, frame })?;
         Ok(exchange)
     }
 

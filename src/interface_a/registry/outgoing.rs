@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::interface_a::pending_replies::ExchangeId;
 use crate::model::Deadline;
 
 /// Why a message cannot be delivered to a device.
@@ -23,6 +24,8 @@ pub enum DeliverError {
 pub(in crate::interface_a) struct Outgoing {
     /// Its MSH-10.
     pub(in crate::interface_a) control_id: Vec<u8>,
+    /// What waits for its acknowledgement.
+    pub(in crate::interface_a) exchange: ExchangeId,
     /// From when it is no longer sent.
     pub(in crate::interface_a) deadline: Deadline,
     pub(in crate::interface_a) frame: Bytes,

@@ -261,9 +261,10 @@ impl Session {
 
     /// Sends a message of ours, unless its sender has stopped waiting for the acknowledgement. A peer that
     /// takes no bytes may have delayed it until it expired, and an order must not come late.
-    pub(super) fn deliver(&mut self, Outgoing { control_id, deadline, frame }: Outgoing, now: Now) {
+    pub(super) fn deliver(&mut self, outgoing: Outgoing, now: Now) {
+        let Outgoing { control_id, exchange, deadline, frame } = outgoing;
         let is_over = deadline.is_over(now.wall, now.instant);
-        if !is_over && self.pending_replies.expects(self.inbound.device(), &control_id) {
+        if !is_over && self.pending_replies.awaits(self.inbound.device(), &control_id, exchange) {
             self.effects.push_back(Effect::Send(frame));
         }
     }

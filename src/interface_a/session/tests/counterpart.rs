@@ -68,7 +68,8 @@ impl Counterpart {
         let exchange = self.bench.pending_replies.expect(&device, &id, session, true, b"P".to_vec())?;
         let far = jiff::SignedDuration::from_hours(1);
         let deadline = Deadline::after(&self.bench.clock, far);
-        let outgoing = Outgoing { control_id: id, deadline, frame: framed(message).into() };
+        let outgoing =
+            Outgoing { control_id: id, exchange: exchange.id(), deadline, frame: framed(message).into() };
         self.bench.then(|session, now| session.deliver(outgoing, now));
         Some(exchange)
     }

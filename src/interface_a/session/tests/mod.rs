@@ -528,14 +528,17 @@ fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
     let (mut seventh, mut eighth) = (expect(b"OURS-7"), expect(b"OURS-8"));
     let ours = Bytes::from(framed("MSH|^~\\&|OURS\r"));
     let clock = bench.clock.clone();
-    let outgoing = |id: &[u8]| Outgoing {
+    let outgoing = |id: &[u8], exchange: &Exchange| Outgoing {
         control_id: id.to_vec(),
+        exchange: exchange.id(),
         deadline: Deadline::after(&clock, jiff::SignedDuration::MAX),
         frame: ours.clone(),
     };
-    bench.then(|session, now| session.deliver(outgoing(b"OURS-6"), now));
-    assert!(bench.sent.is_empty(), "its sender stopped waiting: it would come too late");
-    bench.then(|session, now| session.deliver(outgoing(b"OURS-7"), now));
+    let withdrawn = outgoing(b"OURS-6", &expect(b"OURS-6"));
+    let _again = expect(b"OURS-6");
+    bench.then(|session, now| session.deliver(withdrawn, now));
+    assert!(bench.sent.is_empty(), "its sender stopped waiting, though another one has its MSH-10");
+    bench.then(|session, now| session.deliver(outgoing(b"OURS-7", &seventh), now));
     assert_eq!(bench.sent, ours);
     bench.sent.clear();
     bench
@@ -564,10 +567,10 @@ fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
 fn an_order_that_expired_on_its_way_into_the_session_is_not_sent() {
     let mut bench = Bench::new(LIMITS);
     let (device, clock) = (NAME.parse().unwrap(), bench.clock.clone());
-    let _exchange = bench.pending_replies.expect(&device, b"1", None, false, b"P".to_vec()).unwrap();
+    let exchange = bench.pending_replies.expect(&device, b"1", None, false, b"P".to_vec()).unwrap();
     let outgoing = |millis| {
         let deadline = Deadline::after(&clock, jiff::SignedDuration::from_millis(millis));
-        Outgoing { control_id: b"1".to_vec(), deadline, frame: Bytes::from("order") }
+        Outgoing { control_id: b"1".to_vec(), exchange: exchange.id(), deadline, frame: Bytes::from("order") }
     };
     bench.then(|session, at| session.deliver(outgoing(0), at));
     assert!(bench.sent.is_empty());
