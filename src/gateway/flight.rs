@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::answer::as_application;
 use crate::hl7::{
     AcknowledgeAs, AcknowledgementCode, AcknowledgementRequest, Condition, Message, Outcome, answers_mode,
 };
-use crate::interface_b::Answer;
+use crate::interface_b::{Answer, acknowledgement};
 use crate::model::MessageId;
 use crate::pcd::Transaction;
 use crate::store::{ForwardOutcome, WaitingForward};
@@ -24,6 +26,9 @@ pub(super) struct Sent {
     application: bool,
     /// When the device awaits an application acknowledgement.
     awaited: Condition,
+    /// What the device gets where the platform accepts the message and says nothing: it awaits an answer for
+    /// which its message does not ask.
+    own_answer: Option<Bytes>,
     /// Whether CA has come.
     is_accepted: bool,
     /// Whether the platform says nothing in some case: if it accepts the message, or if it does not.
@@ -82,6 +87,7 @@ impl Sent {
             accept: false,
             application: false,
             awaited: Condition::Never,
+            own_answer: None,
             is_accepted: false,
             is_silent: true,
             is_followed: false,
@@ -97,6 +103,8 @@ impl Sent {
         let is_answered = |outcome| answers(outcome).iter().next().is_some();
         let as_written = AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked);
         let may_have_result = as_written.application() != Condition::Never;
+        let awaited = request(acknowledge).application();
+        let is_unasked = awaited.holds(Outcome::Accepted) && !is_answered(Outcome::Accepted);
         Self {
             control_id: String::from_utf8_lossy(&header.repeated_control_id()).into_owned(),
             mode: header.mode(),
@@ -104,7 +112,8 @@ impl Sent {
             application: expected.application.is_some(),
             is_silent: ![Outcome::Accepted, Outcome::Error, Outcome::Rejected].into_iter().all(is_answered),
             is_followed: may_have_result && expected.application.is_none(),
-            awaited: request(acknowledge).application(),
+            awaited,
+            own_answer: is_unasked.then(|| acknowledgement(&message, AcknowledgementCode::AA, None)),
             ..silent
         }
     }
@@ -189,7 +198,10 @@ impl Sent {
             None if self.is_postponed => Known::Postponed,
             None if self.is_accepted => Known::Settled(self.id, accepted(AcknowledgementCode::CA.as_str())),
             None if self.accept || self.application => Known::Unanswered(self.id),
-            None => Known::Settled(self.id, accepted("")),
+            None => {
+                let answer = self.own_answer;
+                Known::Settled(self.id, ForwardOutcome { answer, ..accepted("") })
+            }
         }
     }
 
@@ -261,8 +273,6 @@ const TEMPORARY: [&str; 5] = [
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::model::Clock;
 
@@ -352,6 +362,24 @@ mod tests {
             matches!(&known[..], [Known::Settled(..), Known::Postponed, Known::Settled(..)]),
             "{known:?}"
         );
+    }
+
+    // To a platform such a device is connected to it answers AA. Of a gateway it sees NE, and says nothing.
+    #[test]
+    fn a_device_that_awaits_what_its_message_does_not_ask_for_gets_aa_when_it_has_arrived() {
+        for (accept, application) in [("NE", "NE"), ("", "NE"), ("NE", "ER"), ("ER", "NE")] {
+            for acknowledge in [AcknowledgeAs::Original, AcknowledgeAs::Application] {
+                for kind in ["ORU^R01", "ORU^R40^ORU_R40"] {
+                    let sent = sent(kind, accept, application, acknowledge);
+                    let Known::Settled(_, outcome) = sent.known() else { panic!("silence means success") };
+                    let answer = outcome.answer.expect("an answer");
+                    let text = String::from_utf8_lossy(&answer);
+                    assert!(outcome.is_accepted && text.contains("\rMSA|AA|7"), "{text}");
+                }
+            }
+            let asked = sent("ORU^R01", accept, application, AcknowledgeAs::AsAsked);
+            assert!(matches!(asked.known(), Known::Settled(_, outcome) if outcome.answer.is_none()));
+        }
     }
 
     // HL7 table 0155: SU, acknowledged if it is accepted

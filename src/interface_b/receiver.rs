@@ -5,7 +5,8 @@ use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
 
 use crate::hl7::{
-    AcknowledgeAs, Acknowledgement, AcknowledgementRequest, Field, Message, Outcome, Rejection, Sender,
+    AcknowledgeAs, Acknowledgement, AcknowledgementCode, AcknowledgementRequest, Field, Message, Outcome,
+    Rejection, Sender,
 };
 use crate::model::{Clock, MessageId};
 
@@ -45,6 +46,17 @@ pub fn answers(message: &Message<'_>, reply: Reply) -> Vec<Bytes> {
         Reply::Refuse(rejection) => Some(rejection),
     };
     let outcome = rejection.as_ref().map_or(Outcome::Accepted, Rejection::outcome);
+    let request = AcknowledgementRequest::from_header(&message.header(), AcknowledgeAs::AsAsked);
+    request.answers(outcome).iter().map(|code| acknowledgement(message, code, rejection.as_ref())).collect()
+}
+
+/// An acknowledgement of a message, in the name of whom it was sent to.
+#[must_use]
+pub fn acknowledgement(
+    message: &Message<'_>,
+    code: AcknowledgementCode,
+    rejection: Option<&Rejection>,
+) -> Bytes {
     let header = message.header();
     let text = |field: Field<'_>| String::from_utf8_lossy(field.raw()).into_owned();
     let sender = Sender {
@@ -52,17 +64,13 @@ pub fn answers(message: &Message<'_>, reply: Reply) -> Vec<Bytes> {
         facility: text(header.receiving_facility()),
     };
     let now = Clock::system().now();
-    let acknowledgement = |code| {
-        let acknowledgement = Acknowledgement {
-            sender: &sender,
-            control_id: &MessageId::at(now).to_string(),
-            at: &now.to_zoned_datetime(TimeZone::UTC),
-            code,
-            rejection: rejection.as_ref(),
-            diagnostic: None,
-        };
-        acknowledgement.render(Some((&header, message.separators()))).into()
+    let acknowledgement = Acknowledgement {
+        sender: &sender,
+        control_id: &MessageId::at(now).to_string(),
+        at: &now.to_zoned_datetime(TimeZone::UTC),
+        code,
+        rejection,
+        diagnostic: None,
     };
-    let request = AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked);
-    request.answers(outcome).iter().map(acknowledgement).collect()
+    acknowledgement.render(Some((&header, message.separators()))).into()
 }

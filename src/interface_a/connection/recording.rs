@@ -119,6 +119,10 @@ impl Services {
             Ok(ForwardState::Settled { answer, .. }) => {
                 self.relay.answer(original, answer.filter(|answer| is_answer_to(message, answer)).as_ref());
             }
+            // It is in no queue, and its device waits: the platform recognises what it has, and answers.
+            Ok(ForwardState::Absent) if again.holds_place() && again.lane.is_some() => {
+                return self.forward_again(again).await;
+            }
             Ok(ForwardState::Absent) => self.relay.answer(original, None),
             Ok(ForwardState::Waiting) => {}
             // The device sends it again.
@@ -159,6 +163,11 @@ struct Again<'a> {
 }
 
 impl Again<'_> {
+    /// Whether its device gets nothing but the platform's answer.
+    fn holds_place(&self) -> bool {
+        self.relayed.is_some_and(|relayed| relayed.holds_place)
+    }
+
     /// Whether the platform is asked again about a message that it has refused with this MSA-1. What it had
     /// accepted (CA) before is done with.
     fn is_asked_again(&self, code: &str) -> bool {

@@ -95,8 +95,9 @@ impl Store {
         Ok(matches!(written, WriteOutcome::Rows(1..)))
     }
 
-    /// Forwards a message again that the platform has refused: its device has sent it again, and the reason
-    /// may be gone. It is durable on return. Returns `false` when it waits already, or was accepted.
+    /// Forwards a message again that the platform has refused, or that has no row: its device has sent it
+    /// again, and the reason may be gone. It is durable on return. Returns `false` when it waits already, or
+    /// was accepted and has its answer here.
     ///
     /// # Errors
     /// When it is not durable.

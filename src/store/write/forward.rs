@@ -68,8 +68,8 @@ pub(in crate::store) async fn settle(
     connection.execute(Statement::new(DELETE).bind(id)).await
 }
 
-/// Queues a message again that the platform has refused. Returns the number of rows that changed: 0 when it
-/// waits or was accepted.
+/// Queues a message again that the platform has refused, or of whose way to the platform nothing is known.
+/// Returns the number of rows that changed: 0 when it waits, or was accepted and has its answer.
 pub(in crate::store) async fn queue_again(
     connection: &mut impl Connection,
     node: &NodeName,
@@ -122,9 +122,12 @@ ON CONFLICT (message) DO NOTHING";
 
 /// The node that has the device's session forwards it.
 const QUEUE_AGAIN: &str = "
-UPDATE forward
-SET node = $2, class = $3, settled_at = NULL, outcome = NULL, code = NULL, reason = NULL, answer = NULL
-WHERE message = $1 AND outcome = 'refused'";
+INSERT INTO forward (message, node, class, device)
+SELECT id, CAST($2 AS TEXT), CAST($3 AS BIGINT), device FROM message WHERE id = $1
+ON CONFLICT (message) DO UPDATE
+SET node = excluded.node, class = excluded.class, settled_at = NULL, outcome = NULL, code = NULL, reason = NULL,
+    answer = NULL
+WHERE forward.outcome = 'refused'";
 
 pub(in crate::store) const DELETE_SETTLED: &str =
     "DELETE FROM forward WHERE settled_at IS NOT NULL AND message IN (";
