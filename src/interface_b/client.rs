@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::codec::Framed;
 
 use super::answer::Awaited;
+use super::reach::reach;
 use super::receiver::{Receiver, RefuseAll, answers};
 use super::{Answer, ClientError};
 use crate::hl7::{Message, batch};
@@ -52,7 +52,7 @@ impl Client {
         limit: Duration,
     ) -> Result<Self, ClientError> {
         let connecting = async {
-            let tcp = TcpStream::connect((host, port))
+            let tcp = reach(host, port)
                 .await
                 .map_err(|source| ClientError::Tcp { to: format!("{host}:{port}"), source })?;
             prepare_tcp(&tcp, DEAD_PEER_TIMEOUT);
@@ -303,4 +303,4 @@ pub const MAX_OTHERS: usize = 64;
 const MAX_FRAME: usize = 2 << 20;
 /// When a connection ends whose other side no longer answers the kernel: a platform behind a firewall that
 /// has forgotten an idle connection could not send its orders.
-const DEAD_PEER_TIMEOUT: Duration = Duration::from_mins(2);
+pub const DEAD_PEER_TIMEOUT: Duration = Duration::from_mins(2);

@@ -11,13 +11,15 @@ mod answer;
 mod client;
 mod error;
 mod observation;
+mod reach;
 mod receiver;
 mod retry;
 
 pub use alarm::{Alarm, Phase};
 pub use answer::{Answer, Requested};
-pub use client::{Client, Incoming, MAX_OTHERS};
+pub use client::{Client, DEAD_PEER_TIMEOUT, Incoming, MAX_OTHERS};
 pub use error::ClientError;
 pub use observation::Observation;
-pub use receiver::{Receiver, RefuseAll, Reply, answers};
+pub use reach::reach;
+pub use receiver::{Receiver, RefuseAll, Reply, acknowledgement, answers};
 pub use retry::{Backoff, Target, keep_connected};

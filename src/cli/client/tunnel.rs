@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::platform::Platform;
 use crate::cli::{Exit, Failure, Outcome, Output};
+use crate::interface_b::{DEAD_PEER_TIMEOUT, reach};
 use crate::model::{BindError, Clock, explained};
-use crate::tls::Connector;
+use crate::tls::{Connector, SecuredStream, prepare_tcp};
 
 /// Options of `client tunnel`.
 #[derive(Debug, Args)]
@@ -105,12 +107,49 @@ async fn accept(
 }
 
 /// Copies bytes in both directions until both sides have ended.
-async fn join(mut local: TcpStream, Target { connector, host, port, .. }: &Target) -> Result<(), String> {
+async fn join(mut local: TcpStream, target: &Target) -> Result<(), String> {
     let failed = |error: &std::io::Error| explained(error);
     local.set_nodelay(true).map_err(|error| failed(&error))?;
-    let tcp = TcpStream::connect((host.as_str(), *port)).await.map_err(|error| failed(&error))?;
-    tcp.set_nodelay(true).map_err(|error| failed(&error))?;
-    let mut remote = connector.connect(host, tcp).await.map_err(|error| explained(&error))?;
+    // A platform that hangs must not take the places of later connections.
+    let mut remote = tokio::select! {
+        connected = timeout(CONNECT_TIMEOUT, connect(target)) => {
+            connected.unwrap_or_else(|_| Err(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))?
+        }
+        () = end_of(&local) => return Ok(()),
+    };
     tokio::io::copy_bidirectional(&mut local, &mut remote).await.map_err(|error| failed(&error))?;
     Ok(())
+}
+
+async fn connect(Target { connector, host, port, .. }: &Target) -> Result<SecuredStream, String> {
+    let tcp = reach(host, *port).await.map_err(|error| explained(&error))?;
+    // A firewall that has forgotten an idle connection would let the local process wait for ever.
+    prepare_tcp(&tcp, DEAD_PEER_TIMEOUT);
+    connector.connect(host, tcp).await.map_err(|error| explained(&error))
+}
+
+/// Waits until the local process has closed its side, and has sent nothing.
+async fn end_of(local: &TcpStream) {
+    if matches!(local.peek(&mut [0]).await, Ok(1..)) {
+        std::future::pending().await
+    }
+}
+
+/// Bounds the connection to the platform, with its handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_local_process_that_gives_up_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (client, accepted) =
+            tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let (client, (local, _)) = (client.unwrap(), accepted.unwrap());
+        assert!(timeout(Duration::from_millis(50), end_of(&local)).await.is_err(), "it is there");
+        drop(client);
+        timeout(Duration::from_secs(60), end_of(&local)).await.expect("it is gone");
+    }
 }
