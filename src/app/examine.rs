@@ -48,9 +48,7 @@ pub async fn examine(config: &Config, clock: &Clock) -> Examination {
     if let Err(error) = audit_forwarder::connector(config, clock) {
         found.problems.push(error.into());
     }
-    if let Some(gateway) = &config.gateway
-        && let Err(error) = gateway::connector(gateway, clock)
-    {
+    if let Err(error) = gateway::connector(config, clock) {
         found.problems.push(error.into());
     }
     for settings in &config.notify {

@@ -149,7 +149,7 @@ impl Platform {
         let api = ApiAcceptor::build(&config, revocation.clone(), clock.clone());
         let api = api.map(Arc::new).map_err(PlatformError::Api)?;
         audit_forwarder::connector(&config, &clock)?;
-        config.gateway.as_ref().map(|gateway| gateway::connector(gateway, &clock)).transpose()?;
+        gateway::connector(&config, &clock)?;
         let gateway = gateway::Status::new(config.gateway.as_ref());
         store_wait::await_store(&config, &clock).await?;
         let when_behind = match config.store.when_behind {

@@ -120,7 +120,7 @@ impl Platform {
     > {
         let revocation = Engine::prepare(&config.revocation)?;
         audit_forwarder::connector(config, &self.clock)?;
-        config.gateway.as_ref().map(|gateway| gateway::connector(gateway, &self.clock)).transpose()?;
+        gateway::connector(config, &self.clock)?;
         for settings in &config.notify {
             Receiver::build(settings, &self.clock)?;
         }

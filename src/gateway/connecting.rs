@@ -1,14 +1,15 @@
 //! Connects to the platform, again and again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Gateway;
-use super::platform::{SetupError, connector};
+use super::platform::SetupError;
 use super::session::{Ended, Session};
 use super::uplink::Uplink;
-use crate::config::{self, HostAndPort};
+use crate::config::{self, Config, HostAndPort};
 use crate::interface_b::{Backoff, Client, ClientError};
 use crate::model::{MessageId, explained};
 
@@ -30,7 +31,7 @@ impl Uplink {
                 Some(gateway) => {
                     let ended = tokio::select! {
                         () = done.cancelled() => return,
-                        connected = self.connect(gateway) => match connected {
+                        connected = self.connect(&config, gateway) => match connected {
                             Ok(client) => self.serve(client, gateway, is_again, &done).await,
                             Err(error) => Err(error),
                         },
@@ -76,11 +77,12 @@ impl Uplink {
         status.closed(self.number, registry.relay(), metrics);
     }
 
-    async fn connect(&self, gateway: &config::Gateway) -> Result<Client, UplinkError> {
-        let connector = connector(gateway, &self.gateway.clock)?;
+    async fn connect(&self, config: &Arc<Config>, gateway: &config::Gateway) -> Result<Client, UplinkError> {
+        let connector =
+            self.connector.of(config, &self.gateway.clock).await?.ok_or(UplinkError::NoPlatform)?;
         let HostAndPort { host, port } = &gateway.platform;
         let client = Client::connect(&connector, host, *port, CONNECT_TIMEOUT).await?;
-        Ok(client.with_max_frame(self.gateway.config.load().interface_a.max_frame).relaying())
+        Ok(client.with_max_frame(config.interface_a.max_frame).relaying())
     }
 
     async fn serve(
@@ -93,7 +95,7 @@ impl Uplink {
         let Gateway { status, registry, metrics, clock, .. } = &self.gateway;
         status.opened(self.number, clock, registry.relay(), metrics);
         // A connection that was closed as a proof is opened again at once, which is no news.
-        let session = Session::new(self, client, gateway.answer_timeout, !is_again);
+        let session = Session::new(self, client, gateway.clone(), !is_again);
         Ok(session.run(done).await?)
     }
 
@@ -125,7 +127,10 @@ impl Uplink {
 #[derive(Debug, thiserror::Error)]
 enum UplinkError {
     #[error(transparent)]
-    Setup(#[from] SetupError),
+    Setup(#[from] Arc<SetupError>),
+    /// The configuration names no platform.
+    #[error("the configuration names no platform")]
+    NoPlatform,
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The gateway ends such a connection. What comes with another MSA-2 counts for no message.

@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::desk::Gateway;
 use self::orders::Orders;
+use self::platform::SharedConnector;
 pub use self::platform::{SetupError, connector};
 use self::queue::Queue;
 pub use self::status::{Away, MissingResults, Status, Uplinks};
@@ -58,11 +59,12 @@ impl Gateway {
         let clock = self.clock.clone();
         let queue = Arc::new(Queue::new(self.store.clone(), relay, metrics, clock, done.clone()));
         let orders = Orders::new(&self, done.clone());
+        let connector = SharedConnector::default();
         let mut parts = JoinSet::new();
         parts.spawn(orders.clone().run());
         for number in 0..connections {
-            let (queue, orders) = (Arc::clone(&queue), orders.clone());
-            let uplink = Uplink { gateway: self.clone(), number, queue, orders };
+            let (queue, orders, connector) = (Arc::clone(&queue), orders.clone(), connector.clone());
+            let uplink = Uplink { gateway: self.clone(), number, queue, orders, connector };
             parts.spawn(uplink.run(done.clone()));
         }
         parts.spawn(Arc::clone(&queue).record_held());

@@ -29,6 +29,8 @@ pub(super) struct Queue {
     pub(super) clock: Clock,
     lanes: Mutex<Lanes>,
     changed: Notify,
+    /// For those who have room for alarms alone.
+    alarms: Notify,
     suspects: Mutex<Suspects>,
     unrecorded: Mutex<Unrecorded>,
     /// Cancelled when the gateway is to end.
@@ -69,8 +71,8 @@ impl Queue {
         clock: Clock,
         done: CancellationToken,
     ) -> Self {
-        let (lanes, changed, suspects, unrecorded) = Default::default();
-        Self { store, relay, metrics, clock, lanes, changed, suspects, unrecorded, done }
+        let (lanes, changed, alarms, suspects, unrecorded) = Default::default();
+        Self { store, relay, metrics, clock, lanes, changed, alarms, suspects, unrecorded, done }
     }
 
     /// A lane has messages that wait.
@@ -79,22 +81,25 @@ impl Queue {
         match lanes.state.get_mut(&lane) {
             Some(LaneState::Taken { again }) => *again = true,
             // Who was notified may be busy: another connection takes it.
-            Some(LaneState::Ready) => self.changed.notify_one(),
+            Some(LaneState::Ready) => self.notify(lane.class),
             None => {
+                let class = lane.class;
                 lanes.make_ready(lane);
                 drop(lanes);
-                self.changed.notify_one();
+                self.notify(class);
             }
         }
     }
 
-    /// The next messages to forward, the oldest of a lane; waits for some.
+    /// The next messages to forward, the oldest of a lane; waits for some. `least` is the least urgent class
+    /// for which there is room.
     ///
     /// Cancel safe: a lane that was taken is given back.
-    pub(super) async fn next(self: &Arc<Self>) -> (Claim, Vec<WaitingForward>) {
+    pub(super) async fn next(self: &Arc<Self>, least: ForwardClass) -> (Claim, Vec<WaitingForward>) {
+        let changed = if least == ForwardClass::Alarm { &self.alarms } else { &self.changed };
         loop {
-            let Some(claim) = self.claim() else {
-                self.changed.notified().await;
+            let Some(claim) = self.claim(least) else {
+                changed.notified().await;
                 continue;
             };
             if let Some(taken) = self.read(claim).await {
@@ -166,16 +171,22 @@ impl Queue {
         self.lanes().ready.keys().next().is_some_and(|(class, _)| *class < than)
     }
 
-    fn claim(self: &Arc<Self>) -> Option<Claim> {
-        let mut lanes = self.lanes();
-        let (_, lane) = lanes.ready.pop_first()?;
-        lanes.state.insert(lane.clone(), LaneState::Taken { again: false });
-        let is_more = !lanes.ready.is_empty();
-        drop(lanes);
-        if is_more {
-            // One notification may stand for several lanes.
-            self.changed.notify_one();
+    /// A lane of this class is ready. Who is notified may be busy, or have no room.
+    fn notify(&self, class: ForwardClass) {
+        self.changed.notify_one();
+        if class == ForwardClass::Alarm {
+            self.alarms.notify_one();
         }
+    }
+
+    fn claim(self: &Arc<Self>, least: ForwardClass) -> Option<Claim> {
+        let mut lanes = self.lanes();
+        let (_, lane) = lanes.ready.first_entry().filter(|first| first.key().0 <= least)?.remove_entry();
+        lanes.state.insert(lane.clone(), LaneState::Taken { again: false });
+        let next = lanes.ready.keys().next().map(|(class, _)| *class);
+        drop(lanes);
+        // One notification may stand for several lanes.
+        next.into_iter().for_each(|class| self.notify(class));
         Some(Claim { queue: Arc::clone(self), lane, has_more: true })
     }
 
@@ -238,7 +249,7 @@ impl Queue {
         if has_more || again {
             lanes.make_ready(lane.clone());
             drop(lanes);
-            self.changed.notify_one();
+            self.notify(lane.class);
         }
     }
 
@@ -292,14 +303,14 @@ mod tests {
             store.record(record.clone()).await.unwrap();
         }
         queue.add(lane.clone());
-        let (claim, messages) = queue.next().await;
+        let (claim, messages) = queue.next(ForwardClass::Data).await;
         assert_eq!(messages.len(), 2);
         let full = "CREATE TRIGGER full BEFORE DELETE ON forward BEGIN SELECT RAISE(ABORT, 'full'); END";
         place.execute(full).await.unwrap();
         let taken = ForwardOutcome { is_accepted: true, code: "CA".to_owned(), reason: None, answer: None };
         assert!(queue.settle(&lane, first.id, &taken).await, "its lane goes on");
         drop(claim);
-        let (_claim, messages) = queue.next().await;
+        let (_claim, messages) = queue.next(ForwardClass::Data).await;
         assert_eq!(messages.iter().map(|message| message.id).collect::<Vec<_>>(), [second.id]);
         assert!(!queue.record_some().await);
         assert_eq!(store.forward_backlog().await.unwrap().messages, 2);
@@ -307,5 +318,36 @@ mod tests {
         assert!(queue.record_some().await && !queue.record_some().await);
         let backlog = store.forward_backlog().await.unwrap();
         assert_eq!((backlog.messages, backlog.oldest), (1, Some(second.id)));
+    }
+
+    // Data of many devices may wait for a slow answer; an alarm is not to wait behind it.
+    #[tokio::test]
+    async fn room_for_alarms_alone_takes_no_other_lane_and_what_is_given_up_goes_to_others() {
+        use futures_util::FutureExt as _;
+
+        let place = TestStore::new();
+        let store = place.open().await;
+        let [data, alarm] = [ForwardClass::Data, ForwardClass::Alarm].map(|class| {
+            let id = if class == ForwardClass::Data { "1" } else { "2" };
+            MessageRecord { forward: Some(class), ..place.record(id, b"MSH|^~\\&|A\r") }
+        });
+        let lane = |class| ForwardLane { class, device: data.device.clone() };
+        let (metrics, done) = (Metrics::new().unwrap(), CancellationToken::new());
+        let queue = Arc::new(Queue::new(store.clone(), Relay::default(), metrics, Clock::system(), done));
+        for record in [&data, &alarm] {
+            store.record(record.clone()).await.unwrap();
+        }
+        queue.add(lane(ForwardClass::Data));
+        assert!(queue.next(ForwardClass::Alarm).now_or_never().is_none(), "it has room for alarms alone");
+        // A connection that has no room any more gives its lane back.
+        drop(queue.next(ForwardClass::Data).now_or_never());
+        let waiting = tokio::spawn({
+            let queue = Arc::clone(&queue);
+            async move { queue.next(ForwardClass::Alarm).await.1 }
+        });
+        queue.add(lane(ForwardClass::Alarm));
+        assert_eq!(waiting.await.unwrap()[0].id, alarm.id);
+        store.settle_forward(alarm.id, ForwardOutcome::given_up("x")).await.unwrap();
+        assert_eq!(queue.next(ForwardClass::Data).await.1[0].id, data.id);
     }
 }

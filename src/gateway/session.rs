@@ -17,8 +17,10 @@ use super::passed::Passed;
 use super::suspects::Loss;
 use super::uplink::Uplink;
 use super::window::{Done, Effect, Expired, Late, Limits, Run as _, Window};
+use crate::config;
 use crate::interface_b::{Client, ClientError, Incoming};
 use crate::model::MessageId;
+use crate::store::ForwardClass;
 
 /// An open connection, and what is under way on it.
 pub(super) struct Session<'u> {
@@ -42,7 +44,8 @@ pub(super) struct Session<'u> {
     held: VecDeque<(Instant, Bytes)>,
     /// Answers to orders that were sent.
     passed: Passed,
-    answer_timeout: Duration,
+    /// The section of the configuration that it was opened with.
+    settings: config::Gateway,
 }
 
 /// How a connection ended.
@@ -59,7 +62,7 @@ pub(super) enum Ended {
 
 impl<'u> Session<'u> {
     /// `is_news`: it is reported in the log.
-    pub(super) fn new(uplink: &'u Uplink, client: Client, answer_timeout: Duration, is_news: bool) -> Self {
+    pub(super) fn new(uplink: &'u Uplink, client: Client, settings: config::Gateway, is_news: bool) -> Self {
         let now = uplink.gateway.clock.instant();
         Self {
             uplink,
@@ -73,7 +76,7 @@ impl<'u> Session<'u> {
             reported_at: is_news.then_some(now + REPORTED_AFTER),
             held: VecDeque::new(),
             passed: Passed::new(uplink.orders.returned()),
-            answer_timeout,
+            settings,
         }
     }
 
@@ -111,22 +114,33 @@ impl<'u> Session<'u> {
 
     async fn forward(&mut self, done: &CancellationToken) -> Result<Ended, ClientError> {
         let queue = Arc::clone(&self.uplink.queue);
-        let mut next = queue.next().boxed();
+        let fresh = |room: Option<ForwardClass>| {
+            let queue = Arc::clone(&queue);
+            async move { queue.next(room.unwrap_or(ForwardClass::Alarm)).await }.boxed()
+        };
+        let (mut room, mut next) = (None, fresh(None));
         loop {
-            if self.window.is_over() {
+            if self.window.is_over() || self.is_outdated() {
                 return Ok(Ended::Proved);
             }
+            // What is not polled must hold no lane: another connection has room for it.
             if self.is_alone_due() {
+                if self.waits_alone() {
+                    (room, next) = (None, fresh(None));
+                }
                 self.post_alone().await?;
             }
-            let has_room = !self.window.is_spent()
-                && !self.waits_alone()
-                && self.window.jobs() + self.settling.len() + self.alone.len() < WINDOW;
+            if self.room() != room {
+                room = self.room();
+                next = fresh(room);
+            }
             self.uplink.gateway.status.awaits(self.uplink.number, self.window.oldest_awaited());
             let deadline = self.window.deadline(self.limits(), self.passed.oldest());
             let alone_at = (self.has_alone() && !self.is_alone_due()).then_some(self.alone_at);
             let held_until = self.held.front().map(|(until, _)| *until);
-            let deadline = [deadline, alone_at, self.reported_at, held_until].into_iter().flatten().min();
+            let look = Some(self.uplink.gateway.clock.instant() + RELOADED_WITHIN);
+            let deadline =
+                [deadline, alone_at, self.reported_at, held_until, look].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 () = done.cancelled() => return Ok(Ended::Done),
@@ -137,8 +151,8 @@ impl<'u> Session<'u> {
                     }
                     self.send_held().await?;
                 }
-                (claim, messages) = &mut next, if has_room => {
-                    next = queue.next().boxed();
+                (claim, messages) = &mut next, if room.is_some() => {
+                    next = fresh(room);
                     self.send(Job::new(claim, messages)).await?;
                 }
                 // Behind the messages that wait: alarms may be among them.
@@ -156,6 +170,21 @@ impl<'u> Session<'u> {
                 }
             }
         }
+    }
+
+    /// The least urgent class of which one more lane has room. The last places are for alarms.
+    fn room(&self) -> Option<ForwardClass> {
+        let taken = self.window.jobs() + self.settling.len() + self.alone.len();
+        if self.window.is_spent() || self.waits_alone() || taken >= WINDOW {
+            return None;
+        }
+        Some(if taken < WINDOW - ALARM_RESERVE { ForwardClass::Data } else { ForwardClass::Alarm })
+    }
+
+    /// Whether a reload has changed the section of the configuration: the messages of a device go to one
+    /// platform.
+    fn is_outdated(&self) -> bool {
+        self.uplink.gateway.config.load().gateway.as_ref() != Some(&self.settings)
     }
 
     /// Sends the next messages of a job, or keeps them until they may go alone.
@@ -232,7 +261,7 @@ impl<'u> Session<'u> {
 
     /// How long acknowledgements may take.
     fn limits(&self) -> Limits {
-        let answer = self.answer_timeout;
+        let answer = self.settings.answer_timeout;
         Limits { answer, result: self.uplink.gateway.status.result_timeout(answer) }
     }
 
@@ -400,11 +429,15 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 const ALONE_AFTER: Duration = Duration::from_secs(2);
 /// When a connection counts as one in the log on which the platform says nothing.
 const REPORTED_AFTER: Duration = Duration::from_secs(5);
+/// How soon a connection follows a reload.
+const RELOADED_WITHIN: Duration = Duration::from_secs(1);
 /// How long an order is kept until it is passed on, if its connection goes on.
 const HELD: Duration = Duration::from_millis(500);
 /// Orders that are kept on a connection.
 const MAX_HELD: usize = 256;
 /// Lanes that one connection works on.
 const WINDOW: usize = 16;
+/// Those of them that only alarms may have.
+const ALARM_RESERVE: usize = 2;
 /// When a message is sent again that the platform could not take.
 const POSTPONED: Duration = Duration::from_secs(2);

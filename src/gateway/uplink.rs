@@ -7,6 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use super::desk::Gateway;
 use super::job::Job;
 use super::orders::Orders;
+use super::platform::SharedConnector;
 use super::queue::Queue;
 use crate::hl7::AcknowledgeAs;
 use crate::model::{MessageId, explained};
@@ -19,6 +20,7 @@ pub(super) struct Uplink {
     pub(super) number: usize,
     pub(super) queue: Arc<Queue>,
     pub(super) orders: Orders,
+    pub(super) connector: SharedConnector,
 }
 impl Uplink {
     /// Which of the messages that the platform has not acknowledged, though it had them, are given up: a

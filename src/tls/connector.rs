@@ -105,6 +105,14 @@ pub enum ConnectError {
     Handshake(#[source] std::io::Error),
 }
 
+impl ConnectError {
+    /// Whether the token of the client's key rejects the PIN: each attempt may lock it.
+    #[must_use]
+    pub fn rejects_pin(&self) -> bool {
+        matches!(self, Self::Credential(CredentialError::Key(key)) if key.rejects_pin())
+    }
+}
+
 impl Connector {
     /// Loads the roots, the certificate and the key.
     ///

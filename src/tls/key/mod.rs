@@ -41,6 +41,17 @@ pub enum KeyError {
     },
 }
 
+impl KeyError {
+    /// Whether a token rejects the PIN.
+    pub fn rejects_pin(&self) -> bool {
+        #[cfg(feature = "pkcs11")]
+        if let Self::Token(error) = self {
+            return error.rejects_pin();
+        }
+        false
+    }
+}
+
 /// Loads the key of `credential` for signing.
 pub(super) fn load(
     credential: &Credential,

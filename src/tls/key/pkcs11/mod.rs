@@ -105,6 +105,13 @@ pub enum TokenError {
     },
 }
 
+impl TokenError {
+    /// Whether the token rejects the PIN.
+    pub(super) const fn rejects_pin(&self) -> bool {
+        matches!(self, Self::Login { .. } | Self::Locked(_))
+    }
+}
+
 /// The initialized libraries. A process may initialize each library once, so reloads reuse it.
 static MODULES: Mutex<BTreeMap<PathBuf, Pkcs11>> = Mutex::new(BTreeMap::new());
 
