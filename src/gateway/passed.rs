@@ -136,3 +136,32 @@ fn give_back(returned: &mpsc::Sender<OrderReply>, reply: OrderReply) {
     // While too many wait, the platform does without it until the next start.
     let _ = returned.try_send(reply);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::model::Clock;
+
+    // Many TLS servers answer close_notify with the end of TCP alone.
+    #[test]
+    fn an_answer_that_only_such_an_end_follows_is_sent_twice_and_no_more() {
+        let (clock, order) = (Clock::system(), MessageId::at(Clock::system().now()));
+        let (returned, mut again) = mpsc::channel(1);
+        let mut reply = OrderReply { raw: Bytes::new(), finishes: Some(order), is_closed: false };
+        let began = clock.instant();
+        for (after, over) in [(0, 0), (60, 0), (0, 0), (60, 1)] {
+            let mut passed = Passed::new(returned.clone());
+            passed.add(reply.clone(), 0, began);
+            assert_eq!(passed.taken_twice(began + Duration::from_secs(after)).len(), over);
+            drop(passed);
+            match again.try_recv() {
+                Ok(returned) => reply = returned,
+                Err(_) => assert_eq!(over, 1),
+            }
+        }
+    }
+}

@@ -4,7 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::scripted::{CUT, acknowledgement, scene, wire};
+use super::orders::answer as reply;
+use super::scripted::{CUT, ENDS, accept, acknowledgement, order, scene, wire};
 use super::{ONE, OTHER, asking};
 use crate::harness::{Platform, Wire, eventually, field, framed, message};
 use pcd_platform::pki::KeyType;
@@ -105,17 +106,88 @@ fn a_device_that_waits_learns_that_the_platform_does_not_answer_its_message() {
         let is_silent = field(message, "MSH", 10).starts_with("MUTE") && !IS_FIXED.load(Ordering::SeqCst);
         if is_silent { Vec::new() } else { answer(message) }
     };
-    let (_platform, gateway, site) = scene(script);
+    let (platform, gateway, site) = scene(script);
+    gateway.admit(OTHER, &[]);
     let mut device = wire(&site, &gateway);
+    let mut other = Wire::connect(&site, gateway.address, &site.certificate(OTHER, KeyType::Ecc));
     let [original, both] = [("MUTE-1", "", ""), ("MUTE-2", "AL", "AL")]
         .map(|(id, accept, application)| framed(&asking(ONE, id, accept, application)));
+    // While the platform acknowledges nothing, nothing is given up.
     device.write(&original);
+    eventually("it is tried again and again", || {
+        platform.messages().iter().filter(|id| *id == "MUTE-1").count() > 3
+    });
+    assert_eq!(gateway.metric(REFUSED), 0.0);
+    let mut sent = 0;
+    let mut give_up = |number| {
+        eventually("it is given up", || {
+            sent += 1;
+            let id = format!("OTHER-{sent}");
+            other.write(&framed(&message(OTHER, &id)));
+            assert_eq!(other.verdict(), ("CA".to_owned(), id));
+            gateway.metric(REFUSED) == number
+        });
+    };
+    give_up(1.0);
     assert_eq!(verdict(&mut device), expect("AE", "MUTE-1", "not-forwarded"));
     device.write(&both);
+    give_up(2.0);
     assert_eq!(verdict(&mut device), expect("CA", "MUTE-2", ""), "it is safe");
     assert_eq!(verdict(&mut device), expect("AE", "MUTE-2", "not-forwarded"), "and was not processed");
     eventually("it is a finding", || is_refused(&gateway));
     IS_FIXED.store(true, Ordering::SeqCst);
     repeat_until_accepted(&mut device, &original, "MUTE-1");
     eventually("nothing waits", || gateway.metric("pcd_gateway_waiting_messages") == 0.0);
+}
+
+// Each device behind a gateway depends on its connections.
+#[test]
+fn an_answer_to_an_order_that_ends_connections_keeps_no_device_from_the_platform() {
+    let (platform, gateway, site) = scene(accept);
+    gateway.admit(OTHER, &[]);
+    let mut device = wire(&site, &gateway);
+    let mut other = Wire::connect(&site, gateway.address, &site.certificate(OTHER, KeyType::Ecc));
+    device.write(&framed(&message(ONE, "FIRST")));
+    assert_eq!(device.verdict(), ("CA".to_owned(), "FIRST".to_owned()));
+    platform.send(&order("ORDER", "AL|AL", "1"));
+    assert!(device.answer().unwrap().contains("|ORDER|"));
+    device.write(&reply(ONE, "ACK^O15^ACK", "ORDER", "CA", "A-1"));
+    device.write(&reply(ONE, &format!("RRG^O16^{ENDS}"), "ORDER", "AA", "A-2"));
+    let (mut sent, given_up) = (0, "pcd_gateway_orders_total{outcome=\"answer-given-up\"}");
+    let arrived = |id: &str| platform.messages().iter().any(|other| other == id);
+    let mut pass = || {
+        sent += 1;
+        let id = format!("OTHER-{sent}");
+        other.write(&framed(&message(OTHER, &id)));
+        assert_eq!(other.verdict(), ("CA".to_owned(), id.clone()));
+        eventually("it arrives", || arrived(&id));
+    };
+    eventually("the answer is given up", || {
+        pass();
+        gateway.metric(given_up) == 1.0
+    });
+    let tries = platform.answers_to("ORDER").iter().filter(|(code, _)| code == "AA").count();
+    assert!((3..=6).contains(&tries), "{tries}");
+    let connections = platform.connections();
+    // Longer than a connection works on others before it sends what goes alone.
+    for _ in 0..30 {
+        pass();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(platform.connections(), connections);
+}
+
+// Interface A takes the byte as part of a message (MLLP R1: FS CR ends a block).
+#[test]
+fn a_message_with_a_file_separator_travels_as_it_came() {
+    let (platform, gateway, site) = scene(accept);
+    let mut device = wire(&site, &gateway);
+    let text = String::from_utf8(message(ONE, "SEPARATOR").to_vec()).unwrap() + "NTE|1||a\x1Cb\r";
+    device.write(&framed(text.as_bytes()));
+    assert_eq!(device.verdict(), ("CA".to_owned(), "SEPARATOR".to_owned()));
+    eventually("it is acknowledged", || {
+        gateway.metric("pcd_gateway_forwarded_total{outcome=\"accepted\"}") == 1.0
+    });
+    assert!(platform.frames().contains(&text));
+    assert_eq!(platform.connections(), 1);
 }

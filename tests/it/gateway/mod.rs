@@ -7,6 +7,7 @@ mod foreign;
 mod given_up;
 mod long_run;
 mod orders;
+mod original_mode;
 mod outages;
 mod scripted;
 mod stale_orders;

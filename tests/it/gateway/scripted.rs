@@ -18,6 +18,8 @@ use crate::harness::{Platform, Site, Wire, eventually, field, framed, message};
 
 /// In place of an answer: the platform cuts the connection.
 pub(super) const CUT: &str = "cut";
+/// In an answer to an order: the platform cuts the connection.
+pub(super) const ENDS: &str = "ends-the-connection";
 /// Behind an answer: the platform closes the connection.
 const CLOSE: &str = "close";
 
@@ -90,6 +92,11 @@ impl Scripted {
         seen.frames.iter().filter(about).map(words).collect()
     }
 
+    /// What has come, without the frames.
+    pub(super) fn frames(&self) -> Vec<String> {
+        self.seen.lock().unwrap().frames.clone()
+    }
+
     /// MSH-10 of the messages that have come.
     pub(super) fn messages(&self) -> Vec<String> {
         let seen = self.seen.lock().unwrap();
@@ -129,7 +136,9 @@ fn serve(
             from = 0;
             let frame: Vec<u8> = unread.drain(..end + 2).collect();
             let text = String::from_utf8_lossy(&frame[1..end]).into_owned();
-            let answers = if text.contains("\rMSA|") { Vec::new() } else { script(&text) };
+            let ends = text.contains(ENDS).then(|| CUT.to_owned());
+            let is_answer = text.contains("\rMSA|");
+            let answers = if is_answer { ends.into_iter().collect() } else { script(&text) };
             seen.lock().unwrap().frames.push(text);
             if answers.iter().any(|answer| answer == CUT) {
                 return;
