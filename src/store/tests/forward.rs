@@ -188,7 +188,7 @@ async fn what_the_platform_refused_is_forwarded_again_and_nothing_else(place: Te
     assert_eq!(waiting(&other, ForwardClass::Alarm).await, ["1"]);
     assert!(store.refused_forwards(Timestamp::UNIX_EPOCH, 10).await.unwrap().is_empty());
     // Stored before the platform was one of a gateway, or accepted when its device awaited no answer.
-    let before = place.record("4", b"MSH|^~\\&|A\r");
+    let before = MessageRecord { forward: None, ..queued(&place, "4", ForwardClass::Event) };
     store.record(before.clone()).await.unwrap();
     assert_eq!(store.forward_state(before.id).await.unwrap(), ForwardState::Absent);
     assert!(store.forward_again(before.id, ForwardClass::Event).await.unwrap());
