@@ -100,9 +100,9 @@ impl Passed {
         self.sent.first().map(|one| one.since)
     }
 
-    /// The connection was lost before these answers had arrived; `how` tells of a message that was alone on
-    /// it. One that ends connections waits, and is given up in the end: the platform then has its order
-    /// without an answer.
+    /// The connection was lost before these answers had arrived; `how` says whether anything else was under
+    /// way on it. One that ends connections waits, and is given up in the end: the platform then has its
+    /// order without an answer.
     pub(super) async fn lost(mut self, orders: &Orders, queue: &Queue, how: Loss) {
         let mut given_up = Vec::new();
         for One { reply, order, .. } in std::mem::take(&mut self.sent) {

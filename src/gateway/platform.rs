@@ -26,7 +26,7 @@ pub enum SetupError {
 }
 
 /// Loads the certificate, the key and the roots for the platform, if the configuration names one. The site's
-/// settings for revocation judge the platform's certificates as they judge those of devices.
+/// settings for revocation apply to the platform's certificates as to those of devices.
 ///
 /// # Errors
 /// When one of them cannot be used.
@@ -49,7 +49,7 @@ pub fn connector(config: &Config, clock: &Clock) -> Result<Option<Connector>, Se
 }
 
 /// The connector that all connections share. A token locks after a few wrong PINs, and remembers a rejected
-/// one only as long as its key is open; so a connector is loaded anew only after a reload.
+/// one only as long as its key is open; so a connector is loaded again only after a reload.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SharedConnector(Arc<Mutex<Option<Loaded>>>);
 
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_of_the_site_judge_the_certificates_of_the_platform() {
+    fn the_settings_of_the_site_apply_to_the_certificates_of_the_platform() {
         let config = config("[revocation]\ninstalled-crls = [\"site.crl\"]\n");
         let refused = connector(&config, &Clock::system());
         assert!(matches!(refused, Err(SetupError::Revocation(_))), "the CRL is read: {refused:?}");

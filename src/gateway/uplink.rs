@@ -24,7 +24,8 @@ pub(super) struct Uplink {
 }
 impl Uplink {
     /// Which of the messages that the platform has not acknowledged, though it had them, are given up: a
-    /// message that it never acknowledges, while it acknowledges others, must not hold up those behind it forever.
+    /// message that it never acknowledges, while it acknowledges others, must not hold up those behind it
+    /// forever.
     pub(super) fn give_up(
         &self,
         unanswered: &[MessageId],

@@ -24,10 +24,11 @@ async fn first_of(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result
         let next = addresses.next();
         let is_last = next.is_none();
         attempts.extend(next.map(TcpStream::connect));
-        let patience =
-            async { if is_last { std::future::pending().await } else { tokio::time::sleep(PATIENCE).await } };
+        let next_is_due = async {
+            if is_last { std::future::pending().await } else { tokio::time::sleep(ALONE_FOR).await }
+        };
         tokio::select! {
-            () = patience => {}
+            () = next_is_due => {}
             ended = attempts.next() => match ended {
                 Some(Ok(stream)) => return Ok(stream),
                 Some(Err(error)) => failed = Some(error),
@@ -41,7 +42,7 @@ async fn first_of(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result
 }
 
 /// How long an address alone may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ALONE_FOR: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

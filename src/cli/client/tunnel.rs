@@ -123,7 +123,7 @@ async fn join(mut local: TcpStream, target: &Target) -> Result<(), String> {
 
 async fn connect(Target { connector, host, port, .. }: &Target) -> Result<SecuredStream, String> {
     let tcp = reach(host, *port).await.map_err(|error| explained(&error))?;
-    // A firewall that has forgotten an idle connection would let the local process wait for ever.
+    // A firewall that has forgotten an idle connection would let the local process wait forever.
     prepare_tcp(&tcp, DEAD_PEER_TIMEOUT);
     connector.connect(host, tcp).await.map_err(|error| explained(&error))
 }
