@@ -22,8 +22,11 @@ pub(super) struct Term {
     /// The term of patient data that it is ([`patient_term`]).
     pub(super) patient: Option<&'static str>,
     /// The units that were sent with it.
-    units: RwLock<Vec<(Box<[u8]>, Arc<Units>)>>,
+    units: RwLock<Vec<KnownUnits>>,
 }
+
+/// The bytes of units, and what they say.
+type KnownUnits = (Box<[u8]>, Arc<Units>);
 
 /// The terms by their bytes, with the notation in which these were read.
 type Known = HashMap<Box<[u8]>, ((Separators, CharacterSet), Arc<Term>)>;

@@ -27,11 +27,14 @@ pub struct Reads {
     pub(super) misses: Misses,
     turns: RenderTurns,
     /// How messages are mapped by the configuration beside it.
-    mapper: Arc<Mutex<Option<(Arc<Config>, Arc<Mapper>)>>>,
+    mapper: Arc<Mutex<Option<ConfiguredMapper>>>,
     pub(super) answer_memory: AnswerMemory,
     /// When a fault of the store was logged last.
     logged: Arc<Mutex<Option<Timestamp>>>,
 }
+
+/// How messages are mapped, and by which configuration.
+type ConfiguredMapper = (Arc<Config>, Arc<Mapper>);
 
 impl Reads {
     /// Answers from this store. `base` is the address at which readers see the root of FHIR, without a
