@@ -6,6 +6,7 @@ mod admission;
 mod clients;
 mod limits;
 mod partner_files;
+mod partner_webhooks;
 mod partners;
 mod registrations;
 mod tokens;
