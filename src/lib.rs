@@ -7,7 +7,8 @@
 //! [`tls`], [`revocation`] and [`authz`] decide whether a peer may connect. [`store`] holds messages and the
 //! audit trail, [`audit`] defines the trail's events and its chain of hashes. [`interface_a`] serves devices,
 //! [`southbound`] sends messages to them, [`liveness`] notices devices that stop sending, [`contact`]
-//! remembers each device and each refused peer. [`clients`] says which hospital systems may read what.
+//! remembers each device and each refused peer. [`clients`] says which hospital systems may read what, and
+//! [`enrol`] how they and devices get a certificate.
 //! [`interface_b`] is the device's side of the same specification, and [`simulate`] has thousands of such
 //! devices; [`gateway`] joins both interfaces to forward what devices send to another platform.
 //! [`audit_forwarder`] sends the audit trail to an Audit Record Repository, [`http`] serves operators, with
@@ -30,6 +31,7 @@ pub mod cli;
 pub mod clients;
 pub mod config;
 pub mod contact;
+pub mod enrol;
 pub mod fhir;
 pub mod filesystem;
 pub mod finding;

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::outcome::{INVALID_TOKEN, final_outcome, outcome, with_token_error};
 use super::peer::Peer;
 use super::state::ApiState;
+use crate::audit::Event;
 use crate::clients::{
     self, Bearer, LastRead, Presented, PresentedCertificate, Reader, RefusedReader, Unregistered,
 };
@@ -134,7 +135,7 @@ pub(super) async fn record(state: &ApiState, peer: &Peer, refused: RefusedReader
     state.metrics.api.refuse(refused.code());
     let certificate = peer.certificate.as_ref().map(|certificate| certificate.recorded());
     let (who, max) = ((refused.reason(), peer.address.ip()), state.config.load().api.max_refusal_rows);
-    state.refusals.record(&state.store, max, who, certificate).await;
+    state.refusals.record(&state.store, max, who, certificate, Event::ReadRefused).await;
 }
 
 /// What admission needs of a certificate that counts.

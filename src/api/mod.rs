@@ -8,6 +8,7 @@
 
 mod body;
 mod connection;
+mod enrol;
 pub mod fhir;
 mod files;
 mod follower;

@@ -28,18 +28,19 @@ struct Rows {
 }
 
 impl RefusalRows {
-    /// Records a refused request: with a row of its own while the minute has fewer than `max` for this
-    /// reason; the others are counted in the first row of a later minute.
+    /// Records a refused request, as this event: with a row of its own while the minute has fewer than `max`
+    /// for this reason; the others are counted in the first row of a later minute.
     pub(super) async fn record(
         &self,
         store: &Store,
         max: u32,
         (reason, address): (&'static str, IpAddr),
         certificate: Option<Certificate>,
+        event: fn(Box<RefusedRead>) -> Event,
     ) {
         let Some(others) = self.turn(store.now(), max, reason) else { return };
-        let event = RefusedRead { peer: address, reason, certificate, others };
-        store.audit_or_defer(Event::ReadRefused(Box::new(event))).await;
+        let refused = RefusedRead { peer: address, reason, certificate, others };
+        store.audit_or_defer(event(Box::new(refused))).await;
     }
 
     /// How many refusals for this reason before have no row, if this one gets a row.

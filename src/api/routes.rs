@@ -7,6 +7,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 
 use super::body::read_body;
+use super::enrol;
 use super::fhir;
 use super::files;
 use super::gate;
@@ -26,6 +27,7 @@ pub(super) async fn answer(state: &ApiState, peer: &Peer, request: Request<Incom
         path if is_fhir(path) => "fhir",
         path if partner::is_path(path) => "partner",
         path if files::is_path(path) => "files",
+        path if enrol::is_path(path) => "est",
         _ => "pki",
     };
     let mut response = route(state, peer, request).await;
@@ -54,6 +56,9 @@ async fn route(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Res
     }
     if partner::is_path(path) {
         return partner::answer(state, peer, request).await;
+    }
+    if enrol::is_path(path) {
+        return Box::pin(enrol::answer(state, peer, request)).await;
     }
     if !is_fhir(path) {
         let text =

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::enrol::Rate;
 use super::fhir::Reads;
 use super::places::Places;
 use super::rates::Rates;
@@ -36,6 +37,8 @@ pub struct ApiState {
     pub(super) token_turns: Turns,
     /// Requests for tokens, by address and by client.
     pub(super) rates: Rates,
+    /// Requests for certificates, by address.
+    pub(super) enrolment_rate: Rate,
     pub(super) reads: Reads,
 }
 
@@ -67,6 +70,7 @@ impl ApiState {
             refusals: RefusalRows::default(),
             token_turns: Turns::new(started.api.max_requests),
             rates: Rates::default(),
+            enrolment_rate: Rate::default(),
             reads,
         }
     }

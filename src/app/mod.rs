@@ -11,6 +11,7 @@ mod chain_end;
 mod clock;
 mod clock_watch;
 mod directory;
+mod enrolled;
 mod error;
 mod examine;
 mod expiry;
@@ -62,6 +63,7 @@ use crate::store::{MigrationPolicy, OwnChain, Store, WhenBehind};
 use crate::tls::{Acceptor, ApiAcceptor, PeopleAcceptor};
 
 pub use chain::examine_chain;
+pub use enrolled::{ExaminedPartner, examine_enrolled};
 pub use error::PlatformError;
 pub use examine::{Examination, examine, fetch_staples, probe_sources};
 use lifecycle::Ending;

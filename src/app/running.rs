@@ -16,6 +16,7 @@ use crate::audit::ReloadedBy;
 use crate::audit_forwarder::Forwarder;
 use crate::clients::RefusedReader;
 use crate::contact::{Contacts, Recorder};
+use crate::enrol::RefusedEnrolment;
 use crate::finding::Board;
 use crate::gateway::Gateway;
 use crate::http;
@@ -217,6 +218,7 @@ impl Shared {
         metrics.api.start_refusals_at_zero(&RefusedReader::CODES);
         metrics.api.start_refusals_at_zero(&RefusedGrant::CODES);
         metrics.api.start_refusals_at_zero(&RefusedRegistration::CODES);
+        metrics.api.start_refusals_at_zero(&RefusedEnrolment::CODES);
         let shared = (store.clone(), metrics.clone(), clock.clone());
         let state = ApiState::new(
             Arc::clone(config),

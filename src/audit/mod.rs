@@ -13,10 +13,11 @@ pub use chain::{
 };
 pub use event::{
     Certificate, CertificateStatus, ChainFinding, ChainVerdict, ClientsChange, ConfigurationFault,
-    ContentSearch, CountedSessions, Event, ExportFormat, FeedsBehind, Installed, InstalledRole, Logout,
-    LostRows, PartnerServed, RefusalCount, RefusedLook, RefusedPeers, RefusedRead, ReloadedBy,
-    RemovedMessages, ReplacedCopy, ResourcesRead, Selection, SessionEnd, SettledBy, Settlement, SizeLimit,
-    StopReason, SubscriptionsChange, TokenGranted, TokenRevoked, UnfitUses, UsageField, ViewedAs,
+    ContentSearch, CountedSessions, EnrolmentChange, EnrolmentEvent, EnrolmentRequest, Event, ExportFormat,
+    FeedsBehind, Installed, InstalledRole, Logout, LostRows, PartnerServed, RefusalCount, RefusedLook,
+    RefusedPeers, RefusedRead, ReloadedBy, RemovedMessages, ReplacedCopy, ResourcesRead, Selection,
+    SessionEnd, SettledBy, Settlement, SizeLimit, StopReason, SubscriptionsChange, TokenGranted,
+    TokenRevoked, UnfitUses, UsageField, ViewedAs,
 };
 
 #[cfg(test)]

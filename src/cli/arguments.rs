@@ -8,8 +8,9 @@ use clap::{Parser, Subcommand};
 use super::config_file::ConfigFile;
 use super::exit::exit_codes;
 use super::{
-    audit, client, config, demo, device, fhir, help, init, manual, message, notification, notify, order,
-    organisation, page, pki, reader, remote, serve, simulate, status, store, subscription, support_bundle,
+    audit, client, config, demo, device, enrol, fhir, help, init, manual, message, notification, notify,
+    order, organisation, page, pki, reader, remote, serve, simulate, status, store, subscription,
+    support_bundle,
 };
 use crate::model::Right;
 
@@ -121,6 +122,13 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: notification::Command,
     },
+    /// Certificates that partners and devices ask for
+    Enrol {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: enrol::Command,
+    },
     /// Orders: messages from the platform to a device
     Order {
         #[command(flatten)]
@@ -184,6 +192,7 @@ impl Command {
             Self::Reader { command, .. } => command.right(),
             Self::Subscription { command, .. } => command.right(),
             Self::Notification { command, .. } => command.right(),
+            Self::Enrol { command, .. } => command.right(),
             Self::Order { command, .. } => command.right()?,
             Self::Audit { command: audit::Command::List { .. }, .. } => Right::See,
             Self::Store { command: store::Command::Backup { .. }, .. } => Right::Administer,
@@ -210,6 +219,7 @@ impl Command {
             | Self::Reader { config, .. }
             | Self::Subscription { config, .. }
             | Self::Notification { config, .. }
+            | Self::Enrol { config, .. }
             | Self::Order { config, .. }
             | Self::Audit { config, .. }
             | Self::Store { config, .. } => Some(config),

@@ -23,7 +23,11 @@ pub(super) fn warn_of_risks(store: &Store, output: Output) -> io::Result<()> {
 /// How a command ends when the store did not do what it was asked. What an operator has to change first
 /// ends as a configuration that cannot be used: trying again does not help.
 pub(crate) fn failed(error: StoreError) -> Failure {
-    let exit = match &error {
+    Failure::new(exit(&error), error)
+}
+
+const fn exit(error: &StoreError) -> Exit {
+    match error {
         StoreError::Url
         | StoreError::Environment(_)
         | StoreError::Password { .. }
@@ -75,12 +79,12 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::DeviceExists(_)
         | StoreError::DeviceEnforced(_)
         | StoreError::Clients(_)
+        | StoreError::Enrolment(_)
         | StoreError::IdentityNotSeen(_)
         | StoreError::DeviceSpelled { .. }
         | StoreError::AlreadyWaiting(_)
         | StoreError::DeviceUnknown(_) => Exit::Failed,
-    };
-    Failure::new(exit, error)
+    }
 }
 
 #[cfg(test)]

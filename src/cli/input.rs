@@ -21,10 +21,11 @@ mod tests {
     #[test]
     fn commands_that_the_platform_executes_open_no_file_themselves() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
-        let mut folders: Vec<_> = ["device", "order", "message", "fhir", "audit", "content", "reader"]
-            .iter()
-            .map(|name| std::path::Path::new(folder).join(name))
-            .collect();
+        let mut folders: Vec<_> =
+            ["device", "order", "message", "fhir", "audit", "content", "reader", "enrol"]
+                .iter()
+                .map(|name| std::path::Path::new(folder).join(name))
+                .collect();
         let mut found = Vec::new();
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {

@@ -20,6 +20,7 @@ mod context;
 mod demo;
 mod device;
 mod doctor;
+mod enrol;
 mod environment;
 mod exit;
 mod export;
@@ -165,6 +166,7 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
         Command::Notification { config, command } => {
             Box::pin(notifications(config, command, output, clock)).await
         }
+        Command::Enrol { config, command } => Box::pin(run_enrolment(config, command, output, clock)).await,
         Command::Fhir { config, command } => Box::pin(show_fhir(config, command, output, clock)).await,
         Command::Order { config, command } => Box::pin(run_order(config, command, output, clock)).await,
         Command::Audit { config, command } => {
@@ -191,6 +193,14 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
 async fn show_fhir(config: ConfigFile, command: fhir::Command, output: Output, clock: Clock) -> Outcome {
     let store = config.open_store(&clock, output).await?;
     let outcome = fhir::run(command, || config.load(), &store, output).await;
+    store.close().await;
+    outcome
+}
+
+async fn run_enrolment(config: ConfigFile, command: enrol::Command, output: Output, clock: Clock) -> Outcome {
+    let store = config.open_store(&clock, output).await?;
+    let config = config.load()?;
+    let outcome = Box::pin(enrol::run(command, &config, &store, output)).await;
     store.close().await;
     outcome
 }

@@ -4,7 +4,7 @@ use anyhow::anyhow;
 
 use super::arguments::Command;
 use super::{
-    Outcome, Output, audit, device, fhir, message, notification, order, organisation, reader,
+    Outcome, Output, audit, device, enrol, fhir, message, notification, order, organisation, reader,
     store as store_command, subscription,
 };
 use crate::config::Config;
@@ -21,6 +21,7 @@ pub(super) async fn on_store(command: Command, config: &Config, store: &Store, o
         Command::Reader { command, .. } => Box::pin(reader::run(command, store, output)).await,
         Command::Subscription { command, .. } => Box::pin(subscription::run(command, store, output)).await,
         Command::Notification { command, .. } => Box::pin(notification::run(command, store, output)).await,
+        Command::Enrol { command, .. } => Box::pin(enrol::run(command, config, store, output)).await,
         Command::Order { command, .. } => order::run(command, config, store, output).await,
         Command::Audit { command, .. } => {
             let verifier = || Err(anyhow!("this verifies nothing").into());

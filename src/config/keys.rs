@@ -2,8 +2,8 @@
 
 use super::key::{Key, ReloadClass};
 use super::{
-    admin, api, audit, devices, fhir, gateway, interface_a, messages, notifications, notify, operations,
-    orders, revocation, store, tls,
+    admin, api, audit, devices, enrol, fhir, gateway, interface_a, messages, notifications, notify,
+    operations, orders, revocation, store, tls,
 };
 
 /// Every key, in the order of the sections.
@@ -17,7 +17,7 @@ pub(super) fn class(name: &str) -> ReloadClass {
     all().find(|key| key.name == name).map_or(ReloadClass::Restart, |key| key.class)
 }
 
-const SECTIONS: [&[Key]; 15] = [
+const SECTIONS: [&[Key]; 16] = [
     interface_a::KEYS,
     tls::KEYS,
     revocation::KEYS,
@@ -28,6 +28,7 @@ const SECTIONS: [&[Key]; 15] = [
     fhir::KEYS,
     notifications::KEYS,
     api::KEYS,
+    enrol::KEYS,
     store::KEYS,
     audit::KEYS,
     admin::KEYS,

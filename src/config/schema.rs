@@ -10,6 +10,7 @@ use super::admin::Admin;
 use super::api::Api;
 use super::audit::Audit;
 use super::devices::Devices;
+use super::enrol::Enrol;
 use super::fhir::Fhir;
 use super::gateway::Gateway;
 use super::interface_a::InterfaceA;
@@ -70,6 +71,9 @@ pub struct Config {
     /// The listener for hospital systems that read.
     #[serde(default)]
     pub api: Api,
+    /// How partners and devices get a certificate.
+    #[serde(default)]
+    pub enrol: Enrol,
     /// Where messages and the audit trail are stored, and for how long.
     #[serde(default)]
     pub store: Store,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::TokenUri;
 use super::admin::{self, Admin, AdminSocket};
 use super::api::{self, Api};
+use super::enrol::{self, Enrol};
 use super::{
     Audit, AuditRepository, Config, Credential, Gateway, KeyLocation, Messages, Notifications, Notify,
     Overrides, Problem, Revocation, Store, Tls, Values, keys, log_level, notify,
@@ -48,6 +49,7 @@ pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<P
         checker.problem("fhir.assigners", what);
     }
     checker.api(&mut config.api);
+    checker.enrol(&mut config.enrol, config.api.is_on());
     checker.admin(&mut config.admin);
     checker.problems
 }
@@ -344,6 +346,16 @@ impl Checker<'_> {
             self.credential(identity, &UDAP);
         }
         for (key, what) in api::problems(api) {
+            self.problem(key, what);
+        }
+    }
+
+    fn enrol(&mut self, enrol: &mut Enrol, has_listener: bool) {
+        for folder in enrol.client_authority.iter_mut().chain(&mut enrol.device_authority) {
+            self.resolve(folder);
+        }
+        self.resolve_all(&mut enrol.authorities);
+        for (key, what) in enrol::problems(enrol, has_listener) {
             self.problem(key, what);
         }
     }

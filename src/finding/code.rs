@@ -218,6 +218,9 @@ codes! {
     /// The index of FHIR resources does not follow what is stored.
     FhirBehind, "fhir-behind", Attention,
         "`pcd-platform fhir status` shows which node writes the index, and the log why it does not";
+    /// A request for a certificate waits for an operator.
+    EnrolmentWaiting, "enrolment-waiting", Attention,
+        "`pcd-platform enrol list --state pending` shows who asks; approve or reject it, also on the page `/enrolments`";
     /// The platform of a gateway refused a message of a device.
     ForwardRefused, "forward-refused", Attention,
         "correct what the reason names, mostly the entry of this gateway at the platform; `pcd-platform message show ID` has the message";

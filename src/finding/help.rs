@@ -128,6 +128,7 @@ const PAGES: &[HelpPage] = pages![
     "empty-frame",
     "empty-lines",
     "end-of-stream",
+    "enrolment-waiting",
     "expired",
     "fault",
     "fhir-behind",

@@ -15,6 +15,9 @@ pub struct Api {
     pub partners: Partners,
     /// Registered clients.
     pub clients: IntGauge,
+    /// Requests for certificates that wait for an operator.
+    pub pending_enrolments: IntGauge,
+    enrolments_total: CounterVec,
     refusals_total: CounterVec,
     requests_total: CounterVec,
     tokens_total: CounterVec,
@@ -36,17 +39,22 @@ impl Api {
         "body",
     ];
 
-    /// What is asked: resources, tokens, services of partners and their files, or the CAs of the listener.
-    const SURFACES: [&str; 5] = ["fhir", "files", "oauth", "partner", "pki"];
+    /// What is asked: resources, files, tokens, services of partners, certificates, or the CAs.
+    const SURFACES: [&str; 6] = ["fhir", "files", "oauth", "partner", "est", "pki"];
 
     /// How a client that asks for a token proves who it is (RFC 8414).
     const METHODS: [&str; 3] = ["tls_client_auth", "private_key_jwt", "client_secret_basic"];
+
+    /// What is answered to a request for a certificate that is taken.
+    const ENROLLED: [&str; 4] = ["requested", "pending", "issued", "renewed"];
 
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
             partners: Partners::new(r)?,
             connections: r.gauge("api_connections", "Open connections of hospital systems")?,
             clients: r.gauge("api_clients", "Registered clients of hospital systems")?,
+            pending_enrolments: r.gauge("enrolments_pending", PENDING)?,
+            enrolments_total: r.counters("enrolment_requests_total", ENROLMENTS, &["result"])?,
             refusals_total: r.counters("api_refusals_total", REFUSALS, &["reason"])?,
             requests_total: r.counters("api_requests_total", REQUESTS, &["surface", "status"])?,
             tokens_total: r.counters("oauth_tokens_total", TOKENS, &["method", "result"])?,
@@ -58,6 +66,9 @@ impl Api {
         self.partners.start_at_zero();
         for reason in Self::REFUSED {
             self.refusals_total.with_label_values(&[reason]);
+        }
+        for result in Self::ENROLLED {
+            self.enrolments_total.with_label_values(&[result]);
         }
         for surface in Self::SURFACES {
             self.requests_total.with_label_values(&[surface, "200"]);
@@ -82,6 +93,11 @@ impl Api {
         }
     }
 
+    /// Counts a request for a certificate that was taken: `requested`, `pending`, `issued` or `renewed`.
+    pub fn enrolled(&self, result: &'static str) {
+        self.enrolments_total.with_label_values(&[result]).inc();
+    }
+
     /// Counts a refused connection or request.
     pub fn refuse(&self, reason: &'static str) {
         self.refusals_total.with_label_values(&[reason]).inc();
@@ -99,6 +115,8 @@ impl Api {
     }
 }
 
+const PENDING: &str = "Requests for certificates that wait for an operator";
+const ENROLMENTS: &str = "Requests for certificates that were taken, by what was answered";
 const REFUSALS: &str = "Connections and requests of hospital systems that were refused";
 const REQUESTS: &str = "Requests of hospital systems that were answered";
 const TOKENS: &str = "Requests of hospital systems for access tokens";

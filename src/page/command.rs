@@ -19,17 +19,17 @@ use crate::http::{AdminState, Person};
 /// What a command would do, or has done, and the form that runs it.
 #[derive(Template)]
 #[template(path = "command.html")]
-struct CommandPage {
-    frame: Frame,
-    effects: Vec<String>,
-    action: String,
+pub(super) struct CommandPage {
+    pub(super) frame: Frame,
+    pub(super) effects: Vec<String>,
+    pub(super) action: String,
     /// The label of the text that the form asks for; empty: none.
-    asks: &'static str,
+    pub(super) asks: &'static str,
     /// Its value.
-    value: String,
+    pub(super) value: String,
     /// Empty: there is nothing to do.
-    button: &'static str,
-    back: String,
+    pub(super) button: &'static str,
+    pub(super) back: String,
 }
 
 /// `GET /messages/{id}/reconsider`.
@@ -165,7 +165,7 @@ fn backup_page(frame: Frame, value: String) -> CommandPage {
     }
 }
 
-fn not_run(state: &AdminState, person: &Person, here: &'static str, stderr: &str) -> NotDone {
+pub(super) fn not_run(state: &AdminState, person: &Person, here: &'static str, stderr: &str) -> NotDone {
     let frame = Frame::new(state, Visitor::from(person), here, "This was not done");
     let what = stderr.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     Failure::unusable(frame, "This was not done", what).into()

@@ -207,7 +207,7 @@ impl Facts<'_> {
         let keys = || Html::text(&self.list("keys").join(", "));
         let tone = match event {
             "configuration-refused" | "audit-diverged" | "audit-rows-lost" | "copy-replaced" => Tone::Bad,
-            "clock-unconfirmed" | "size-limit-reached" | "read-refused" => Tone::Watch,
+            "clock-unconfirmed" | "size-limit-reached" | "read-refused" | "enrolment-refused" => Tone::Watch,
             _ => Tone::Quiet,
         };
         let why = match event {
@@ -223,11 +223,20 @@ impl Facts<'_> {
                 let read = [self.text("client"), self.text("interaction"), self.text("type")];
                 format!("{}, {}", read.join(" "), counted(self.number("count"), "resource")).into()
             }
-            "read-refused" => format!("{}: {}", self.text("peer"), self.text("reason")).into(),
+            "read-refused" | "enrolment-refused" => {
+                format!("{}: {}", self.text("peer"), self.text("reason")).into()
+            }
             "token-granted" => format!("{}: {}", self.text("client"), self.text("scopes")).into(),
             "token-revoked" => self.text("client").into(),
             "clients-changed" => {
                 let named = [self.text("change"), self.text("organisation"), self.text("client")];
+                Html::joined([Html::text(&named.join(" ")), self.by()])
+            }
+            "enrolment-requested" => {
+                format!("{} {}: {}", self.text("role"), self.text("name"), self.text("subject")).into()
+            }
+            "enrolment-changed" => {
+                let named = [self.text("change"), self.text("role"), self.text("name")];
                 Html::joined([Html::text(&named.join(" ")), self.by()])
             }
             "audit-signed" => format!("up to row {}", self.number("number")).into(),

@@ -14,6 +14,7 @@ mod command;
 mod device;
 mod devices;
 mod element;
+mod enrolments;
 mod event;
 mod frame;
 mod help;
@@ -72,6 +73,15 @@ pub fn routes() -> Vec<Route> {
         Route::get("/refusals", Right::See, refusals::show).with_parameters(),
         Route::get("/trust", Right::See, trust::show).with_parameters(),
         Route::get("/trust.csv", Right::See, trust::csv).with_parameters(),
+        Route::get("/enrolments", Right::See, enrolments::show),
+        Route::post("/enrolments/invite", Right::Operate, enrolments::invite),
+        Route::get("/enrolments/{id}", Right::See, enrolments::one),
+        Route::get("/enrolments/{id}/approve", Right::Operate, enrolments::approve_form),
+        Route::post("/enrolments/{id}/approve", Right::Operate, enrolments::approve),
+        Route::get("/enrolments/{id}/reject", Right::Operate, enrolments::reject_form),
+        Route::post("/enrolments/{id}/reject", Right::Operate, enrolments::reject),
+        Route::get("/enrolments/{id}/revoke", Right::Operate, enrolments::revoke_form),
+        Route::post("/enrolments/{id}/revoke", Right::Operate, enrolments::revoke),
         Route::get("/messages", Right::See, messages::show).with_parameters(),
         Route::get("/messages/search", Right::Content, search::form),
         Route::post("/messages/search", Right::Content, search::results).of_content(),

@@ -19,6 +19,7 @@
 mod authority;
 mod bulk;
 mod certify;
+mod enrolled;
 mod error;
 mod extension;
 mod file;
@@ -39,6 +40,7 @@ mod test_pki;
 pub use authority::Authority;
 pub use bulk::{BulkCertificate, BulkIssuer, BulkValidity};
 pub use certify::TEST_ORGANIZATION;
+pub use enrolled::issue_enrolled;
 pub use error::PkiError;
 pub use file::file_stem;
 pub use key::{KeyFamily, KeyType};

@@ -1,6 +1,5 @@
 //! Signing of certificate requests.
 
-use aws_lc_rs::signature::UnparsedPublicKey;
 use rcgen::{DistinguishedName, DnType, DnValue, SubjectPublicKeyInfo};
 use x509_parser::asn1_rs::Tag;
 use x509_parser::certification_request::X509CertificationRequest;
@@ -14,7 +13,7 @@ use super::file;
 use super::key::KeyFamily;
 use super::role::Role;
 use super::test_pki::TestPki;
-use crate::x509::{KeyKind, Part, RequestFacts, X509Error, pem};
+use crate::x509::{KeyKind, KeyPurpose, Part, RequestFacts, SignatureError, Signed, X509Error, pem};
 
 impl TestPki {
     /// Issues a certificate for a PKCS#10 request (the contents of a PEM or DER file), for `role` and `days`.
@@ -27,10 +26,28 @@ impl TestPki {
     /// When it cannot be parsed, its signature does not match its key, the key is not one of A0, or the
     /// subject of a device or gateway names no device (A8).
     pub fn sign(&self, request: &[u8], role: Role, days: u32) -> Result<String, PkiError> {
+        self.sign_for(request, role, &role.purposes(), days)
+    }
+
+    /// The same for a server that is no client: serverAuth alone.
+    ///
+    /// # Errors
+    /// As [`TestPki::sign`].
+    pub fn sign_server(&self, request: &[u8], days: u32) -> Result<String, PkiError> {
+        self.sign_for(request, Role::Platform, &[KeyPurpose::ServerAuth], days)
+    }
+
+    fn sign_for(
+        &self,
+        request: &[u8],
+        role: Role,
+        purposes: &[KeyPurpose],
+        days: u32,
+    ) -> Result<String, PkiError> {
         let der = pem::request(request)?;
         let facts = RequestFacts::read(&der)?;
         let (_, parsed) = X509CertificationRequest::from_der(&der).map_err(|_| unreadable())?;
-        verify(&parsed, &facts)?;
+        verify(&der, &facts)?;
         if role != Role::Platform {
             facts.subject.device_id()?;
         }
@@ -48,7 +65,7 @@ impl TestPki {
         let params = certify::end_entity(
             subject(&info.subject)?,
             family,
-            &role.purposes(),
+            purposes,
             &names,
             Validity::days_from(self.clock.now(), days)?,
             &StatusUrls::new(&self.base_url, authority),
@@ -60,13 +77,12 @@ impl TestPki {
 }
 
 /// Proof of possession: the requester must hold the key (RFC 2986 section 3).
-fn verify(request: &X509CertificationRequest<'_>, facts: &RequestFacts) -> Result<(), PkiError> {
-    let algorithm = crate::x509::verification_algorithm(facts.key, facts.signature_algorithm);
-    let algorithm = algorithm.ok_or(PkiError::RequestKey(facts.key, facts.signature_algorithm))?;
-    let info = &request.certification_request_info;
-    UnparsedPublicKey::new(algorithm, &info.subject_pki.subject_public_key.data)
-        .verify(info.raw, &request.signature_value.data)
-        .map_err(|_| PkiError::RequestSignature)
+fn verify(der: &[u8], facts: &RequestFacts) -> Result<(), PkiError> {
+    let signed = Signed::read(der).map_err(|_| unreadable())?;
+    signed.verify(&facts.public_key).map_err(|error| match error {
+        SignatureError::Algorithm(key, algorithm) => PkiError::RequestKey(key, algorithm),
+        SignatureError::Identifier | SignatureError::Wrong => PkiError::RequestSignature,
+    })
 }
 
 /// The requester's subject, attribute by attribute.

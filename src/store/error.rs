@@ -355,6 +355,9 @@ pub enum StoreError {
     /// Organisations and clients are not as the change needs them.
     #[error(transparent)]
     Clients(#[from] ClientsConflict),
+    /// An enrolment is not as the change needs it.
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentConflict),
     /// A message with the same control id waits for the device. The device's answer refers to a message by
     /// its control id only, so the answer would be ambiguous.
     #[error(
@@ -406,6 +409,20 @@ pub enum ClientsConflict {
     TooManyRegistrations,
 }
 
+/// Why an enrolment cannot be changed so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EnrolmentConflict {
+    /// There is one with this id.
+    #[error("an enrolment with this id is there already; try again")]
+    Exists,
+    /// Its state is another one.
+    #[error("the enrolment is in another state by now; `enrol show` says in which")]
+    State,
+    /// As many requests wait as may.
+    #[error("as many requests wait as enrol.max-pending allows; approve or reject some")]
+    Full,
+}
+
 fn about(time: std::time::Duration) -> String {
     match time.as_secs() {
         0 => "less than a second".to_owned(),
@@ -437,6 +454,7 @@ impl StoreError {
                 | Self::DeviceExists(_)
                 | Self::DeviceEnforced(_)
                 | Self::Clients(_)
+                | Self::Enrolment(_)
                 | Self::DeviceUnknown(_)
                 | Self::AlreadyWaiting(_)
         )

@@ -28,12 +28,13 @@ mod sqlite;
 mod statement;
 mod write;
 
-pub use error::{ClientsConflict, DatabaseError, StoreError};
+pub use error::{ClientsConflict, DatabaseError, EnrolmentConflict, StoreError};
 pub use handle::{Store, StoreAccess};
 pub use instance::process::Holder;
 pub use migration::plan::{MigrationLimits, MigrationPlan};
 pub use migration::policy::MigrationPolicy;
 pub use operations::audit::Recorded;
+pub use operations::enrolment::Opened;
 pub use operations::inspect::Inspection;
 pub use operations::verify::{ChainReport, HeadReport};
 pub use operations::volume::Volumes;

@@ -8,7 +8,6 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use base64::Engine as _;
@@ -25,6 +24,7 @@ use tokio::net::TcpStream;
 use super::acceptor::AcceptorError;
 use super::anchor_fitness::UnfitAnchor;
 use super::certificate_selection::PlatformCertificates;
+use super::community::{Member, hints};
 use super::file;
 use super::identity::PlatformIdentity;
 use super::inventory::{Authority, AuthorityRole};
@@ -34,14 +34,11 @@ use super::server_stream::ServerStream;
 use super::status_request_v2::RewritingStream;
 use super::stream::SecuredStream;
 use super::time::time_provider;
-use super::trust::{Trust, TrustError};
+use super::trust::TrustError;
 use super::udap_signer::UdapSigner;
-use super::verifier::{
-    AdmissionPolicy, Caches, PeerVerifier, verify_tls12_signature, verify_tls13_signature,
-};
+use super::verifier::{verify_tls12_signature, verify_tls13_signature};
 use crate::audit::Certificate;
-use crate::authz::DirectoryHandle;
-use crate::config::{Community, Config};
+use crate::config::Config;
 use crate::model::{Clock, Fingerprint, Refusal};
 use crate::revocation::{Engine, IssuedCertificate};
 use crate::x509::CertificateFacts;
@@ -67,18 +64,15 @@ pub struct PreparedApi(Option<ApiSettings>);
 struct ApiSettings {
     config: Arc<ServerConfig>,
     communities: Vec<Member>,
+    /// The roots of devices, where they renew their certificates; they open nothing else.
+    devices: Option<Member>,
     /// The CAs of the listener's certificate, in PEM.
     pem: String,
+    /// These CAs and those that issue to who enrols, in DER.
+    enrolment: Vec<Vec<u8>>,
     /// The certificate of its own that the listener shows, and the CAs in its chain.
     shown: Vec<CertificateFacts>,
     udap: Option<UdapSigner>,
-}
-
-/// A trust community, loaded.
-#[derive(Debug)]
-struct Member {
-    name: Arc<str>,
-    verifier: PeerVerifier,
 }
 
 /// The certificate of a client that has proved to have its key. Whether it counts is
@@ -95,6 +89,8 @@ pub struct ApiCertificate {
 struct Examined {
     settings: Arc<ApiSettings>,
     result: Result<(Arc<str>, Arc<[IssuedCertificate]>), Refusal>,
+    /// The path to a root of devices, of a certificate that leads to no community.
+    device: Option<Arc<[IssuedCertificate]>>,
 }
 
 /// The community of a certificate that counts now. Only [`ApiAcceptor::membership`] makes one.
@@ -193,6 +189,12 @@ impl ApiAcceptor {
         self.settings.load().as_ref().map(|settings| settings.pem.clone()).unwrap_or_default()
     }
 
+    /// The CAs that a client needs who enrols, in DER: those of the listener, and those that issue.
+    #[must_use]
+    pub fn enrolment_authorities(&self) -> Vec<Vec<u8>> {
+        self.settings.load().as_ref().map(|settings| settings.enrolment.clone()).unwrap_or_default()
+    }
+
     /// The certificate of its own that the listener shows (`api.identity`); `None` when it shows that of the
     /// platform.
     #[must_use]
@@ -254,10 +256,11 @@ impl ApiAcceptor {
         settings: Arc<ApiSettings>,
     ) -> Option<ApiCertificate> {
         let facts = Arc::new(CertificateFacts::read(chain.first()?).ok()?);
-        let result = settings.find(&chain, &self.clock);
+        let result = Member::find(&settings.communities, &chain, &self.clock);
+        let device = if result.is_ok() { None } else { settings.device_path(&chain, &self.clock).ok() };
         // What leads nowhere is not looked at again, and needs no memory.
-        let kept = if result.is_ok() { chain } else { Vec::new() };
-        Some(ApiCertificate { chain: kept.into(), facts, examined: Examined { settings, result } })
+        let kept = if result.is_ok() || device.is_some() { chain } else { Vec::new() };
+        Some(ApiCertificate { chain: kept.into(), facts, examined: Examined { settings, result, device } })
     }
 
     /// The community of the first certificate of a chain that came by another way than the handshake, if it
@@ -281,7 +284,7 @@ impl ApiAcceptor {
         let settings = self.settings.load_full().ok_or(Refusal::UntrustedIssuer)?;
         let is_same = Arc::ptr_eq(&settings, &certificate.examined.settings);
         let (community, path) = match &certificate.examined.result {
-            Ok(_) if !is_same => settings.find(&certificate.chain, &self.clock)?,
+            Ok(_) if !is_same => Member::find(&settings.communities, &certificate.chain, &self.clock)?,
             result => result.clone()?,
         };
         let member = settings.communities.iter().find(|member| member.name == community);
@@ -296,6 +299,33 @@ impl ApiAcceptor {
     }
 }
 
+impl ApiAcceptor {
+    /// Whether a certificate may be renewed: it counts now as one of a community, or as one of a device.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub async fn check_renewable(&self, certificate: &ApiCertificate) -> Result<Fingerprint, Refusal> {
+        let settings = self.settings.load_full().ok_or(Refusal::UntrustedIssuer)?;
+        let is_same = Arc::ptr_eq(&settings, &certificate.examined.settings);
+        let path = match &certificate.examined.device {
+            _ if !is_same && !certificate.chain.is_empty() => {
+                settings.device_path(&certificate.chain, &self.clock).ok()
+            }
+            path => path.clone(),
+        };
+        let (Some(path), Some(devices)) = (path, &settings.devices) else {
+            return self.membership(certificate).await.map(|member| member.fingerprint());
+        };
+        if let Some(refusal) = devices.verifier.lost_admission(&path, self.clock.now()) {
+            return Err(refusal);
+        }
+        match devices.verifier.revocation_refusal(&path).await {
+            Some(refusal) => Err(refusal),
+            None => Ok(certificate.facts.fingerprint),
+        }
+    }
+}
+
 impl ApiSettings {
     fn load(config: &Config, revocation: &Engine, clock: &Clock) -> Result<Self, AcceptorError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -306,12 +336,14 @@ impl ApiSettings {
             ListenerIdentity::load(identity, &config.tls, &provider, now)?;
         let identity = identity.ignoring_must_staple();
         let algorithms = provider.signature_verification_algorithms;
-        let load = |community| Member::load(community, config, revocation, clock, algorithms);
-        let communities = config.api.communities.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-        let pem = authorities(&identity, config)?;
+        let communities = Member::load_all(config, revocation, clock)?;
+        let own = authorities(&identity, config)?;
+        let pem = own.iter().map(|der| in_pem(der)).collect();
+        let enrolment = enrolment_authorities(own, config)?;
         let udap = config.api.udap.identity.as_ref();
         let udap = udap.map(|own| UdapSigner::load(own, &provider)).transpose()?;
-        let verifier = ShownVerifier { subjects: hints(&communities), algorithms };
+        let devices = Member::load_devices(config, revocation, clock)?;
+        let verifier = ShownVerifier { subjects: hints(communities.iter().chain(&devices)), algorithms };
         let certificates = PlatformCertificates::new(&provider, identity);
         let mut server = ServerConfig::builder_with_details(provider, time)
             .with_safe_default_protocol_versions()?
@@ -322,80 +354,28 @@ impl ApiSettings {
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(server), communities, pem, shown, udap })
+        Ok(Self { config: Arc::new(server), communities, devices, pem, enrolment, shown, udap })
     }
 
-    /// The first community to which the chain leads; revocation is not asked for.
+    /// The path to a root of devices; revocation is not asked for.
     ///
     /// # Errors
-    /// The reason that says most.
-    fn find(
+    /// When there is none, or devices do not renew here.
+    fn device_path(
         &self,
         chain: &[CertificateDer<'static>],
         clock: &Clock,
-    ) -> Result<(Arc<str>, Arc<[IssuedCertificate]>), Refusal> {
-        let seconds = u64::try_from(clock.now().as_second()).unwrap_or_default();
-        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        let mut failed: Option<HandshakeError> = None;
-        for member in &self.communities {
-            match member.verifier.check_presented(chain.to_vec(), now) {
-                Ok(presented) => return Ok((Arc::clone(&member.name), presented.into_parts().1)),
-                // A CA of this community has issued it: what the others say is that they do not know it.
-                Err(error) if failed.as_ref().is_none_or(|known| error.is_issued && !known.is_issued) => {
-                    failed = Some(error);
-                }
-                Err(_) => {}
-            }
-        }
-        Err(failed.map_or(Refusal::UntrustedIssuer, |error| error.refusal))
+    ) -> Result<Arc<[IssuedCertificate]>, Refusal> {
+        let devices = self.devices.as_ref().ok_or(Refusal::UntrustedIssuer)?;
+        Member::find(std::slice::from_ref(devices), chain, clock).map(|(_, path)| path)
     }
 }
 
-impl Member {
-    fn load(
-        community: &Community,
-        config: &Config,
-        revocation: &Engine,
-        clock: &Clock,
-        algorithms: WebPkiSupportedAlgorithms,
-    ) -> Result<Self, TrustError> {
-        let skew = config.revocation.clock_skew;
-        // The roots of hospital systems may all have ended: they read nothing then, and devices go on.
-        let trust = Trust::load_those_fit(&community.anchors, clock.now(), skew)?;
-        for anchor in &trust.unfit {
-            tracing::error!(
-                community = community.name,
-                subject = anchor.subject,
-                reason = %anchor.reason,
-                "a root of a trust community is not used; hospital systems that chain to it are refused"
-            );
-        }
-        let verifier = PeerVerifier {
-            trust,
-            revocation: revocation.clone(),
-            // Its own: the CAs of a community are none of devices.
-            caches: Caches::default(),
-            directory: DirectoryHandle::default(),
-            algorithms,
-            policy: AdmissionPolicy::from_config(config).of_community(community),
-        };
-        Ok(Self { name: community.name.as_str().into(), verifier })
-    }
-}
-
-/// The names of the roots, for CertificateRequest; none where they are too long: then a client chooses.
-fn hints(communities: &[Member]) -> Vec<Subject> {
-    let all = communities.iter().flat_map(|member| &member.verifier.trust.subjects);
-    let names: Vec<Subject> = all.cloned().collect();
-    let bytes: usize = names.iter().map(|name| name.as_ref().len()).sum();
-    if bytes > MAX_HINTS { Vec::new() } else { names }
-}
-
-/// Bytes of the names of roots in a CertificateRequest.
-const MAX_HINTS: usize = 8 << 10;
-
-/// The CAs in the chains of an identity, and the installed roots that issued the last of them, in PEM.
-fn authorities(identity: &PlatformIdentity, config: &Config) -> Result<String, AcceptorError> {
+/// The CAs in the chains of an identity, and the installed roots that issued the last of them.
+fn authorities(
+    identity: &PlatformIdentity,
+    config: &Config,
+) -> Result<Vec<CertificateDer<'static>>, AcceptorError> {
     let chains: Vec<_> = identity.servable_chains().collect();
     let mut found: Vec<CertificateDer<'static>> = Vec::new();
     for chain in &chains {
@@ -410,9 +390,25 @@ fn authorities(identity: &PlatformIdentity, config: &Config) -> Result<String, A
             }
         }
     }
+    Ok(once(found))
+}
+
+/// These CAs, and those that issue to who enrols.
+fn enrolment_authorities(
+    mut found: Vec<CertificateDer<'static>>,
+    config: &Config,
+) -> Result<Vec<Vec<u8>>, AcceptorError> {
+    if config.enrol.enabled {
+        for path in config.enrol.authority_files() {
+            found.extend(file::trust_bundle(&path).map_err(TrustError::from)?);
+        }
+    }
+    Ok(once(found).iter().map(|der| der.to_vec()).collect())
+}
+
+fn once(found: Vec<CertificateDer<'static>>) -> Vec<CertificateDer<'static>> {
     let is_first = |at: &usize| !found.iter().take(*at).any(|other| Some(other) == found.get(*at));
-    let once = (0..found.len()).filter(is_first).filter_map(|at| found.get(at));
-    Ok(once.map(|der| in_pem(der)).collect())
+    (0..found.len()).filter(is_first).filter_map(|at| found.get(at).cloned()).collect()
 }
 
 /// RFC 7468 section 5.

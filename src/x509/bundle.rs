@@ -3,7 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::der::{Element, INTEGER, Malformed, OBJECT_IDENTIFIER, Reader, SEQUENCE, constructed};
+use super::der::{
+    Element, INTEGER, Malformed, OBJECT_IDENTIFIER, Reader, SEQUENCE, constructed, element, sequence,
+};
 use super::error::X509Error;
 use super::pem;
 
@@ -17,6 +19,20 @@ pub fn certificates(contents: &[u8]) -> Result<Vec<Vec<u8>>, X509Error> {
         return in_bundle(&bundle).map_err(|Malformed| X509Error::Bundle);
     }
     pem::certificates(contents)
+}
+
+/// A bundle of these certificates, in DER: a "certs-only" message (RFC 8551 section 3.8).
+#[must_use]
+pub fn encode<'c>(certificates: impl IntoIterator<Item = &'c [u8]>) -> Vec<u8> {
+    let certificates: Vec<&[u8]> = certificates.into_iter().collect();
+    let signed = sequence(&[
+        &element(INTEGER, &[1]),
+        &element(SET, &[]),
+        &sequence(&[&element(OBJECT_IDENTIFIER, DATA)]),
+        &element(constructed(0), &certificates.concat()),
+        &element(SET, &[]),
+    ]);
+    sequence(&[&element(OBJECT_IDENTIFIER, SIGNED_DATA), &element(constructed(0), &signed)])
 }
 
 /// Whether it is a ContentInfo with signed data, in DER.
@@ -63,13 +79,13 @@ fn in_bundle(der: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
 
 /// id-signedData, 1.2.840.113549.1.7.2.
 const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
+/// id-data, 1.2.840.113549.1.7.1.
+const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
 const SET: u8 = 0x31;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::x509::der::{element, sequence};
-
     fn bundle(certificates: &[&[u8]], signers: &[u8]) -> Vec<u8> {
         let data = element(OBJECT_IDENTIFIER, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01]);
         let signed = sequence(&[
@@ -86,6 +102,7 @@ mod tests {
     fn n001_2_a_bundle_has_certificates_and_no_signer() {
         let [one, two] = [sequence(&[&element(INTEGER, &[1])]), sequence(&[&element(INTEGER, &[2])])];
         let both = bundle(&[&one, &two], &[]);
+        assert_eq!(encode([one.as_slice(), two.as_slice()]), both);
         assert_eq!(certificates(&both), Ok(vec![one.clone(), two.clone()]));
         let text = STANDARD.encode(&both);
         let lines: Vec<_> =

@@ -44,7 +44,6 @@ pub use path_extensions::{NameConstraints, PathExtensions, PolicyId};
 pub use raw_extension::RawExtension;
 pub use request::RequestFacts;
 pub use serial::Serial;
-pub(crate) use signature::verification_algorithm;
 pub use signature::{PublicKey, SignatureError};
 pub use signed::Signed;
 pub use time::{NO_EXPIRY, expiry_text};

@@ -8,6 +8,7 @@ use super::algorithm::{KeyKind, SignatureAlgorithm};
 use super::error::{Part, X509Error};
 use super::extensions::Extensions;
 use super::name::DistinguishedName;
+use super::signature::PublicKey;
 
 /// The contents of a certificate request. The issuing CA verifies its signature, which proves possession of
 /// the key.
@@ -17,6 +18,8 @@ pub struct RequestFacts {
     pub subject: DistinguishedName,
     /// The kind of the key to be certified.
     pub key: KeyKind,
+    /// The key to be certified.
+    pub public_key: PublicKey,
     /// The algorithm of the request's signature.
     pub signature_algorithm: SignatureAlgorithm,
     /// The requested extensions.
@@ -39,9 +42,12 @@ impl RequestFacts {
             ParsedCriAttribute::ExtensionRequest(request) => Some(&request.extensions),
             _ => None,
         });
+        let public_key =
+            PublicKey::from_spki(&info.subject_pki).ok_or(X509Error::PublicKey(Part::Request))?;
         Ok(Self {
             subject: DistinguishedName::from_parsed(&info.subject),
-            key: KeyKind::from_spki(&info.subject_pki).ok_or(X509Error::PublicKey(Part::Request))?,
+            key: public_key.kind(),
+            public_key,
             signature_algorithm: SignatureAlgorithm::from_identifier(&request.signature_algorithm),
             extensions: Extensions::from_parsed(requested.flatten())?,
         })

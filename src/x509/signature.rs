@@ -89,7 +89,7 @@ impl PublicKey {
 
 /// The verification algorithm for a key and a signature, if A0 allows the combination: RSA with 2048 to 4096
 /// bits or three curves, SHA-256 or better.
-pub(crate) fn verification_algorithm(
+fn verification_algorithm(
     key: KeyKind,
     signature: SignatureAlgorithm,
 ) -> Option<&'static dyn VerificationAlgorithm> {

@@ -12,7 +12,7 @@ use super::respond;
 use crate::api::gate;
 use crate::api::peer::Peer;
 use crate::api::state::ApiState;
-use crate::audit::Certificate;
+use crate::audit::{Certificate, Event};
 use crate::clients::{Oid, RefusedReader, Registration, Scopes, StoredSecret};
 use crate::config::Approval;
 use crate::model::{explained, steps_beside_tasks};
@@ -93,7 +93,7 @@ pub(super) async fn refuse(
 ) -> Response<Body> {
     state.metrics.api.refuse(refused.code());
     let (who, max) = ((refused.reason(), peer.address.ip()), state.config.load().api.max_refusal_rows);
-    state.refusals.record(&state.store, max, who, certificate).await;
+    state.refusals.record(&state.store, max, who, certificate, Event::ReadRefused).await;
     respond::refused_registration(refused)
 }
 

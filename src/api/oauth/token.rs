@@ -10,7 +10,7 @@ use super::form::Form;
 use super::respond;
 use crate::api::peer::Peer;
 use crate::api::state::ApiState;
-use crate::audit::{TokenGranted, TokenRevoked};
+use crate::audit::{Event, TokenGranted, TokenRevoked};
 use crate::clients::{Scopes, StoredSecret, Token};
 use crate::model::{Fingerprint, explained};
 use crate::oauth::{AssertionFault, RefusedGrant};
@@ -178,6 +178,6 @@ pub(super) async fn refuse(
     let shown = || peer.certificate.as_ref().map(|certificate| certificate.recorded());
     let certificate = attempt.certificate.or_else(shown);
     let (who, max) = ((refused.reason(), peer.address.ip()), state.config.load().api.max_refusal_rows);
-    state.refusals.record(&state.store, max, who, certificate).await;
+    state.refusals.record(&state.store, max, who, certificate, Event::ReadRefused).await;
     respond::refused(refused, attempt.method == Some("client_secret_basic"))
 }

@@ -7,6 +7,7 @@ mod admin;
 mod configuration;
 mod devices;
 mod disk;
+mod enrol;
 mod fhir;
 mod gateway;
 mod limits;
@@ -141,6 +142,7 @@ impl Examiner {
         found.extend(orders::failed(store).await);
         found.extend(sizes::near(&self.platform.sizes.known(), clock.now()));
         found.extend(fhir::look(&self.platform));
+        found.extend(enrol::look(&self.platform).await);
         found.extend(gateway::refused(store, clock.now()).await);
         found.extend(gateway::left_behind(store, config.load().gateway.as_ref(), clock.now()).await);
         found.extend(of_store);

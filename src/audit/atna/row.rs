@@ -69,8 +69,8 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
         "person-logged-out" => row.authentication(kind::LOGOUT),
         "messages-searched" => row.search(),
         "content-refused" => row.refused_look(),
-        "read-refused" => row.decided("peer", REFUSED_READ, "reason", Outcome::Serious),
-        "clients-changed" => row.clients(),
+        "read-refused" | "enrolment-refused" => row.decided("peer", REFUSED_READ, "reason", Outcome::Serious),
+        "clients-changed" | "enrolment-requested" | "enrolment-changed" => row.clients(),
         "token-granted" => row.decided("client", "an access token was granted", "scopes", Outcome::Success),
         "messages-exported" | "store-copied" => row.export(),
         "resources-read" => row.resources_read(),
@@ -248,12 +248,12 @@ impl Row<'_> {
     }
 
     fn clients(&self) -> Message {
-        let client = self.text("client");
-        let changed = if client.is_empty() { self.text("organisation") } else { client };
-        let mut object = self.node(changed);
-        object.details.push((ALERT, self.text("change").to_owned()));
+        let changed = ["client", "organisation", "name"].map(|key| self.text(key));
+        let mut object = self.node(changed.into_iter().find(|text| !text.is_empty()).unwrap_or_default());
+        let change = self.text("change");
+        object.details.push((ALERT, if change.is_empty() { "requested" } else { change }.to_owned()));
         let mut message = self.alert(vec![kind::USER_ATTRIBUTES], Outcome::Success, object);
-        message.participants.push(self.actor());
+        message.participants.extend((!self.text("actor").is_empty()).then(|| self.actor()));
         message
     }
 

@@ -73,9 +73,9 @@ impl Event {
             | Self::ResourcesRead(_) => self.message_fields(),
             Self::MessageResent { .. } | Self::CopyReplaced(_) | Self::CopyRenewed(_) => self.copy_fields(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::PatientsLinked { .. } => self.api_fields(),
-            Self::SubscriptionsChanged(_) | Self::PartnerServed(_) => self.partner_fields(),
+            Self::SubscriptionsChanged(_) | Self::PartnerServed(_) | Self::Enrolment(_) => self.partner(),
             Self::TokenGranted(_) | Self::TokenRevoked(_) | Self::ContentRefused(_) => self.api_fields(),
-            Self::PersonLoggedIn { .. } | Self::PersonLoggedOut(_) => self.session_fields(),
+            Self::PersonLoggedIn { .. } | Self::PersonLoggedOut(_) => self.person(),
             Self::DeviceAdded { .. }
             | Self::DeviceChanged { .. }
             | Self::DeviceSuspended { .. }
@@ -114,17 +114,18 @@ impl Event {
         }
     }
 
-    /// Partners.
-    fn partner_fields(&self) -> Value {
+    /// Partners, and certificates that are asked for.
+    fn partner(&self) -> Value {
         match self {
             Self::SubscriptionsChanged(change) => change.fields(),
             Self::PartnerServed(served) => served.fields(),
+            Self::Enrolment(event) => event.fields(),
             _ => Value::Null,
         }
     }
 
     /// Sessions of people, and what they may not see.
-    fn session_fields(&self) -> Value {
+    fn person(&self) -> Value {
         match self {
             Self::PersonLoggedIn { actor } => json!({ "actor": actor }),
             Self::PersonLoggedOut(Logout { why, actor }) => json!({ "why": why, "actor": actor }),

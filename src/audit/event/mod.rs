@@ -5,6 +5,7 @@ mod clients;
 mod copies;
 mod counted_sessions;
 mod details;
+mod enrolment;
 mod feeds_behind;
 mod names;
 mod operator;
@@ -27,6 +28,7 @@ use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, Refusal, SessionI
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole, UnfitUses, UsageField};
 pub use clients::{ClientsChange, RefusedRead};
 pub use counted_sessions::CountedSessions;
+pub use enrolment::{EnrolmentChange, EnrolmentEvent, EnrolmentRequest};
 pub use feeds_behind::FeedsBehind;
 pub use partner::{PartnerServed, SubscriptionsChange};
 pub use reason::{ChainFinding, ConfigurationFault, Logout, RefusedLook, ReloadedBy, SessionEnd, StopReason};
@@ -388,6 +390,8 @@ pub enum Event {
     TokenGranted(Box<TokenGranted>),
     /// A hospital system gave an access token back.
     TokenRevoked(Box<TokenRevoked>),
+    /// Something happened to a request for a certificate.
+    Enrolment(EnrolmentEvent),
     /// Messages were exported with their content; written before the first one is printed.
     MessagesExported {
         /// Which.

@@ -4,7 +4,7 @@ use super::Event;
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 63] = [
+    pub const NAMES: [&'static str; 66] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -52,6 +52,9 @@ impl Event {
         "partner-served",
         "token-granted",
         "token-revoked",
+        "enrolment-refused",
+        "enrolment-requested",
+        "enrolment-changed",
         "messages-exported",
         Self::MESSAGES_PRUNED,
         "person-logged-in",
@@ -121,10 +124,11 @@ impl Event {
         }
     }
 
-    /// The name of an event of partners.
-    const fn partner_name(&self) -> &'static str {
+    /// The name of an event of partners, or of a request for a certificate.
+    const fn named(&self) -> &'static str {
         match self {
             Self::SubscriptionsChanged(_) => "subscriptions-changed",
+            Self::Enrolment(event) => event.name(),
             _ => "partner-served",
         }
     }
@@ -195,7 +199,7 @@ impl Event {
             Self::PersonLoggedIn { .. } | Self::PersonLoggedOut { .. } => self.session_name(),
             Self::IndexRebuilt { .. } | Self::PatientsLinked { .. } => self.index_name(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::ResourcesRead(_) => self.reader_name(),
-            Self::SubscriptionsChanged(_) | Self::PartnerServed(_) => self.partner_name(),
+            Self::SubscriptionsChanged(_) | Self::PartnerServed(_) | Self::Enrolment(_) => self.named(),
             Self::TokenGranted(_) | Self::TokenRevoked(_) | Self::StoreCopied { .. } => self.token_name(),
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",

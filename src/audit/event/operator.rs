@@ -1,6 +1,6 @@
 //! Events that are what an operator does.
 
-use super::{Event, SettledBy};
+use super::{EnrolmentEvent, Event, SettledBy};
 
 impl Event {
     /// Whether an operator does what the event is about, which must not be done without its row.
@@ -28,6 +28,7 @@ impl Event {
                 | Self::ContentRefused { .. }
                 | Self::ClientsChanged(_)
                 | Self::SubscriptionsChanged(_)
+                | Self::Enrolment(EnrolmentEvent::Changed(_))
                 | Self::MessagesExported { .. }
                 | Self::PersonLoggedIn { .. }
                 | Self::PersonLoggedOut { .. }

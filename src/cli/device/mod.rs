@@ -20,6 +20,7 @@ mod text;
 mod why;
 
 pub(in crate::cli) use import::add_all;
+pub(in crate::cli) use options::{AboutOptions, OrderOptions, SpeaksFor, kind_parser};
 
 use std::path::PathBuf;
 
@@ -39,7 +40,7 @@ use difference::differences;
 use issuer::Issuers;
 use list::Listed;
 use missing::{Shown, has_left, is_missing};
-use options::{AboutOptions, LivenessOptions, OrderOptions, SpeaksFor, acknowledge_parser, kind_parser};
+use options::{LivenessOptions, acknowledge_parser};
 use why::Asked;
 
 /// Subcommands of `device`.

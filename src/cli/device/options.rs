@@ -33,7 +33,7 @@ pub(crate) struct AboutOptions {
 
 impl AboutOptions {
     /// `device` with the options that are given.
-    pub(super) fn applied_to(self, mut device: Device) -> Device {
+    pub(in crate::cli) fn applied_to(self, mut device: Device) -> Device {
         let About { name, ward, model, serial, owner } = &mut device.about;
         let given = [self.name, self.ward, self.model, self.serial, self.owner];
         for (own, text) in [name, ward, model, serial, owner].into_iter().zip(given) {
@@ -66,7 +66,7 @@ pub(crate) struct SpeaksFor {
 impl SpeaksFor {
     /// `device` with the given identities, which replace its list; --from-seen adds to the list.
     /// `is_recorded` is asked for --from-seen alone: whether every device may name what it wants.
-    pub(super) async fn applied_to(
+    pub(in crate::cli) async fn applied_to(
         self,
         mut device: Device,
         is_recorded: impl FnOnce() -> Result<bool, Failure>,
@@ -109,7 +109,7 @@ pub(crate) struct OrderOptions {
 
 impl OrderOptions {
     /// `device` with the option, if it is given.
-    pub(super) fn applied_to(&self, mut device: Device) -> Device {
+    pub(in crate::cli) fn applied_to(&self, mut device: Device) -> Device {
         device.receives_orders = self.receives_orders.unwrap_or(device.receives_orders);
         device
     }
@@ -124,7 +124,7 @@ struct SilentAfterOption(Option<SilentAfter>);
 
 impl LivenessOptions {
     /// `device` with the options that are given.
-    pub(super) fn applied_to(self, mut device: Device) -> Device {
+    pub(in crate::cli) fn applied_to(self, mut device: Device) -> Device {
         if let Some(SilentAfterOption(silent_after)) = self.silent_after {
             device.silent_after = silent_after;
         }
@@ -138,7 +138,7 @@ fn silent_after(text: &str) -> Result<SilentAfterOption, SilentAfterError> {
     (!is_cleared).then(|| text.parse()).transpose().map(SilentAfterOption)
 }
 
-pub(super) fn kind_parser() -> impl TypedValueParser<Value = DeviceKind> {
+pub(in crate::cli) fn kind_parser() -> impl TypedValueParser<Value = DeviceKind> {
     let words = [DeviceKind::Device, DeviceKind::Gateway].map(DeviceKind::as_str);
     PossibleValuesParser::new(words).try_map(|word| device_kind(&word).ok_or("neither device nor gateway"))
 }

@@ -14,8 +14,8 @@ pub use device::{
     DeviceSilent, ForwardRefused, OrderFailed, OrderOutcome,
 };
 pub use platform::{
-    ClockDifference, ClockUnconfirmed, FailingReceiver, FhirBehind, ForwardQueueFull, LimitNear,
-    NotAccepting, NotificationFailing, PlatformUnreachable, ReceiverOfUnknownWards, ReloadRefused,
+    ClockDifference, ClockUnconfirmed, EnrolmentWaiting, FailingReceiver, FhirBehind, ForwardQueueFull,
+    LimitNear, NotAccepting, NotificationFailing, PlatformUnreachable, ReceiverOfUnknownWards, ReloadRefused,
     RestartPending, ResultMissing, ShuttingDown, TaskFailed, UsedLimit,
 };
 pub use store::{

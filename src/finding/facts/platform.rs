@@ -255,6 +255,25 @@ impl fmt::Display for FhirBehind {
     }
 }
 
+/// Facts of `enrolment-waiting`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct EnrolmentWaiting {
+    /// Requests that wait
+    pub waiting: u64,
+    /// How long the first of them has waited, in seconds
+    pub seconds: u64,
+    /// How long one may wait (`enrol.max-wait`), in seconds
+    pub allowed: u64,
+}
+
+impl fmt::Display for EnrolmentWaiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = counted(self.waiting, "request");
+        write!(f, "{waiting} for certificates wait for an operator, the first for {} s", self.seconds)
+    }
+}
+
 /// Facts of `forward-queue-full`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -172,7 +172,7 @@ impl Store {
         entry.map(Some).ok_or(error)
     }
 
-    async fn require_new_spellings(&self, devices: &[Device]) -> Result<(), StoreError> {
+    pub(super) async fn require_new_spellings(&self, devices: &[Device]) -> Result<(), StoreError> {
         if devices.iter().all(|device| eui64(&device.id).is_none()) {
             return Ok(());
         }

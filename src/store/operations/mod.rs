@@ -6,6 +6,7 @@ mod clients;
 mod clock;
 mod contact;
 mod directory;
+pub(in crate::store) mod enrolment;
 mod forward;
 mod glance;
 mod grant;

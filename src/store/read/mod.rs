@@ -12,6 +12,7 @@ pub(in crate::store) mod contents;
 pub(in crate::store) mod control_id;
 pub(in crate::store) mod directory;
 pub(in crate::store) mod due;
+pub(in crate::store) mod enrolment;
 pub(in crate::store) mod forward;
 pub(in crate::store) mod glance;
 mod grant;

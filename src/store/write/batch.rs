@@ -15,9 +15,9 @@ use crate::store::write::connection::Connection;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, Insertion, WriteOutcome};
 use crate::store::write::{
-    alert, clients, clock, contact, directory, envelope, forward, grant, inserted, milestone, notification,
-    outbox, partner, projection, read_back, reconsidered, replace, retention, search_key, unfit_certificate,
-    volume,
+    alert, clients, clock, contact, directory, enrolment, envelope, forward, grant, inserted, milestone,
+    notification, outbox, partner, projection, read_back, reconsidered, replace, retention, search_key,
+    unfit_certificate, volume,
 };
 
 /// The result of a committed batch.
@@ -297,6 +297,13 @@ async fn apply_entry(
         Write::Directory { change, actor } => {
             let now = connection.now(*at).await?;
             let withdrawn = directory::apply(connection, now, change, actor).await?;
+            let rows = withdrawn.len() as u64;
+            trail.extend(change.events(actor).into_iter().chain(withdrawn).map(|event| (*at, event)));
+            return Ok(WriteOutcome::Rows(rows));
+        }
+        Write::Enrolment { change, actor } => {
+            let now = connection.now(*at).await?;
+            let withdrawn = enrolment::apply(connection, now, change, actor).await?;
             let rows = withdrawn.len() as u64;
             trail.extend(change.events(actor).into_iter().chain(withdrawn).map(|event| (*at, event)));
             return Ok(WriteOutcome::Rows(rows));

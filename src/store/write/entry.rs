@@ -13,6 +13,7 @@ use crate::store::records::notification::NotificationChange;
 use crate::store::records::volume::HourVolume;
 use crate::store::write::clients::ClientsUpdate;
 use crate::store::write::directory::DirectoryChange;
+use crate::store::write::enrolment::EnrolmentUpdate;
 use crate::store::write::forward::Forwarded;
 use crate::store::write::grant::GrantChange;
 use crate::store::write::identity::MAX_SEEN_IN_MESSAGE;
@@ -43,6 +44,8 @@ pub(in crate::store) enum Write {
     Clients { change: Box<ClientsUpdate>, actor: String },
     /// A change of access tokens, and its audit row.
     Grant(Box<GrantChange>),
+    /// A change of an enrolment, and its audit rows.
+    Enrolment { change: EnrolmentUpdate, actor: String },
     /// A change of the outbox, and its audit row.
     Outbox(OutboxChange),
     /// Deletes at most `limit` messages that `permit` covers, from the identifier `first` on
@@ -74,6 +77,12 @@ pub(in crate::store) enum Write {
     Probe,
 }
 
+/// The names of the audit rows of orders that were withdrawn.
+fn withdrawn(written: &WriteOutcome) -> impl Iterator<Item = &'static str> {
+    let count = if let WriteOutcome::Rows(count) = written { *count } else { 0 };
+    (0..count).map(|_| audit::Event::SOUTHBOUND_SETTLED)
+}
+
 impl Entry {
     /// The message of the entry, if it has one.
     pub(in crate::store) fn incoming(&self) -> Option<IncomingMessage<'_>> {
@@ -101,11 +110,10 @@ impl Entry {
             }
             (Write::Audit(event), _) => vec![event.name()],
             (Write::Directory { change, actor }, written) => {
-                let mut names = names(&change.events(actor));
-                if let WriteOutcome::Rows(withdrawn) = written {
-                    names.extend((0..*withdrawn).map(|_| audit::Event::SOUTHBOUND_SETTLED));
-                }
-                names
+                names(&change.events(actor)).into_iter().chain(withdrawn(written)).collect()
+            }
+            (Write::Enrolment { change, actor }, written) => {
+                names(&change.events(actor)).into_iter().chain(withdrawn(written)).collect()
             }
             (Write::Clients { change, actor }, _) => vec![change.event(actor).name()],
             (Write::Grant(change), WriteOutcome::Grant(outcome)) => names(change.event(*outcome).as_slice()),

@@ -93,6 +93,10 @@ fn written(Entry { write, .. }: &Entry) -> Vec<Expected> {
             let expected = |(table, select, rows)| Expected { table, select, rows };
             change.stored().map(expected).into_iter().collect()
         }
+        Write::Enrolment { change, .. } => {
+            let of_enrolment = change.stored().map(|select| Expected { table: "enrolment", select, rows: 1 });
+            of_enrolment.into_iter().chain(change.directory().into_iter().flat_map(changed)).collect()
+        }
         Write::Outbox(OutboxChange::Queue(message)) => {
             let select = Statement::new(SELECT_QUEUED)
                 .bind(message.id.as_bytes().as_slice())

@@ -91,7 +91,8 @@ pub struct Site {
     stdin: Option<TcpListener>,
 }
 
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
+    "enrol",
     "api",
     "fhir",
     "notifications",

@@ -4,6 +4,7 @@
 
 mod admission;
 mod clients;
+mod enrolment;
 mod limits;
 mod partner_files;
 mod partner_webhooks;

@@ -26,8 +26,15 @@ pub(super) fn page() -> String {
 
 /// The first sentence of the comment of each variant, by the name of its event.
 fn meanings() -> BTreeMap<String, String> {
-    let source = include_str!("../../../audit/event/mod.rs");
-    let (_, variants) = source.split_once("pub enum Event {").unwrap();
+    let mut found = variants(include_str!("../../../audit/event/mod.rs"), "pub enum Event {");
+    let of_enrolment =
+        variants(include_str!("../../../audit/event/enrolment.rs"), "pub enum EnrolmentEvent {");
+    found.extend(of_enrolment.into_iter().map(|(name, comment)| (format!("enrolment-{name}"), comment)));
+    found
+}
+
+fn variants(source: &str, declaration: &str) -> BTreeMap<String, String> {
+    let (_, variants) = source.split_once(declaration).unwrap();
     let (variants, _) = variants.split_once("\n}\n").unwrap();
     let (mut comment, mut found) = (String::new(), BTreeMap::new());
     for line in variants.lines() {

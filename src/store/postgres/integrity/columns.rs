@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 278] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -145,6 +145,14 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 278] = [
     ("device", "receives_orders", "bigint not null"),
     ("device_revision", "one", "bigint not null"),
     ("device_revision", "value", "bigint not null"),
+    ("enrolment", "id", "text C not null"),
+    ("enrolment", "state", "text C not null"),
+    ("enrolment", "failed", "bigint not null"),
+    ("enrolment", "invited_at", "bigint not null"),
+    ("enrolment", "changed_at", "bigint not null"),
+    ("enrolment", "fingerprint", "text C"),
+    ("enrolment", "renews", "text C"),
+    ("enrolment", "record", "text not null"),
     ("envelope", "message", "bytea not null"),
     ("envelope", "lines", "bytea not null"),
     ("feed", "via", "text C not null"),
@@ -333,7 +341,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 278] = [
 
 /// Table, and the definition of a check.
 #[rustfmt::skip]
-pub(in crate::store) const CHECKS: [(&str, &str); 70] = [
+pub(in crate::store) const CHECKS: [(&str, &str); 72] = [
     ("alert_report", "CHECK ((length(filler) = 32))"),
     ("alert_report", "CHECK ((length(first_message) = 16))"),
     ("alert_report", "CHECK ((length(last_message) = 16))"),
@@ -360,6 +368,12 @@ pub(in crate::store) const CHECKS: [(&str, &str); 70] = [
     ("device", "CHECK ((kind = ANY (ARRAY['device'::text, 'gateway'::text])))"),
     ("device", "CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text])))"),
     ("device_revision", "CHECK ((one = 1))"),
+    ("enrolment", "CHECK (((record)::json IS NOT NULL))"),
+    (
+        "enrolment",
+        "CHECK ((state = ANY (ARRAY['invited'::text, 'pending'::text, 'issued'::text, 'rejected'::text, \
+         'revoked'::text])))",
+    ),
     ("envelope", "CHECK ((length(message) = 16))"),
     ("feed", "CHECK ((has_left = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
     ("feed", "CHECK ((silent = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),

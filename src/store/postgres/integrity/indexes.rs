@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 54] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 55] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
@@ -68,6 +68,7 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 54] = [
     ("api_registration", "client", ""),
     ("api_registration", "community, issuer", ""),
     ("api_jti", "hash", ""),
+    ("enrolment", "id", ""),
     ("alert_report", "device, report", ""),
     ("reconsidered", "original", ""),
     ("reconsidered", "message", ""),

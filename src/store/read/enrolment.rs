@@ -1,0 +1,73 @@
+//! Queries of enrolments.
+
+use jiff::Timestamp;
+
+use crate::enrol::{Enrolment, EnrolmentId};
+use crate::model::Fingerprint;
+use crate::store::error::StoreError;
+use crate::store::read::reader::Reader;
+use crate::store::row::Row;
+use crate::store::statement::Statement;
+
+impl Reader {
+    /// Every enrolment, the last one first.
+    pub(in crate::store) async fn enrolments(&self) -> Result<Vec<Enrolment>, StoreError> {
+        let mut select = Statement::new(SELECT);
+        select.push(" ORDER BY invited_at DESC, id");
+        self.fetch(select).await?.iter().map(enrolment).collect()
+    }
+
+    /// The enrolment with this id.
+    pub(in crate::store) async fn enrolment(
+        &self,
+        id: &EnrolmentId,
+    ) -> Result<Option<Enrolment>, StoreError> {
+        let mut select = Statement::new(SELECT);
+        select.push(" WHERE id = ").push_bind(id.as_str());
+        self.fetch(select).await?.first().map(enrolment).transpose()
+    }
+
+    /// The enrolment that has this certificate.
+    pub(in crate::store) async fn enrolment_of(
+        &self,
+        certificate: &Fingerprint,
+    ) -> Result<Option<Enrolment>, StoreError> {
+        let mut select = Statement::new(SELECT);
+        select.push(" WHERE fingerprint = ").push_bind(certificate.to_string());
+        self.fetch(select).await?.first().map(enrolment).transpose()
+    }
+
+    /// How many requests wait, and since when the first one does.
+    pub(in crate::store) async fn pending_enrolments(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+        let select =
+            "SELECT COUNT(*) AS count, MIN(changed_at) AS since FROM enrolment WHERE state = 'pending'";
+        let rows = self.fetch(Statement::new(select)).await?;
+        let row = rows.first().ok_or(StoreError::unreadable("enrolment.state"))?;
+        let since = row.get::<Option<i64>>("since")?.map(|_| row.time("since", "enrolment.changed_at"));
+        Ok((row.count("count", "enrolment.state")?, since.transpose()?))
+    }
+
+    /// How many renewals by this certificate there are since `since`.
+    pub(in crate::store) async fn renewals(
+        &self,
+        certificate: &Fingerprint,
+        since: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let select = "SELECT COUNT(*) AS count FROM enrolment WHERE renews = $1 AND invited_at > $2";
+        let select = Statement::new(select).bind(certificate.to_string()).bind(since);
+        let rows = self.fetch(select).await?;
+        rows.first().map_or(Ok(0), |row| row.count("count", "enrolment.renews"))
+    }
+}
+
+fn enrolment(row: &Row) -> Result<Enrolment, StoreError> {
+    let record = serde_json::from_str(&row.get::<String>("record")?);
+    Ok(Enrolment {
+        id: row.parsed("id", "enrolment.id")?,
+        state: row.parsed("state", "enrolment.state")?,
+        failed: u32::try_from(row.count("failed", "enrolment.failed")?).unwrap_or(u32::MAX),
+        record: record.map_err(|_| StoreError::unreadable("enrolment.record"))?,
+    })
+}
+
+const SELECT: &str = "SELECT id, state, failed, record FROM enrolment";

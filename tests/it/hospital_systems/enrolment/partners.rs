@@ -1,0 +1,117 @@
+//! Certificates of partners: clients and servers.
+
+use super::*;
+
+#[test]
+fn n000_5_a_partner_enrols_is_approved_and_reads() {
+    for site in Site::on_each_store() {
+        let hospital = enrolling(site, "registered");
+        let (site, platform) = (&hospital.site, hospital.site.start());
+        platform.cli().run(&["organisation", "add", "Partner", "--oid", "1.2.3.4"]);
+        platform.cli().run(&["reader", "add", "ehr", "--organisation", "1.2.3.4"]);
+        let user = invite(&platform, "partner-ehr", "client", &["--reader", "ehr"]);
+        let wanted = Wanted::new(site, "ehr", PARTNER);
+        let answer = send(site, &platform, Some(&user), &wanted.request, &["--include"]);
+        let text = answer.body.to_lowercase();
+        assert!(answer.status == 202 && text.contains("retry-after: 30"), "{answer:?}");
+        assert!(text.contains("x-environment: demo"), "N000-8: {answer:?}");
+        // It waits: polling changes nothing.
+        assert_eq!(send(site, &platform, Some(&user), &wanted.request, &[]).status, 202);
+        let pending = platform.cli().json(&["enrol", "list", "--state", "pending"]);
+        assert_eq!(pending.len(), 1, "{pending:?}");
+        let subject = pending[0]["request"]["subject"].as_str().unwrap();
+        assert!(subject.starts_with("CN=_EMAIL.demo@partner.example,OU=Partner"), "{subject}");
+        eventually("the metric shows it", || platform.metric("pcd_enrolments_pending") == 1.0);
+
+        platform.cli().run(&["enrol", "approve", id(&user)]);
+        let own = fetched(site, &platform, &user, &wanted);
+        // The same code and request give the certificate again: an answer may have been lost.
+        fetched(site, &platform, &user, &wanted);
+        let text = openssl(&["x509", "-in", own.chain.to_str().unwrap(), "-noout", "-text"]);
+        assert!(text.contains("TLS Web Client Authentication") && !text.contains("Server Auth"), "{text}");
+        expect(site, &platform, &own, &[], "");
+
+        // A revoked one is known no more, and its invitation gives nothing.
+        let shown = shown(&platform, &user);
+        assert!(shown["state"] == "issued" && shown["decision"]["by"] != "", "{shown}");
+        platform.cli().run(&["enrol", "revoke", id(&user), "--reason", "left"]);
+        let refused = send(site, &platform, Some(&user), &wanted.request, &[]);
+        assert!(refused.status == 403 && refused.body.starts_with("enrolment-revoked: "), "{refused:?}");
+        let crl = hospital.community.crl(Authority::ComponentCaEcc);
+        let listed = openssl(&["crl", "-inform", "DER", "-in", crl.to_str().unwrap(), "-noout", "-text"]);
+        assert!(listed.contains("Serial Number"), "the CRL of the test PKI lists it: {listed}");
+
+        let rows = platform.cli().json(&["audit", "list"]);
+        let event = |name: &str, change: &str| {
+            rows.iter()
+                .any(|row| row["event"] == name && (change.is_empty() || row["details"]["change"] == change))
+        };
+        for change in ["invited", "issued", "revoked"] {
+            assert!(event("enrolment-changed", change), "{change}: {rows:?}");
+        }
+        assert!(event("enrolment-requested", "") && event("enrolment-refused", ""));
+        assert!(event("clients-changed", "certificate-added"));
+        let code = user.split_once(':').unwrap().1;
+        assert!(!serde_json::to_string(&rows).unwrap().contains(code), "no code is in the trail");
+        let stopped = platform.stop();
+        assert!(!stopped.log.contains("panicked") && !stopped.log.contains(code));
+        if let Ok(file) = std::fs::read(site.path().join("platform.db")) {
+            for code in [code.to_owned(), code.replace('-', "")] {
+                assert!(
+                    !file.windows(code.len()).any(|part| part == code.as_bytes()),
+                    "the store has a hash"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn n000_6_a_partner_enrols_the_certificate_of_its_server() {
+    let hospital = enrolling(Site::new(), "registered");
+    let (site, platform) = (&hospital.site, hospital.site.start());
+    let user = invite(&platform, "emr.partner.example", "server", &[]);
+    let subject = "/C=ES/ST=Barcelona/L=Sant Cugat/O=Partner/CN=emr.partner.example";
+    let san = ["-addext", "subjectAltName=DNS:emr.partner.example"];
+    let wanted = Wanted::of(site, "server", subject, "RSA -pkeyopt rsa_keygen_bits:2048", &san);
+    let own = enrolled(site, &platform, &user, &wanted);
+    let text = openssl(&["x509", "-in", own.chain.to_str().unwrap(), "-noout", "-text"]);
+    assert!(text.contains("DNS:emr.partner.example"), "{text}");
+    assert!(text.contains("TLS Web Server Authentication") && !text.contains("Client Auth"), "{text}");
+    let (status, _, error) = platform.cli().try_run(&["enrol", "invite", "localhost", "--role", "server"]);
+    assert!(!status.success() && error.contains("whole name of a host"), "{error}");
+    assert!(!platform.stop().log.contains("panicked"));
+}
+
+#[test]
+fn n000_5_two_nodes_share_invitations_requests_and_the_count_of_wrong_codes() {
+    let hospital = enrolling(Site::on_postgres(), "registered");
+    let site = hospital.site.with("enrol", "max-failed-codes = 2").with("store", "node = \"one\"");
+    let url = site.database().unwrap();
+    let second = enrolling(Site::of_database(&url), "registered");
+    let communities = hospital.community.trust_anchors();
+    let folder = communities[0].parent().unwrap();
+    let other = second
+        .site
+        .with("store", "node = \"two\"")
+        .with("enrol", "max-failed-codes = 2")
+        .with("enrol", &format!("client-authority = {folder:?}"))
+        .with("api", &format!("communities = [{{ name = \"hospital\", anchors = {communities:?} }}]"));
+    let (one, two) = (site.start(), other.start());
+    let user = invite(&one, "partner", "client", &[]);
+    let wanted = Wanted::new(&site, "two-nodes", PARTNER);
+    assert_eq!(send(&other, &two, Some(&user), &wanted.request, &[]).status, 202);
+    one.cli().run(&["enrol", "approve", id(&user)]);
+    fetched(&other, &two, &user, &wanted);
+    fetched(&site, &one, &user, &wanted);
+    // Two wrong codes lock it, on whichever node they come.
+    let locked = invite(&two, "partner", "client", &[]);
+    let wrong = format!("{}:wrong", id(&locked));
+    assert!(send(&site, &one, Some(&wrong), &wanted.request, &[]).body.starts_with("wrong-code"));
+    assert!(send(&other, &two, Some(&wrong), &wanted.request, &[]).body.starts_with("wrong-code"));
+    for (site, platform) in [(&site, &one), (&other, &two)] {
+        let answer = send(site, platform, Some(&locked), &wanted.request, &[]);
+        assert!(answer.status == 403 && answer.body.starts_with("code-locked: "), "{answer:?}");
+    }
+    assert!(!one.stop().log.contains("panicked") && !two.stop().log.contains("panicked"));
+}

@@ -1,0 +1,108 @@
+//! Renewals by the certificate before (RFC 7030 section 4.2.2).
+
+use super::*;
+use crate::harness::{Credential, Device, message};
+
+fn renew(site: &Site, platform: &Platform, own: Option<&Issued>, wanted: &Wanted) -> Answer {
+    let data = format!("@{}", wanted.request.display());
+    let words = ["--data-binary", &data, "--header", "Content-Type: application/pkcs10"];
+    ask(site, platform, own, "/.well-known/est/simplereenroll", &words)
+}
+
+fn refused(answer: &Answer, status: u16, code: &str, detail: &str) {
+    let is = answer.status == status
+        && answer.body.starts_with(&format!("{code}: "))
+        && answer.body.contains(detail);
+    assert!(is, "{status} {code} {detail}: {answer:?}");
+}
+
+#[test]
+fn n000_5_a_client_renews_by_its_certificate_and_an_operator_approves() {
+    let hospital = enrolling(Site::new(), "registered");
+    let site = hospital.site.with("enrol", "renewals-per-day = 2");
+    let platform = site.start();
+    platform.cli().run(&["organisation", "add", "Partner", "--oid", "1.2.3.4"]);
+    platform.cli().run(&["reader", "add", "ehr", "--organisation", "1.2.3.4"]);
+    let user = invite(&platform, "partner", "client", &["--reader", "ehr"]);
+    let own = enrolled(&site, &platform, &user, &Wanted::new(&site, "first", PARTNER));
+    expect(&site, &platform, &own, &[], "");
+
+    let next = Wanted::new(&site, "second", PARTNER);
+    refused(&renew(&site, &platform, None, &next), 401, "renewal-certificate", "");
+    let stranger = hospital.community.issue(&order("stranger")).unwrap();
+    refused(&renew(&site, &platform, Some(&stranger), &next), 401, "renewal-refused", "not-enrolled");
+    let other = PARTNER.replace("partner.example", "other.example");
+    refused(
+        &renew(&site, &platform, Some(&own), &Wanted::new(&site, "other", &other)),
+        400,
+        "other-subject",
+        "",
+    );
+    let weak = Wanted::of(&site, "weak", PARTNER, "RSA -pkeyopt rsa_keygen_bits:1024", &[]);
+    refused(&renew(&site, &platform, Some(&own), &weak), 400, "weak-key", "");
+
+    assert_eq!(renew(&site, &platform, Some(&own), &next).status, 202);
+    assert_eq!(renew(&site, &platform, Some(&own), &next).status, 202, "asked again, it waits");
+    let pending = platform.cli().json(&["enrol", "list", "--state", "pending"]);
+    assert_eq!(pending.len(), 1, "{pending:?}");
+    assert!(pending[0]["renews"].is_string() && pending[0]["reader"] == "ehr", "{pending:?}");
+    platform.cli().run(&["enrol", "approve", pending[0]["id"].as_str().unwrap()]);
+    let renewed = certificates(&renew(&site, &platform, Some(&own), &next));
+    let chain = site.path().join("renewed.pem");
+    std::fs::write(&chain, renewed).unwrap();
+    let authorities = certificates(&ask(&site, &platform, None, "/.well-known/est/cacerts", &[]));
+    let issuer = issuer(&authorities, &chain);
+    std::fs::write(&chain, std::fs::read_to_string(&chain).unwrap() + &issuer).unwrap();
+    let renewed = Issued { chain, key: next.key.clone() };
+    // N000-9: both count for the same client.
+    expect(&site, &platform, &renewed, &[], "");
+    expect(&site, &platform, &own, &[], "");
+
+    // Its own rate: two renewals by one certificate in a day.
+    let third = Wanted::new(&site, "third", PARTNER);
+    assert_eq!(renew(&site, &platform, Some(&own), &third).status, 202);
+    let fourth = Wanted::new(&site, "fourth", PARTNER);
+    refused(&renew(&site, &platform, Some(&own), &fourth), 429, "enrolment-rate", "");
+    assert_eq!(renew(&site, &platform, Some(&own), &third).status, 202, "the same one is no further one");
+    assert_eq!(renew(&site, &platform, Some(&renewed), &fourth).status, 202, "by the new certificate");
+
+    // A revoked one renews nothing.
+    platform.cli().run(&["enrol", "revoke", id(&user)]);
+    let fifth = Wanted::new(&site, "fifth", PARTNER);
+    eventually("the revoked certificate renews nothing", || {
+        let answer = renew(&site, &platform, Some(&own), &fifth);
+        answer.status == 401 && answer.body.contains("(revoked)")
+    });
+    assert!(!platform.stop().log.contains("panicked"));
+}
+
+#[test]
+fn n000_5_a_device_renews_by_its_certificate_at_once_where_the_configuration_says_so() {
+    const PUMP: &str = "00A037FFFE000017";
+    let hospital = enrolling(Site::new(), "registered");
+    let site = hospital.site.with("enrol", "renewal = \"automatic\"");
+    let platform = site.start();
+    let user = invite(&platform, PUMP, "device", &["--ward", "ICU"]);
+    let subject = format!("/CN={PUMP}");
+    let own = enrolled(&site, &platform, &user, &Wanted::new(&site, "old", &subject));
+    // The certificate of a device reads nothing, and renews itself.
+    assert_eq!(ask(&site, &platform, Some(&own), READ, &[]).status, 401);
+    let next = Wanted::new(&site, "new", &subject);
+    let answer = renew(&site, &platform, Some(&own), &next);
+    let chain = site.path().join("renewed.pem");
+    std::fs::write(&chain, certificates(&answer)).unwrap();
+    let authorities = certificates(&ask(&site, &platform, None, "/.well-known/est/cacerts", &[]));
+    let issuer = issuer(&authorities, &chain);
+    std::fs::write(&chain, std::fs::read_to_string(&chain).unwrap() + &issuer).unwrap();
+    let renewed = Credential { chain, key: next.key };
+    let mut device = Device::connect(&site, platform.address, &renewed).unwrap();
+    assert_eq!(device.code(message(PUMP, "1")), "CA");
+    let rows = platform.cli().json(&["audit", "list", "--event", "enrolment-changed"]);
+    assert!(rows.iter().any(|row| row["details"]["actor"] == "renewal"), "{rows:?}");
+    // A device that was certified in another way is not renewed here.
+    let foreign = site.certificate("00A037FFFE000018", KeyType::Ecc);
+    let foreign = Issued { chain: foreign.chain, key: foreign.key };
+    let wanted = Wanted::new(&site, "foreign", "/CN=00A037FFFE000018");
+    refused(&renew(&site, &platform, Some(&foreign), &wanted), 401, "renewal-refused", "not-enrolled");
+    assert!(!platform.stop().log.contains("panicked"));
+}
