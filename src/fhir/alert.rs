@@ -3,10 +3,10 @@
 //! Element for element it has what `DeviceAlert` of R6 has. It documents an alert; it is no way to alarm a
 //! person.
 
-use super::coding::{self, Concept, MDC};
+use super::coding::{self, Concept, MDC, term_key};
 use super::context::Context;
 use super::datatypes::{Annotation, CodeableConcept, Coding, Period, Reference};
-use super::devices::{Devices, NewMetric, Part, Parts, Place, term_key};
+use super::devices::{Devices, NewMetric, Part, Parts, Place};
 use super::identity::{Equipment, id_of};
 use super::observation::{subject, transaction_category};
 use super::resource::{Component, Observation, Value};

@@ -154,6 +154,16 @@ fn is_mdc(coded: &Coded<'_>) -> bool {
     coded.system.eq_ignore_ascii_case("MDC") || (coded.system.is_empty() && coded.name.starts_with("MDC"))
 }
 
+/// A term in an id: its number in MDC, or else what was sent.
+pub(super) fn term_key(term: Option<&Concept>) -> String {
+    let Some(term) = term else { return String::new() };
+    if let Some(mdc) = term.mdc {
+        return mdc.to_string();
+    }
+    let code = term.concept.coding.first().and_then(|coding| coding.code.as_deref());
+    code.or(term.concept.text.as_deref()).unwrap_or_default().to_uppercase()
+}
+
 /// ISO/IEEE 11073-10101.
 pub(super) const MDC: &str = "urn:iso:std:iso:11073:10101";
 pub(super) const UCUM: &str = "http://unitsofmeasure.org";

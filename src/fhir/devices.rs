@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
-use super::coding::{Concept, MEASUREMENTS};
+use super::coding::{Concept, MEASUREMENTS, term_key};
 use super::context::Context;
 use super::datatypes::{Coding, Extension, Reference};
 use super::identity::{Equipment, id_of};
@@ -396,16 +396,6 @@ fn set(attribute: &mut Option<String>, value: Option<String>) -> bool {
     let may_set = may_set(attribute, &value);
     *attribute = attribute.take().or(value);
     may_set
-}
-
-/// A term in an id: its number in MDC, or else what was sent.
-pub(super) fn term_key(term: Option<&Concept>) -> String {
-    let Some(term) = term else { return String::new() };
-    if let Some(mdc) = term.mdc {
-        return mdc.to_string();
-    }
-    let code = term.concept.coding.first().and_then(|coding| coding.code.as_deref());
-    code.or(term.concept.text.as_deref()).unwrap_or_default().to_uppercase()
 }
 
 const MODEL: u32 = 67_880;

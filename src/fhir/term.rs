@@ -7,8 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use super::coding::{self, Concept};
-use super::devices::term_key;
+use super::coding::{self, Concept, term_key};
 use super::quantity::Units;
 use crate::hl7::{CharacterSet, Field, Separators};
 use crate::pcd::patient_term;
