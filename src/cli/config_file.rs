@@ -17,7 +17,7 @@ use crate::store::{EndFile, FilePlace, OwnChain, Store, StorePlace};
 use crate::tls::{AuditSignatureVerifier, AuditSigner};
 
 /// The file of the configuration.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct ConfigFile {
     /// The configuration file; default: /etc/pcd-platform/platform.toml if it is there, otherwise
     /// config/platform.toml

@@ -146,29 +146,6 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
         Command::Doctor(config) => Box::pin(doctor::run(config, wanted, output, clock)).await,
         Command::SupportBundle(of) => Box::pin(support_bundle::run(of, wanted, output, clock)).await,
         Command::Pki(command) => Box::pin(pki::run(command, output, &clock)).await,
-        Command::Device { config, command } => {
-            let store = config.open_store(&clock, output).await?;
-            let outcome = device::run(command, || config.load(), &store, output).await;
-            store.close().await;
-            outcome
-        }
-        Command::Message { config, command } => {
-            let store = config.open_store(&clock, output).await?;
-            let outcome = Box::pin(message::run(command, || config.load(), &store, output)).await;
-            store.close().await;
-            outcome
-        }
-        Command::Organisation { config, command } => Box::pin(organise(config, command, output, clock)).await,
-        Command::Reader { config, command } => Box::pin(change_readers(config, command, output, clock)).await,
-        Command::Subscription { config, command } => {
-            Box::pin(subscribe(config, command, output, clock)).await
-        }
-        Command::Notification { config, command } => {
-            Box::pin(notifications(config, command, output, clock)).await
-        }
-        Command::Enrol { config, command } => Box::pin(run_enrolment(config, command, output, clock)).await,
-        Command::Fhir { config, command } => Box::pin(show_fhir(config, command, output, clock)).await,
-        Command::Order { config, command } => Box::pin(run_order(config, command, output, clock)).await,
         Command::Audit { config, command } => {
             let store = if command.accepts_end() {
                 config.open_any_store(&clock).await?
@@ -183,6 +160,17 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
             outcome
         }
         Command::Store { config, command } => store::run(config, command, output, &clock).await,
+        Command::Device { ref config, .. }
+        | Command::Message { ref config, .. }
+        | Command::Organisation { ref config, .. }
+        | Command::Reader { ref config, .. }
+        | Command::Subscription { ref config, .. }
+        | Command::Notification { ref config, .. }
+        | Command::Enrol { ref config, .. }
+        | Command::Fhir { ref config, .. }
+        | Command::Order { ref config, .. } => {
+            Box::pin(on_own_store(config.clone(), command, output, clock)).await
+        }
         Command::Notify { config, command } => notify::run(&config, command, output, &clock).await,
         Command::Help(arguments) => help::run(arguments, Arguments::command(), output),
         Command::Client(command) => Box::pin(client::run(command, output, clock)).await,
@@ -190,73 +178,13 @@ async fn dispatch(command: Command, at: &Connection, output: Output, passed: Pas
     }
 }
 
-async fn show_fhir(config: ConfigFile, command: fhir::Command, output: Output, clock: Clock) -> Outcome {
+/// Executes a command that needs nothing but the store, on one that it opens.
+async fn on_own_store(config: ConfigFile, command: Command, output: Output, clock: Clock) -> Outcome {
     let store = config.open_store(&clock, output).await?;
-    let outcome = fhir::run(command, || config.load(), &store, output).await;
-    store.close().await;
-    outcome
-}
-
-async fn run_enrolment(config: ConfigFile, command: enrol::Command, output: Output, clock: Clock) -> Outcome {
-    let store = config.open_store(&clock, output).await?;
-    let config = config.load()?;
-    let outcome = Box::pin(enrol::run(command, &config, &store, output)).await;
-    store.close().await;
-    outcome
-}
-
-async fn run_order(config: ConfigFile, command: order::Command, output: Output, clock: Clock) -> Outcome {
-    let store = config.open_store(&clock, output).await?;
-    let config = config.load()?;
-    let outcome = order::run(command, &config, &store, output).await;
-    store.close().await;
-    outcome
-}
-
-async fn organise(
-    config: ConfigFile,
-    command: organisation::Command,
-    output: Output,
-    clock: Clock,
-) -> Outcome {
-    let store = config.open_store(&clock, output).await?;
-    let outcome = organisation::run(command, &store, output).await;
-    store.close().await;
-    outcome
-}
-
-async fn change_readers(
-    config: ConfigFile,
-    command: reader::Command,
-    output: Output,
-    clock: Clock,
-) -> Outcome {
-    let store = config.open_store(&clock, output).await?;
-    let outcome = reader::run(command, &store, output).await;
-    store.close().await;
-    outcome
-}
-
-async fn subscribe(
-    config: ConfigFile,
-    command: subscription::Command,
-    output: Output,
-    clock: Clock,
-) -> Outcome {
-    let store = config.open_store(&clock, output).await?;
-    let outcome = subscription::run(command, &store, output).await;
-    store.close().await;
-    outcome
-}
-
-async fn notifications(
-    config: ConfigFile,
-    command: notification::Command,
-    output: Output,
-    clock: Clock,
-) -> Outcome {
-    let store = config.open_store(&clock, output).await?;
-    let outcome = notification::run(command, &store, output).await;
+    let outcome = match config.load() {
+        Ok(config) => on_store::on_store(command, &config, &store, output).await,
+        Err(failure) => Err(failure),
+    };
     store.close().await;
     outcome
 }
