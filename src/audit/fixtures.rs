@@ -231,11 +231,11 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::PersonLoggedOut(Logout { why: "idle".to_owned(), actor: actor() }),
         Event::StoreCopied { actor: actor() },
         Event::IndexRebuilt { actor: actor() },
-        Event::PatientsLinked {
+        Event::PatientsLinked(PatientsLink {
             patient: "0123456789abcdef0123456789abcdef".to_owned(),
             replaced_by: Some("fedcba9876543210fedcba9876543210".to_owned()),
             actor: actor(),
-        },
+        }),
         Event::ResourcesRead(Box::new(ResourcesRead {
             client: "ehr".to_owned(),
             organisation: Some("2.25.1".to_owned()),

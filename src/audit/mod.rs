@@ -14,9 +14,9 @@ pub use chain::{
 pub use event::{
     Certificate, CertificateStatus, ChainFinding, ChainVerdict, ClientsChange, ConfigurationFault,
     ContentSearch, CountedSessions, EnrolmentChange, EnrolmentEvent, EnrolmentRequest, Event, ExportFormat,
-    FeedsBehind, Installed, InstalledRole, Logout, LostRows, PartnerServed, RefusalCount, RefusedLook,
-    RefusedPeers, RefusedRead, ReloadedBy, RemovedMessages, ReplacedCopy, ResourcesRead, Selection,
-    SessionEnd, SettledBy, Settlement, SizeLimit, StopReason, SubscriptionsChange, TokenGranted,
+    FeedsBehind, Installed, InstalledRole, Logout, LostRows, PartnerServed, PatientsLink, RefusalCount,
+    RefusedLook, RefusedPeers, RefusedRead, ReloadedBy, RemovedMessages, ReplacedCopy, ResourcesRead,
+    Selection, SessionEnd, SettledBy, Settlement, SizeLimit, StopReason, SubscriptionsChange, TokenGranted,
     TokenRevoked, UnfitUses, UsageField, ViewedAs,
 };
 

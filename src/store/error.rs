@@ -8,6 +8,7 @@ use sqlx::migrate::MigrateError;
 use crate::audit::SignError;
 use crate::filesystem::AccessProblem;
 use crate::model::{DeviceId, FoundRisks, MessageId, SchemaName, StoreUrl};
+use crate::store::backup_advice::backup_advice;
 use crate::store::instance::process::Holder;
 use crate::store::migration::plan::MigrationPlan;
 use crate::store::own_chain::divergence::Divergence;
@@ -481,22 +482,5 @@ impl StoreError {
     /// The value at `place` (`table.column`) cannot be read.
     pub(super) const fn unreadable(place: &'static str) -> Self {
         Self::Corrupt { place, source: None }
-    }
-}
-
-/// What to do when a copy cannot be written.
-fn backup_advice(source: &std::io::Error) -> &'static str {
-    use std::io::ErrorKind::{
-        InvalidFilename, InvalidInput, PermissionDenied, ReadOnlyFilesystem, StorageFull,
-    };
-    match source.kind() {
-        StorageFull => "name a file on another disk, or remove older copies",
-        InvalidFilename => "give the copy a name of its own, such as platform-copy.db",
-        InvalidInput => "name a file in a folder of the machine, such as /var/lib/pcd-platform of a package",
-        PermissionDenied | ReadOnlyFilesystem => {
-            "the process that writes it may not write there; a running platform writes the copy itself, as its user, and its \
-             unit lets it write below /var/lib/pcd-platform only (docs/howto/backup-and-restore.md)"
-        }
-        _ => "name a file that does not exist, in a directory with free space",
     }
 }

@@ -7,6 +7,7 @@
 //! values that callers pass in and get back.
 
 mod access;
+mod backup_advice;
 mod content;
 mod deferred_audit;
 mod error;

@@ -39,6 +39,7 @@ fn counters_are_there_from_the_start_and_are_zero() {
         include_str!("../../src/metrics/fhir.rs"),
         include_str!("../../src/metrics/gateway.rs"),
         include_str!("../../src/metrics/operation.rs"),
+        include_str!("../../src/metrics/partners.rs"),
     ]
     .concat();
     let declared = source.split('"').filter(|text| text.ends_with("_total"));

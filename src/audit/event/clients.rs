@@ -34,6 +34,23 @@ pub struct ClientsChange {
     pub actor: String,
 }
 
+/// A patient of FHIR was linked to another one, or the link was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatientsLink {
+    /// The opaque id of the patient who is another one.
+    pub patient: String,
+    /// The opaque id of that one; `None`: the link was removed.
+    pub replaced_by: Option<String>,
+    /// The actor.
+    pub actor: String,
+}
+
+impl PatientsLink {
+    pub(super) fn fields(&self) -> Value {
+        json!({ "patient": self.patient, "replaced-by": self.replaced_by, "actor": self.actor })
+    }
+}
+
 impl RefusedRead {
     pub(super) fn fields(&self) -> Value {
         json!({

@@ -72,7 +72,7 @@ impl Event {
             | Self::IndexRebuilt { .. }
             | Self::ResourcesRead(_) => self.message_fields(),
             Self::MessageResent { .. } | Self::CopyReplaced(_) | Self::CopyRenewed(_) => self.copy_fields(),
-            Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::PatientsLinked { .. } => self.api_fields(),
+            Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::PatientsLinked(_) => self.api_fields(),
             Self::SubscriptionsChanged(_) | Self::PartnerServed(_) | Self::Enrolment(_) => self.partner(),
             Self::TokenGranted(_) | Self::TokenRevoked(_) | Self::ContentRefused(_) => self.api_fields(),
             Self::PersonLoggedIn { .. } | Self::PersonLoggedOut(_) => self.person(),
@@ -107,9 +107,7 @@ impl Event {
             Self::ClientsChanged(change) => change.fields(),
             Self::TokenGranted(granted) => granted.fields(),
             Self::TokenRevoked(revoked) => revoked.fields(),
-            Self::PatientsLinked { patient, replaced_by, actor } => {
-                json!({ "patient": patient, "replaced-by": replaced_by, "actor": actor })
-            }
+            Self::PatientsLinked(link) => link.fields(),
             _ => Value::Null,
         }
     }

@@ -26,7 +26,7 @@ use super::chain::{Acceptance, ChainHead, Permit, Signature};
 use crate::authz::Device;
 use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, Refusal, SessionId};
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole, UnfitUses, UsageField};
-pub use clients::{ClientsChange, RefusedRead};
+pub use clients::{ClientsChange, PatientsLink, RefusedRead};
 pub use counted_sessions::CountedSessions;
 pub use enrolment::{EnrolmentChange, EnrolmentEvent, EnrolmentRequest};
 pub use feeds_behind::FeedsBehind;
@@ -416,14 +416,7 @@ pub enum Event {
     /// The session of a person's browser ended.
     PersonLoggedOut(Logout),
     /// An operator linked a patient of FHIR to another one, or removed the link.
-    PatientsLinked {
-        /// The opaque id of the patient who is another one.
-        patient: String,
-        /// The opaque id of that one; `None`: the link was removed.
-        replaced_by: Option<String>,
-        /// The actor.
-        actor: String,
-    },
+    PatientsLinked(PatientsLink),
     /// An operator let every message be indexed again for FHIR; written before.
     IndexRebuilt {
         /// The actor.

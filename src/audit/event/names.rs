@@ -197,7 +197,7 @@ impl Event {
             Self::MessagesExported { .. } => "messages-exported",
             Self::MessagesPruned { .. } => Self::MESSAGES_PRUNED,
             Self::PersonLoggedIn { .. } | Self::PersonLoggedOut { .. } => self.session_name(),
-            Self::IndexRebuilt { .. } | Self::PatientsLinked { .. } => self.index_name(),
+            Self::IndexRebuilt { .. } | Self::PatientsLinked(_) => self.index_name(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::ResourcesRead(_) => self.reader_name(),
             Self::SubscriptionsChanged(_) | Self::PartnerServed(_) | Self::Enrolment(_) => self.named(),
             Self::TokenGranted(_) | Self::TokenRevoked(_) | Self::StoreCopied { .. } => self.token_name(),

@@ -34,7 +34,7 @@ impl Event {
                 | Self::PersonLoggedOut { .. }
                 | Self::StoreCopied { .. }
                 | Self::IndexRebuilt { .. }
-                | Self::PatientsLinked { .. }
+                | Self::PatientsLinked(_)
                 | Self::AuditExported { .. }
                 | Self::AuditVerified { .. }
                 | Self::AuditEndAccepted { .. }

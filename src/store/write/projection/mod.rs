@@ -10,7 +10,7 @@ mod rows;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::audit::Event;
+use crate::audit::{Event, PatientsLink as AuditedLink};
 use crate::model::NodeName;
 use crate::store::error::StoreError;
 use crate::store::records::projection::{ProjectedTo, Projection, ProjectionLeader};
@@ -49,11 +49,11 @@ impl IndexChange {
     pub(in crate::store) fn event(&self) -> Option<Event> {
         let Self::Link(PatientsLink { patient, replaced_by, is_made, actor, .. }) = self else { return None };
         let id = |reference: &str| reference.trim_start_matches("Patient/").to_owned();
-        Some(Event::PatientsLinked {
+        Some(Event::PatientsLinked(AuditedLink {
             patient: id(patient),
             replaced_by: is_made.then(|| id(replaced_by)),
             actor: actor.clone(),
-        })
+        }))
     }
 }
 
