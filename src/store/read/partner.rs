@@ -63,7 +63,7 @@ impl Reader {
         for (place, name) in subscriptions.iter().enumerate() {
             select.push(if place == 0 { "" } else { ", " }).push_bind(name.as_str());
         }
-        select.push(")");
+        select.push(")").push(OF_ACTIVE);
         if let Some(devices) = devices {
             select.push(" AND device IN (''");
             for device in *devices {
@@ -265,6 +265,10 @@ const SELECT_NOTIFICATION: &str = "
 SELECT id, subscription, organisation, event, device, message, reason, at, state, deliveries, attempts, visible_at,
     receipt, error
 FROM partner_notification";
+
+/// What an organisation gets that is not suspended.
+const OF_ACTIVE: &str = "
+ AND EXISTS (SELECT 1 FROM organisation WHERE oid = partner_notification.organisation AND suspended = 0)";
 
 const SELECT_CREDENTIAL: &str =
     "SELECT access_key, token, client, certificate, expires FROM partner_credential WHERE access_key = $1";

@@ -156,12 +156,43 @@ fn n000_7_notifications_are_posted_until_the_receiver_acknowledges_them() {
     }
     let acknowledged = platform.cli().json(&["notification", "list", "--state", "acknowledged"]);
     assert_eq!(acknowledged.len(), 2, "nothing is lost");
+    nothing_is_posted_for_who_is_suspended(&partners, &platform, &mut receiver, &lab.oid);
     // A receiver that does not prove itself to the CA bundle gets nothing.
     platform.cli().run(&["subscription", "remove", "posted"]);
     add(&platform, "unproved", "other", &url);
     let mut sender = connect(partners.site(), &platform);
-    assert_eq!(sender.code(message(NAME, "3")), "CA");
+    assert_eq!(sender.code(message(NAME, "9")), "CA");
     eventually("TLS fails", || error(&platform).contains("TLS failed"));
     let stopped = platform.stop();
     assert!(!stopped.log.contains("s3cret-of-basic") && !stopped.log.contains("panicked"), "{}", stopped.log);
+}
+
+/// Another organisation, whose webhook is at the same receiver, shows that the time for it has passed.
+fn nothing_is_posted_for_who_is_suspended(
+    partners: &Partners,
+    platform: &Platform,
+    receiver: &mut Receiver,
+    suspended: &str,
+) {
+    let ward = partners.partner(platform, "ward");
+    let url = format!("https://127.0.0.1:{}/ward", receiver.port);
+    let words = ["subscription", "add", "ward", "--organisation", &ward.oid, "--webhook", &url];
+    platform.cli().run(&[&words[..], &["--credential", "lab", "--ca-bundle", "lab"]].concat());
+    platform.cli().run(&["organisation", "suspend", suspended]);
+    let mut sender = connect(partners.site(), platform);
+    let mut posted = std::collections::HashSet::new();
+    for id in ["3", "4", "5"] {
+        assert_eq!(sender.code(message(NAME, id)), "CA");
+        // Those that are not acknowledged come again.
+        loop {
+            let request = receiver.next();
+            assert_eq!(request["path"], "/ward", "{request}");
+            if posted.insert(request["operation"].to_string()) {
+                break;
+            }
+        }
+    }
+    platform.cli().run(&["organisation", "resume", suspended]);
+    while receiver.next()["path"] != "/notify?x=1" {}
+    platform.cli().run(&["subscription", "remove", "ward"]);
 }
