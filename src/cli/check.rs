@@ -266,11 +266,13 @@ fn addresses(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether one address leaves no place for the other. An unspecified one takes every address of its family.
+/// Whether one address leaves no place for the other. An unspecified one takes every address of its family,
+/// and that of IPv6 those of IPv4 as well.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let same_family = one.is_ipv4() == other.is_ipv4();
-    let all = |address: SocketAddr| address.ip().is_unspecified();
-    one.port() == other.port() && (one.ip() == other.ip() || same_family && (all(one) || all(other)))
+    let takes = |all: SocketAddr, address: SocketAddr| {
+        all.ip().is_unspecified() && (all.is_ipv6() || address.is_ipv4())
+    };
+    one.port() == other.port() && (one.ip() == other.ip() || takes(one, other) || takes(other, one))
 }
 
 #[cfg(test)]
@@ -284,5 +286,6 @@ mod tests {
         assert!(overlap("0.0.0.0:9575", "127.0.0.1:9575") && overlap("[::1]:1", "[::]:1"));
         assert!(!overlap("127.0.0.1:9575", "127.0.0.1:9576"));
         assert!(!overlap("127.0.0.1:9575", "127.0.0.2:9575") && !overlap("[::1]:1", "0.0.0.0:1"));
+        assert!(overlap("[::]:2575", "127.0.0.1:2575") && overlap("0.0.0.0:2575", "[::]:2575"));
     }
 }

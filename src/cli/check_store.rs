@@ -11,8 +11,10 @@ use crate::app::{missing_store, removals};
 use crate::authz::{Device, Directory, learning};
 use crate::config::{Config, Identity};
 use crate::finding::{Code, SetupCode};
-use crate::model::{Clock, explained, size_text};
-use crate::store::{EndFile, LARGE_CLOCK_DIFFERENCE, MigrationLimits, MigrationPolicy, OwnChain, Store};
+use crate::model::{Clock, NodeName, explained, size_text};
+use crate::store::{
+    EndFile, Holder, LARGE_CLOCK_DIFFERENCE, MigrationLimits, MigrationPolicy, OwnChain, Store,
+};
 
 /// What a start would do with the store. Creates and migrates nothing.
 pub(super) async fn store(config: &Config) -> Vec<Finding> {
@@ -60,12 +62,22 @@ pub(super) async fn store(config: &Config) -> Vec<Finding> {
         Finding::warning("store", Code::StoreRisk.code(), text)
     };
     findings.extend(plan.risks.iter().map(accepted));
-    let serving = plan
-        .serving
-        .iter()
-        .map(|holder| Finding::ok("store", format!("node {} is served now: {holder}", holder.node)));
-    findings.extend(serving);
+    findings.extend(plan.serving.iter().map(|holder| serving(holder, &config.store.node)));
     findings
+}
+
+/// A process that serves the store. One of this node on another machine keeps a platform here from starting:
+/// most often the configuration of a further node was copied with its name.
+fn serving(holder: &Holder, own: &NodeName) -> Finding {
+    let node = &holder.node;
+    if node == own && !holder.is_here() {
+        let text = format!(
+            "node {node} is served by another machine now ({holder}), and a start here is refused: give this node a \
+             name of its own in [store] node, or stop the other one"
+        );
+        return Finding::warning("store", SetupCode::SecondInstance.code(), text);
+    }
+    Finding::ok("store", format!("node {node} is served now: {holder}"))
 }
 
 /// Whether the store contains what this node remembers of its audit chain, whether the clock of this machine
@@ -199,5 +211,28 @@ fn clock_finding(text: String, is_large: bool) -> Finding {
         Finding::warning("clock", Code::ClockDifference.code(), text)
     } else {
         Finding::ok("clock", text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::check_finding::Level;
+
+    #[test]
+    fn a_node_that_another_machine_serves_is_a_warning() {
+        let holder =
+            |node: &str, host: &str| Holder { node: node.parse().unwrap(), host: host.to_owned(), pid: 804 };
+        let own: NodeName = "ward-7".parse().unwrap();
+        let here = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let code = Some("second-instance");
+        for (holder, level, code) in [
+            (holder("ward-7", &here), Level::Ok, None),
+            (holder("ward-8", "elsewhere"), Level::Ok, None),
+            (holder("ward-7", "elsewhere"), Level::Warning, code),
+        ] {
+            let found = serving(&holder, &own);
+            assert_eq!((found.level, found.code), (level, code), "{holder}");
+        }
     }
 }

@@ -33,9 +33,8 @@ struct Present {
 pub(super) async fn look(config: &Config, target: Option<&Target>) -> Running {
     let mut running = ask(target).await;
     let serving = Store::plan_migration(&config.store.url).await.map(|plan| plan.serving);
-    let own_host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let others = serving.unwrap_or_default().into_iter().filter(|holder| {
-        holder.node == config.store.node && holder.host == own_host && Some(holder.pid) != running.pid
+        holder.node == config.store.node && holder.is_here() && Some(holder.pid) != running.pid
     });
     running.findings.extend(others.filter_map(|holder| other(&holder, running.pid)).collect::<Vec<_>>());
     running

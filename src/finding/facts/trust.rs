@@ -249,7 +249,7 @@ impl fmt::Display for StapleMissing {
         let then = if *served {
             "clients that insist on a staple refuse the platform"
         } else {
-            "its certificate promises a staple (RFC 7633), so that the chain is not served"
+            "the chain is not served: it waits for one for a moment, or its certificate promises one (RFC 7633)"
         };
         write!(f, "there is none for {subject} ({certificate}) ({problem}): {then}")
     }

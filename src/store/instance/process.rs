@@ -38,9 +38,18 @@ pub struct Holder {
 impl Holder {
     /// This process, as it serves `node`.
     pub(super) fn this_process(node: NodeName) -> Self {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Self { node, host, pid: std::process::id() }
+        Self { node, host: this_host(), pid: std::process::id() }
     }
+
+    /// Whether it runs on this machine, or in this container.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.host == this_host()
+    }
+}
+
+fn this_host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 impl fmt::Display for Holder {
