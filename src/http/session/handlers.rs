@@ -50,6 +50,10 @@ pub(in crate::http) async fn link(
     let Arrival::Socket(user) = arrival else {
         return Err(Problem::conflict("links are given out over the socket: run `pcd-platform page`"));
     };
+    if !sessions.may_begin(&user) {
+        let detail = "this account has begun many sessions within a minute: wait, or use one of them";
+        return Err(Problem::conflict(detail));
+    }
     let url = link_for(&sessions, &address.url(), user).ok_or_else(Problem::fault)?;
     Ok(PlainJson(PageLink { url, valid_seconds: 60 }))
 }

@@ -81,6 +81,16 @@ impl Sessions {
         Some(secret)
     }
 
+    /// Whether the account has begun so few sessions within the last minute that another link is given out:
+    /// each begin and each end is a row of the audit trail.
+    pub(in crate::http) fn may_begin(&self, user: &LocalUser) -> bool {
+        let now = self.clock.instant();
+        let is_new = |session: &&Session| now.duration_since(session.since) < LOGIN_WINDOW;
+        let tables = self.tables();
+        let own = tables.sessions.iter().filter(|session| session.user.user == user.user);
+        own.filter(is_new).count() < MAX_LOGINS
+    }
+
     /// The account that a link is for, which still counts.
     pub(in crate::http) fn invited(&self, secret: &str) -> Option<Arc<LocalUser>> {
         let (now, given) = (self.clock.instant(), SecretDigest::of(secret));
@@ -161,6 +171,9 @@ impl Session {
     }
 }
 
+/// Sessions that an account may begin within [`LOGIN_WINDOW`]; fewer than it may have at once.
+const MAX_LOGINS: usize = 24;
+const LOGIN_WINDOW: Duration = Duration::from_secs(60);
 /// How long a link can be used.
 const LINK_LIFETIME: Duration = Duration::from_secs(60);
 /// Links that wait.
@@ -230,8 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn an_account_begins_so_many_sessions_in_a_minute() {
+        let (sessions, clock) = sessions();
+        for _ in 0..MAX_LOGINS {
+            assert!(sessions.may_begin(&user()));
+            sessions.begin(sessions.issue(user()).unwrap().as_str()).unwrap();
+        }
+        assert!(!sessions.may_begin(&user()));
+        assert!(sessions.may_begin(&LocalUser { user: 8, groups: Vec::new(), login: None }));
+        clock.advance(LOGIN_WINDOW);
+        assert!(sessions.may_begin(&user()));
+    }
+
+    #[test]
     fn links_and_sessions_are_bounded_and_a_logout_ends_one() {
-        let (sessions, _clock) = sessions();
+        let (sessions, clock) = sessions();
         let other = || Arc::new(LocalUser { user: 8, groups: Vec::new(), login: None });
         let of_other = sessions.issue(other()).unwrap();
         let first = sessions.issue(user()).unwrap();
@@ -240,7 +266,11 @@ mod tests {
         }
         assert!(sessions.begin(first.as_str()).is_none());
         let of_other = sessions.begin(of_other.as_str()).expect("an account takes no link of another one").0;
-        let begin = || sessions.begin(sessions.issue(user()).unwrap().as_str()).unwrap();
+        let begin = || {
+            clock.advance(Duration::from_secs(3));
+            assert!(sessions.may_begin(&user()));
+            sessions.begin(sessions.issue(user()).unwrap().as_str()).unwrap()
+        };
         let (oldest, second) = (begin().0, begin().0);
         for _ in 0..MAX_SESSIONS / SHARE - 2 {
             assert!(begin().2.is_none());
