@@ -20,8 +20,7 @@ struct Second {
 impl Rates {
     /// Whether an address (IPv6: its /64) may ask once more; it may `max` times a second.
     pub(super) fn allows_address(&self, address: IpAddr, max: u32, now: Instant) -> bool {
-        let address = if address.is_ipv4() { address } else { truncate(address, IPV6_PREFIX) };
-        self.allows(format!("address {address}"), max, now)
+        self.allows(format!("address {}", network_of(address)), max, now)
     }
 
     /// Whether a client may ask once more.
@@ -46,6 +45,11 @@ impl Rates {
         second.requests = second.requests.saturating_add(1);
         second.requests <= max
     }
+}
+
+/// What counts as one address: of IPv6 a network, because one machine may have all addresses in it.
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
+    if address.is_ipv4() { address } else { truncate(address, IPV6_PREFIX) }
 }
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::enrol::Rate;
 use super::fhir::Reads;
+use super::oauth::SignedMetadata;
 use super::places::Places;
 use super::rates::Rates;
 use super::refusals::RefusalRows;
@@ -37,6 +38,8 @@ pub struct ApiState {
     pub(super) token_turns: Turns,
     /// Requests for tokens, by address and by client.
     pub(super) rates: Rates,
+    /// What strangers learn of the token endpoint, signed.
+    pub(super) signed_metadata: SignedMetadata,
     /// Requests for certificates, by address.
     pub(super) enrolment_rate: Rate,
     pub(super) reads: Reads,
@@ -70,6 +73,7 @@ impl ApiState {
             refusals: RefusalRows::default(),
             token_turns: Turns::new(started.api.max_requests),
             rates: Rates::default(),
+            signed_metadata: SignedMetadata::default(),
             enrolment_rate: Rate::default(),
             reads,
         }

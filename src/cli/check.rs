@@ -114,7 +114,7 @@ fn for_trials(authority: &Authority) -> Option<Finding> {
             "{subject} is a root of a test PKI (`pki init`): for trials and simulated devices. Devices that serve \
              patients need certificates of the hospital's own CA (docs/howto/certificates.md)"
         );
-        Finding::ok("root", detail)
+        Finding::ok("test PKI", detail)
     })
 }
 

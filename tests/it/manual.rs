@@ -1,5 +1,7 @@
 //! `completions` and `man`: what a package installs beside the program.
 
+use std::io::Write as _;
+
 use crate::harness::{binary, command};
 
 #[test]
@@ -10,7 +12,10 @@ fn each_shell_gets_completions_that_it_can_read() {
         let script = String::from_utf8(output.stdout).unwrap();
         assert!(script.contains("pcd-platform") && script.contains("reconsider"), "{shell}: {script}");
         if !reader.is_empty() {
-            let read = command(reader, "bash").args(["-n", "-c", &script]).output().unwrap();
+            // Longer than an argument may be.
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(script.as_bytes()).unwrap();
+            let read = command(reader, "bash").arg("-n").arg(file.path()).output().unwrap();
             assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
         }
     }

@@ -17,7 +17,7 @@ START, END = b"\x0b", b"\x1c\r"
 
 def acknowledgement(code, control_id, reason):
     error = f"ERR||||E|{reason}\r" if reason else ""
-    text = f"MSH|^~\\&|PARTIAL|||||20260101120000+0000||ACK|A-{control_id}|P|2.6\rMSA|{code}|{control_id}\r{error}"
+    text = f"MSH|^~\\&|PARTIAL||||20260101120000+0000||ACK|A-{control_id}|P|2.6\rMSA|{code}|{control_id}\r{error}"
     return START + text.encode() + END
 
 

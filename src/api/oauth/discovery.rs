@@ -59,25 +59,32 @@ pub(super) fn udap(state: &ApiState, query: &str) -> Response<Body> {
         return not_found();
     };
     let base = config.api.base_url.as_str();
-    let (issuer, now) = (format!("{base}/fhir"), state.clock.now().as_second());
+    let is_open = config.api.registration.enabled;
     let endpoints = Document(Map::new()).with("token_endpoint", format!("{base}{TOKEN}")).with_if(
-        config.api.registration.enabled,
+        is_open,
         "registration_endpoint",
         format!("{base}{REGISTRATION}"),
     );
-    let claims = Document(endpoints.0.clone())
-        .with("iss", issuer.as_str())
-        .with("sub", issuer.as_str())
-        .with("iat", now)
-        .with("exp", now + SIGNED_SECONDS)
-        .with("jti", Fingerprint::sha256(format!("{issuer} {now}").as_bytes()).to_string());
-    let header = json!({ "alg": "RS256", "typ": "JWT", "x5c": signer.chain_in_base64() });
-    let part = |value: String| URL_SAFE_NO_PAD.encode(value);
-    let signed = format!("{}.{}", part(header.to_string()), part(Value::Object(claims.0).to_string()));
-    let Some(signature) = signer.sign_rs256(signed.as_bytes()) else { return not_found() };
-    let signature = URL_SAFE_NO_PAD.encode(signature);
-    let document = described(endpoints, config.api.registration.enabled);
-    answer(StatusCode::OK, &document.with("signed_metadata", format!("{signed}.{signature}")))
+    let chain = signer.chain_in_base64();
+    let about = format!("{} {}", Value::Object(endpoints.0.clone()), json!(chain));
+    let now = state.clock.now().as_second();
+    // Each stranger may ask: what was signed lately is served to all.
+    let signed = state.signed_metadata.get_or_sign((about, now), || {
+        let issuer = format!("{base}/fhir");
+        let claims = Document(endpoints.0.clone())
+            .with("iss", issuer.as_str())
+            .with("sub", issuer.as_str())
+            .with("iat", now)
+            .with("exp", now + SIGNED_SECONDS)
+            .with("jti", Fingerprint::sha256(format!("{issuer} {now}").as_bytes()).to_string());
+        let header = json!({ "alg": "RS256", "typ": "JWT", "x5c": chain });
+        let part = |value: String| URL_SAFE_NO_PAD.encode(value);
+        let signed = format!("{}.{}", part(header.to_string()), part(Value::Object(claims.0).to_string()));
+        let signature = signer.sign_rs256(signed.as_bytes())?;
+        Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    });
+    let Some(signed) = signed else { return not_found() };
+    answer(StatusCode::OK, &described(endpoints, is_open).with("signed_metadata", signed))
 }
 
 /// What UDAP clients find besides the endpoints.

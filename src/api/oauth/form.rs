@@ -1,5 +1,7 @@
 //! The parameters of a request.
 
+use std::collections::HashSet;
+
 use axum::body::Body;
 use axum::extract::{Form as Parameters, FromRequest as _};
 use axum::http::header::CONTENT_TYPE;
@@ -25,8 +27,8 @@ impl Form {
         let Parameters(mut parameters) = parameters.map_err(|_| RefusedGrant::Form)?;
         parameters.retain(|(_, value)| !value.is_empty());
         let form = Self(parameters);
-        let is_repeated = |at: usize, name: &str| form.0.iter().take(at).any(|(other, _)| other == name);
-        if form.0.iter().enumerate().any(|(at, (name, _))| is_repeated(at, name)) {
+        let mut names = HashSet::new();
+        if !form.0.iter().all(|(name, _)| names.insert(name.as_str())) {
             return Err(RefusedGrant::RepeatedParameter);
         }
         Ok(form)

@@ -11,6 +11,7 @@ mod form;
 mod paths;
 mod register;
 mod respond;
+mod signed_metadata;
 mod token;
 
 use axum::body::Body;
@@ -19,10 +20,12 @@ use hyper::body::Incoming;
 
 use super::body::read_body;
 use super::peer::Peer;
+use super::rates::network_of;
 use super::state::ApiState;
 use crate::oauth::{RefusedGrant, RefusedRegistration};
 use form::Form;
 use paths::{REGISTRATION, REVOCATION, TOKEN};
+pub(super) use signed_metadata::SignedMetadata;
 
 pub(super) use forget::forget_ended;
 
@@ -102,14 +105,15 @@ async fn posted(
             _ => token::refuse(state, peer, token::Attempt::default(), RefusedGrant::TooFast).await,
         };
     }
-    let Some(_turn) = state.token_turns.take(&address.to_string()) else {
-        state.metrics.api.refuse("busy");
-        return respond::unavailable("the platform answers as many requests as it may at once; try again");
-    };
     let (head, body) = request.into_parts();
     let body = match read_body(state, &head, body).await {
         Ok(body) => body,
         Err(refused) => return refused,
+    };
+    // Behind the body: who sends it slowly takes no turn of others.
+    let Some(_turn) = state.token_turns.take(&network_of(address).to_string()) else {
+        state.metrics.api.refuse("busy");
+        return respond::unavailable("the platform answers as many requests as it may at once; try again");
     };
     if endpoint == Endpoint::Registration {
         return register::register(state, peer, &head.headers, body).await;
