@@ -39,6 +39,12 @@ pub struct Device {
 }
 
 impl Device {
+    /// Whether it may connect.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.status == DeviceStatus::Active
+    }
+
     /// The active entry of a device, as it is without options.
     #[must_use]
     pub fn new(id: DeviceId) -> Self {

@@ -10,7 +10,7 @@ use super::intake::{check_rate, read_body};
 use super::request::{polled, unavailable};
 use crate::api::peer::Peer;
 use crate::api::state::ApiState;
-use crate::clients::Client;
+use crate::clients::{Client, KnownCertificate};
 use crate::config::{Config, Renewal};
 use crate::enrol::{
     Certified, CheckedRequest, Decision, Enrolment, EnrolmentId, Invitation, Policy, Record,
@@ -41,6 +41,11 @@ pub(super) async fn renew(
     };
     if present.state != State::Issued {
         return Err(RefusedEnrolment::Certificate("revoked"));
+    }
+    match still_stands(state, &present.record, fingerprint).await {
+        Ok(true) => {}
+        Ok(false) => return Err(RefusedEnrolment::Certificate("withdrawn")),
+        Err(error) => return Ok(unavailable(&error)),
     }
     let (head, body) = request.into_parts();
     let body = read_body(&head.headers, body, config.enrol.max_body).await?;
@@ -76,6 +81,25 @@ pub(super) async fn renew(
         Some(issued) => polled(state, config, &issued, &checked),
         None => Ok(answer::pending(config.enrol.retry_after)),
     }
+}
+
+/// Whether the certificate still stands for what it was issued for. An operator may have suspended or removed
+/// the device, the reader or its organisation, or taken the certificate from the reader.
+async fn still_stands(
+    state: &ApiState,
+    record: &Record,
+    certificate: Fingerprint,
+) -> Result<bool, StoreError> {
+    if record.role == Role::Device {
+        let Ok(device) = record.name.parse() else { return Ok(false) };
+        return Ok(state.store.device(&device).await?.is_some_and(|device| device.is_active()));
+    }
+    let Some(reader) = record.reader.as_deref() else { return Ok(true) };
+    let Some(client) = client(state, Some(reader)).await? else { return Ok(false) };
+    let organisations = state.store.organisations().await?;
+    let is_active = organisations.iter().any(|own| own.oid == client.organisation && !own.is_suspended);
+    let is_known = client.certificates.contains(&KnownCertificate::Fingerprint(certificate));
+    Ok(is_active && is_known && !client.is_suspended)
 }
 
 /// The same renewal again.

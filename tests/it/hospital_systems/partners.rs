@@ -50,7 +50,10 @@ impl Partners {
         let chain = certificate.chain.display().to_string();
         let words = ["reader", "add", name, "--organisation", &oid, "--certificate", &chain];
         let secret = platform.cli().json(&words).remove(0)["secret"].as_str().unwrap().to_owned();
-        Partner { oid, client: name.to_owned(), secret, certificate }
+        let partner = Partner { oid, client: name.to_owned(), secret, certificate };
+        let mut middleware = self.middleware(Some(&partner.certificate));
+        eventually("the client is known", || middleware.ask(&partner, 1)["status"] == 200);
+        partner
     }
 
     pub(super) fn middleware(&self, certificate: Option<&Issued>) -> Middleware {
@@ -100,11 +103,15 @@ impl Middleware {
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("no answer: {line:?}"))
     }
 
-    pub(super) fn receive(&mut self, partner: &Partner, max: u32) -> Vec<Value> {
+    fn ask(&mut self, partner: &Partner, max: u32) -> Value {
         let parameters = json!({ "max": max, "wait": 0 });
-        let answer = self.call(&json!({
+        self.call(&json!({
             "method": "GET", "path": QUEUE, "headers": partner.headers(), "parameters": parameters
-        }));
+        }))
+    }
+
+    pub(super) fn receive(&mut self, partner: &Partner, max: u32) -> Vec<Value> {
+        let answer = self.ask(partner, max);
         assert_eq!(answer["status"], 200, "{answer}");
         answer["body"]["notifications"].as_array().unwrap().clone()
     }

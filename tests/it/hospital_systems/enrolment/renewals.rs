@@ -66,6 +66,23 @@ fn n000_5_a_client_renews_by_its_certificate_and_an_operator_approves() {
     assert_eq!(renew(&site, &platform, Some(&own), &third).status, 202, "the same one is no further one");
     assert_eq!(renew(&site, &platform, Some(&renewed), &fourth).status, 202, "by the new certificate");
 
+    // Who is suspended gets no further certificate, nor who has a certificate that was taken from the reader.
+    let taken = Wanted::new(&site, "taken", PARTNER);
+    for [suspend, resume] in [
+        [["reader", "suspend", "ehr"], ["reader", "resume", "ehr"]],
+        [["organisation", "suspend", "1.2.3.4"], ["organisation", "resume", "1.2.3.4"]],
+    ] {
+        platform.cli().run(&suspend);
+        refused(&renew(&site, &platform, Some(&renewed), &taken), 401, "renewal-refused", "withdrawn");
+        platform.cli().run(&resume);
+    }
+    let fingerprint = platform.cli().json(&["reader", "list"])[0]["certificates"].clone();
+    let fingerprint =
+        fingerprint.as_array().unwrap().iter().filter_map(|one| one.as_str()).next_back().unwrap();
+    platform.cli().run(&["reader", "remove-certificate", "ehr", fingerprint]);
+    let refusals = [&own, &renewed].map(|one| renew(&site, &platform, Some(one), &taken).body);
+    assert!(refusals.iter().any(|body| body.contains("(withdrawn)")), "{refusals:?}");
+
     // A revoked one renews nothing.
     platform.cli().run(&["enrol", "revoke", id(&user)]);
     let fifth = Wanted::new(&site, "fifth", PARTNER);
@@ -99,6 +116,9 @@ fn n000_5_a_device_renews_by_its_certificate_at_once_where_the_configuration_say
     assert_eq!(device.code(message(PUMP, "1")), "CA");
     let rows = platform.cli().json(&["audit", "list", "--event", "enrolment-changed"]);
     assert!(rows.iter().any(|row| row["details"]["actor"] == "renewal"), "{rows:?}");
+    platform.cli().run(&["device", "suspend", PUMP]);
+    let again = Wanted::new(&site, "again", &subject);
+    refused(&renew(&site, &platform, Some(&own), &again), 401, "renewal-refused", "withdrawn");
     // A device that was certified in another way is not renewed here.
     let foreign = site.certificate("00A037FFFE000018", KeyType::Ecc);
     let foreign = Issued { chain: foreign.chain, key: foreign.key };
