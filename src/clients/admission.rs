@@ -114,7 +114,7 @@ fn by_certificate(
     let owner = owner(registry, certificate);
     let client = match presented.secret {
         None => owner,
-        Some((id, secret)) => Some(by_secret(registry, owner, id, secret, now)?),
+        Some((id, secret)) => Some(owner_by_secret(registry, owner, id, secret, now)?),
     };
     let Some(client) = client else {
         let is_member = unregistered == Unregistered::Members && presented.organisation.is_none();
@@ -228,9 +228,25 @@ pub(super) fn owner<'a>(registry: &'a Registry, certificate: &PresentedCertifica
 }
 
 /// The client that the id and the secret prove. It is the owner of the certificate, if that has one.
-fn by_secret<'a>(
+fn owner_by_secret<'a>(
     registry: &'a Registry,
     owner: Option<&Client>,
+    id: &str,
+    secret: &str,
+    now: Timestamp,
+) -> Result<&'a Client, RefusedReader> {
+    let client = by_secret(registry, id, secret, now)?;
+    let is_owner = match owner {
+        Some(owner) => owner.id == client.id,
+        // Its own certificates are the only ones that it may come with.
+        None => client.certificates.is_empty(),
+    };
+    if is_owner { Ok(client) } else { Err(RefusedReader::WrongSecret) }
+}
+
+/// The client that the id and the secret prove.
+pub(super) fn by_secret<'a>(
+    registry: &'a Registry,
     id: &str,
     secret: &str,
     now: Timestamp,
@@ -239,12 +255,7 @@ fn by_secret<'a>(
     let client = registry.client(&id).ok_or(RefusedReader::WrongSecret)?;
     // Each is compared: how long it takes does not say which one fits.
     let fitting = client.secrets.iter().filter(|known| known.is(secret, now)).count();
-    let is_owner = match owner {
-        Some(owner) => owner.id == client.id,
-        // Its own certificates are the only ones that it may come with.
-        None => client.certificates.is_empty(),
-    };
-    if fitting > 0 && is_owner { Ok(client) } else { Err(RefusedReader::WrongSecret) }
+    if fitting > 0 { Ok(client) } else { Err(RefusedReader::WrongSecret) }
 }
 
 /// What a member of a community may read that is not registered.

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::admission::{Bearer, Presented, PresentedCertificate, counted, granted, owner};
-use super::client::{Client, ClientId};
+use super::admission::{Bearer, Presented, PresentedCertificate, by_secret, counted, granted, owner};
+use super::client::ClientId;
 use super::reader::Reader;
 use super::refused::RefusedReader;
 use super::registry::Registry;
@@ -66,17 +66,4 @@ pub fn admit_credential(
         environment: "",
     };
     granted(registry, client, &certificate, &presented)
-}
-
-/// The client that the id and the secret prove.
-fn by_secret<'a>(
-    registry: &'a Registry,
-    id: &str,
-    secret: &str,
-    now: Timestamp,
-) -> Result<&'a Client, RefusedReader> {
-    let id = id.parse::<ClientId>().map_err(|_| RefusedReader::WrongSecret)?;
-    let client = registry.client(&id).ok_or(RefusedReader::WrongSecret)?;
-    let fitting = client.secrets.iter().filter(|known| known.is(secret, now)).count();
-    if fitting > 0 { Ok(client) } else { Err(RefusedReader::WrongSecret) }
 }

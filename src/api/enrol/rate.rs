@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::config::truncate;
+use crate::api::rates::network_of;
 
 /// The requests of the current minute, by address. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +22,7 @@ impl Rate {
     /// Whether this request of the address (IPv6: of its /64) is one of the first `max` of this minute. When
     /// more addresses ask than are remembered, the further ones wait for the next minute.
     pub(super) fn allows(&self, address: IpAddr, max: u32, now: Timestamp) -> bool {
-        let address = if address.is_ipv4() { address } else { truncate(address, IPV6_PREFIX) };
+        let address = network_of(address);
         let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = now.as_second().div_euclid(60);
         if minute.number != number {
@@ -37,8 +37,6 @@ impl Rate {
     }
 }
 
-/// One machine may have all addresses of such a network.
-const IPV6_PREFIX: u8 = 64;
 /// Addresses that are remembered for a minute.
 const MAX_ADDRESSES: usize = 4096;
 
