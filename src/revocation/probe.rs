@@ -1,6 +1,7 @@
 //! Whether responders and distribution points answer at this moment, for `doctor`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -9,6 +10,8 @@ use jiff::Timestamp;
 use super::crl::Crl;
 use super::engine::Engine;
 use super::http::{FetchError, FetchRequest};
+use super::issued::{CertIdHash, IssuedCertificate, Issuer};
+use super::ocsp::{BasicResponse, Request, ResponseStatus};
 use crate::config;
 use crate::x509::CertificateFacts;
 
@@ -24,8 +27,12 @@ pub enum SourceKind {
 /// What a source answered.
 #[derive(Debug)]
 pub enum Answer {
-    /// It answers HTTP; a responder need not understand a request without a question.
-    Http,
+    /// An OCSP response. Its signature is not looked at: whether it counts, the staples show.
+    Status,
+    /// A responder's refusal of the question: it works, and may know other certificates only.
+    Refused(ResponseStatus),
+    /// Something else in the place of an OCSP response.
+    NotOcsp,
     /// A CRL with these times.
     Crl {
         /// thisUpdate.
@@ -74,24 +81,38 @@ impl Engine {
         }
         let named = sources.difference(&configured).cloned().map(|(kind, url)| (kind, url, false));
         let all = configured.iter().cloned().map(|(kind, url)| (kind, url, true)).chain(named);
-        join_all(all.take(MAX_PROBES).map(|(kind, url, is_configured)| self.ask(kind, url, is_configured)))
-            .await
+        let asked = all.take(MAX_PROBES).map(|(kind, url, is_configured)| {
+            let question = match kind {
+                SourceKind::Responder => question(&url, certificates),
+                SourceKind::Crl => None,
+            };
+            self.ask(kind, url, question, is_configured)
+        });
+        join_all(asked).await
     }
 
-    async fn ask(&self, kind: SourceKind, url: String, is_configured: bool) -> Probe {
+    async fn ask(
+        &self,
+        kind: SourceKind,
+        url: String,
+        question: Option<Vec<u8>>,
+        is_configured: bool,
+    ) -> Probe {
         let settings = self.0.settings.load_full();
         let limit = match kind {
             SourceKind::Responder => MAX_RESPONSE,
             SourceKind::Crl => settings.max_crl,
         };
-        let request = FetchRequest { url: url.clone(), body: None, limit, is_configured };
+        let request = FetchRequest { url: url.clone(), body: question, limit, is_configured };
         let asked = self.0.clock.instant();
         let fetched = self.0.http.fetch(request, &settings.limits).await;
         let took = self.0.clock.instant().saturating_duration_since(asked);
         let answer = match (kind, fetched) {
-            (SourceKind::Responder, Ok(_) | Err(FetchError::Status(_) | FetchError::TooLarge(_))) => {
-                Answer::Http
-            }
+            (SourceKind::Responder, Ok(body)) => match BasicResponse::read(&body.bytes) {
+                Ok(Ok(_)) => Answer::Status,
+                Ok(Err(status)) => Answer::Refused(status),
+                Err(_) => Answer::NotOcsp,
+            },
             (SourceKind::Crl, Ok(body)) => match Crl::read_head(body.bytes.clone()) {
                 Ok(crl) => Answer::Crl { this_update: crl.this_update, next_update: crl.next_update },
                 Err(_) => Answer::NotACrl,
@@ -102,7 +123,23 @@ impl Engine {
     }
 }
 
+/// A question that a responder understands: some of them end when they are asked anything else. It is about a
+/// certificate that names the responder, or else about any whose issuer is known.
+fn question(url: &str, certificates: &[CertificateFacts]) -> Option<Vec<u8>> {
+    let names_it =
+        |certificate: &&CertificateFacts| certificate.extensions.ocsp_urls.iter().any(|of| of == url);
+    let of = |certificate: &CertificateFacts| {
+        let issuer = certificates.iter().find(|other| other.subject == certificate.issuer)?;
+        let (certificate, issuer) =
+            (Arc::new(certificate.clone()), Arc::new(Issuer::from_certificate(issuer)));
+        let issued = IssuedCertificate { certificate, issuer };
+        Some(Request::for_certificate(&issued, CertIdHash::Sha1, None).to_der())
+    };
+    let mut first = certificates.iter().filter(names_it).filter_map(of);
+    first.next().or_else(|| certificates.iter().find_map(of))
+}
+
 /// Requests of one look.
 const MAX_PROBES: usize = 32;
-/// Bytes of the answer of a responder that was asked nothing.
+/// Bytes of the answer of a responder.
 const MAX_RESPONSE: usize = 64 << 10;

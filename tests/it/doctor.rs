@@ -1,10 +1,13 @@
 //! `doctor`: what only a look from outside shows, with a code, a sentence and what to do.
 
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
 
+use pcd_platform::pki::KeyType;
 use serde_json::Value;
 
-use crate::harness::{Cli, Site, fixed_address};
+use crate::harness::{Cli, OpensslOcsp, Server, Site, fixed_address};
 
 /// The lines of `doctor`, and its exit code.
 fn examined(cli: &Cli) -> (Vec<Value>, i32) {
@@ -73,6 +76,31 @@ fn doctor_asks_responders_ports_disk_and_database_of_a_running_platform() {
     let (_, text, _) = cli.try_run(&["doctor"]);
     assert!(text.contains("\n         to do: Make the host reachable"), "{text}");
     assert!(text.contains("\n         pcd-platform help responder-unreachable\n"), "{text}");
+}
+
+// An `openssl ocsp` ends at a request that holds no question, and a page of a web server is no answer.
+#[test]
+fn a9_1_doctor_asks_a_responder_a_question_that_it_understands() {
+    let site = Site::new();
+    let mut openssl = OpensslOcsp::new(site.path(), None);
+    openssl.know(&site.certificate("PUMP", KeyType::Ecc));
+    let site = site.with("revocation", &format!("fallback-responder = \"{}\"", openssl.url()));
+    let cli = Cli::without_store(&site);
+    for round in 0..3 {
+        let (lines, _) = examined(&cli);
+        let found = line(&lines, "responder", &openssl.url());
+        assert_eq!(found["level"], "ok", "{round}: {found}");
+    }
+    let pages = Server::start(Duration::ZERO, Arc::new(|_| Some(b"<html>It works!</html>".to_vec())));
+    let nothing = Server::start(Duration::ZERO, Arc::new(|_| None));
+    for (url, part) in [(pages.url("ocsp"), "is no OCSP response"), (nothing.url("ocsp"), "does not answer")]
+    {
+        let site = Site::new().with("revocation", &format!("fallback-responder = \"{url}\""));
+        let (lines, _) = examined(&Cli::without_store(&site));
+        let found = line(&lines, "responder", &url);
+        assert_eq!((&found["level"], &found["code"]), (&"warning".into(), &"responder-unreachable".into()));
+        assert!(found["detail"].as_str().unwrap().contains(part), "{found}");
+    }
 }
 
 #[test]

@@ -22,7 +22,15 @@ fn finding(probe: &Probe, now: Timestamp) -> Finding {
         SourceKind::Crl => ("CRL", SetupCode::CrlUnreachable.code()),
     };
     match &probe.answer {
-        Answer::Http => Finding::ok(what, format!("{url} answers within {milliseconds} ms")),
+        Answer::Status => Finding::ok(what, format!("{url} answers within {milliseconds} ms")),
+        Answer::Refused(status) => {
+            let text = format!("{url} answers `{}` ({milliseconds} ms)", status.name());
+            Finding::ok(what, text)
+        }
+        Answer::NotOcsp => {
+            let text = format!("what {url} answers is no OCSP response ({milliseconds} ms)");
+            Finding::warning(what, code, text)
+        }
         Answer::Crl { this_update, next_update } if *next_update <= now => {
             let text = format!("{url} has a CRL of {this_update:.0} that ended {next_update:.0}");
             Finding::warning(what, Code::CrlEnding.code(), text)
