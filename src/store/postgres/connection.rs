@@ -48,6 +48,10 @@ impl Connection for PgConnection {
         audit_end(&rows)
     }
 
+    async fn exclude_other_nodes(&mut self) -> Result<(), StoreError> {
+        self.run(EXCLUDE_OTHER_NODES).await
+    }
+
     async fn now(&mut self, at: Timestamp) -> Result<Timestamp, StoreError> {
         let row =
             sqlx::query(SELECT_NOW).bind(at.as_microsecond()).fetch_one(self).await.map_err(classify)?;
@@ -227,6 +231,10 @@ async fn resends(
 }
 
 /// A test has its own time: that of its entries.
+/// The lock is that of this database and schema. The row of the node in `audit_end` is locked before it, in every
+/// process, and no row that is contended.
+const EXCLUDE_OTHER_NODES: &str = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pcd-platform ' || pg_catalog.current_schema()))";
+
 const INSERT_KEYS: &str = "
 INSERT INTO message_key (hash, message)
 SELECT new.hash, new.message FROM unnest($1::bigint[], $2::bytea[]) AS new (hash, message)

@@ -4,6 +4,7 @@ mod alerts;
 mod audit;
 mod columns;
 mod contact;
+mod contended;
 mod contents;
 mod differences;
 mod directory;

@@ -243,6 +243,9 @@ async fn apply(
     let node = chain.node();
     let mut outcomes = Vec::with_capacity(entries.len());
     let mut trail = Vec::with_capacity(entries.len());
+    if entries.iter().any(Entry::is_contended) {
+        connection.exclude_other_nodes().await?;
+    }
     for run in entries.chunk_by(|one, next| one.incoming().is_some() && next.incoming().is_some()) {
         let messages: Vec<IncomingMessage<'_>> = run.iter().filter_map(Entry::incoming).collect();
         if messages.is_empty() {

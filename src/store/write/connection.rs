@@ -16,6 +16,12 @@ pub(in crate::store) trait Connection: Send {
     /// trip.
     fn begin(&mut self, node: &NodeName) -> impl Future<Output = Result<ChainHead, StoreError>> + Send;
 
+    /// Waits until no other node is in a transaction with contended entries, and keeps others from it until
+    /// this one ends: so two nodes never hold the rows that the other one needs. A file has one writer.
+    fn exclude_other_nodes(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// The time by which an order expires and by which it is claimed: that of the server, which all nodes
     /// share. A file has no other time than its only node, which has read `at`.
     fn now(&mut self, at: Timestamp) -> impl Future<Output = Result<Timestamp, StoreError>> + Send {

@@ -152,6 +152,18 @@ impl Entry {
         }
     }
 
+    /// Whether it locks rows that clients choose and that other nodes lock too, or may be refused for what a
+    /// client sends. Such entries have transactions of their own: no message waits in one of them for another
+    /// node, or is written a second time because of them.
+    pub(in crate::store) const fn is_contended(&self) -> bool {
+        match &self.write {
+            Write::Grant(_) | Write::Clients { .. } | Write::Enrolment { .. } => true,
+            // One leader writes notifications, behind a fence.
+            Write::Partner(change) => !matches!(**change, PartnerChange::Notify(_)),
+            _ => false,
+        }
+    }
+
     /// Whether it removes messages or rows of the trail.
     pub(in crate::store) const fn is_removal(&self) -> bool {
         matches!(self.write, Write::PruneMessages { .. } | Write::PruneAudit { .. })

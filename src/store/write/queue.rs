@@ -2,11 +2,13 @@
 //!
 //! While one commit is being synchronised to disk, the next batch accumulates. There is no timer: a single
 //! entry is committed at once. The queue is bounded in entries and in bytes, in all and for each device; when
-//! it is full, callers wait. [`Lanes`] chooses the entries of a batch.
+//! it is full, callers wait. [`Lanes`] chooses the entries of a batch. Those of them that are contended have a
+//! transaction of their own, behind the others ([`Entry::is_contended`]).
 //!
 //! A committed batch goes to a second task, which reads it back and answers its callers, while the next one
 //! is written.
 
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::runtime::Handle;
@@ -22,7 +24,7 @@ use crate::store::write::batch::Committed;
 use crate::store::write::capacity::{Capacity, Place};
 use crate::store::write::entry::Entry;
 use crate::store::write::incoming::WriteOutcome;
-use crate::store::write::lanes::{Lane, Lanes, MAX_BATCH};
+use crate::store::write::lanes::{Lane, Lanes};
 use crate::store::write::observer::Observer;
 use crate::store::write::unread::{Checker, MAX_UNANSWERED, Unanswered, Unread, answer};
 
@@ -220,12 +222,15 @@ async fn run(
 ) {
     let guard = WriterGuard(waiting);
     let WriterGuard(waiting) = &guard;
-    let mut batch = Vec::with_capacity(MAX_BATCH);
+    let mut batch = Vec::new();
     let mut is_closing = false;
     while waiting.take(&mut batch) {
         if !batch.is_empty() {
             fault_point(Task::StoreWriter);
-            write_batch(&mut backend, &mut batch, observer.get(), &unanswered).await;
+            let contended = batch.extract_if(.., |job| job.entry.is_contended()).collect();
+            for part in [mem::take(&mut batch), contended] {
+                write_batch(&mut backend, part, observer.get(), &unanswered).await;
+            }
             continue;
         }
         tokio::select! {
@@ -245,14 +250,17 @@ async fn run(
 /// Writes a batch, and answers its callers if that fails.
 async fn write_batch(
     backend: &mut impl Backend,
-    batch: &mut Vec<Job>,
+    batch: Vec<Job>,
     observer: Option<&Observer>,
     unanswered: &Unanswered,
 ) {
+    if batch.is_empty() {
+        return;
+    }
     let is_removal = batch.iter().any(|job| job.entry.is_removal());
     let mut entries = Vec::with_capacity(batch.len());
     let mut callers = Vec::with_capacity(batch.len());
-    for Job { entry, answer, place } in batch.drain(..) {
+    for Job { entry, answer, place } in batch {
         entries.push(entry);
         callers.push((answer, place));
     }
@@ -293,6 +301,8 @@ mod tests {
     use crate::store::fixtures::TestStore;
     use crate::store::write::capacity::{MAX_LANE_BYTES, MAX_QUEUED, MAX_QUEUED_IN_LANE};
     use crate::store::write::entry::{MAX_QUEUED_BYTES, Write};
+    use crate::store::write::grant::GrantChange;
+    use crate::store::write::lanes::MAX_BATCH;
 
     /// A backend that waits for a permit before each batch and records the size of the batch.
     struct Gated {
@@ -393,6 +403,27 @@ mod tests {
             assert!(matches!(answer.await.unwrap(), Ok(WriteOutcome::Applied)));
         }
         assert_eq!(*bench.batches.lock().unwrap(), [1, 10]);
+    }
+
+    // What a client contends for, or is refused, costs no message a second write.
+    #[tokio::test]
+    async fn contended_entries_have_a_transaction_of_their_own() {
+        let (bench, place) = (bench(|_| Ok(WriteOutcome::Applied)), TestStore::new());
+        let grant = |name: u8| Entry {
+            at: place.clock.now(),
+            write: Write::Grant(Box::new(GrantChange::Use(Fingerprint::sha256(&[name]), Timestamp::MAX))),
+        };
+        let mut answers = vec![bench.send(probe())];
+        bench.settle().await;
+        for entry in [grant(1), large(&place, 1, 1), grant(2), large(&place, 2, 1), grant(3)] {
+            answers.push(bench.send(entry));
+        }
+        bench.settle().await;
+        bench.gate.add_permits(3);
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        assert_eq!(*bench.batches.lock().unwrap(), [1, 2, 3]);
     }
 
     #[tokio::test]
