@@ -20,7 +20,7 @@ use super::routes;
 use super::state::ApiState;
 use crate::model::WriteDeadline;
 use crate::proxy_header::{Statement, receive};
-use crate::tls::{ApiCertificate, SecuredStream, prepare_tcp};
+use crate::tls::{SecuredStream, prepare_tcp};
 
 /// Serves a connection until it ends, or `done`.
 pub(super) async fn serve(
@@ -80,10 +80,13 @@ async fn open(
     // A balancer that only looks whether the platform is there says so, and closes.
     let reason = if is_check { "health-check" } else { "handshake" };
     let (stream, certificate) = accepted.map_err(|_| reason)?;
-    if certificate.as_ref().is_some_and(ApiCertificate::is_of_a_community) {
-        place.set_member();
+    if let Some(member) = certificate.as_ref().filter(|shown| shown.is_of_a_community()) {
+        // As with turns: no client has all of them.
+        if !place.shows(member.fingerprint(), config.api.max_connections.div_ceil(2)) {
+            return Err("connections-per-certificate");
+        }
     }
-    Ok((stream, Peer { address, certificate }))
+    Ok((stream, Peer { address, certificate, tenancy: place.tenancy() }))
 }
 
 async fn answer(state: &ApiState, stream: SecuredStream, peer: Arc<Peer>, done: CancellationToken) {

@@ -1,8 +1,8 @@
 //! Who makes a request, and whether it is answered.
 
 use axum::body::Body;
-use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::header::{AUTHORIZATION, CONNECTION};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -13,7 +13,8 @@ use super::peer::Peer;
 use super::state::ApiState;
 use crate::audit::Event;
 use crate::clients::{
-    self, Bearer, LastRead, Presented, PresentedCertificate, Reader, RefusedReader, Unregistered,
+    self, Bearer, LastRead, Presented, PresentedCertificate, Reader, RefusedReader, StoredSecret,
+    Unregistered,
 };
 use crate::config::ApiRead;
 use crate::model::{Fingerprint, Refusal};
@@ -41,9 +42,11 @@ pub(super) async fn admit(
 ) -> Result<Admitted, Response<Body>> {
     let token = match bearer(headers) {
         None => None,
+        // A look-up costs the store something: what cannot be a token of this platform has none.
+        Some(given) if !StoredSecret::has_form(&given) => Some(None),
         // What is read is the present state: a token that was revoked on another node counts on none.
         Some(given) => {
-            Some(state.store.token(&Fingerprint::sha256(given.as_bytes())).await.map_err(|_| {
+            Some(state.look_ups.token(&Fingerprint::sha256(given.as_bytes())).await.map_err(|_| {
                 let text = "the access token could not be looked up now; try again";
                 outcome(StatusCode::SERVICE_UNAVAILABLE, "transient", "store-unavailable", text)
             })?)
@@ -61,6 +64,7 @@ pub(super) async fn admit(
     let (certificate, ends) = certificate(state, peer).await;
     match decide(state, peer, certificate, &shown) {
         Ok(reader) => {
+            peer.tenancy.is_admitted(true);
             let read = LastRead { at: state.clock.now(), certificate_ends: ends };
             state.last_reads.note(&reader, read);
             let renewal = read.ends_soon().then_some(ends);
@@ -68,7 +72,11 @@ pub(super) async fn admit(
         }
         Err(refused) => {
             record(state, peer, refused).await;
-            let answer = answer(refused);
+            let mut answer = answer(refused);
+            if peer.certificate.is_none() {
+                // A stranger looks up one token for a handshake.
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Err(if refused.is_of_token() { with_token_error(answer, INVALID_TOKEN) } else { answer })
         }
     }
@@ -132,6 +140,7 @@ pub(super) async fn presented(
 
 /// Counts and records a refused request.
 pub(super) async fn record(state: &ApiState, peer: &Peer, refused: RefusedReader) {
+    peer.tenancy.is_admitted(false);
     state.metrics.api.refuse(refused.code());
     let certificate = peer.certificate.as_ref().map(|certificate| certificate.recorded());
     let (who, max) = ((refused.reason(), peer.address.ip()), state.config.load().api.max_refusal_rows);
@@ -196,8 +205,6 @@ const ORGANISATION: &str = "org_id";
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::places::Tenancy;
 use crate::tls::ApiCertificate;
 
 /// A client, as its connection shows it.
@@ -11,4 +12,6 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     /// Its certificate.
     pub(super) certificate: Option<ApiCertificate>,
+    /// The place of the connection.
+    pub(super) tenancy: Tenancy,
 }

@@ -43,6 +43,8 @@ pub struct ApiState {
     /// Requests for certificates, by address.
     pub(super) enrolment_rate: Rate,
     pub(super) reads: Reads,
+    /// The connections of `reads`, for what a request has to show before it is admitted.
+    pub(super) look_ups: Store,
 }
 
 impl ApiState {
@@ -57,7 +59,8 @@ impl ApiState {
         let started = config.load_full();
         let base = format!("{}/fhir", started.api.base_url);
         // Slow answers take no connection from the directory, from orders or from pages.
-        let reads = Reads::new(store.with_own_connections(), Arc::clone(&config), metrics.clone(), base);
+        let look_ups = store.with_own_connections();
+        let reads = Reads::new(look_ups.clone(), Arc::clone(&config), metrics.clone(), base);
         Self {
             turns: Turns::new(started.api.max_requests),
             waiting: Turns::new(started.api.max_requests),
@@ -76,6 +79,7 @@ impl ApiState {
             signed_metadata: SignedMetadata::default(),
             enrolment_rate: Rate::default(),
             reads,
+            look_ups,
         }
     }
 }

@@ -36,6 +36,13 @@ impl StoredSecret {
         Ok((secret, hash))
     }
 
+    /// Whether `given` has the form of what [`StoredSecret::generate`] makes: secrets and access tokens.
+    #[must_use]
+    pub fn has_form(given: &str) -> bool {
+        let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        given.len() == 43 && given.bytes().all(is_digit)
+    }
+
     /// Whether `given` is this secret at this time. How long it takes does not depend on where they differ.
     #[must_use]
     pub fn is(&self, given: &str, now: Timestamp) -> bool {
@@ -53,7 +60,8 @@ mod tests {
     fn n000_2_a_secret_is_random_and_ends_when_it_should() {
         let (one, hash) = StoredSecret::generate().unwrap();
         let (two, other) = StoredSecret::generate().unwrap();
-        assert!(one.len() == 43 && one != two && hash != other);
+        assert!(StoredSecret::has_form(&one) && one != two && hash != other);
+        assert!(!StoredSecret::has_form(&one[1..]) && !StoredSecret::has_form(&one.replace(&one[..1], "+")));
         let now = Timestamp::UNIX_EPOCH;
         let ends = now + jiff::SignedDuration::from_secs(1);
         let stored = StoredSecret { hash, ends: Some(ends) };

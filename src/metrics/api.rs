@@ -26,10 +26,11 @@ pub struct Api {
 
 impl Api {
     /// Why connections and requests are refused, besides what is wrong with a client.
-    const REFUSED: [&str; 10] = [
+    const REFUSED: [&str; 11] = [
         "connections",
         "displaced",
         "connections-per-address",
+        "connections-per-certificate",
         "handshake",
         "handshake-timeout",
         "proxy-header",

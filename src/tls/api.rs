@@ -151,6 +151,12 @@ impl ApiCertificate {
         self.examined.result.is_ok()
     }
 
+    /// Which certificate it is.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.facts.fingerprint
+    }
+
     /// The certificate, as the audit trail records it.
     #[must_use]
     pub fn recorded(&self) -> Certificate {

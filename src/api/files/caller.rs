@@ -54,6 +54,7 @@ pub(super) async fn admit<'a>(
     let admitted = clients::admit_credential(&registry, &known.client, known.certificate, peer.address.ip());
     match admitted {
         Ok(reader) => {
+            peer.tenancy.is_admitted(true);
             let organisation = reader.organisation().cloned().ok_or(FileError::AccessDenied)?;
             Ok(Caller { state, reader, organisation })
         }

@@ -57,7 +57,10 @@ pub(super) async fn admit(state: &ApiState, peer: &Peer, headers: &HeaderMap) ->
     };
     let registry = state.registry.load_full();
     match clients::admit_partner(&registry, &presented, state.clock.now()) {
-        Ok(reader) => Ok(reader),
+        Ok(reader) => {
+            peer.tenancy.is_admitted(true);
+            Ok(reader)
+        }
         Err(refused) => {
             gate::record(state, peer, refused).await;
             Err(Problem::of(refused))

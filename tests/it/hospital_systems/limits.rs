@@ -43,8 +43,10 @@ fn strangers_that_hold_every_connection_keep_no_member_from_reading() {
     let address = platform.api.unwrap();
     let silent: Vec<_> = (0..8).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
     eventually("they are all there", || platform.metric("pcd_api_connections") == 8.0);
-    let member = hospital.client("ehr");
-    let mut readers: Vec<_> = (0..8).map(|_| OpenReader::connect(site, &platform, &member)).collect();
+    let [member, other] = ["ehr", "laboratory"].map(|name| hospital.client(name));
+    let connect =
+        |number| OpenReader::connect(site, &platform, if number % 2 == 0 { &member } else { &other });
+    let mut readers: Vec<_> = (0..8).map(connect).collect();
     assert!(readers.iter_mut().all(|reader| reader.get(READ).is_admitted()));
     assert_eq!(platform.metric("pcd_api_refusals_total{reason=\"displaced\"}"), 8.0);
     // Members do not make way.
@@ -52,6 +54,39 @@ fn strangers_that_hold_every_connection_keep_no_member_from_reading() {
     assert!(platform.metric("pcd_api_refusals_total{reason=\"connections\"}") >= 1.0);
     assert!(readers.iter_mut().all(|reader| reader.get(READ).is_admitted()));
     drop((silent, readers));
+    assert!(!platform.stop().log.contains("panicked"));
+}
+
+// Whose certificate leads to a community and who is no client: its connections make way for those of clients.
+#[test]
+fn members_that_are_no_clients_keep_no_client_from_reading() {
+    let hospital = Hospital::new("registered");
+    let site = hospital.site.with("api", "max-connections = 8");
+    let hospital = Hospital { site, ..hospital };
+    let (site, platform) = (&hospital.site, hospital.site.start());
+    let [ehr, one, other] = ["ehr", "one", "other"].map(|name| hospital.client(name));
+    let organisation = platform.cli().json(&["organisation", "add", "St. Mary"]).remove(0);
+    let (oid, chain) = (organisation["oid"].as_str().unwrap(), ehr.chain.display().to_string());
+    platform.cli().run(&["reader", "add", "ehr", "--organisation", oid, "--certificate", &chain]);
+    let hold = || {
+        let mut held: Vec<_> = [&one, &other, &one, &other, &one, &other, &one, &other]
+            .map(|member| OpenReader::connect(site, &platform, member))
+            .into();
+        assert!(held.iter_mut().all(|reader| reader.get("/fhir/metadata").status == 200));
+        held
+    };
+    let held = hold();
+    eventually("the client is known", || ask(site, &platform, Some(&ehr), READ, &[]).is_admitted());
+    let mut reader = OpenReader::connect(site, &platform, &ehr);
+    assert!(reader.get(READ).is_admitted());
+    drop(held);
+    eventually("they are closed", || platform.metric("pcd_api_connections") == 1.0);
+    let held: Vec<_> = (0..4).map(|_| OpenReader::connect(site, &platform, &one)).collect();
+    let refused = || platform.metric("pcd_api_refusals_total{reason=\"connections-per-certificate\"}");
+    assert_eq!(ask(site, &platform, Some(&one), "/fhir/metadata", &[]).status, 0, "half of them are its own");
+    assert_eq!(refused(), 1.0);
+    assert!(reader.get(READ).is_admitted());
+    drop((held, reader));
     assert!(!platform.stop().log.contains("panicked"));
 }
 
