@@ -1,9 +1,9 @@
 //! How many connections there are, in all and of one address.
 //!
-//! A connection begins as one of a stranger. It is that of a member when its certificate leads to a community,
-//! and that of a client when a request of it was admitted. When there are too many, the oldest stranger makes
-//! way, else the oldest member whose requests are refused or open to all: neither keeps a client from
-//! connecting, and no client has more than half of the connections.
+//! A connection begins as one of a stranger. It is that of a member when its certificate leads to a
+//! community, and that of a client when a request of it was admitted. When there are too many, the oldest
+//! stranger makes way, else the oldest member whose requests are refused or open to all: neither keeps a
+//! client from connecting, and no client has more than half of the connections.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -146,8 +146,8 @@ impl Place {
 }
 
 impl Tenancy {
-    /// Says whether a request of the connection was admitted: only a client keeps its place when there are too
-    /// many.
+    /// Says whether a request of the connection was admitted: only a client keeps its place when there are
+    /// too many.
     pub(super) fn is_admitted(&self, is_admitted: bool) {
         let mut open = self.places.open();
         let Some(occupant) = open.places.get_mut(&self.number) else { return };

@@ -231,8 +231,8 @@ async fn resends(
 }
 
 /// A test has its own time: that of its entries.
-/// The lock is that of this database and schema. The row of the node in `audit_end` is locked before it, in every
-/// process, and no row that is contended.
+/// The lock is that of this database and schema. The row of the node in `audit_end` is locked before it, in
+/// every process, and no row that is contended.
 const EXCLUDE_OTHER_NODES: &str = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pcd-platform ' || pg_catalog.current_schema()))";
 
 const INSERT_KEYS: &str = "

@@ -2,8 +2,8 @@
 //!
 //! While one commit is being synchronised to disk, the next batch accumulates. There is no timer: a single
 //! entry is committed at once. The queue is bounded in entries and in bytes, in all and for each device; when
-//! it is full, callers wait. [`Lanes`] chooses the entries of a batch. Those of them that are contended have a
-//! transaction of their own, behind the others ([`Entry::is_contended`]).
+//! it is full, callers wait. [`Lanes`] chooses the entries of a batch. Those of them that are contended have
+//! a transaction of their own, behind the others ([`Entry::is_contended`]).
 //!
 //! A committed batch goes to a second task, which reads it back and answers its callers, while the next one
 //! is written.
