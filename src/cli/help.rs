@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Exit, Failure, Outcome, Output};
-use crate::finding::{HelpPage, alert_help, help, help_pages};
+use crate::finding::{HelpPage, alert_help, answered, help, help_pages};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -22,15 +22,22 @@ struct PageView {
     text: Option<&'static str>,
 }
 
+/// What a code means that the listener for hospital systems answers, as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct AnsweredView<'a> {
+    code: &'a str,
+    status: &'static str,
+    what_to_do: &'static str,
+    page: &'static str,
+}
+
 /// `usage` is the whole command line.
 pub(super) fn run(arguments: Arguments, mut usage: clap::Command, output: Output) -> Outcome {
     let topic: Vec<_> = arguments.topic.iter().map(String::as_str).collect();
     if let [code] = topic[..]
-        && let Some(page) = help(code).or_else(|| alert_help(code))
+        && explain(code, output)?
     {
-        output.print(&PageView { text: Some(page.text), ..summary(page) }, |_| {
-            page.text.trim_end().to_owned()
-        })?;
         return Ok(Exit::Done);
     }
     if topic.is_empty() {
@@ -49,6 +56,26 @@ pub(super) fn run(arguments: Arguments, mut usage: clap::Command, output: Output
     }
     output.line(found.render_long_help().to_string().trim_end())?;
     Ok(Exit::Done)
+}
+
+/// Prints what there is about a code. Returns whether there is something.
+fn explain(code: &str, output: Output) -> Result<bool, Failure> {
+    let page = help(code).or_else(|| alert_help(code));
+    if let Some(page) = page {
+        output.print(&PageView { text: Some(page.text), ..summary(page) }, |_| {
+            page.text.trim_end().to_owned()
+        })?;
+    }
+    let mut is_known = page.is_some();
+    for row in answered(code) {
+        let (status, what_to_do, page) = (row.status, row.what_to_do, row.page);
+        output.print(&AnsweredView { code, status, what_to_do, page }, |_| {
+            let space = if is_known { "\n" } else { "" };
+            format!("{space}{code}, in an answer with status {status} to a hospital system:\n{what_to_do}\n({page})")
+        })?;
+        is_known = true;
+    }
+    Ok(is_known)
 }
 
 fn summary(page: &HelpPage) -> PageView {

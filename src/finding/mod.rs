@@ -5,6 +5,7 @@
 //! is the name of a help page.
 
 mod alert_help;
+mod answered;
 mod board;
 mod code;
 pub mod facts;
@@ -14,6 +15,7 @@ mod item;
 mod setup_code;
 
 pub use alert_help::{alert_help, alert_help_pages};
+pub use answered::{AnsweredCode, answered};
 pub use board::{Board, Changes};
 pub use code::{Code, Facts, Severity};
 pub use foremost::foremost;

@@ -86,6 +86,15 @@ fn every_code_that_an_operator_meets_has_a_help_page_that_the_program_prints() {
     assert!(printed.contains("pcd-platform device add CN"), "{printed}");
     assert!(pcd(folder.path(), "help device add").contains("--speaks-for"));
     assert_eq!(pcd(folder.path(), "help").lines().count(), pages.len());
+    // What hospital systems and partners are answered is explained by the tables of the how-tos.
+    let other = pcd(folder.path(), "help other-network");
+    assert!(other.starts_with("other-network, in an answer with status 403"), "{other}");
+    assert!(
+        other.contains("organisation change") && other.contains("docs/howto/hospital-systems.md"),
+        "{other}"
+    );
+    let both = pcd(folder.path(), "help revocation-undetermined");
+    assert!(both.starts_with("# revocation-undetermined\n") && both.contains("status 401"), "{both}");
 }
 
 /// The warnings about the content of a message: the rules of the profiles, and what the checks of a message
