@@ -1,7 +1,7 @@
 //! Messages that a gateway forwards to its platform.
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{DeviceId, MessageId};
 
@@ -100,6 +100,17 @@ pub enum Forwarding {
     },
 }
 
+/// Selects messages by what became of them on their way to the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardFilter {
+    /// Those that wait.
+    Waiting,
+    /// Those that the platform has refused, or that were given up.
+    Refused,
+    /// The same since then.
+    RefusedSince(Timestamp),
+}
+
 /// A message that the platform refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedForward {
@@ -115,6 +126,22 @@ pub struct RefusedForward {
     pub code: String,
     /// ERR-5.1 of it.
     pub reason: Option<String>,
+}
+
+impl ForwardFilter {
+    /// What the filters of lists are called.
+    pub const NAMES: [&str; 3] = ["waiting", "refused", "refused-24h"];
+
+    /// The filter of this name.
+    #[must_use]
+    pub fn parse(name: &str, now: Timestamp) -> Option<Self> {
+        match name {
+            "waiting" => Some(Self::Waiting),
+            "refused" => Some(Self::Refused),
+            "refused-24h" => Some(Self::RefusedSince(now.saturating_sub(REFUSED_SHOWN).unwrap_or(now))),
+            _ => None,
+        }
+    }
 }
 
 impl ForwardOutcome {
@@ -191,3 +218,6 @@ impl std::fmt::Debug for ForwardState {
         })
     }
 }
+
+/// For how long a refusal is a finding.
+pub const REFUSED_SHOWN: SignedDuration = SignedDuration::from_hours(24);

@@ -9,6 +9,8 @@ mod long_run;
 mod orders;
 mod original_mode;
 mod outages;
+mod refused;
+mod reused;
 mod scripted;
 mod stale_orders;
 mod strict;

@@ -21,7 +21,7 @@ pub(super) const CUT: &str = "cut";
 /// In an answer to an order: the platform cuts the connection.
 pub(super) const ENDS: &str = "ends-the-connection";
 /// Behind an answer: the platform closes the connection.
-const CLOSE: &str = "close";
+pub(super) const CLOSE: &str = "close";
 
 /// What the platform answers to a message.
 pub(super) type Script = fn(&str) -> Vec<String>;
