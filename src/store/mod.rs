@@ -51,7 +51,7 @@ pub use records::directory::SeenIdentity;
 pub(crate) use records::directory::device_kind;
 pub use records::forward::{
     ForwardBacklog, ForwardClass, ForwardFilter, ForwardLane, ForwardOutcome, ForwardState, Forwarding,
-    REFUSED_SHOWN, RefusedForward, WaitingForward, WaitingForwards,
+    REFUSED_SHOWN, RefusedForward, WaitingForward, WaitingForwards, WaitingLanes,
 };
 pub use records::grant::{NewToken, TokenWrite};
 pub use records::message::{

@@ -114,7 +114,10 @@ fn counted_in_words(page: &str) -> Vec<String> {
     let words: Vec<&str> =
         shown.split([' ', '\n', '(', ')', ',', ';']).filter(|word| !word.is_empty()).collect();
     let is_number = |word: &str| word.chars().all(|letter| letter.is_ascii_digit() || letter == '\u{202F}');
-    let counts = |pair: &&[&str]| is_number(pair[0]) && NOUNS.contains(&pair[1].trim_end_matches(['.', ':']));
+    // No rows need no link.
+    let counts = |pair: &&[&str]| {
+        is_number(pair[0]) && pair[0] != "0" && NOUNS.contains(&pair[1].trim_end_matches(['.', ':']))
+    };
     words.windows(2).filter(counts).map(|pair| pair.join(" ")).collect()
 }
 

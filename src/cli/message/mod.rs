@@ -106,8 +106,8 @@ pub(super) struct Filter {
     /// Only messages with this warning: not-clinical
     #[arg(long, value_name = "CODE")]
     warning: Option<String>,
-    /// In a gateway: only messages that wait for its platform (waiting), that the platform has refused or that
-    /// were given up (refused), or the same within 24 hours (refused-24h)
+    /// In a gateway: only messages that wait for its platform (waiting), that the platform has refused or
+    /// that were given up (refused), or the same within 24 hours (refused-24h)
     #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(ForwardFilter::NAMES))]
     forward: Option<String>,
 }

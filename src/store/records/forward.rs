@@ -43,6 +43,15 @@ pub struct WaitingForwards {
     pub altered: Vec<MessageId>,
 }
 
+/// The lanes with messages that wait.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WaitingLanes {
+    /// Each lane, and how many of its messages wait.
+    pub lanes: Vec<(ForwardLane, u64)>,
+    /// How many messages wait whose lane cannot be read.
+    pub unreadable: u64,
+}
+
 /// What waits to be forwarded by a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ForwardBacklog {
@@ -70,8 +79,11 @@ pub struct ForwardOutcome {
 pub enum ForwardState {
     /// It is not forwarded: it is unknown, or was accepted and its device awaits nothing.
     Absent,
-    /// It waits.
-    Waiting,
+    /// It waits. `elsewhere`: for another node to forward it.
+    Waiting {
+        /// Whether another node has it.
+        elsewhere: bool,
+    },
     /// The platform has answered.
     Settled {
         /// MSA-1 of a refusal; empty where the gateway has given the message up. `None`: it was accepted.
@@ -213,7 +225,7 @@ impl std::fmt::Debug for ForwardState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Absent => "Absent",
-            Self::Waiting => "Waiting",
+            Self::Waiting { .. } => "Waiting",
             Self::Settled { .. } => "Settled",
         })
     }

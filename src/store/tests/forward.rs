@@ -43,11 +43,11 @@ async fn a_message_is_queued_by_the_transaction_that_stores_it(place: TestStore)
     store.record(record.clone()).await.unwrap();
     // A resend is not forwarded again.
     assert!(matches!(store.record(again).await.unwrap(), RecordOutcome::Resend { .. }));
-    assert_eq!(store.forward_lanes().await.unwrap(), [(lane(ForwardClass::Alarm), 1)]);
+    assert_eq!(store.forward_lanes().await.unwrap().lanes, [(lane(ForwardClass::Alarm), 1)]);
     let backlog = store.forward_backlog().await.unwrap();
     assert_eq!((backlog.messages, backlog.oldest), (1, Some(record.id)));
     assert_eq!(waiting(&store, ForwardClass::Alarm).await, ["1"]);
-    assert_eq!(store.forward_state(record.id).await.unwrap(), ForwardState::Waiting);
+    assert_eq!(store.forward_state(record.id).await.unwrap(), ForwardState::Waiting { elsewhere: false });
     assert_eq!(store.forwarding(record.id).await.unwrap(), Some(Forwarding::Waiting));
     // What the platform has, and no device waits for, leaves no row.
     assert!(store.settle_forward(record.id, accepted(None)).await.unwrap());
@@ -75,7 +75,7 @@ async fn a_lane_has_the_order_of_arrival_and_each_node_its_own(place: TestStore)
     other.record(queued(&place, "4", ForwardClass::Data)).await.unwrap();
     let lanes =
         [(ForwardClass::Alarm, 1), (ForwardClass::Data, 2)].map(|(class, count)| (lane(class), count));
-    assert_eq!(store.forward_lanes().await.unwrap(), lanes);
+    assert_eq!(store.forward_lanes().await.unwrap().lanes, lanes);
     assert_eq!(waiting(&store, ForwardClass::Data).await, ["1", "3"]);
     let first = store.waiting_forwards(&lane(ForwardClass::Data), None, 1, 1 << 20).await.unwrap();
     let after = first.messages.first().map(|message| message.id);
@@ -182,12 +182,18 @@ async fn what_the_platform_refused_is_forwarded_again_and_nothing_else(place: Te
     assert_eq!(waiting(&store, ForwardClass::Data).await, ["3"]);
     // Its device is connected to another node now.
     assert!(other.forward_again(refused, ForwardClass::Alarm).await.unwrap());
-    for id in [refused, taken, waits] {
+    for id in [refused, taken] {
         assert!(!other.forward_again(id, ForwardClass::Alarm).await.unwrap());
     }
-    assert_eq!(store.forward_state(refused).await.unwrap(), ForwardState::Waiting);
+    assert_eq!(other.forward_state(refused).await.unwrap(), ForwardState::Waiting { elsewhere: false });
+    assert_eq!(store.forward_state(refused).await.unwrap(), ForwardState::Waiting { elsewhere: true });
     assert_eq!(waiting(&other, ForwardClass::Alarm).await, ["1"]);
     assert!(store.refused_forwards(Timestamp::UNIX_EPOCH, 10).await.unwrap().is_empty());
+    // The node that has it may be gone.
+    assert!(other.forward_again(waits, ForwardClass::Data).await.unwrap());
+    assert!(!other.forward_again(waits, ForwardClass::Data).await.unwrap());
+    assert_eq!(waiting(&other, ForwardClass::Data).await, ["3"]);
+    assert!(waiting(&store, ForwardClass::Data).await.is_empty());
     // Stored before the platform was one of a gateway, or accepted when its device awaited no answer.
     let before = MessageRecord { forward: None, ..queued(&place, "4", ForwardClass::Event) };
     store.record(before.clone()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Several messages with one MSH-10 under way at once, and connections that the platform ends by itself.
+//! Several messages with one MSH-10 under way at once.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use pcd_platform::interface_b::{Alarm, Phase};
 use pcd_platform::model::Clock;
 use pcd_platform::pki::KeyType;
 
-use super::scripted::{CLOSE, acknowledgement, scene, wire};
+use super::scripted::{acknowledgement, scene, scene_of, wire};
 use super::{GATEWAY, ONE, OTHER, Scene, asking};
 use crate::harness::{Platform, Wire, eventually, field, framed};
 
@@ -116,7 +116,27 @@ fn two_devices_with_one_msh_10_get_their_own_answers_also_where_one_is_refused()
     }
 }
 
-// The bytes tell them apart, at the gateway and at the platform, whatever is sent again.
+// Another connection has nothing under way.
+#[test]
+fn an_alarm_does_not_wait_for_a_message_of_another_device_with_its_msh_10() {
+    let script = |message: &str| if message.contains("mute") { Vec::new() } else { by_content(message) };
+    let (platform, gateway, site) = scene_of(script, Duration::ZERO, "50s", 2);
+    gateway.admit(OTHER, &[]);
+    let mut other = Wire::connect(&site, gateway.address, &site.certificate(OTHER, KeyType::Ecc));
+    other.write(&framed(&saying(OTHER, ("AL", "NE"), "NTE|1||mute\r")));
+    assert_eq!(codes(&mut other, 1), ["CA"]);
+    eventually("it is under way", || platform.messages().len() == 1);
+    let mut device = wire(&site, &gateway);
+    for round in 2..=9 {
+        let began = std::time::Instant::now();
+        device.write(&framed(&alarm(("AL", "NE"), &format!("NTE|1||{round}\r"))));
+        assert_eq!(codes(&mut device, 1), ["CA"]);
+        eventually("the alarm arrives", || platform.messages().len() == round);
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+}
+
+// Their bytes differ, at the gateway and at the platform, whatever is sent again.
 #[test]
 fn messages_with_one_msh_10_are_neither_lost_nor_doubled_by_an_outage_and_a_crash() {
     for modes in [("", ""), ("AL", "AL")] {
@@ -148,35 +168,5 @@ fn messages_with_one_msh_10_are_neither_lost_nor_doubled_by_an_outage_and_a_cras
         arrived.reverse();
         assert_eq!(arrived, bytes, "each once, in order");
         assert!(listed.iter().all(|message| message["device"] == GATEWAY));
-    }
-}
-
-/// Closes the first connections behind the message, and says nothing.
-fn closes_behind_silent(message: &str) -> Vec<String> {
-    match field(message, "MSH", 15) {
-        "AL" => vec![acknowledgement("CA", field(message, "MSH", 10))],
-        _ => vec![CLOSE.to_owned()],
-    }
-}
-
-// RFC 8446 6.1: close_notify says that its sender sends no more, not what it has read.
-#[test]
-fn a_platform_that_closes_just_after_a_message_without_acknowledgement_gets_it_again() {
-    for (accept, application) in [("NE", "NE"), ("ER", "NE"), ("NE", "ER")] {
-        let (platform, gateway, site) = scene(closes_behind_silent);
-        let mut device = wire(&site, &gateway);
-        device.write(&framed(&asking(ONE, "ASKS", "AL", "NE")));
-        assert_eq!(device.verdict(), ("CA".to_owned(), "ASKS".to_owned()));
-        let accepted = "pcd_gateway_forwarded_total{outcome=\"accepted\"}";
-        eventually("it has arrived", || gateway.metric(accepted) == 1.0);
-        device.write(&framed(&asking(ONE, "SILENT", accept, application)));
-        let times = || platform.messages().iter().filter(|id| *id == "SILENT").count();
-        eventually("it is sent again", || times() > 1);
-        assert_eq!(
-            gateway.metric(accepted),
-            1.0,
-            "{accept} {application}: nothing proves that it has arrived"
-        );
-        assert_eq!(gateway.metric("pcd_gateway_waiting_messages"), 1.0);
     }
 }
