@@ -223,7 +223,7 @@ codes! {
         "`pcd-platform enrol list --state pending` shows who asks; approve or reject it, also on the page `/enrolments`";
     /// The platform of a gateway refused a message of a device.
     ForwardRefused, "forward-refused", Attention,
-        "correct what the reason names, mostly the entry of this gateway at the platform; `pcd-platform message show ID` has the message";
+        "correct what the reason names, mostly the entry of this gateway at the platform; `pcd-platform message list --forward refused-24h` lists all of them";
     /// A device of the directory connects, and is refused.
     DeviceLockedOut, "device-locked-out", Urgent,
         "`pcd-platform device why CN` says where it ends and what to do; look after the patient meanwhile";

@@ -229,6 +229,7 @@ const PAGES: &[HelpPage] = pages![
     "order-pump-missing",
     "order-unconfirmable",
     "order-unit-contradiction",
+    "order-withdrawn",
     "other-chain-broken",
     "other-issuer",
     "oversized-chain",

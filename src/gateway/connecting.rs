@@ -52,6 +52,15 @@ impl Uplink {
                             (is_again, backoff) = (false, Backoff::default());
                             continue;
                         }
+                        Ok(Ended::Discarded) => {
+                            self.close();
+                            tracing::info!(
+                                connection = self.number,
+                                "the platform gave up an order and reset its connection; connecting again"
+                            );
+                            backoff = Backoff::default();
+                            AFTER_RESET
+                        }
                         Ok(Ended::Late(message)) => {
                             let limit = gateway.answer_timeout;
                             let error = message.map_or_else(
@@ -140,5 +149,7 @@ enum UplinkError {
 
 /// Bounds a connection attempt, and each write.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// When a connection is opened again that the platform has reset because of an order.
+const AFTER_RESET: Duration = Duration::from_millis(100);
 /// How often a gateway without a platform looks whether it has one.
 const NO_PLATFORM: Duration = Duration::from_secs(2);

@@ -37,8 +37,10 @@ pub(super) struct Sent {
     is_followed: bool,
     /// What has come for a message that others followed without waiting.
     answered: Option<ForwardOutcome>,
-    /// Whether the platform could not take it: it stays in the queue.
+    /// Whether it stays in the queue.
     is_postponed: bool,
+    /// Whether the platform has answered that it cannot take it at present.
+    is_refused_now: bool,
 }
 
 /// What is known of a message when nothing more is heard of it.
@@ -46,8 +48,8 @@ pub(super) struct Sent {
 pub(super) enum Known {
     /// The platform has it, or has refused it.
     Settled(MessageId, ForwardOutcome),
-    /// It stays in the queue.
-    Postponed,
+    /// It stays in the queue. Its identifier, if the platform has answered that it cannot take it.
+    Postponed(Option<MessageId>),
     /// It stays in the queue, though the platform has had it: an acknowledgement was to come, and did not.
     Unanswered(MessageId),
 }
@@ -93,6 +95,7 @@ impl Sent {
             is_followed: false,
             answered: None,
             is_postponed: false,
+            is_refused_now: false,
         };
         // What is in the queue was read before, and a damaged message is not forwarded.
         let Ok(message) = Message::parse(raw) else { return silent };
@@ -178,6 +181,7 @@ impl Sent {
         }
         let is_temporary = || answer.reason.as_deref().is_some_and(|code| TEMPORARY.contains(&code));
         if !answer.code.is_positive() && is_temporary() {
+            self.is_refused_now = true;
             return Heard::Later;
         }
         Heard::Settled(self.outcome(answer))
@@ -195,7 +199,7 @@ impl Sent {
         };
         match self.answered {
             Some(outcome) => Known::Settled(self.id, outcome),
-            None if self.is_postponed => Known::Postponed,
+            None if self.is_postponed => Known::Postponed(self.is_refused_now.then_some(self.id)),
             None if self.is_accepted => Known::Settled(self.id, accepted(AcknowledgementCode::CA.as_str())),
             None if self.accept || self.application => Known::Unanswered(self.id),
             None => {
@@ -359,7 +363,7 @@ mod tests {
         assert_eq!(flight.hear(&answer("CE", "2", "store-unavailable")), Heard::More);
         let known: Vec<_> = flight.sent.into_iter().map(Sent::known).collect();
         assert!(
-            matches!(&known[..], [Known::Settled(..), Known::Postponed, Known::Settled(..)]),
+            matches!(&known[..], [Known::Settled(..), Known::Postponed(Some(_)), Known::Settled(..)]),
             "{known:?}"
         );
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::interface_a::Relay;
 use crate::model::MessageId;
-use crate::store::{ForwardOutcome, WaitingForward};
+use crate::store::{ForwardLane, ForwardOutcome, WaitingForward};
 
 use super::queue::Claim;
 use super::suspects::{Loss, Next};
@@ -24,6 +24,23 @@ impl Job {
         Self { claim, messages: messages.into() }
     }
 
+    /// Gives the lane back, because this connection cannot send its next message at present.
+    pub(super) fn leave_to_others(mut self) -> ForwardLane {
+        self.claim.is_for_others = true;
+        self.claim.lane.clone()
+    }
+
+    /// The platform could not take this message at present. If that goes on, those behind it go first.
+    pub(super) fn let_others_pass(&self, message: MessageId) {
+        let queue = &self.claim.queue;
+        if queue.suspects().is_stuck(message) && queue.pass(&self.claim.lane, message) {
+            tracing::error!(
+                %message,
+                "the platform cannot take a message for long, though it takes others; those behind it go first"
+            );
+        }
+    }
+
     /// The sender of the messages.
     pub(super) fn device(&self) -> &crate::model::DeviceId {
         &self.claim.lane.device
@@ -38,21 +55,26 @@ impl Job {
         settled: Vec<(MessageId, ForwardOutcome)>,
         awaits_errors: Option<MessageId>,
     ) {
+        // Together: one commit is as fast as all.
+        let recordings =
+            settled.iter().map(|(id, outcome)| self.record_one(*id, outcome, awaits_errors == Some(*id)));
+        futures_util::future::join_all(recordings).await;
+    }
+
+    async fn record_one(&self, id: MessageId, outcome: &ForwardOutcome, awaits_errors: bool) {
         let (queue, lane) = (&self.claim.queue, &self.claim.lane);
-        for (id, outcome) in settled {
-            while !queue.settle(lane, id, &outcome).await {
-                if queue.done.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
-                    return;
-                }
+        while !queue.settle(lane, id, outcome).await {
+            if queue.done.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
+                return;
             }
-            if outcome.is_given_up() {
-                queue.relay.give_up(id, &lane.device, queue.clock.instant());
-            } else if awaits_errors == Some(id) {
-                queue.relay.count_settled(&lane.device);
-                tokio::spawn(end_wait(queue.relay.clone(), id));
-            } else {
-                queue.relay.settle(id, &lane.device, outcome.answer.as_ref());
-            }
+        }
+        if outcome.is_given_up() {
+            queue.relay.give_up(id, &lane.device, queue.clock.instant());
+        } else if awaits_errors {
+            queue.relay.count_settled(&lane.device);
+            tokio::spawn(end_wait(queue.relay.clone(), id));
+        } else {
+            queue.relay.settle(id, &lane.device, outcome.answer.as_ref());
         }
     }
 
@@ -127,8 +149,8 @@ mod tests {
     use crate::gateway::queue::Queue;
     use crate::metrics::Metrics;
     use crate::model::Clock;
+    use crate::store::ForwardClass;
     use crate::store::fixtures::TestStore;
-    use crate::store::{ForwardClass, ForwardLane};
 
     #[tokio::test]
     async fn a_store_that_takes_nothing_does_not_hold_up_the_end() {
@@ -138,7 +160,7 @@ mod tests {
         let (metrics, clock) = (Metrics::new().unwrap(), Clock::system());
         let queue = Queue::new(store.clone(), Relay::default(), metrics, clock, done.clone());
         let lane = ForwardLane { class: ForwardClass::Alarm, device: "PUMP-1".parse().unwrap() };
-        let claim = Claim { queue: Arc::new(queue), lane, has_more: false };
+        let claim = Claim { queue: Arc::new(queue), lane, has_more: false, is_for_others: false };
         let job = Job::new(claim, Vec::new());
         let outcome = ForwardOutcome { is_accepted: true, code: String::new(), reason: None, answer: None };
         let id = MessageId::at(store.now());

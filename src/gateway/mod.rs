@@ -68,7 +68,7 @@ impl Gateway {
             parts.spawn(uplink.run(done.clone()));
         }
         parts.spawn(Arc::clone(&queue).record_held());
-        parts.spawn(self.clone().look_regularly(Arc::clone(&queue), done.clone()));
+        parts.spawn(self.clone().look_regularly(Arc::clone(&queue), orders, done.clone()));
         while let Some(ended) = parts.join_next().await {
             if let Err(panic) = ended {
                 // The supervisor starts all of it again; what was under way is sent again.
@@ -78,9 +78,9 @@ impl Gateway {
     }
 
     /// Finds what other processes have queued, or a former one has left, and publishes the numbers.
-    async fn look_regularly(self, queue: Arc<Queue>, done: CancellationToken) {
+    async fn look_regularly(self, queue: Arc<Queue>, orders: Orders, done: CancellationToken) {
         let mut next = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
-        let relay = self.registry.relay().clone();
+        let (relay, mut adopted, mut unreadable) = (self.registry.relay().clone(), None, 0);
         loop {
             tokio::select! {
                 () = done.cancelled() => return,
@@ -91,7 +91,10 @@ impl Gateway {
                 () = &mut next => {}
             }
             let began = self.clock.instant();
-            match self.look(&queue).await {
+            if adopted.is_none_or(|at| began.saturating_duration_since(at) >= ADOPT) {
+                adopted = self.adopt(&orders).await.is_ok().then_some(began);
+            }
+            match self.look(&queue, &mut unreadable).await {
                 Ok(()) => {}
                 // What is wrong with the store is a finding of its own.
                 Err(error) => tracing::debug!(error = %explained(&error), "the forward queue cannot be read"),
@@ -102,9 +105,29 @@ impl Gateway {
         }
     }
 
-    async fn look(&self, queue: &Queue) -> Result<(), StoreError> {
+    /// Takes over what nodes have left that are gone: nothing else forwards it, and its devices have their
+    /// acknowledgements.
+    async fn adopt(&self, orders: &Orders) -> Result<(), StoreError> {
+        let adopted = self.store.adopt_forwards().await?;
+        if adopted > 0 {
+            tracing::warn!(adopted, "messages and orders of a node that is gone are taken over");
+            orders.adopt();
+        }
+        Ok(())
+    }
+
+    async fn look(&self, queue: &Queue, unreadable: &mut u64) -> Result<(), StoreError> {
         let (mut messages, mut by_device) = (0, HashMap::<_, usize>::new());
-        for (lane, count) in self.store.forward_lanes().await? {
+        let waiting = self.store.forward_lanes().await?;
+        if waiting.unreadable != *unreadable {
+            *unreadable = waiting.unreadable;
+            let messages = waiting.unreadable;
+            tracing::error!(
+                messages,
+                "rows of the forward queue cannot be read; their messages are not forwarded"
+            );
+        }
+        for (lane, count) in waiting.lanes {
             messages += count;
             *by_device.entry(lane.device.clone()).or_default() +=
                 usize::try_from(count).unwrap_or(usize::MAX);
@@ -119,5 +142,7 @@ impl Gateway {
     }
 }
 
+/// How often it is looked whether another node is gone.
+const ADOPT: Duration = Duration::from_secs(30);
 /// How often the queue in the store is looked at, besides the messages that come.
 const LOOK: Duration = Duration::from_secs(1);

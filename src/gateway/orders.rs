@@ -9,13 +9,13 @@
 
 mod sending;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Gateway;
@@ -40,11 +40,23 @@ struct Shared {
     waiting: tokio::sync::Mutex<mpsc::Receiver<OrderReply>>,
     permits: Arc<Semaphore>,
     /// The orders whose last answer has not arrived at the platform.
-    open: Mutex<BTreeSet<MessageId>>,
+    open: Mutex<BTreeMap<MessageId, Known>>,
+    /// The latest of those whose last answer has arrived there: a device may say something else later.
+    arrived: Mutex<BTreeMap<MessageId, Known>>,
     /// The orders of each device that are sent at present, or were sent and have no answer.
     unanswered: Mutex<HashMap<DeviceId, BTreeSet<MessageId>>>,
     /// Held while an order is queued, or settled because it is sent no more.
     turn: tokio::sync::Mutex<()>,
+    /// Orders of a node that is gone were taken over.
+    adopted: Notify,
+}
+
+/// What is known of an order of the platform.
+#[derive(Debug, Clone)]
+struct Known {
+    device: DeviceId,
+    /// MSH-10: all that an answer names.
+    control_id: String,
 }
 
 /// An answer for the platform.
@@ -68,8 +80,10 @@ impl Orders {
             waiting: tokio::sync::Mutex::new(waiting),
             permits: Arc::new(Semaphore::new(MAX_ORDERS)),
             open: Mutex::default(),
+            arrived: Mutex::default(),
             unanswered: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
+            adopted: Notify::new(),
         }))
     }
 
@@ -85,6 +99,7 @@ impl Orders {
         loop {
             let is_read = tokio::select! {
                 _ = looks.tick() => self.catch_up().await,
+                () = self.0.adopted.notified() => self.catch_up().await,
                 answer = self.0.gateway.registry.relay().order_answer() => match answer {
                     Some(answer) => self.hear(answer).await,
                     None => self.catch_up().await,
@@ -96,10 +111,19 @@ impl Orders {
         }
     }
 
+    /// Orders of a node that is gone are those of this one now.
+    pub(super) fn adopt(&self) {
+        self.0.adopted.notify_one();
+    }
+
     /// A device has answered. Whether the store could be read.
     async fn hear(&self, OrderAnswer { order, answer, is_last }: OrderAnswer) -> bool {
+        // Its last word counts, also at the platform.
+        if let Some(known) = self.arrived().remove(&order) {
+            self.open().insert(order, known);
+        }
         // Others are of an operator of this gateway.
-        let is_relayed = self.open().contains(&order);
+        let is_relayed = self.open().contains_key(&order);
         !is_relayed || self.pass_on(order, answer, is_last).await
     }
 
@@ -131,7 +155,8 @@ impl Orders {
     pub(super) async fn answer(&self) -> OrderReply {
         let mut waiting = self.0.waiting.lock().await;
         // One that was given back may have arrived on another way, or be given up.
-        let is_awaited = |reply: &OrderReply| reply.finishes.is_none_or(|order| self.open().contains(&order));
+        let is_awaited =
+            |reply: &OrderReply| reply.finishes.is_none_or(|order| self.open().contains_key(&order));
         while let Some(answer) = waiting.recv().await {
             if is_awaited(&answer) {
                 return answer;
@@ -146,13 +171,33 @@ impl Orders {
         self.0.answers.clone()
     }
 
-    /// The answers of these orders end connections: the platform does without them.
+    /// The answers of these orders are sent no more: they end connections, or nothing proves that they
+    /// arrive.
     pub(super) async fn give_up(&self, orders: Vec<MessageId>) {
-        orders.iter().for_each(|_| self.count("answer-given-up"));
+        for order in &orders {
+            tracing::error!(%order, "the answer of a device to an order is not sent to the platform any more");
+            self.count("answer-given-up");
+        }
         self.finish(orders).await;
     }
 
     /// The platform has the last answers of these orders.
+    pub(super) async fn arrive(&self, orders: Vec<MessageId>) {
+        let known: Vec<_> = {
+            let open = self.open();
+            orders.iter().filter_map(|order| Some((*order, open.get(order)?.clone()))).collect()
+        };
+        {
+            let mut arrived = self.arrived();
+            arrived.extend(known);
+            while arrived.len() > MAX_ARRIVED {
+                arrived.pop_first();
+            }
+        }
+        self.finish(orders).await;
+    }
+
+    /// Nothing is passed on of these orders any more.
     pub(super) async fn finish(&self, orders: Vec<MessageId>) {
         for order in orders {
             self.open().remove(&order);
@@ -184,13 +229,22 @@ impl Orders {
         };
         match self.queue_in_turn(&device, &sendable).await {
             Ok(Queued::Waits) => self.count("sent"),
-            Ok(Queued::AnsweredBefore | Queued::Repeated | Queued::InDoubt | Queued::Full) => {
+            Ok(Queued::AnsweredBefore | Queued::Repeated | Queued::InDoubt) => self.count("pending"),
+            Ok(Queued::Full) => {
+                let device = &device.id;
+                tracing::error!(%device, "too many orders of the platform are open; one is not passed on");
                 self.count("pending");
             }
             Ok(Queued::DeviceAway) => {
                 self.count("device-away");
                 self.refuse(&message, Rejection::OrderDeviceAway).await;
             }
+            Ok(Queued::Withdrawn { is_sent: false }) => {
+                self.count("withdrawn");
+                self.refuse(&message, Rejection::OrderWithdrawn).await;
+            }
+            // The device may have it: no answer would be true.
+            Ok(Queued::Withdrawn { is_sent: true }) => self.count("withdrawn"),
             Ok(Queued::Reused) => {
                 self.count("control-id-reused");
                 self.refuse(&message, Rejection::OrderIdReused).await;
@@ -241,7 +295,8 @@ impl Orders {
                 self.finish(vec![order]).await;
                 continue;
             };
-            if self.open().insert(order) {
+            let known = Known { device: entry.device.clone(), control_id: entry.control_id.clone() };
+            if self.open().insert(order, known).is_none() {
                 // Of a process before this one.
                 self.0.gateway.registry.relay().limit_order(order, self.0.gateway.clock.instant());
                 self.end_in_time(order, entry.device.clone(), false);
@@ -267,8 +322,12 @@ impl Orders {
         self.0.gateway.metrics.gateway.orders_total.with_label_values(&[outcome]).inc();
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeSet<MessageId>> {
+    fn open(&self) -> MutexGuard<'_, BTreeMap<MessageId, Known>> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arrived(&self) -> MutexGuard<'_, BTreeMap<MessageId, Known>> {
+        self.0.arrived.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -280,6 +339,10 @@ enum Queued {
     Repeated,
     /// Another message with the same MSH-10 is open.
     Reused,
+    /// An operator of this gateway has withdrawn it. `is_sent`: the device may have it.
+    Withdrawn {
+        is_sent: bool,
+    },
     /// The device does not have it.
     DeviceAway,
     /// The device is away, and may have it from before.
@@ -310,6 +373,8 @@ const MAX_ORDERS: usize = 256;
 const MAX_ANSWERS: usize = 1024;
 /// When the answer of a device is no longer awaited.
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(24);
+/// Orders that are remembered when the platform has their answers.
+const MAX_ARRIVED: usize = 10_000;
 /// How often the store is asked for them, besides the answers that come.
 const LOOK: Duration = Duration::from_hours(1);
 /// Retry delay after a store error.
@@ -347,7 +412,8 @@ mod tests {
         let record = place.record("ANSWER", b"MSH|^~\\&|A||B||20260101||ACK|ANSWER|P|2.6\rMSA|AA|1\r");
         let (order, answer) = (MessageId::at(store.now()), record.id);
         store.record(record).await.unwrap();
-        orders.open().insert(order);
+        let known = Known { device: "PUMP-1".parse().unwrap(), control_id: "1".to_owned() };
+        orders.open().insert(order, known);
         // The platform is away. One more may wait, and two come.
         for _ in 1..MAX_ANSWERS {
             let reply = OrderReply { raw: Bytes::new(), finishes: None, is_closed: false };

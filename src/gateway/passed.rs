@@ -83,7 +83,8 @@ impl Passed {
     }
 
     /// The gateway has closed the connection, and the platform has ended it without close_notify, as some
-    /// do: which orders are over, because that has happened with their answers before.
+    /// do (a reset, or no end at all, is none of that): which orders are over, because that has happened with
+    /// their answers before.
     pub(super) fn taken_twice(&mut self, now: Instant) -> Vec<MessageId> {
         let mut over = Vec::new();
         self.sent.retain_mut(|one| {
@@ -116,7 +117,6 @@ impl Passed {
                     });
                 }
                 Next::Never => {
-                    tracing::error!(%order, "the answer of a device to an order ends connections; it is given up");
                     given_up.push(order);
                 }
             }

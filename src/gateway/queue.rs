@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::task::JoinError;
@@ -33,6 +33,11 @@ pub(super) struct Queue {
     alarms: Notify,
     suspects: Mutex<Suspects>,
     unrecorded: Mutex<Unrecorded>,
+    /// Lanes that go on behind a message which the platform cannot take, and until when.
+    passed: Mutex<HashMap<ForwardLane, (MessageId, Instant)>>,
+    /// A message that was sent then had no acknowledgement in its time: connections on which nothing has come
+    /// since may be dead too.
+    distrusted: Mutex<Option<Instant>>,
     /// Cancelled when the gateway is to end.
     pub(super) done: CancellationToken,
 }
@@ -61,6 +66,8 @@ pub(super) struct Claim {
     pub(super) lane: ForwardLane,
     /// Whether the lane may have further messages.
     pub(super) has_more: bool,
+    /// Whether its connection cannot send the next one at present, and others may.
+    pub(super) is_for_others: bool,
 }
 
 impl Queue {
@@ -72,7 +79,21 @@ impl Queue {
         done: CancellationToken,
     ) -> Self {
         let (lanes, changed, alarms, suspects, unrecorded) = Default::default();
-        Self { store, relay, metrics, clock, lanes, changed, alarms, suspects, unrecorded, done }
+        let (passed, distrusted) = Default::default();
+        Self {
+            store,
+            relay,
+            metrics,
+            clock,
+            lanes,
+            changed,
+            alarms,
+            suspects,
+            unrecorded,
+            passed,
+            distrusted,
+            done,
+        }
     }
 
     /// A lane has messages that wait.
@@ -92,14 +113,20 @@ impl Queue {
     }
 
     /// The next messages to forward, the oldest of a lane; waits for some. `least` is the least urgent class
-    /// for which there is room.
+    /// for which there is room, and `avoided` are lanes whose next message cannot be sent on this connection.
     ///
     /// Cancel safe: a lane that was taken is given back.
-    pub(super) async fn next(self: &Arc<Self>, least: ForwardClass) -> (Claim, Vec<WaitingForward>) {
+    pub(super) async fn next(
+        self: &Arc<Self>,
+        least: ForwardClass,
+        avoided: &HashSet<ForwardLane>,
+    ) -> (Claim, Vec<WaitingForward>) {
         let changed = if least == ForwardClass::Alarm { &self.alarms } else { &self.changed };
         loop {
-            let Some(claim) = self.claim(least) else {
-                changed.notified().await;
+            // Before the look: what is given back for others has one notification, for all who wait then.
+            let notified = changed.notified();
+            let Some(claim) = self.claim(least, avoided) else {
+                notified.await;
                 continue;
             };
             if let Some(taken) = self.read(claim).await {
@@ -166,6 +193,35 @@ impl Queue {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A message that was sent at `since` was not acknowledged in time on its connection.
+    pub(super) fn distrust(&self, since: Instant) {
+        let mut distrusted = self.distrusted.lock().unwrap_or_else(PoisonError::into_inner);
+        *distrusted = (*distrusted).max(Some(since));
+    }
+
+    /// Whether a connection may be dead on which something last came at `heard`.
+    pub(super) fn distrusts(&self, heard: Instant) -> bool {
+        self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| heard < since)
+    }
+
+    /// The lane goes on behind this message for a while. Whether it did not before.
+    pub(super) fn pass(&self, lane: &ForwardLane, message: MessageId) -> bool {
+        let until = self.clock.instant() + PASSED;
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        passed.insert(lane.clone(), (message, until)).is_none_or(|(before, _)| before != message)
+    }
+
+    /// The message behind which the lane goes on.
+    fn passed(&self, lane: &ForwardLane) -> Option<MessageId> {
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (message, until) = *passed.get(lane)?;
+        if until <= self.clock.instant() {
+            passed.remove(lane);
+            return None;
+        }
+        Some(message)
+    }
+
     /// Whether a lane of a more urgent class is ready.
     pub(super) fn has_more_urgent(&self, than: ForwardClass) -> bool {
         self.lanes().ready.keys().next().is_some_and(|(class, _)| *class < than)
@@ -179,15 +235,17 @@ impl Queue {
         }
     }
 
-    fn claim(self: &Arc<Self>, least: ForwardClass) -> Option<Claim> {
+    fn claim(self: &Arc<Self>, least: ForwardClass, avoided: &HashSet<ForwardLane>) -> Option<Claim> {
         let mut lanes = self.lanes();
-        let (_, lane) = lanes.ready.first_entry().filter(|first| first.key().0 <= least)?.remove_entry();
+        let mut urgent = lanes.ready.iter().take_while(|((class, _), _)| *class <= least);
+        let turn = *urgent.find(|(_, lane)| !avoided.contains(*lane))?.0;
+        let lane = lanes.ready.remove(&turn)?;
         lanes.state.insert(lane.clone(), LaneState::Taken { again: false });
         let next = lanes.ready.keys().next().map(|(class, _)| *class);
         drop(lanes);
         // One notification may stand for several lanes.
         next.into_iter().for_each(|class| self.notify(class));
-        Some(Claim { queue: Arc::clone(self), lane, has_more: true })
+        Some(Claim { queue: Arc::clone(self), lane, has_more: true, is_for_others: false })
     }
 
     async fn read(self: &Arc<Self>, mut claim: Claim) -> Option<(Claim, Vec<WaitingForward>)> {
@@ -210,7 +268,7 @@ impl Queue {
     async fn waiting(self: &Arc<Self>, lane: &ForwardLane) -> Result<Vec<WaitingForward>, StoreError> {
         let mut seen = HashSet::new();
         loop {
-            let after = self.unrecorded().last_of(lane);
+            let after = self.unrecorded().last_of(lane).max(self.passed(lane));
             let page = self.store.waiting_forwards(lane, after, RUN, RUN_BYTES).await?;
             let (again, first): (Vec<_>, Vec<_>) = page.altered.iter().partition(|id| seen.contains(*id));
             for id in again {
@@ -243,13 +301,18 @@ impl Queue {
         Ok(())
     }
 
-    fn release(&self, lane: &ForwardLane, has_more: bool) {
+    fn release(&self, Claim { lane, has_more, is_for_others, .. }: &Claim) {
         let mut lanes = self.lanes();
         let again = matches!(lanes.state.remove(lane), Some(LaneState::Taken { again: true }));
-        if has_more || again {
+        if *has_more || again {
             lanes.make_ready(lane.clone());
             drop(lanes);
             self.notify(lane.class);
+            if *is_for_others {
+                // Who got that one notification may have the same reason.
+                self.changed.notify_waiters();
+                self.alarms.notify_waiters();
+            }
         }
     }
 
@@ -268,7 +331,7 @@ impl Lanes {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.queue.release(&self.lane, self.has_more);
+        self.queue.release(self);
     }
 }
 
@@ -278,6 +341,8 @@ const RUN: u32 = 32;
 const RUN_BYTES: usize = 256 << 10;
 /// Why a message is not forwarded whose bytes do not have their digest.
 const ALTERED: &str = "altered";
+/// For how long a lane goes on behind a message which the platform cannot take, before it is tried again.
+const PASSED: Duration = Duration::from_mins(1);
 /// Delay before the queue is read again after an error.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -303,14 +368,14 @@ mod tests {
             store.record(record.clone()).await.unwrap();
         }
         queue.add(lane.clone());
-        let (claim, messages) = queue.next(ForwardClass::Data).await;
+        let (claim, messages) = queue.next(ForwardClass::Data, &HashSet::new()).await;
         assert_eq!(messages.len(), 2);
         let full = "CREATE TRIGGER full BEFORE DELETE ON forward BEGIN SELECT RAISE(ABORT, 'full'); END";
         place.execute(full).await.unwrap();
         let taken = ForwardOutcome { is_accepted: true, code: "CA".to_owned(), reason: None, answer: None };
         assert!(queue.settle(&lane, first.id, &taken).await, "its lane goes on");
         drop(claim);
-        let (_claim, messages) = queue.next(ForwardClass::Data).await;
+        let (_claim, messages) = queue.next(ForwardClass::Data, &HashSet::new()).await;
         assert_eq!(messages.iter().map(|message| message.id).collect::<Vec<_>>(), [second.id]);
         assert!(!queue.record_some().await);
         assert_eq!(store.forward_backlog().await.unwrap().messages, 2);
@@ -338,16 +403,19 @@ mod tests {
             store.record(record.clone()).await.unwrap();
         }
         queue.add(lane(ForwardClass::Data));
-        assert!(queue.next(ForwardClass::Alarm).now_or_never().is_none(), "it has room for alarms alone");
+        assert!(
+            queue.next(ForwardClass::Alarm, &HashSet::new()).now_or_never().is_none(),
+            "it has room for alarms alone"
+        );
         // A connection that has no room any more gives its lane back.
-        drop(queue.next(ForwardClass::Data).now_or_never());
+        drop(queue.next(ForwardClass::Data, &HashSet::new()).now_or_never());
         let waiting = tokio::spawn({
             let queue = Arc::clone(&queue);
-            async move { queue.next(ForwardClass::Alarm).await.1 }
+            async move { queue.next(ForwardClass::Alarm, &HashSet::new()).await.1 }
         });
         queue.add(lane(ForwardClass::Alarm));
         assert_eq!(waiting.await.unwrap()[0].id, alarm.id);
         store.settle_forward(alarm.id, ForwardOutcome::given_up("x")).await.unwrap();
-        assert_eq!(queue.next(ForwardClass::Data).await.1[0].id, data.id);
+        assert_eq!(queue.next(ForwardClass::Data, &HashSet::new()).await.1[0].id, data.id);
     }
 }

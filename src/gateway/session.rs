@@ -1,6 +1,6 @@
 //! An open connection to the platform: what is under way on it, and what comes.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use super::window::{Done, Effect, Expired, Late, Limits, Run as _, Window};
 use crate::config;
 use crate::interface_b::{Client, ClientError, Incoming};
 use crate::model::MessageId;
-use crate::store::ForwardClass;
+use crate::store::{ForwardClass, ForwardLane};
 
 /// An open connection, and what is under way on it.
 pub(super) struct Session<'u> {
@@ -29,6 +29,8 @@ pub(super) struct Session<'u> {
     window: Window<Job>,
     /// Outcomes that are being recorded, and jobs that the platform cannot take at present.
     settling: FuturesUnordered<BoxFuture<'static, Option<Job>>>,
+    /// Lanes whose next message has the MSH-10 of one that is under way here: other connections take them.
+    avoided: HashSet<ForwardLane>,
     /// Jobs whose next message goes alone.
     alone: VecDeque<Job>,
     /// When the first of those may be sent: others have had their time by then.
@@ -37,6 +39,10 @@ pub(super) struct Session<'u> {
     is_alone: bool,
     /// Whether the platform has acknowledged a message on it.
     is_answered: bool,
+    /// Whether an order of the platform has come on it.
+    has_orders: bool,
+    /// When something last came on it, or when it was opened.
+    heard: Instant,
     /// When the log says that it is connected, if the platform says nothing before: in TLS 1.3 a gateway is
     /// refused after the handshake. `None`: the log has it.
     reported_at: Option<Instant>,
@@ -58,6 +64,8 @@ pub(super) enum Ended {
     Late(Option<MessageId>),
     /// The platform has acknowledged messages on it, and has closed it.
     Closed,
+    /// The platform has reset it, because it has given up an order that it sent on it.
+    Discarded,
 }
 
 impl<'u> Session<'u> {
@@ -69,10 +77,13 @@ impl<'u> Session<'u> {
             client,
             window: Window::new(),
             settling: FuturesUnordered::new(),
+            avoided: HashSet::new(),
             alone: VecDeque::new(),
             alone_at: now + ALONE_AFTER,
             is_alone: false,
             is_answered: false,
+            has_orders: false,
+            heard: now,
             reported_at: is_news.then_some(now + REPORTED_AFTER),
             held: VecDeque::new(),
             passed: Passed::new(uplink.orders.returned()),
@@ -91,6 +102,8 @@ impl<'u> Session<'u> {
             // The platform takes no bytes.
             () = stuck => Err(ClientError::Timeout(FINISH_TIMEOUT)),
         };
+        // Of what was sent just before this moment the end of the connection proves nothing.
+        let closed_at = self.uplink.gateway.clock.instant();
         // The platform repeats those that it has not given up.
         self.held.drain(..).for_each(|_| self.uplink.orders.drop_one());
         // What the platform has answered counts, also when the connection is lost.
@@ -99,11 +112,13 @@ impl<'u> Session<'u> {
         }
         match ended {
             // Also if an acknowledgement is late: a clean end shows that the platform has skipped it.
-            Ok(ended) => match self.finish().await {
+            Ok(ended) => match self.finish(closed_at).await {
                 // The acknowledgement that did not come says more than how the connection ended.
                 Err(_) if matches!(ended, Ended::Late(_)) => Ok(ended),
                 finished => finished.map(|()| ended),
             },
+            // No message is at fault, and the platform works: what was under way is sent again.
+            Err(ClientError::Reset) if self.has_orders => Ok(Ended::Discarded),
             Err(error) => {
                 lose(self.uplink, self.window, self.passed).await;
                 let is_closed = self.is_answered && matches!(error, ClientError::Closed);
@@ -114,33 +129,29 @@ impl<'u> Session<'u> {
 
     async fn forward(&mut self, done: &CancellationToken) -> Result<Ended, ClientError> {
         let queue = Arc::clone(&self.uplink.queue);
-        let fresh = |room: Option<ForwardClass>| {
-            let queue = Arc::clone(&queue);
-            async move { queue.next(room.unwrap_or(ForwardClass::Alarm)).await }.boxed()
+        let fresh = |room: Option<ForwardClass>, avoided: &HashSet<ForwardLane>| {
+            let (queue, avoided) = (Arc::clone(&queue), avoided.clone());
+            async move { queue.next(room.unwrap_or(ForwardClass::Alarm), &avoided).await }.boxed()
         };
-        let (mut room, mut next) = (None, fresh(None));
+        let (mut room, mut avoided) = (None, HashSet::new());
+        let mut next = fresh(room, &avoided);
         loop {
-            if self.window.is_over() || self.is_outdated() {
+            if self.window.is_over() || self.is_outdated() || self.may_be_dead() && self.window.jobs() == 0 {
                 return Ok(Ended::Proved);
             }
             // What is not polled must hold no lane: another connection has room for it.
             if self.is_alone_due() {
                 if self.waits_alone() {
-                    (room, next) = (None, fresh(None));
+                    (room, next) = (None, fresh(None, &avoided));
                 }
                 self.post_alone().await?;
             }
-            if self.room() != room {
-                room = self.room();
-                next = fresh(room);
+            if self.room() != room || self.avoided != avoided {
+                (room, avoided) = (self.room(), self.avoided.clone());
+                next = fresh(room, &avoided);
             }
             self.uplink.gateway.status.awaits(self.uplink.number, self.window.oldest_awaited());
-            let deadline = self.window.deadline(self.limits(), self.passed.oldest());
-            let alone_at = (self.has_alone() && !self.is_alone_due()).then_some(self.alone_at);
-            let held_until = self.held.front().map(|(until, _)| *until);
-            let look = Some(self.uplink.gateway.clock.instant() + RELOADED_WITHIN);
-            let deadline =
-                [deadline, alone_at, self.reported_at, held_until, look].into_iter().flatten().min();
+            let deadline = self.next_deadline();
             tokio::select! {
                 biased;
                 () = done.cancelled() => return Ok(Ended::Done),
@@ -149,10 +160,13 @@ impl<'u> Session<'u> {
                     if let Some(job) = rest {
                         self.send(job).await?;
                     }
-                    self.send_held().await?;
                 }
                 (claim, messages) = &mut next, if room.is_some() => {
-                    next = fresh(room);
+                    next = fresh(room, &avoided);
+                    // An alarm must not walk through one dead connection after the other.
+                    if self.may_be_dead() {
+                        continue;
+                    }
                     self.send(Job::new(claim, messages)).await?;
                 }
                 // Behind the messages that wait: alarms may be among them.
@@ -172,13 +186,28 @@ impl<'u> Session<'u> {
         }
     }
 
+    /// When something has to be looked at, whatever comes.
+    fn next_deadline(&self) -> Option<Instant> {
+        let deadline = self.window.deadline(self.limits(), self.passed.oldest());
+        let alone_at = (self.has_alone() && !self.is_alone_due()).then_some(self.alone_at);
+        let held_until = self.held.front().map(|(until, _)| *until);
+        let look = Some(self.uplink.gateway.clock.instant() + RELOADED_WITHIN);
+        [deadline, alone_at, self.reported_at, held_until, look].into_iter().flatten().min()
+    }
+
     /// The least urgent class of which one more lane has room. The last places are for alarms.
     fn room(&self) -> Option<ForwardClass> {
         let taken = self.window.jobs() + self.settling.len() + self.alone.len();
-        if self.window.is_spent() || self.waits_alone() || taken >= WINDOW {
+        if self.window.is_spent() || self.waits_alone() || self.may_be_dead() || taken >= WINDOW {
             return None;
         }
         Some(if taken < WINDOW - ALARM_RESERVE { ForwardClass::Data } else { ForwardClass::Alarm })
+    }
+
+    /// Whether nothing has come on this connection since a message was sent that had no acknowledgement on
+    /// another one: a firewall may have forgotten all of them.
+    fn may_be_dead(&self) -> bool {
+        self.uplink.queue.distrusts(self.heard)
     }
 
     /// Whether a reload has changed the section of the configuration: the messages of a device go to one
@@ -239,23 +268,18 @@ impl<'u> Session<'u> {
     async fn post(&mut self, job: Job) -> Result<(), ClientError> {
         let acknowledge = self.uplink.acknowledge(&job);
         let now = self.uplink.gateway.clock.instant();
-        let messages = self.window.send(job, acknowledge, now);
-        if messages.is_empty() {
-            return Ok(());
-        }
+        let messages = match self.window.send(job, acknowledge, now) {
+            Ok(messages) => messages,
+            Err(job) => {
+                self.avoided.insert(job.leave_to_others());
+                return Ok(());
+            }
+        };
         for message in messages {
             self.client.post(message).await?;
         }
         // A large message takes its time on a slow line, in which no acknowledgement can come.
         self.window.left(self.uplink.gateway.clock.instant());
-        Ok(())
-    }
-
-    /// Tries again the jobs that waited for another message.
-    async fn send_held(&mut self) -> Result<(), ClientError> {
-        for job in self.window.take_held() {
-            self.send(job).await?;
-        }
         Ok(())
     }
 
@@ -267,6 +291,7 @@ impl<'u> Session<'u> {
 
     fn take(&mut self, incoming: Incoming) {
         self.report();
+        self.heard = self.uplink.gateway.clock.instant();
         match incoming {
             Incoming::Answer(answer) => {
                 let effect = self.window.hear(&answer);
@@ -285,6 +310,7 @@ impl<'u> Session<'u> {
     /// that end: such an order is dropped with its connection, and the platform repeats one that it has not
     /// given up.
     fn hold(&mut self, message: Bytes) {
+        self.has_orders = true;
         if self.held.len() < MAX_HELD {
             self.held.push_back((self.uplink.gateway.clock.instant() + HELD, message));
         } else {
@@ -316,12 +342,13 @@ impl<'u> Session<'u> {
             Effect::Result(id, outcome) => self.settling.push(self.uplink.correct(id, outcome)),
             Effect::Settled(settled, number) => {
                 self.is_answered = true;
+                self.avoided.clear();
                 self.note(&settled);
                 settled.into_iter().for_each(|done| self.record(done));
                 let finished = self.passed.proved_by(number);
                 if !finished.is_empty() {
                     let orders = self.uplink.orders.clone();
-                    self.settling.push(async move { orders.finish(finished).await }.map(|()| None).boxed());
+                    self.settling.push(async move { orders.arrive(finished).await }.map(|()| None).boxed());
                 }
             }
         }
@@ -338,12 +365,14 @@ impl<'u> Session<'u> {
     }
 
     fn record(&mut self, done: Done<Job>) {
-        let Done { job, mut outcomes, unanswered, is_postponed, has_result, awaits_errors } = done;
+        let Done { job, mut outcomes, unanswered, refused_now, is_postponed, has_result, awaits_errors } =
+            done;
         if has_result {
             self.uplink.gateway.status.result_came();
         }
         outcomes.extend(self.uplink.give_up(&unanswered));
         self.uplink.queue.count(&outcomes);
+        refused_now.into_iter().for_each(|id| job.let_others_pass(id));
         let settling = async move {
             job.record(outcomes, awaits_errors).await;
             if is_postponed {
@@ -364,7 +393,11 @@ impl<'u> Session<'u> {
         self.pass_on_held(now);
         let Expired { effects, missing, is_skipped } = match self.window.expire(now, self.limits()) {
             Ok(expired) => expired,
-            Err(Late(message)) => return Some(Ended::Late(message)),
+            Err(Late(message)) => {
+                let since = now.checked_sub(self.settings.answer_timeout).unwrap_or(now);
+                self.uplink.queue.distrust(since);
+                return Some(Ended::Late(message));
+            }
         };
         for id in missing {
             self.uplink.gateway.status.result_missing(id, &self.uplink.gateway.clock);
@@ -375,32 +408,29 @@ impl<'u> Session<'u> {
         needs_end.then_some(Ended::Proved)
     }
 
-    /// Closes the connection. A platform that answers close_notify has taken everything that was sent before.
-    async fn finish(self) -> Result<(), ClientError> {
+    /// Closes the connection. A platform that answers close_notify has taken everything that was sent well
+    /// before `closed_at`.
+    async fn finish(self, closed_at: Instant) -> Result<(), ClientError> {
         let limits = self.limits();
-        let Self { uplink, client, window, mut passed, .. } = self;
-        let finishing = tokio::time::timeout(FINISH_TIMEOUT, client.finish()).await;
-        let now = uplink.gateway.clock.instant();
-        let last = match finishing.unwrap_or(Err(ClientError::Timeout(FINISH_TIMEOUT))) {
-            Ok(last) => last,
-            Err(error) => {
-                uplink.orders.give_up(passed.taken_twice(now)).await;
-                lose(uplink, window, passed).await;
-                return Err(error);
+        let Self { uplink, client, mut window, mut passed, .. } = self;
+        let finishing = client.finish(|answer| window.hear_last(answer));
+        let finished = tokio::time::timeout(FINISH_TIMEOUT, finishing).await;
+        if let Err(error) = finished.unwrap_or(Err(ClientError::Timeout(FINISH_TIMEOUT))) {
+            // A reset, or a platform that says nothing, is no end that a platform makes.
+            if matches!(error, ClientError::Cut) {
+                uplink.orders.give_up(passed.taken_twice(closed_at)).await;
             }
-        };
-        uplink.orders.finish(passed.proved_by_end(now)).await;
-        let answers = last.into_iter().filter_map(|incoming| match incoming {
-            Incoming::Answer(answer) => Some(answer),
-            // Its sender gets no answer, and sends it again.
-            Incoming::Message(_) => None,
-        });
-        for done in window.finish(&answers.collect::<Vec<_>>(), now, limits) {
+            lose(uplink, window, passed).await;
+            return Err(error);
+        }
+        uplink.orders.arrive(passed.proved_by_end(closed_at)).await;
+        let recordings = window.finish(closed_at, limits).into_iter().map(|done| {
             let Done { job, mut outcomes, unanswered, .. } = done;
             outcomes.extend(uplink.give_up(&unanswered));
             uplink.queue.count(&outcomes);
-            job.record(outcomes, None).await;
-        }
+            async move { job.record(outcomes, None).await }
+        });
+        futures_util::future::join_all(recordings.collect::<Vec<_>>()).await;
         Ok(())
     }
 }

@@ -8,6 +8,9 @@
 //! connections, between which the platform has acknowledged others, it is given up. Each time that its device
 //! has it tried again, it may end one further connection.
 //!
+//! A message that the platform cannot take for long, though it takes others, stays in the queue; those behind
+//! it go first.
+//!
 //! A message that the platform has had three times and never acknowledged is given up too: it must not hold
 //! up those behind it forever. That counts as well only while the platform acknowledges others: a platform
 //! whose application hangs acknowledges nothing.
@@ -33,6 +36,8 @@ struct Suspect {
     ended: Count,
     /// How often the platform has left it without its acknowledgement.
     unanswered: Count,
+    /// How often the platform could not take it.
+    postponed: Count,
 }
 
 /// Counts what may be the fault of a message, or of the platform: not twice while the platform acknowledges
@@ -96,6 +101,14 @@ impl Suspects {
         suspect.unanswered.is_enough(acknowledged)
     }
 
+    /// The platform could not take this message at present. Whether that has gone on for so long, while the
+    /// platform took others, that those behind it go first.
+    pub(super) fn is_stuck(&mut self, message: MessageId) -> bool {
+        let (suspect, acknowledged) = self.of(message);
+        suspect.postponed.count(acknowledged);
+        suspect.postponed.times >= STUCK
+    }
+
     fn of(&mut self, message: MessageId) -> (&mut Suspect, u64) {
         if self.all.len() >= MAX_KNOWN {
             // Messages that were acknowledged on other ways are still among them.
@@ -115,9 +128,7 @@ impl Count {
     /// Counts once more, unless the platform has acknowledged nothing since the last time. Whether that is
     /// enough.
     fn is_enough(&mut self, acknowledged: u64) -> bool {
-        if self.acknowledged.replace(acknowledged) != Some(acknowledged) {
-            self.times += 1;
-        }
+        self.count(acknowledged);
         let is_enough = self.times >= MOST;
         if is_enough {
             // Its device may have it tried again: once.
@@ -125,12 +136,20 @@ impl Count {
         }
         is_enough
     }
+
+    fn count(&mut self, acknowledged: u64) {
+        if self.acknowledged.replace(acknowledged) != Some(acknowledged) {
+            self.times = self.times.saturating_add(1);
+        }
+    }
 }
 
 /// After so many lost connections a message goes alone.
 const LOST: u32 = 2;
 /// After so many times that count it is given up.
 const MOST: u32 = 3;
+/// After so many attempts that the platform could not take it, two seconds apart, those behind it go first.
+const STUCK: u32 = 15;
 /// The pause before the next attempt; it doubles with each connection that counts.
 const PAUSE: Duration = Duration::from_secs(2);
 /// Messages that are remembered. As many are under way on 64 connections with 16 lanes each.
@@ -176,6 +195,22 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(suspects.lost(only, Loss::Alone), Next::After(PAUSE));
         }
+    }
+
+    #[test]
+    fn a_message_that_the_platform_cannot_take_lets_others_pass_only_while_others_are_taken() {
+        let (mut suspects, stuck) = (Suspects::default(), message());
+        for _ in 0..100 {
+            assert!(!suspects.is_stuck(stuck), "the platform takes nothing");
+        }
+        let attempts = (0..100).find(|_| {
+            suspects.acquit([message()].into_iter());
+            suspects.is_stuck(stuck)
+        });
+        assert_eq!(attempts, Some(13), "the first attempt counts too");
+        assert!(suspects.is_stuck(stuck));
+        suspects.acquit([stuck].into_iter());
+        assert!(!suspects.is_stuck(stuck));
     }
 
     // A platform whose application hangs may answer close_notify all the same.

@@ -1,7 +1,7 @@
 //! What is under way on one connection, and what an acknowledgement means for it. Pure: nothing here waits,
 //! and the test joins it with the state machine of Interface A.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -32,6 +32,8 @@ pub(super) struct Done<J> {
     pub(super) outcomes: Outcomes,
     /// Messages that the platform has had and not acknowledged, though they ask for it.
     pub(super) unanswered: Vec<MessageId>,
+    /// Messages that the platform could not take.
+    pub(super) refused_now: Vec<MessageId>,
     /// Whether one of them stays in the queue: the job is to go on a little later.
     pub(super) is_postponed: bool,
     /// Whether CA came, and then the application acknowledgement that was to follow.
@@ -43,13 +45,17 @@ pub(super) struct Done<J> {
 
 impl<J> Done<J> {
     fn new(job: J, sent: Vec<Sent>) -> Self {
-        let (outcomes, unanswered) = (Vec::new(), Vec::new());
+        let (outcomes, unanswered, refused_now) = Default::default();
         let (is_postponed, has_result, awaits_errors) = Default::default();
-        let mut done = Self { job, outcomes, unanswered, is_postponed, has_result, awaits_errors };
+        let mut done =
+            Self { job, outcomes, unanswered, refused_now, is_postponed, has_result, awaits_errors };
         for message in sent {
             match message.known() {
                 Known::Settled(id, outcome) => done.outcomes.push((id, outcome)),
-                Known::Postponed => done.is_postponed = true,
+                Known::Postponed(id) => {
+                    done.is_postponed = true;
+                    done.refused_now.extend(id);
+                }
                 Known::Unanswered(id) => done.unanswered.push(id),
             }
         }
@@ -63,15 +69,13 @@ impl<J> Done<J> {
 pub(super) struct Window<J> {
     /// Jobs whose last message waits for an acknowledgement, or for the proof that it has arrived.
     flights: Vec<Flight<J>>,
-    /// Jobs whose next message has the MSH-10 of one that is under way here.
-    held: VecDeque<J>,
     /// Messages that were sent on this connection.
     sent: u64,
     /// The number of the last one that was acknowledged.
     acknowledged: u64,
     /// Messages that are settled, and of which another acknowledgement may come, by MSH-10; `None`: it has.
     followed: HashMap<String, Option<Sent>>,
-    /// Whether a message waits for the end of the connection, because its MSH-10 is among them.
+    /// Whether a message could not be sent because its MSH-10 is among them: the connection is to be ended.
     is_spent: bool,
 }
 
@@ -114,19 +118,12 @@ pub(super) struct Late(pub(super) Option<MessageId>);
 
 impl<J: Run> Window<J> {
     pub(super) fn new() -> Self {
-        Self {
-            flights: Vec::new(),
-            held: VecDeque::new(),
-            sent: 0,
-            acknowledged: 0,
-            followed: HashMap::new(),
-            is_spent: false,
-        }
+        Self { flights: Vec::new(), sent: 0, acknowledged: 0, followed: HashMap::new(), is_spent: false }
     }
 
     /// How many jobs it has.
     pub(super) fn jobs(&self) -> usize {
-        self.flights.len() + self.held.len()
+        self.flights.len()
     }
 
     /// Whether the connection takes no further message: it is to be ended, as soon as nothing is awaited.
@@ -145,9 +142,15 @@ impl<J: Run> Window<J> {
     }
 
     /// Takes the next messages of a job: those that ask for no acknowledgement, and the first that asks for
-    /// one. They are to be sent now, in this order. A message waits while another one with its MSH-10 is
-    /// under way: the platform's answer to the one must not be taken for the other's.
-    pub(super) fn send(&mut self, mut job: J, acknowledge: AcknowledgeAs, now: Instant) -> Vec<Bytes> {
+    /// one. They are to be sent now, in this order. A message is not sent while another one with its MSH-10
+    /// is under way: the platform's answer to the one must not be taken for the other's. A job of which
+    /// nothing can be sent comes back: another connection may take it.
+    pub(super) fn send(
+        &mut self,
+        mut job: J,
+        acknowledge: AcknowledgeAs,
+        now: Instant,
+    ) -> Result<Vec<Bytes>, J> {
         let (mut sent, mut bytes) = (Vec::new(), Vec::new());
         while let Some(head) = job.head() {
             let (next, is_alone) = (Sent::of(head, acknowledge), job.goes_alone());
@@ -174,16 +177,10 @@ impl<J: Run> Window<J> {
             }
         }
         if sent.is_empty() {
-            self.held.push_back(job);
-        } else {
-            self.flights.push(Flight { job, sent, number: self.sent, since: now });
+            return Err(job);
         }
-        bytes
-    }
-
-    /// The jobs that waited for another message: each is to be sent again.
-    pub(super) fn take_held(&mut self) -> VecDeque<J> {
-        std::mem::take(&mut self.held)
+        self.flights.push(Flight { job, sent, number: self.sent, since: now });
+        Ok(bytes)
     }
 
     /// Takes an acknowledgement. It counts for the message that MSA-2 names.
@@ -305,20 +302,23 @@ impl<J: Run> Window<J> {
         self.flights.into_iter().map(unknown).collect()
     }
 
-    /// The connection has ended with close_notify, after these acknowledgements: everything that was sent has
-    /// arrived, unless it was sent just now. What asks for an acknowledgement and has none is sent again.
-    pub(super) fn finish(mut self, answers: &[Answer], now: Instant, limits: Limits) -> Vec<Done<J>> {
-        for answer in answers {
-            for flight in &mut self.flights {
-                match flight.hear(answer) {
-                    Heard::Other => continue,
-                    Heard::Settled(outcome) => flight.settle(outcome),
-                    Heard::Later => flight.postpone(),
-                    Heard::More => {}
-                }
-                break;
+    /// Takes an acknowledgement that comes while the connection is being closed.
+    pub(super) fn hear_last(&mut self, answer: &Answer) {
+        for flight in &mut self.flights {
+            match flight.hear(answer) {
+                Heard::Other => continue,
+                Heard::Settled(outcome) => flight.settle(outcome),
+                Heard::Later => flight.postpone(),
+                Heard::More => {}
             }
+            break;
         }
+    }
+
+    /// The connection has ended with close_notify: everything that was sent has arrived, unless it was sent
+    /// just before `now`, when the gateway began to close it. What asks for an acknowledgement and has none
+    /// is sent again.
+    pub(super) fn finish(self, now: Instant, limits: Limits) -> Vec<Done<J>> {
         let done = |mut flight: Flight<J>| {
             if !is_proved_by_end(flight.since, now) {
                 flight.postpone_silent();
@@ -347,9 +347,9 @@ impl<J> Flight<J> {
     }
 }
 
-/// Whether close_notify of the platform that came `now` proves that something has arrived which was sent at
-/// `since`. A platform may end a connection by itself, and then what was sent last may have met its
-/// close_notify on the way.
+/// Whether close_notify of the platform proves that something has arrived which was sent at `since`. A
+/// platform may end a connection by itself, and then what was sent last may have met its close_notify on the
+/// way: until `now`, when the gateway began to close the connection, none had come.
 pub(super) fn is_proved_by_end(since: Instant, now: Instant) -> bool {
     now.saturating_duration_since(since) >= PROOF_AFTER
 }

@@ -165,20 +165,20 @@ impl Client {
 
     /// Sends close_notify, and reads until the platform has closed its side. A platform that ends like this
     /// has taken every message that was sent well before: its own end may have met the last ones on their
-    /// way.
+    /// way. `hear` gets each acknowledgement that comes meanwhile: silence may mean that a message was taken.
     ///
     /// # Errors
     /// When the connection was cut, or the platform does not close it within the timeout.
-    pub async fn finish(mut self) -> Result<Vec<Incoming>, ClientError> {
+    pub async fn finish(mut self, mut hear: impl FnMut(&Answer)) -> Result<(), ClientError> {
         let limit = self.timeout;
         let finishing = async {
             self.frames.close().await?;
-            let mut last = Vec::new();
             loop {
                 match self.incoming().await {
-                    Ok(incoming) if last.len() < MAX_OTHERS => last.push(incoming),
-                    Ok(_) => {}
-                    Err(ClientError::Closed) => return Ok(last),
+                    Ok(Incoming::Answer(answer)) => hear(&answer),
+                    // Its sender gets no answer, and sends it again.
+                    Ok(Incoming::Message(_)) => {}
+                    Err(ClientError::Closed) => return Ok(()),
                     Err(error) => return Err(error),
                 }
             }

@@ -35,6 +35,9 @@ pub enum ClientError {
     /// has not taken everything that was sent.
     #[error("the connection was cut")]
     Cut,
+    /// The connection was reset: what was under way on it is discarded.
+    #[error("the connection was reset")]
+    Reset,
     /// The platform closed the connection before it acknowledged the message.
     #[error("the platform closed the connection before it acknowledged the message")]
     Closed,
@@ -71,9 +74,8 @@ impl From<FrameError> for ClientError {
             return Self::Refused(alert);
         }
         match io.kind() {
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                Self::Cut
-            }
+            io::ErrorKind::UnexpectedEof => Self::Cut,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Self::Reset,
             _ => Self::Frame(error),
         }
     }

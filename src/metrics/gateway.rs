@@ -34,13 +34,14 @@ pub struct Gateway {
 
 impl Gateway {
     /// What becomes of a message of the platform.
-    const ORDERS: [&str; 8] = [
+    const ORDERS: [&str; 9] = [
         "sent",
         "device-unknown",
         "device-away",
         "pending",
         "dropped",
         "control-id-reused",
+        "withdrawn",
         "unsendable",
         "answer-given-up",
     ];

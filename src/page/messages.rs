@@ -16,7 +16,7 @@ use super::times::rounded;
 use super::visitor::Visitor;
 use crate::model::size_text;
 use crate::pcd::DeviceIdentity;
-use crate::store::{MessageFilter, MessageSummary, SearchEnd};
+use crate::store::{ForwardFilter, MessageFilter, MessageSummary, SearchEnd};
 
 /// The filters of the form, as the address has them.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -29,6 +29,7 @@ pub(super) struct Filters {
     verdict: Option<String>,
     reason: Option<String>,
     warning: Option<String>,
+    forward: Option<String>,
     control_id: Option<String>,
     since: Option<String>,
     before: Option<String>,
@@ -54,6 +55,8 @@ struct Form {
     kinds: Vec<Choice>,
     verdicts: Vec<Choice>,
     spans: Vec<Choice>,
+    /// In a gateway, or with such a filter.
+    forwards: Vec<Choice>,
     is_filtered: bool,
 }
 
@@ -78,7 +81,8 @@ pub(super) async fn show(
     let table = table(&messages, &frame, shown.empty());
     let older = older("/messages", &shown.pairs(), last);
     let frame = if is_first { frame.live() } else { frame };
-    Ok(page(&MessagesPage { form: shown.form(), frame, table, end, older }))
+    let is_gateway = state.config().load().gateway.is_some();
+    Ok(page(&MessagesPage { form: shown.form(is_gateway), frame, table, end, older }))
 }
 
 /// The last messages of a device, as its page shows them.
@@ -144,6 +148,7 @@ struct Shown {
     verdict: String,
     reason: String,
     warning: String,
+    forward: String,
     control_id: String,
     since: String,
     before: String,
@@ -159,6 +164,7 @@ impl Shown {
             verdict: text(filters.verdict),
             reason: text(filters.reason),
             warning: text(filters.warning),
+            forward: text(filters.forward),
             control_id: text(filters.control_id),
             since: text(filters.since),
             before: text(filters.before),
@@ -166,7 +172,7 @@ impl Shown {
     }
 
     /// The filters of the address, without the position of the page.
-    fn pairs(&self) -> [(&'static str, &str); 8] {
+    fn pairs(&self) -> [(&'static str, &str); 9] {
         [
             ("device", &self.device),
             ("identity", &self.identity),
@@ -174,6 +180,7 @@ impl Shown {
             ("verdict", &self.verdict),
             ("reason", &self.reason),
             ("warning", &self.warning),
+            ("forward", &self.forward),
             ("control-id", &self.control_id),
             ("since", &self.since),
         ]
@@ -198,6 +205,10 @@ impl Shown {
             "rejected" => true,
             other => return Err(format!("The verdict may be “rejected” or empty, and is {other}.")),
         };
+        let forward = none(&self.forward).map(|name| ForwardFilter::parse(&name, now).ok_or(name));
+        let forward = forward.transpose().map_err(|name| {
+            format!("“forward” may be {} or empty, and is {name}.", ForwardFilter::NAMES.join(", "))
+        })?;
         Ok(MessageFilter {
             device,
             identity,
@@ -207,6 +218,7 @@ impl Shown {
             rejected,
             reason: none(&self.reason),
             warning: none(&self.warning),
+            forward,
             control_id: none(&self.control_id),
             before,
             limit: ROWS,
@@ -221,7 +233,9 @@ impl Shown {
         }
     }
 
-    fn form(&self) -> Form {
+    fn form(&self, is_gateway: bool) -> Form {
+        let is_forwarded = is_gateway || !self.forward.is_empty();
+        let forwards = if is_forwarded { choices(FORWARDS, &self.forward) } else { Vec::new() };
         Form {
             device: self.device.clone(),
             identity: self.identity.clone(),
@@ -231,6 +245,7 @@ impl Shown {
             kinds: choices(KINDS, &self.kind),
             verdicts: choices([("", "all"), ("rejected", "rejected")], &self.verdict),
             spans: choices(SPANS, &self.since),
+            forwards,
             is_filtered: self.pairs().iter().any(|(_, value)| !value.is_empty()),
         }
     }
@@ -245,6 +260,14 @@ const KINDS: [(&str, &str); 8] = [
     ("PCD-10", "PCD-10 pump events"),
     ("PCD-15", "PCD-15 device states"),
     ("PCD-16", "PCD-16 equipment"),
+];
+
+/// Where messages are on their way to the platform of a gateway.
+const FORWARDS: [(&str, &str); 4] = [
+    ("", "all"),
+    ("waiting", "waiting for it"),
+    ("refused", "refused by it"),
+    ("refused-24h", "refused in the last 24 hours"),
 ];
 
 /// Rows of a page.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::element::{Html, Tone, counted, encoded, grouped, help_link, sentence};
+use super::element::{Html, Tone, address, counted, encoded, grouped, help_link, sentence};
 use super::frame::Frame;
 use super::layout::{Facts, Table};
 use super::overview::{disk, subject};
@@ -20,7 +20,7 @@ use super::response::page;
 use super::times::seconds;
 use super::visitor::Visitor;
 use crate::config::Retain;
-use crate::finding::{Code, Finding, Severity};
+use crate::finding::{self, Code, Finding, Severity};
 use crate::http::AdminState;
 use crate::model::size_text;
 use crate::store::{Milestone, Reached, ServerReport};
@@ -295,6 +295,7 @@ fn row(finding: &Finding, frame: &Frame) -> Vec<Html> {
         Html::joined([
             subject(&finding.subject),
             frame.times.sentence(&finding.what()),
+            rows(finding),
             facts(finding, frame),
         ]),
         Html::joined([
@@ -303,6 +304,28 @@ fn row(finding: &Finding, frame: &Frame) -> Vec<Html> {
         ]),
         finding.since.map(|since| frame.times.moment(since)).unwrap_or_default(),
     ]
+}
+
+/// The messages that a finding counts, as links to them.
+fn rows(finding: &Finding) -> Html {
+    let link = |filters: &[(&str, &str)], count: u64, noun: &str| {
+        let rows = usize::try_from(count).unwrap_or(usize::MAX);
+        (count > 0).then(|| Html::rows(&address("/messages", filters), rows, &counted(count, noun)))
+    };
+    let waiting = |count| link(&[("forward", "waiting")], count, "waiting message").unwrap_or_default();
+    match &*finding.facts {
+        finding::Facts::ForwardRefused(refused) => {
+            let device = finding.subject.name().unwrap_or_default();
+            let all = [("device", device), ("type", "PCD-04"), ("forward", "refused-24h")];
+            let [of, _, state] = all;
+            let messages = link(&[of, state], refused.messages, "refused message");
+            let alarms = link(&all, refused.alarms, "refused alarm");
+            Html::joined(messages.into_iter().chain(alarms))
+        }
+        finding::Facts::PlatformUnreachable(away) => waiting(away.waiting),
+        finding::Facts::ForwardQueueFull(full) => waiting(full.waiting),
+        _ => Html::default(),
+    }
 }
 
 /// The facts of a finding by their names, behind a word that opens them.

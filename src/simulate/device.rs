@@ -393,7 +393,7 @@ impl Counted {
 /// Whether the platform ended a connection by an alert, or by a reset that overtook the alert: with no answer
 /// before, that is a refusal.
 pub(super) const fn is_refusal(error: &ClientError) -> bool {
-    matches!(error, ClientError::Refused(_) | ClientError::Cut)
+    matches!(error, ClientError::Refused(_) | ClientError::Cut | ClientError::Reset)
 }
 
 /// Why there is no session, as a name of a bounded set.
@@ -406,7 +406,9 @@ pub(super) fn reason(error: &ClientError) -> String {
     match error {
         ClientError::Refused(alert) | ClientError::Connect(ConnectError::Refused(alert)) => refused(alert),
         ClientError::Connect(ConnectError::Platform(_)) => "certificate of the platform refused".to_owned(),
-        ClientError::Connect(ConnectError::Cut) | ClientError::Cut => "connection cut".to_owned(),
+        ClientError::Connect(ConnectError::Cut) | ClientError::Cut | ClientError::Reset => {
+            "connection cut".to_owned()
+        }
         ClientError::Connect(ConnectError::NoTls) => "no TLS at this port".to_owned(),
         ClientError::Connect(_) => "handshake failed".to_owned(),
         ClientError::Tcp { source, .. } => format!("no connection: {}", source.kind()),

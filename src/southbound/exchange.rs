@@ -132,8 +132,9 @@ async fn begin(
         return Ok(exchange.ok().map(|exchange| Begun { exchange, sent_on: None, until }));
     }
     // In a gateway: the platform may have given it up meanwhile.
-    let limit = desk.registry.relay().order_limit(*id, desk.clock.instant());
-    if limit.is_some_and(|left| left.is_zero()) {
+    let limit = || desk.registry.relay().order_limit(*id, desk.clock.instant());
+    let is_over = |limit: Option<Duration>| limit.is_some_and(|left| left.is_zero());
+    if is_over(limit()) {
         return Ok(None);
     }
     let Ok(recipient) = desk.registry.recipient(device) else { return Ok(None) };
@@ -142,11 +143,17 @@ async fn begin(
     if !desk.store.claim(*id, device, until).await? {
         return Ok(None);
     }
+    // The claim may have taken long.
+    let limit = limit();
+    if is_over(limit) {
+        desk.store.release(*id).await?;
+        return Ok(None);
+    }
     let delivery = Delivery {
         control_id: control_id.to_vec(),
         application: sendable.owes_result(),
         mode: sendable.mode.clone(),
-        // The session looks at the time again: the claim, or a peer that takes no bytes, may have taken long.
+        // The session looks at the time again: a peer that takes no bytes may take long.
         deadline: Deadline::after(&desk.clock, time_left(expires_at.duration_since(desk.store.now()), limit)),
         frame: sendable.frame(),
     };

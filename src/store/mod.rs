@@ -50,8 +50,8 @@ pub use records::contact::{Contact, Feed, MAX_REFUSED_PER_ROOM, Observations, Re
 pub use records::directory::SeenIdentity;
 pub(crate) use records::directory::device_kind;
 pub use records::forward::{
-    ForwardBacklog, ForwardClass, ForwardLane, ForwardOutcome, ForwardState, Forwarding, RefusedForward,
-    WaitingForward, WaitingForwards,
+    ForwardBacklog, ForwardClass, ForwardFilter, ForwardLane, ForwardOutcome, ForwardState, Forwarding,
+    REFUSED_SHOWN, RefusedForward, WaitingForward, WaitingForwards, WaitingLanes,
 };
 pub use records::grant::{NewToken, TokenWrite};
 pub use records::message::{

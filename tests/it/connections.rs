@@ -252,7 +252,7 @@ fn only_a_suspended_or_removed_device_loses_its_session() {
     for (device, name) in connected.iter_mut().zip(["GOING", "GONE"]) {
         assert!(matches!(
             device.send(message(name, "2")),
-            Err(ClientError::Closed | ClientError::Cut | ClientError::Refused(_))
+            Err(ClientError::Closed | ClientError::Cut | ClientError::Reset | ClientError::Refused(_))
         ));
     }
     eventually("both ends are on record", || ended(&platform).len() == 2);

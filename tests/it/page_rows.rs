@@ -10,9 +10,9 @@ use crate::pages::open;
 
 /// A number of rows, and where it leads to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Number {
-    rows: usize,
-    href: String,
+pub(crate) struct Number {
+    pub(crate) rows: usize,
+    pub(crate) href: String,
 }
 
 /// Every page that links lead to, from the overview on.
@@ -114,7 +114,10 @@ fn counted_in_words(page: &str) -> Vec<String> {
     let words: Vec<&str> =
         shown.split([' ', '\n', '(', ')', ',', ';']).filter(|word| !word.is_empty()).collect();
     let is_number = |word: &str| word.chars().all(|letter| letter.is_ascii_digit() || letter == '\u{202F}');
-    let counts = |pair: &&[&str]| is_number(pair[0]) && NOUNS.contains(&pair[1].trim_end_matches(['.', ':']));
+    // No rows need no link.
+    let counts = |pair: &&[&str]| {
+        is_number(pair[0]) && pair[0] != "0" && NOUNS.contains(&pair[1].trim_end_matches(['.', ':']))
+    };
     words.windows(2).filter(counts).map(|pair| pair.join(" ")).collect()
 }
 
@@ -184,29 +187,7 @@ fn eventful(site: &Site) -> Platform {
 fn every_number_of_rows_is_a_link_to_exactly_these_rows() {
     let site = Site::new().with("devices", "silent-after = \"2s\"");
     let platform = eventful(&site);
-    let mut wrong: Vec<String> = Vec::new();
-    let (mut seen, mut cut) = (BTreeSet::new(), 0);
-    let pages = walk(&platform);
-    for (path, page) in &pages {
-        for words in counted_in_words(page) {
-            wrong.push(format!("{path}: \"{words}\" is no link to them"));
-        }
-        for (column, number) in bare_cells(page) {
-            if !MEASURES.iter().any(|(measure, _)| *measure == column) {
-                wrong.push(format!("{path}: {number} in the column {column} is no link to its rows"));
-            }
-        }
-        for number in numbers(page) {
-            if !seen.insert(number.clone()) {
-                continue;
-            }
-            match leads_to_its_rows(&platform, path, &number) {
-                Ok(is_cut) => cut += usize::from(is_cut),
-                Err(what) => wrong.push(what),
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{} pages:\n{}", pages.len(), wrong.join("\n"));
+    let (seen, cut) = all_numbers(&platform);
     // The walk has met all of them.
     let leads = |to: &str| seen.iter().any(|number| number.href.starts_with(to) && number.rows > 0);
     for to in [
@@ -225,6 +206,35 @@ fn every_number_of_rows_is_a_link_to_exactly_these_rows() {
     }
     assert!(cut > 0, "no list is longer than a page");
     platform.stop();
+}
+
+/// Every number of rows on the pages of this platform, each of which is a link to exactly these rows, and how
+/// many of the lists are longer than a page.
+pub(crate) fn all_numbers(platform: &Platform) -> (BTreeSet<Number>, usize) {
+    let mut wrong: Vec<String> = Vec::new();
+    let (mut seen, mut cut) = (BTreeSet::new(), 0);
+    let pages = walk(platform);
+    for (path, page) in &pages {
+        for words in counted_in_words(page) {
+            wrong.push(format!("{path}: \"{words}\" is no link to them"));
+        }
+        for (column, number) in bare_cells(page) {
+            if !MEASURES.iter().any(|(measure, _)| *measure == column) {
+                wrong.push(format!("{path}: {number} in the column {column} is no link to its rows"));
+            }
+        }
+        for number in numbers(page) {
+            if !seen.insert(number.clone()) {
+                continue;
+            }
+            match leads_to_its_rows(platform, path, &number) {
+                Ok(is_cut) => cut += usize::from(is_cut),
+                Err(what) => wrong.push(what),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} pages:\n{}", pages.len(), wrong.join("\n"));
+    (seen, cut)
 }
 
 /// Whether the list is cut. What happens between two pages counts for nothing: the page with the number is

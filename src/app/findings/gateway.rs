@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::super::Platform;
 use super::trust::platform_certificate;
@@ -12,7 +12,7 @@ use crate::finding::facts::{ForwardQueueFull, ForwardRefused, PlatformUnreachabl
 use crate::finding::{Finding, Looked, Severity, Subject};
 use crate::gateway::{Away, MissingResults, Uplinks};
 use crate::model::DeviceId;
-use crate::store::{RefusedForward, Store};
+use crate::store::{REFUSED_SHOWN, RefusedForward, Store};
 use crate::x509::CertificateFacts;
 
 /// Whether the platform is reached, and whether there is room for what waits.
@@ -82,7 +82,7 @@ pub fn gateway_certificate(facts: &CertificateFacts, now: Timestamp) -> Looked {
 
 /// What the platform has refused in the last day.
 pub(super) async fn refused(store: &Store, now: Timestamp) -> Vec<Finding> {
-    let since = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
+    let since = now.saturating_sub(REFUSED_SHOWN).unwrap_or(now);
     let refused = store.refused_forwards(since, MAX_SHOWN).await.unwrap_or_default();
     let mut by_device: BTreeMap<DeviceId, Vec<RefusedForward>> = BTreeMap::new();
     for one in refused {

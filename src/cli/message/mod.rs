@@ -7,6 +7,7 @@ mod reconsider;
 mod show;
 mod text;
 
+use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
 use super::content::Content;
@@ -17,7 +18,7 @@ use super::{Exit, Failure, Outcome, Output};
 use crate::config::Config;
 use crate::model::{Clock, DeviceId, MessageId, Right};
 use crate::pcd::DeviceIdentity;
-use crate::store::{MessageFilter, SearchEnd, Store};
+use crate::store::{ForwardFilter, MessageFilter, SearchEnd, Store};
 use crate::view::MessageView;
 
 /// Subcommands of `message`.
@@ -105,6 +106,10 @@ pub(super) struct Filter {
     /// Only messages with this warning: not-clinical
     #[arg(long, value_name = "CODE")]
     warning: Option<String>,
+    /// In a gateway: only messages that wait for its platform (waiting), that the platform has refused or
+    /// that were given up (refused), or the same within 24 hours (refused-24h)
+    #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(ForwardFilter::NAMES))]
+    forward: Option<String>,
 }
 
 impl Filter {
@@ -114,9 +119,10 @@ impl Filter {
         limit: u32,
         store: &Store,
     ) -> Result<MessageFilter, Failure> {
-        let Self { device, kind, since, rejected, reason, control_id, warning } = self;
+        let Self { device, kind, since, rejected, reason, control_id, warning, forward } = self;
         let device = name_in_store(store, device).await?;
         let since = since.map(|since| since.before(now));
+        let forward = forward.and_then(|name| ForwardFilter::parse(&name, now));
         Ok(MessageFilter {
             device,
             kind,
@@ -125,6 +131,7 @@ impl Filter {
             reason,
             control_id,
             warning,
+            forward,
             limit,
             ..MessageFilter::default()
         })

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::{Orders, Queued, is_last};
+use super::{Known, Orders, Queued, is_last};
 use crate::authz::Device;
 use crate::gateway::desk::Gateway;
 use crate::hl7::{Message, Rejection};
 use crate::model::{DeviceId, MessageId, explained};
 use crate::southbound::Sendable;
-use crate::store::{QueuedMessage, StoreError};
+use crate::store::{OutboxEntry, QueuedMessage, StoreError};
 
 impl Orders {
     /// Queues an order. Another one with the same MSH-10 that the device has not answered goes first: the
@@ -51,7 +51,7 @@ impl Orders {
             && let Some(answer) = entry.answer
         {
             drop(turn);
-            self.open().insert(entry.id);
+            self.open().insert(entry.id, known(device, sendable));
             self.pass_on(entry.id, answer, is_last(entry)).await;
             return Ok(Queued::AnsweredBefore);
         }
@@ -62,6 +62,13 @@ impl Orders {
             self.allow(open.id);
             return Ok(Queued::Repeated);
         }
+        let latest = store.latest_queued(&device.id, &sendable.control_id).await?;
+        if let Some((withdrawn, raw)) = latest
+            && withdrawn.is_withdrawn()
+            && raw == sendable.bytes
+        {
+            return Ok(Queued::Withdrawn { is_sent: sent.is_some() });
+        }
         if !device.receives_orders {
             return Ok(Queued::DeviceAway);
         }
@@ -71,11 +78,12 @@ impl Orders {
         if self.open().len() >= MAX_OPEN {
             return Ok(Queued::Full);
         }
+        self.replace(device, sendable, sent.as_ref()).await;
         let message = self.message(device, sendable);
         let id = message.id;
         // Before it can be sent, or answered.
         self.allow(id);
-        self.open().insert(id);
+        self.open().insert(id, known(device, sendable));
         match store.queue(message).await {
             Ok(()) => {
                 self.end_in_time(id, device.id.clone(), true);
@@ -90,6 +98,22 @@ impl Orders {
                 }
             }
         }
+    }
+
+    /// MSH-10 is all that an answer has. So what devices answer later to earlier orders with this one, of
+    /// other devices or of this one before its latest attempt, is not passed on: the platform would take it
+    /// for the answer to this order.
+    async fn replace(&self, device: &Device, sendable: &Sendable, sent: Option<&OutboxEntry>) {
+        let is_replaced = |id: MessageId, known: &Known| {
+            known.control_id == sendable.control_id
+                && (known.device != device.id || sent.is_some_and(|sent| id < sent.id))
+        };
+        self.arrived().retain(|id, known| !is_replaced(*id, known));
+        let replaced = {
+            let open = self.open();
+            open.iter().filter(|(id, known)| is_replaced(**id, known)).map(|(id, _)| *id).collect()
+        };
+        self.finish(replaced).await;
     }
 
     fn message(&self, device: &Device, sendable: &Sendable) -> QueuedMessage {
@@ -156,6 +180,17 @@ impl Orders {
             return Ok(false);
         }
         let Some((entry, raw)) = store.outbox_entry(order).await? else { return Ok(true) };
+        if is_own
+            && entry.is_withdrawn()
+            && entry.attempts == 0
+            && let Ok(message) = Message::parse(&raw)
+        {
+            drop(turn);
+            self.count("withdrawn");
+            self.refuse(&message, Rejection::OrderWithdrawn).await;
+            self.finish(vec![order]).await;
+            return Ok(true);
+        }
         if entry.settled.is_some() || entry.answer.is_some() {
             return Ok(true);
         }
@@ -186,6 +221,10 @@ impl Orders {
         let Gateway { registry, clock, .. } = &self.0.gateway;
         registry.relay().order_limit(order, clock.instant()).unwrap_or_default()
     }
+}
+
+fn known(device: &Device, sendable: &Sendable) -> Known {
+    Known { device: device.id.clone(), control_id: sendable.control_id.clone() }
 }
 
 /// How long a device may take for its first answer: less than a platform waits for it, which then sends it

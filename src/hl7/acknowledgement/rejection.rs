@@ -70,6 +70,8 @@ pub enum Rejection {
     OrderControlId,
     /// In a gateway: another message of the platform with this MSH-10 is open at the device.
     OrderIdReused,
+    /// In a gateway: its operator has withdrawn the message of the platform.
+    OrderWithdrawn,
 }
 
 /// The content errors of HL7 table 0357.
@@ -150,6 +152,7 @@ impl Rejection {
             Self::OrderUnconfirmable => "order-unconfirmable",
             Self::OrderControlId => "order-control-id",
             Self::OrderIdReused => "order-id-reused",
+            Self::OrderWithdrawn => "order-withdrawn",
         }
     }
 
@@ -186,6 +189,7 @@ impl Rejection {
             Self::OrderUnconfirmable,
             Self::OrderControlId,
             Self::OrderIdReused,
+            Self::OrderWithdrawn,
         ];
         let all = frames.chain(unreadable.into_iter().map(Self::Unreadable)).chain(others);
         all.map(|rejection| rejection.code())
@@ -238,6 +242,7 @@ impl Rejection {
             }
             Self::OrderControlId => "MSH-10 is not 1 to 199 printable ASCII characters without outer blanks",
             Self::OrderIdReused => "the device has not answered another message with this MSH-10",
+            Self::OrderWithdrawn => "an operator of the gateway has withdrawn the message",
         }
     }
 
@@ -288,7 +293,8 @@ impl Rejection {
             | Self::OrderDeviceUnknown
             | Self::OrderDeviceAway
             | Self::OrderUnconfirmable
-            | Self::OrderIdReused => ("207", "Application internal error"),
+            | Self::OrderIdReused
+            | Self::OrderWithdrawn => ("207", "Application internal error"),
         }
     }
 

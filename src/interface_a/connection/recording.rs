@@ -124,7 +124,9 @@ impl Services {
                 return self.forward_again(again).await;
             }
             Ok(ForwardState::Absent) => self.relay.answer(original, None),
-            Ok(ForwardState::Waiting) => {}
+            // The node that has it may be gone. If it is not, the platform recognises the message.
+            Ok(ForwardState::Waiting { elsewhere: true }) => return self.forward_again(again).await,
+            Ok(ForwardState::Waiting { elsewhere: false }) => {}
             // The device sends it again.
             Err(error) => {
                 log_unread(&error);

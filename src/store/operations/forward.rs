@@ -7,7 +7,7 @@ use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::forward::{
     ForwardBacklog, ForwardClass, ForwardLane, ForwardOutcome, ForwardState, Forwarding, RefusedForward,
-    WaitingForwards,
+    WaitingForwards, WaitingLanes,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::forward::Forwarded;
@@ -18,7 +18,7 @@ impl Store {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn forward_lanes(&self) -> Result<Vec<(ForwardLane, u64)>, StoreError> {
+    pub async fn forward_lanes(&self) -> Result<WaitingLanes, StoreError> {
         self.reader().forward_lanes(self.node()).await
     }
 
@@ -60,7 +60,7 @@ impl Store {
     /// # Errors
     /// When it cannot be read.
     pub async fn forward_state(&self, id: MessageId) -> Result<ForwardState, StoreError> {
-        self.reader().forward_state(id).await
+        self.reader().forward_state(self.node(), id).await
     }
 
     /// What became of a message on its way to the platform; `None` when it is not forwarded, or was accepted
@@ -96,14 +96,26 @@ impl Store {
     }
 
     /// Forwards a message again that the platform has refused, or that has no row: its device has sent it
-    /// again, and the reason may be gone. It is durable on return. Returns `false` when it waits already, or
-    /// was accepted and has its answer here.
+    /// again, and the reason may be gone. So is one that another node has: its device has a session here now.
+    /// It is durable on return. Returns `false` when it waits here already, or was accepted and has its
+    /// answer here.
     ///
     /// # Errors
     /// When it is not durable.
     pub async fn forward_again(&self, id: MessageId, class: ForwardClass) -> Result<bool, StoreError> {
         let written = self.write(Write::ForwardedAgain(id, class)).await?;
         Ok(matches!(written, WriteOutcome::Rows(1..)))
+    }
+
+    /// Takes over what waits to be forwarded by nodes that are gone, and their orders of the platform. A file
+    /// has one node at a time, so any other one is gone; on a server it is one without a lease for a minute.
+    /// Returns how many messages and orders there were.
+    ///
+    /// # Errors
+    /// When that is not durable.
+    pub async fn adopt_forwards(&self) -> Result<u64, StoreError> {
+        let written = self.write(Write::ForwardsAdopted).await?;
+        Ok(if let WriteOutcome::Rows(count) = written { count } else { 0 })
     }
 
     /// Records the application acknowledgement of a message that was settled before: the platform had

@@ -216,6 +216,18 @@ impl Store {
         self.reader().latest_sent(device, control_id, self.now()).await
     }
 
+    /// The newest message with this control id for the device, whether or not it was sent, and its bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn latest_queued(
+        &self,
+        device: &DeviceId,
+        control_id: &str,
+    ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
+        self.reader().latest_queued(device, control_id, self.now()).await
+    }
+
     /// The orders that the platform of this gateway sent, and whose last answer has not arrived there: the
     /// oldest first.
     ///

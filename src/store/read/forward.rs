@@ -9,23 +9,24 @@ use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::forward::{
     ForwardBacklog, ForwardClass, ForwardLane, ForwardState, Forwarding, RefusedForward, WaitingForward,
-    WaitingForwards,
+    WaitingForwards, WaitingLanes,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
 
 impl Reader {
     /// The lanes of a node with messages that wait, and how many do.
-    pub(in crate::store) async fn forward_lanes(
-        &self,
-        node: &NodeName,
-    ) -> Result<Vec<(ForwardLane, u64)>, StoreError> {
-        let statement = Statement::new(SELECT_LANES).bind(node.as_str());
-        self.fetch(statement)
-            .await?
-            .iter()
-            .map(|row| Ok((lane(row)?, row.count("number", "a count")?)))
-            .collect()
+    pub(in crate::store) async fn forward_lanes(&self, node: &NodeName) -> Result<WaitingLanes, StoreError> {
+        let mut waiting = WaitingLanes::default();
+        for row in self.fetch(Statement::new(SELECT_LANES).bind(node.as_str())).await? {
+            let number = row.count("number", "a count")?;
+            match lane(&row) {
+                Ok(lane) => waiting.lanes.push((lane, number)),
+                // One damaged row is no reason to forward nothing.
+                Err(_) => waiting.unreadable += number,
+            }
+        }
+        Ok(waiting)
     }
 
     /// The oldest messages of a lane behind `after`, of about `max_bytes` at most.
@@ -69,11 +70,15 @@ impl Reader {
         self.fetch(Statement::new(SELECT_OLDEST)).await?.first().map(message_id).transpose()
     }
 
-    pub(in crate::store) async fn forward_state(&self, id: MessageId) -> Result<ForwardState, StoreError> {
+    pub(in crate::store) async fn forward_state(
+        &self,
+        node: &NodeName,
+        id: MessageId,
+    ) -> Result<ForwardState, StoreError> {
         let rows = self.fetch(Statement::new(SELECT_STATE).bind(id.as_bytes().as_slice())).await?;
         let Some(row) = rows.first() else { return Ok(ForwardState::Absent) };
         Ok(match row.get::<Option<i64>>("settled_at")? {
-            None => ForwardState::Waiting,
+            None => ForwardState::Waiting { elsewhere: row.get::<String>("node")? != node.as_str() },
             Some(_) => ForwardState::Settled {
                 refused: row.get("refused")?,
                 answer: row.get::<Option<Vec<u8>>>("answer")?.map(Bytes::from),
@@ -164,7 +169,7 @@ SELECT forward.message AS id FROM forward JOIN message ON message.id = forward.m
 WHERE forward.settled_at IS NULL ORDER BY forward.message LIMIT 1";
 
 const SELECT_STATE: &str = "
-SELECT settled_at, answer, CASE outcome WHEN 'refused' THEN coalesce(code, '') END AS refused
+SELECT node, settled_at, answer, CASE outcome WHEN 'refused' THEN coalesce(code, '') END AS refused
 FROM forward WHERE message = $1";
 
 const SELECT_FORWARDING: &str = "SELECT settled_at, outcome, code, reason FROM forward WHERE message = $1";

@@ -9,6 +9,7 @@ use crate::pcd::DeviceIdentity;
 use crate::store::content::{Content, Opened};
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
+use crate::store::records::forward::ForwardFilter;
 use crate::store::records::message::{
     MessageFilter, MessageSummary, MessageWeight, Reconsidered, RejectedMessages, SearchBase, SearchEnd,
     StoredMessage, Verdict, first_id,
@@ -139,9 +140,17 @@ impl Reader {
 pub(in crate::store) fn select_floor(filter: &MessageFilter) -> Statement {
     let (mut statement, id, searched) = match named(filter, Lookup::Named) {
         None => (Statement::new("SELECT id FROM message WHERE TRUE"), "id", SEARCHED_MESSAGES),
-        Some(Named { table, column, value }) => {
+        Some(Named::Key { table, column, value }) => {
             let mut statement = Statement::new("SELECT message AS id FROM ");
             statement.push(table).push(" WHERE ").push(column).push(" = ").push_bind(value);
+            (statement, "message", SEARCHED_NAMED_MESSAGES)
+        }
+        Some(Named::Forward(forward)) => {
+            let mut statement = Statement::new("SELECT message AS id FROM forward WHERE ");
+            statement.push(condition(forward));
+            if let (Some(wanted), false) = (&filter.device, forward == ForwardFilter::Waiting) {
+                statement.push(" AND device = ").push_bind(wanted.as_str());
+            }
             (statement, "message", SEARCHED_NAMED_MESSAGES)
         }
     };
@@ -152,7 +161,7 @@ pub(in crate::store) fn select_floor(filter: &MessageFilter) -> Statement {
     if let (SearchBase::Reason, Some(code)) = (base, &filter.reason) {
         statement.push(" AND rejection = ").push_bind(code.as_str());
     }
-    if filter.identity.is_none() && filter.key.is_none() {
+    if filter.identity.is_none() && filter.key.is_none() && filter.forward.is_none() {
         if let (SearchBase::Others, Some(wanted)) = (base, &filter.device) {
             statement.push(" AND device = ").push_bind(wanted.as_str());
         }
@@ -210,10 +219,9 @@ pub(in crate::store) enum Lookup {
 }
 
 /// The rows of a table beside that of messages by which they are looked up.
-struct Named {
-    table: &'static str,
-    column: &'static str,
-    value: Value,
+enum Named {
+    Key { table: &'static str, column: &'static str, value: Value },
+    Forward(ForwardFilter),
 }
 
 /// By what the messages of a filter are looked up, if not in their own table.
@@ -222,10 +230,33 @@ fn named(filter: &MessageFilter, lookup: Lookup) -> Option<Named> {
         return None;
     }
     if let Some(key) = filter.key {
-        return Some(Named { table: "message_key", column: "hash", value: key.number().into() });
+        return Some(Named::Key { table: "message_key", column: "hash", value: key.number().into() });
     }
-    let value = identity_key(filter.identity.as_ref()?).into();
-    Some(Named { table: "message_identity", column: "identity", value })
+    if let Some(identity) = &filter.identity {
+        let value = identity_key(identity).into();
+        return Some(Named::Key { table: "message_identity", column: "identity", value });
+    }
+    filter.forward.map(Named::Forward)
+}
+
+/// The condition on the rows of `forward`, as its indexes have it.
+const fn condition(forward: ForwardFilter) -> &'static str {
+    match forward {
+        ForwardFilter::Waiting => "settled_at IS NULL",
+        ForwardFilter::Refused | ForwardFilter::RefusedSince(_) => "outcome = 'refused'",
+    }
+}
+
+/// Pushes the messages of a filter on their way to the platform, as a table with their identifiers.
+fn push_forward(statement: &mut Statement, filter: &MessageFilter, forward: ForwardFilter) {
+    statement.push("(SELECT message FROM forward WHERE ").push(condition(forward));
+    if let Some(wanted) = &filter.device {
+        statement.push(" AND device = ").push_bind(wanted.as_str());
+    }
+    if let ForwardFilter::RefusedSince(since) = forward {
+        statement.push(" AND settled_at >= ").push_bind(since);
+    }
+    statement.push(")");
 }
 
 /// The statement that selects messages, newest first, with their bytes; none before `floor`.
@@ -240,11 +271,13 @@ pub(in crate::store) fn select_contents(
 fn selected(columns: &str, filter: &MessageFilter, floor: Option<MessageId>, lookup: Lookup) -> Statement {
     let mut statement = Statement::new(columns);
     let (mut id, mut device, mut rejection) = ("id", "device", "rejection");
-    match named(filter, lookup) {
+    let named = named(filter, lookup);
+    let is_by_forward = matches!(named, Some(Named::Forward(_)));
+    match named {
         None => {
             statement.push(" FROM message WHERE TRUE");
         }
-        Some(Named { table, column, value }) => {
+        Some(named) => {
             // Join from the index to the messages. The opposite order reads the messages of all other devices
             // before it finds the last message of a device that has fallen silent. SQLite keeps the order of
             // a CROSS JOIN; for PostgreSQL the expressions on the message have no index, so it has no other
@@ -252,10 +285,24 @@ fn selected(columns: &str, filter: &MessageFilter, floor: Option<MessageId>, loo
             id = "named.message";
             device = "coalesce(device, device)";
             rejection = "coalesce(rejection, rejection)";
-            statement.push(" FROM ").push(table).push(" AS named CROSS JOIN message");
-            statement.push(" WHERE message.id = coalesce(named.message, named.message)");
-            statement.push(" AND named.").push(column).push(" = ").push_bind(value);
+            const JOINED: &str =
+                " AS named CROSS JOIN message WHERE message.id = coalesce(named.message, named.message)";
+            statement.push(" FROM ");
+            match named {
+                Named::Key { table, column, value } => {
+                    statement.push(table).push(JOINED).push(" AND named.");
+                    statement.push(column).push(" = ").push_bind(value);
+                }
+                Named::Forward(forward) => {
+                    push_forward(&mut statement, filter, forward);
+                    statement.push(JOINED);
+                }
+            }
         }
+    }
+    if let (Some(forward), false) = (filter.forward, is_by_forward) {
+        statement.push(" AND message.id IN ");
+        push_forward(&mut statement, filter, forward);
     }
     if let Some(identity) = &filter.identity {
         // Match the identity in the JSON list: as a whole, or followed by a type that the filter does not

@@ -58,10 +58,29 @@ impl Reader {
         control_id: &str,
         now: Timestamp,
     ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
+        self.latest(device, control_id, " AND attempts > 0", now).await
+    }
+
+    pub(in crate::store) async fn latest_queued(
+        &self,
+        device: &DeviceId,
+        control_id: &str,
+        now: Timestamp,
+    ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
+        self.latest(device, control_id, "", now).await
+    }
+
+    async fn latest(
+        &self,
+        device: &DeviceId,
+        control_id: &str,
+        condition: &str,
+        now: Timestamp,
+    ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
         let mut statement = Statement::new(SELECT_ENTRY);
         statement.push(", raw FROM outbox WHERE device = ").push_bind(device.as_str());
         statement.push(" AND control_id = ").push_bind(control_id);
-        statement.push(" AND attempts > 0 ORDER BY id DESC LIMIT 1");
+        statement.push(condition).push(" ORDER BY id DESC LIMIT 1");
         self.entry_with_bytes(statement, now).await
     }
 

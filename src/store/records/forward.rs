@@ -1,7 +1,7 @@
 //! Messages that a gateway forwards to its platform.
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{DeviceId, MessageId};
 
@@ -43,6 +43,15 @@ pub struct WaitingForwards {
     pub altered: Vec<MessageId>,
 }
 
+/// The lanes with messages that wait.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WaitingLanes {
+    /// Each lane, and how many of its messages wait.
+    pub lanes: Vec<(ForwardLane, u64)>,
+    /// How many messages wait whose lane cannot be read.
+    pub unreadable: u64,
+}
+
 /// What waits to be forwarded by a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ForwardBacklog {
@@ -70,8 +79,11 @@ pub struct ForwardOutcome {
 pub enum ForwardState {
     /// It is not forwarded: it is unknown, or was accepted and its device awaits nothing.
     Absent,
-    /// It waits.
-    Waiting,
+    /// It waits. `elsewhere`: for another node to forward it.
+    Waiting {
+        /// Whether another node has it.
+        elsewhere: bool,
+    },
     /// The platform has answered.
     Settled {
         /// MSA-1 of a refusal; empty where the gateway has given the message up. `None`: it was accepted.
@@ -100,6 +112,17 @@ pub enum Forwarding {
     },
 }
 
+/// Selects messages by what became of them on their way to the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardFilter {
+    /// Those that wait.
+    Waiting,
+    /// Those that the platform has refused, or that were given up.
+    Refused,
+    /// The same since then.
+    RefusedSince(Timestamp),
+}
+
 /// A message that the platform refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedForward {
@@ -115,6 +138,22 @@ pub struct RefusedForward {
     pub code: String,
     /// ERR-5.1 of it.
     pub reason: Option<String>,
+}
+
+impl ForwardFilter {
+    /// What the filters of lists are called.
+    pub const NAMES: [&str; 3] = ["waiting", "refused", "refused-24h"];
+
+    /// The filter of this name.
+    #[must_use]
+    pub fn parse(name: &str, now: Timestamp) -> Option<Self> {
+        match name {
+            "waiting" => Some(Self::Waiting),
+            "refused" => Some(Self::Refused),
+            "refused-24h" => Some(Self::RefusedSince(now.saturating_sub(REFUSED_SHOWN).unwrap_or(now))),
+            _ => None,
+        }
+    }
 }
 
 impl ForwardOutcome {
@@ -186,8 +225,11 @@ impl std::fmt::Debug for ForwardState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Absent => "Absent",
-            Self::Waiting => "Waiting",
+            Self::Waiting { .. } => "Waiting",
             Self::Settled { .. } => "Settled",
         })
     }
 }
+
+/// For how long a refusal is a finding.
+pub const REFUSED_SHOWN: SignedDuration = SignedDuration::from_hours(24);

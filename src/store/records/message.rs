@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::audit::Event;
 use crate::model::{DeviceId, Fingerprint, MessageId, SearchKey, SessionId};
 use crate::pcd::{AlertReport, DeviceIdentity};
-use crate::store::records::forward::ForwardClass;
+use crate::store::records::forward::{ForwardClass, ForwardFilter};
 
 /// A received message, to be stored.
 #[derive(Clone)]
@@ -224,6 +224,8 @@ pub struct MessageFilter {
     pub control_id: Option<String>,
     /// Only messages with this warning.
     pub warning: Option<String>,
+    /// Only messages that are so on their way to the platform of a gateway.
+    pub forward: Option<ForwardFilter>,
     /// Only messages received before this one, the last of the previous page.
     pub before: Option<MessageId>,
     /// The maximum number of messages.
@@ -250,9 +252,27 @@ impl MessageFilter {
                 || self.kind.is_some()
                 || self.control_id.is_some()
                 || self.warning.is_some()
+                || self.forward.is_some()
                 || self.is_for_rejected();
             return if is_more {
                 Some("message_key (hash, message) with the other conditions")
+            } else {
+                None
+            };
+        }
+        if let Some(forward) = self.forward {
+            let is_more = self.identity.is_some()
+                || self.kind.is_some()
+                || self.control_id.is_some()
+                || self.warning.is_some()
+                || self.is_for_rejected();
+            let has_index = match forward {
+                ForwardFilter::Refused => true,
+                ForwardFilter::Waiting => self.device.is_none(),
+                ForwardFilter::RefusedSince(_) => false,
+            };
+            return if is_more || !has_index {
+                Some("forward (message) with the other conditions")
             } else {
                 None
             };
@@ -311,7 +331,7 @@ impl MessageFilter {
     }
 
     pub(in crate::store) const fn base(&self) -> SearchBase {
-        if self.identity.is_some() || self.key.is_some() {
+        if self.identity.is_some() || self.key.is_some() || self.forward.is_some() {
             SearchBase::Others
         } else if self.control_id.is_some() && self.is_for_rejected() {
             SearchBase::ControlId

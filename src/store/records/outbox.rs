@@ -131,6 +131,12 @@ fn pause_after(attempts: u64) -> SignedDuration {
 }
 
 impl OutboxEntry {
+    /// Whether an operator has withdrawn it.
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        matches!(self.settled, Some((Settlement::Withdrawn, _)))
+    }
+
     /// When it is settled without a further answer of the device, and how.
     #[must_use]
     pub fn lapse(&self) -> (Timestamp, Settlement) {

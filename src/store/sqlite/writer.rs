@@ -143,6 +143,9 @@ impl Connection for Sqlite {
         prepared(self, sql)?.execute([]).map(drop).map_err(write_error)
     }
 
+    // A file has one node.
+    const NODE_IS_GONE: &'static str = "$2 IS NOT NULL";
+
     const LOCK_KEY: &'static str = "";
 
     async fn identifiers(&mut self, statement: Statement) -> Result<Vec<MessageId>, StoreError> {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::audit::fixtures::Repeating;
-use crate::store::{ForwardClass, ForwardLane, ForwardOutcome, ForwardState, Forwarding};
+use crate::store::{ForwardClass, ForwardFilter, ForwardLane, ForwardOutcome, ForwardState, Forwarding};
 
 battery! {
     a_message_is_queued_by_the_transaction_that_stores_it,
@@ -14,6 +14,7 @@ battery! {
     an_answer_stays_as_long_as_its_message,
     a_late_result_replaces_an_outcome,
     what_the_platform_refused_is_forwarded_again_and_nothing_else,
+    messages_are_listed_by_what_became_of_them_on_their_way,
 }
 
 fn queued(place: &TestStore, control_id: &str, class: ForwardClass) -> MessageRecord {
@@ -42,11 +43,11 @@ async fn a_message_is_queued_by_the_transaction_that_stores_it(place: TestStore)
     store.record(record.clone()).await.unwrap();
     // A resend is not forwarded again.
     assert!(matches!(store.record(again).await.unwrap(), RecordOutcome::Resend { .. }));
-    assert_eq!(store.forward_lanes().await.unwrap(), [(lane(ForwardClass::Alarm), 1)]);
+    assert_eq!(store.forward_lanes().await.unwrap().lanes, [(lane(ForwardClass::Alarm), 1)]);
     let backlog = store.forward_backlog().await.unwrap();
     assert_eq!((backlog.messages, backlog.oldest), (1, Some(record.id)));
     assert_eq!(waiting(&store, ForwardClass::Alarm).await, ["1"]);
-    assert_eq!(store.forward_state(record.id).await.unwrap(), ForwardState::Waiting);
+    assert_eq!(store.forward_state(record.id).await.unwrap(), ForwardState::Waiting { elsewhere: false });
     assert_eq!(store.forwarding(record.id).await.unwrap(), Some(Forwarding::Waiting));
     // What the platform has, and no device waits for, leaves no row.
     assert!(store.settle_forward(record.id, accepted(None)).await.unwrap());
@@ -74,7 +75,7 @@ async fn a_lane_has_the_order_of_arrival_and_each_node_its_own(place: TestStore)
     other.record(queued(&place, "4", ForwardClass::Data)).await.unwrap();
     let lanes =
         [(ForwardClass::Alarm, 1), (ForwardClass::Data, 2)].map(|(class, count)| (lane(class), count));
-    assert_eq!(store.forward_lanes().await.unwrap(), lanes);
+    assert_eq!(store.forward_lanes().await.unwrap().lanes, lanes);
     assert_eq!(waiting(&store, ForwardClass::Data).await, ["1", "3"]);
     let first = store.waiting_forwards(&lane(ForwardClass::Data), None, 1, 1 << 20).await.unwrap();
     let after = first.messages.first().map(|message| message.id);
@@ -181,12 +182,18 @@ async fn what_the_platform_refused_is_forwarded_again_and_nothing_else(place: Te
     assert_eq!(waiting(&store, ForwardClass::Data).await, ["3"]);
     // Its device is connected to another node now.
     assert!(other.forward_again(refused, ForwardClass::Alarm).await.unwrap());
-    for id in [refused, taken, waits] {
+    for id in [refused, taken] {
         assert!(!other.forward_again(id, ForwardClass::Alarm).await.unwrap());
     }
-    assert_eq!(store.forward_state(refused).await.unwrap(), ForwardState::Waiting);
+    assert_eq!(other.forward_state(refused).await.unwrap(), ForwardState::Waiting { elsewhere: false });
+    assert_eq!(store.forward_state(refused).await.unwrap(), ForwardState::Waiting { elsewhere: true });
     assert_eq!(waiting(&other, ForwardClass::Alarm).await, ["1"]);
     assert!(store.refused_forwards(Timestamp::UNIX_EPOCH, 10).await.unwrap().is_empty());
+    // The node that has it may be gone.
+    assert!(other.forward_again(waits, ForwardClass::Data).await.unwrap());
+    assert!(!other.forward_again(waits, ForwardClass::Data).await.unwrap());
+    assert_eq!(waiting(&other, ForwardClass::Data).await, ["3"]);
+    assert!(waiting(&store, ForwardClass::Data).await.is_empty());
     // Stored before the platform was one of a gateway, or accepted when its device awaited no answer.
     let before = MessageRecord { forward: None, ..queued(&place, "4", ForwardClass::Event) };
     store.record(before.clone()).await.unwrap();
@@ -195,4 +202,42 @@ async fn what_the_platform_refused_is_forwarded_again_and_nothing_else(place: Te
     assert!(!store.forward_again(before.id, ForwardClass::Event).await.unwrap());
     assert_eq!(waiting(&store, ForwardClass::Event).await, ["4"]);
     assert!(!store.forward_again(place.record("", b"").id, ForwardClass::Event).await.unwrap(), "no message");
+}
+
+async fn messages_are_listed_by_what_became_of_them_on_their_way(place: TestStore) {
+    let store = place.open().await;
+    let records = ["1", "2", "3", "4", "5"].map(|id| queued(&place, id, ForwardClass::Data));
+    for record in &records {
+        let device = if record.control_id == "2" { "PUMP-2" } else { "PUMP-1" };
+        let record = MessageRecord { device: device.parse().unwrap(), ..record.clone() };
+        store.record(record).await.unwrap();
+    }
+    let no = ForwardOutcome { is_accepted: false, code: "CR".to_owned(), reason: None, answer: None };
+    for refused in [&records[3], &records[1], &records[0]] {
+        store.settle_forward(refused.id, no.clone()).await.unwrap();
+    }
+    store.settle_forward(records[4].id, accepted(Some(b"MSA|AA|5"))).await.unwrap();
+    place.execute("UPDATE forward SET settled_at = 1 WHERE message IN (SELECT id FROM message WHERE control_id = '4')").await.unwrap();
+    let listed = async |filter: MessageFilter| -> Vec<String> {
+        let (found, _) = store.search_messages(&filter).await.unwrap();
+        let all = store.messages(&filter).await.unwrap();
+        assert_eq!(found, all, "{filter:?}");
+        found.into_iter().map(|message| message.control_id).collect()
+    };
+    let by = |forward| MessageFilter { forward: Some(forward), ..ANY };
+    let (one, since) = (
+        "PUMP-1".parse().ok(),
+        ForwardFilter::RefusedSince(place.clock.now() - jiff::SignedDuration::from_hours(1)),
+    );
+    assert_eq!(listed(by(ForwardFilter::Waiting)).await, ["3"]);
+    assert_eq!(listed(by(ForwardFilter::Refused)).await, ["4", "2", "1"]);
+    assert_eq!(listed(by(since)).await, ["2", "1"]);
+    assert_eq!(listed(MessageFilter { device: one.clone(), ..by(ForwardFilter::Refused) }).await, ["4", "1"]);
+    assert_eq!(listed(MessageFilter { device: one.clone(), ..by(since) }).await, ["1"]);
+    let before = Some(records[3].id);
+    assert_eq!(listed(MessageFilter { before, limit: 1, ..by(ForwardFilter::Refused) }).await, ["2"]);
+    let more = MessageFilter { device: one, control_id: Some("1".to_owned()), ..by(ForwardFilter::Refused) };
+    assert_eq!(listed(more).await, ["1"]);
+    let named = MessageFilter { identity: DeviceIdentity::parse("PUMP-2"), ..by(ForwardFilter::Refused) };
+    assert!(listed(named.clone()).await.len() <= 1, "{named:?}");
 }

@@ -61,6 +61,7 @@ const ANY: MessageFilter = MessageFilter {
     reason: None,
     control_id: None,
     warning: None,
+    forward: None,
     before: None,
     limit: 100,
 };

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::Searched;
+use crate::store::ForwardFilter;
 use crate::store::read::audit::select_audit_rows;
 use crate::store::read::message::{Lookup, select_floor, select_messages};
 use crate::store::read::projection::{select_groups, select_resources};
@@ -45,6 +46,16 @@ async fn listings_of_messages_read_an_index_in_its_order() {
         (
             MessageFilter { identity: identity.clone(), since, ..ANY },
             "PRIMARY KEY (identity=? AND message>?)",
+        ),
+        (MessageFilter { forward: Some(ForwardFilter::Waiting), ..ANY }, "forward_oldest"),
+        (MessageFilter { forward: Some(ForwardFilter::Refused), ..ANY }, "forward_refused_message"),
+        (
+            MessageFilter { forward: Some(ForwardFilter::Refused), ..of_device() },
+            "forward_refused_device (device=?)",
+        ),
+        (
+            MessageFilter { forward: since.map(ForwardFilter::RefusedSince), before: id, ..of_device() },
+            "forward_refused_device (device=? AND message<?)",
         ),
         (MessageFilter { key, ..ANY }, "PRIMARY KEY (hash=?)"),
         (MessageFilter { key, identity: identity.clone(), ..of_device() }, "PRIMARY KEY (hash=?)"),

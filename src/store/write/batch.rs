@@ -386,6 +386,9 @@ async fn apply_entry(
         Write::ForwardedAgain(id, class) => {
             return forward::queue_again(connection, node, *id, *class).await.map(WriteOutcome::Rows);
         }
+        Write::ForwardsAdopted => {
+            return forward::adopt(connection, node, *at).await.map(WriteOutcome::Rows);
+        }
         Write::Probe => {
             connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;
             for nothing in [INSERT_NO_MESSAGE, INSERT_NO_AUDIT_ROW] {

@@ -140,6 +140,40 @@ fn a_device_that_waits_learns_that_the_platform_does_not_answer_its_message() {
     eventually("nothing waits", || gateway.metric("pcd_gateway_waiting_messages") == 0.0);
 }
 
+// A platform may be unable to store one message, as a copy that it may not replace, and take all others.
+#[test]
+fn a_message_that_the_platform_cannot_take_does_not_hold_up_its_device_forever() {
+    static IS_FIXED: AtomicBool = AtomicBool::new(false);
+    let script = |message: &str| match field(message, "MSH", 10) {
+        "STUCK" if !IS_FIXED.load(Ordering::SeqCst) => {
+            let refusal = acknowledgement("CE", "STUCK");
+            vec![format!("{refusal}ERR|||207^x^HL70357|E|store-unavailable\r")]
+        }
+        _ => answer(message),
+    };
+    let (platform, gateway, site) = scene(script);
+    gateway.admit(OTHER, &[]);
+    let mut device = wire(&site, &gateway);
+    let mut other = Wire::connect(&site, gateway.address, &site.certificate(OTHER, KeyType::Ecc));
+    for id in ["STUCK", "BEHIND"] {
+        device.write(&framed(&message(ONE, id)));
+        assert_eq!(device.verdict(), ("CA".to_owned(), id.to_owned()));
+    }
+    let times = |id: &str| platform.messages().iter().filter(|other| *other == id).count();
+    let mut sent = 0;
+    eventually("what is behind it arrives", || {
+        sent += 1;
+        let id = format!("OTHER-{sent}");
+        other.write(&framed(&message(OTHER, &id)));
+        assert_eq!(other.verdict(), ("CA".to_owned(), id));
+        std::thread::sleep(Duration::from_millis(200));
+        times("BEHIND") == 1
+    });
+    assert!(times("STUCK") >= 10, "it had its time");
+    eventually("it alone stays in the queue", || gateway.metric("pcd_gateway_waiting_messages") == 1.0);
+    IS_FIXED.store(true, Ordering::SeqCst);
+}
+
 // Each device behind a gateway depends on its connections.
 #[test]
 fn an_answer_to_an_order_that_ends_connections_keeps_no_device_from_the_platform() {

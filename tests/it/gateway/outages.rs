@@ -72,6 +72,24 @@ pub(super) fn number(variable: &str, usual: u64) -> u64 {
     std::env::var(variable).map_or(usual, |value| value.parse().expect(variable))
 }
 
+// A host gets another name; a backup is restored on another machine; a container starts under a new one.
+#[test]
+fn a_gateway_under_another_name_forwards_what_it_has_acknowledged() {
+    let mut scene = Scene::new();
+    scene.stop_platform();
+    let mut device = scene.device(ONE);
+    for id in ["1", "2", "3"] {
+        assert_eq!(device.code(message(ONE, id)), "CA");
+    }
+    scene.gateway.take().expect("it runs").stop();
+    let lower = std::mem::replace(&mut scene.lower, Site::new());
+    scene.lower = lower.with("store", "node = \"renamed\"");
+    scene.start_gateway();
+    eventually("they wait", || scene.gateway().metric("pcd_gateway_waiting_messages") == 3.0);
+    scene.start_platform();
+    assert_eq!(scene.all_arrived(3), ["1", "2", "3"]);
+}
+
 #[test]
 fn an_alarm_that_arrives_late_carries_a_warning_at_the_platform() {
     let scene = Scene::new();

@@ -20,13 +20,17 @@ use crate::harness::{Platform, Site, Wire, eventually, field, framed, message};
 pub(super) const CUT: &str = "cut";
 /// In an answer to an order: the platform cuts the connection.
 pub(super) const ENDS: &str = "ends-the-connection";
+/// Before an answer: the platform gives it when the gateway has closed its side of the connection.
+pub(super) const AT_END: &str = "at-the-end ";
+/// In place of an order: the platform resets the connection.
+pub(super) const RESET: &str = "reset";
 /// Behind an answer: the platform closes the connection.
-const CLOSE: &str = "close";
+pub(super) const CLOSE: &str = "close";
 
 /// What the platform answers to a message.
 pub(super) type Script = fn(&str) -> Vec<String>;
 
-/// A platform that answers as a script says. It takes one connection after the other.
+/// A platform that answers as a script says.
 pub(super) struct Scripted {
     address: SocketAddr,
     /// What is to be sent besides the answers.
@@ -38,6 +42,8 @@ pub(super) struct Scripted {
 struct Seen {
     connections: usize,
     frames: Vec<String>,
+    /// Whether connections that the gateway closes are reset.
+    is_rude: bool,
 }
 
 impl Scripted {
@@ -61,12 +67,14 @@ impl Scripted {
         socket2::SockRef::from(&listener).set_recv_buffer_size(64 << 10).unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, (orders, to_send)) = (Arc::<Mutex<Seen>>::default(), channel());
-        let known = Arc::clone(&seen);
+        let (known, to_send) = (Arc::clone(&seen), Arc::new(Mutex::new(to_send)));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 known.lock().unwrap().connections += 1;
                 let connection = ServerConnection::new(Arc::new(config.clone())).unwrap();
-                serve(StreamOwned::new(connection, stream.unwrap()), script, pause, &to_send, &known);
+                let (to_send, known) = (Arc::clone(&to_send), Arc::clone(&known));
+                let stream = StreamOwned::new(connection, stream.unwrap());
+                std::thread::spawn(move || serve(stream, script, pause, &to_send, &known));
             }
         });
         Self { address, orders, seen }
@@ -74,6 +82,11 @@ impl Scripted {
 
     pub(super) fn send(&self, message: &str) {
         self.orders.send(message.to_owned()).unwrap();
+    }
+
+    /// From now on connections that the gateway closes are reset, or are closed in order.
+    pub(super) fn be_rude(&self, is_rude: bool) {
+        self.seen.lock().unwrap().is_rude = is_rude;
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -110,16 +123,21 @@ fn serve(
     mut tls: StreamOwned<ServerConnection, TcpStream>,
     script: Script,
     pause: Duration,
-    orders: &Receiver<String>,
+    orders: &Mutex<Receiver<String>>,
     seen: &Mutex<Seen>,
 ) {
     tls.sock.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    let (mut unread, mut buffer) = (Vec::new(), [0; 4096]);
+    let (mut unread, mut buffer, mut last) = (Vec::new(), [0; 4096], Vec::new());
+    let reset = |socket: &TcpStream| {
+        let _ = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
+    };
     loop {
         // The end of a frame may begin with the last byte that is there.
         let mut from = unread.len().saturating_sub(1);
         match tls.read(&mut buffer) {
+            Ok(0) if seen.lock().unwrap().is_rude => return reset(&tls.sock),
             Ok(0) => {
+                last.drain(..).for_each(|answer: String| tls.write_all(&framed(answer.as_bytes())).unwrap());
                 tls.conn.send_close_notify();
                 let _ = tls.flush();
                 return;
@@ -149,11 +167,17 @@ fn serve(
                     let _ = tls.flush();
                     return;
                 }
-                tls.write_all(&framed(answer.as_bytes())).unwrap();
+                match answer.strip_prefix(AT_END) {
+                    Some(answer) => last.push(answer.to_owned()),
+                    None => tls.write_all(&framed(answer.as_bytes())).unwrap(),
+                }
             }
         }
         if !tls.conn.is_handshaking() {
-            for order in orders.try_iter() {
+            for order in orders.lock().unwrap().try_iter() {
+                if order == RESET {
+                    return reset(&tls.sock);
+                }
                 tls.write_all(&framed(order.as_bytes())).unwrap();
             }
         }
@@ -179,14 +203,26 @@ pub(super) fn scene_with(
     pause: Duration,
     answer_timeout: &str,
 ) -> (Scripted, Platform, Site) {
+    scene_of(script, pause, answer_timeout, 1)
+}
+
+/// The same with so many connections.
+pub(super) fn scene_of(
+    script: Script,
+    pause: Duration,
+    answer_timeout: &str,
+    connections: usize,
+) -> (Scripted, Platform, Site) {
     let site = Site::new();
     let scripted = Scripted::start(&site, script, pause);
     let site = gateway_of(site, &scripted.address.to_string(), KeyType::Ecc)
-        .with("gateway", "connections = 1")
+        .with("gateway", &format!("connections = {connections}"))
         .with("gateway", &format!("answer-timeout = \"{answer_timeout}\""));
     let gateway = site.start();
     gateway.admit(ONE, &[]);
-    eventually("the gateway is connected", || gateway.metric("pcd_gateway_connections") == 1.0);
+    eventually("the gateway is connected", || {
+        gateway.metric("pcd_gateway_connections") == connections as f64
+    });
     (scripted, gateway, site)
 }
 

@@ -3,40 +3,51 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use super::orders::{answer, find, order, send};
 use super::{ONE, Scene};
-use crate::harness::{Wire, eventually};
+use crate::harness::{Site, Wire, eventually, message};
+use pcd_platform::pki::KeyType;
 
 /// A relay of TCP that may stop in both directions with what it has read, and loses nothing.
 #[derive(Clone)]
 struct Relay {
     address: SocketAddr,
     is_frozen: Arc<AtomicBool>,
+    /// Of each connection, whether the network has forgotten it.
+    forgotten: Arc<Mutex<Vec<Arc<AtomicBool>>>>,
 }
 
 impl Relay {
     fn to(platform: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let relay = Self { address: listener.local_addr().unwrap(), is_frozen: Arc::default() };
-        let is_frozen = Arc::clone(&relay.is_frozen);
+        let (is_frozen, forgotten) = Default::default();
+        let relay = Self { address: listener.local_addr().unwrap(), is_frozen, forgotten };
+        let (is_frozen, forgotten) = (Arc::clone(&relay.is_frozen), Arc::clone(&relay.forgotten));
         std::thread::spawn(move || {
             for gateway in listener.incoming() {
                 let gateway = gateway.unwrap();
                 let Ok(platform) = TcpStream::connect(platform) else { continue };
+                let is_forgotten = Arc::<AtomicBool>::default();
+                forgotten.lock().unwrap().push(Arc::clone(&is_forgotten));
                 for (from, to) in [(&gateway, &platform), (&platform, &gateway)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                    let is_frozen = Arc::clone(&is_frozen);
-                    std::thread::spawn(move || pass(from, to, &is_frozen));
+                    let holds = [Arc::clone(&is_frozen), Arc::clone(&is_forgotten)];
+                    std::thread::spawn(move || pass(from, to, &holds));
                 }
             }
         });
         relay
+    }
+
+    /// A firewall forgets the connections that there are, and drops what comes on them.
+    fn forget(&self) {
+        self.forgotten.lock().unwrap().iter().for_each(|one| one.store(true, Ordering::SeqCst));
     }
 
     fn freeze(&self, is_frozen: bool) {
@@ -44,11 +55,11 @@ impl Relay {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, is_frozen: &AtomicBool) {
+fn pass(mut from: TcpStream, mut to: TcpStream, holds: &[Arc<AtomicBool>]) {
     let mut buffer = [0; 16 << 10];
     loop {
         let read = from.read(&mut buffer);
-        while is_frozen.load(Ordering::SeqCst) {
+        while holds.iter().any(|hold| hold.load(Ordering::SeqCst)) {
             std::thread::sleep(Duration::from_millis(10));
         }
         match read {
@@ -126,4 +137,23 @@ fn an_order_that_a_device_does_not_answer_ends_no_connection_of_the_device() {
     eventually("its late answer arrives", || find(scene.platform(), "ORDER-1")["outcome"] == "acknowledged");
     assert_eq!(order("ORDER-1", ONE), first);
     assert_eq!(scene.gateway().metric("pcd_connections_total{outcome=\"order-given-up\"}"), 0.0);
+}
+
+// One dead connection after the other would take eight seconds each.
+#[test]
+fn an_alarm_does_not_walk_through_connections_that_a_firewall_has_forgotten() {
+    let mut relay = None;
+    let settings = |site: Site| site.with("gateway", "answer-timeout = \"3s\"");
+    let scene = Scene::whole(Site::new(), KeyType::Ecc, settings, |platform| {
+        let own = Relay::to(platform);
+        relay = Some(own.clone());
+        own.address
+    });
+    connected(&scene);
+    let mut device = scene.device(ONE);
+    relay.unwrap().forget();
+    let began = std::time::Instant::now();
+    assert_eq!(device.code(message(ONE, "1")), "CA");
+    eventually("it arrives", || scene.arrived() == ["1"]);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }

@@ -1,0 +1,164 @@
+//! Orders that their platform repeats, gives up or numbers twice, and those that the operator of the gateway
+//! withdraws.
+
+use std::time::Duration;
+
+use pcd_platform::pki::KeyType;
+
+use super::orders::answer as reply;
+use super::scripted::{RESET, accept, order, scene, scene_with, wire};
+use super::{ONE, OTHER};
+use crate::harness::{Platform, Site, Wire, eventually, field, framed, message, runtime};
+use sqlx::Connection as _;
+
+/// The device, known to the gateway: what is answered shows that.
+fn known(mut device: Wire, name: &str) -> Wire {
+    device.write(&framed(&message(name, "FIRST")));
+    assert_eq!(device.verdict(), ("CA".to_owned(), "FIRST".to_owned()));
+    device
+}
+
+fn withdraw(gateway: &Platform, control_id: &str) {
+    let mut id = String::new();
+    eventually("the gateway has the order", || {
+        let listed = gateway.cli().json(&["order", "list"]);
+        let found = listed.iter().find(|order| order["control-id"] == control_id);
+        id = found.map(|order| order["id"].as_str().unwrap().to_owned()).unwrap_or_default();
+        !id.is_empty()
+    });
+    gateway.cli().run(&["order", "withdraw", &id]);
+}
+
+const QUIET: Duration = Duration::from_secs(1);
+
+// The command reports that it will not be sent.
+#[test]
+fn an_order_that_the_operator_of_the_gateway_withdraws_is_not_delivered_when_the_platform_repeats_it() {
+    let (platform, gateway, site) = scene(accept);
+    let mut device = known(wire(&site, &gateway), ONE);
+    platform.send(&order("SENT", "AL|AL", "1"));
+    assert!(device.answer().unwrap().contains("|SENT|"));
+    // It waits behind the one that the device has not answered.
+    platform.send(&order("BEHIND", "AL|AL", "1"));
+    withdraw(&gateway, "BEHIND");
+    let refused = [("CR".to_owned(), "order-withdrawn".to_owned())];
+    eventually("the platform learns it", || platform.answers_to("BEHIND") == refused);
+    withdraw(&gateway, "SENT");
+    for control_id in ["BEHIND", "SENT"] {
+        platform.send(&order(control_id, "AL|AL", "1"));
+    }
+    eventually("it is refused again", || platform.answers_to("BEHIND").len() == 2);
+    assert!(device.is_quiet(QUIET), "neither comes to the device");
+    assert!(platform.answers_to("SENT").is_empty(), "the device may have it: no answer would be true");
+    // A device that has it may say so all the same.
+    device.write(&reply(ONE, "RRG^O16^RRG_O16", "SENT", "AA", "A-1"));
+    eventually("its answer is passed on", || platform.answers_to("SENT").len() == 1);
+}
+
+// A platform resets the connection on which it has sent an order that it gives up.
+#[test]
+fn a_platform_that_gives_up_orders_cuts_off_no_device() {
+    let script = |message: &str| if message.contains("WAITS") { Vec::new() } else { accept(message) };
+    let (platform, gateway, site) = scene_with(script, Duration::ZERO, "60s");
+    gateway.admit(OTHER, &[]);
+    let mut device = known(wire(&site, &gateway), ONE);
+    let other = Wire::connect(&site, gateway.address, &site.certificate(OTHER, KeyType::Ecc));
+    let mut other = known(other, OTHER);
+    device.write(&framed(&message(ONE, "WAITS")));
+    assert_eq!(device.verdict(), ("CA".to_owned(), "WAITS".to_owned()));
+    let times = |id: &str| platform.messages().iter().filter(|other| *other == id).count();
+    for round in 1..=8 {
+        eventually("it is sent again", || times("WAITS") == round);
+        platform.send(&order(&format!("ORDER-{round}"), "AL|AL", "1"));
+        let received = device.answer().unwrap();
+        assert_eq!(field(&received, "MSH", 10), format!("ORDER-{round}"));
+        platform.send(RESET);
+        let id = format!("ALARM-{round}");
+        other.write(&framed(&message(OTHER, &id)));
+        assert_eq!(other.verdict(), ("CA".to_owned(), id.clone()));
+        let began = std::time::Instant::now();
+        eventually("it arrives", || times(&id) == 1);
+        assert!(began.elapsed() < Duration::from_secs(5), "round {round}: {:?}", began.elapsed());
+        // The device does without its answer, so that the next order follows.
+        device.write(&reply(ONE, "ACK^O15^ACK", &format!("ORDER-{round}"), "CR", &format!("A-{round}")));
+    }
+    assert_eq!(gateway.metric("pcd_gateway_connection_failures_total"), 0.0);
+    assert_eq!(
+        gateway.metric("pcd_gateway_forwarded_total{outcome=\"refused\"}"),
+        0.0,
+        "no message is at fault"
+    );
+    eventually("it is sent again", || times("WAITS") == 9);
+}
+
+// An acknowledgement names MSH-10 alone.
+#[test]
+fn the_late_answer_of_one_device_is_none_to_the_order_of_another_with_the_same_msh_10() {
+    let (platform, gateway, site) = scene(accept);
+    gateway.admit(OTHER, &[]);
+    let mut one = known(wire(&site, &gateway), ONE);
+    let other = Wire::connect(&site, gateway.address, &site.certificate(OTHER, KeyType::Ecc));
+    let mut other = known(other, OTHER);
+    platform.send(&order("SAME", "AL|AL", "1"));
+    assert!(one.answer().unwrap().contains("|SAME|"));
+    platform.send(&order("SAME", "AL|AL", "2").replace(ONE, OTHER));
+    assert!(other.answer().unwrap().contains("|SAME|"));
+    one.write(&reply(ONE, "RRG^O16^RRG_O16", "SAME", "AA", "A-1"));
+    one.write(&framed(&message(ONE, "BEHIND")));
+    assert_eq!(one.verdict(), ("CA".to_owned(), "BEHIND".to_owned()));
+    eventually("what follows it arrives", || platform.messages().contains(&"BEHIND".to_owned()));
+    assert!(platform.answers_to("SAME").is_empty());
+    other.write(&reply(OTHER, "RRG^O16^RRG_O16", "SAME", "AE", "A-2"));
+    eventually("the other one's is passed on", || !platform.answers_to("SAME").is_empty());
+    assert_eq!(platform.answers_to("SAME")[0].0, "AE");
+}
+
+/// How many orders of the platform the gateway holds open.
+fn open_orders(site: &Site) -> i64 {
+    runtime().block_on(async {
+        let url = format!("sqlite://{}", site.path().join("platform.db").display());
+        let mut outside = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        let count = sqlx::query_scalar("SELECT count(*) FROM relayed_order").fetch_one(&mut outside);
+        let count = count.await.unwrap();
+        outside.close().await.unwrap();
+        count
+    })
+}
+
+// A platform repeats an order that is not answered until it expires, for a week perhaps.
+#[test]
+fn repetitions_of_an_order_that_is_not_answered_take_no_further_room() {
+    let (platform, gateway, site) = scene(accept);
+    for round in 1..=4 {
+        let mut device = wire(&site, &gateway);
+        device.write(&framed(&message(ONE, &format!("ROUND-{round}"))));
+        assert_eq!(device.verdict().0, "CA");
+        platform.send(&order("SILENT", "AL|AL", "1"));
+        assert!(device.answer().unwrap().contains("|SILENT|"), "round {round}");
+        drop(device);
+        eventually("it is sent no more", || {
+            let listed = gateway.cli().json(&["order", "list"]);
+            listed.len() == round && listed.iter().all(|order| order["outcome"] == "expired")
+        });
+    }
+    assert_eq!(open_orders(&site), 2, "the latest one, and the one before: its answer may be on the way");
+}
+
+// The last word of a device counts, also after the platform has had another one.
+#[test]
+fn what_a_device_says_after_its_answer_reaches_the_platform() {
+    let (platform, gateway, site) = scene(accept);
+    let mut device = known(wire(&site, &gateway), ONE);
+    platform.send(&order("ORDER", "AL|AL", "1"));
+    assert!(device.answer().unwrap().contains("|ORDER|"));
+    let codes = || platform.answers_to("ORDER").into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+    device.write(&reply(ONE, "RRG^O16^RRG_O16", "ORDER", "AA", "A-1"));
+    eventually("the result arrives", || codes() == ["AA"]);
+    // Its arrival is proved by what follows.
+    device.write(&framed(&message(ONE, "BEHIND")));
+    assert_eq!(device.verdict(), ("CA".to_owned(), "BEHIND".to_owned()));
+    eventually("it arrives", || platform.messages().contains(&"BEHIND".to_owned()));
+    std::thread::sleep(QUIET);
+    device.write(&reply(ONE, "RRG^O16^RRG_O16", "ORDER", "AE", "A-2"));
+    eventually("its last word arrives", || codes() == ["AA", "AE"]);
+}
