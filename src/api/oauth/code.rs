@@ -1,7 +1,7 @@
 //! The exchange of an authorization code for a token (RFC 6749 section 4.1.3).
 //!
-//! A code counts once. A code that comes from a wrong hand, with a wrong verifier or a second time has leaked:
-//! it ends, with the token that it gave (RFC 6749 section 4.1.2, RFC 9700 section 4.5).
+//! A code counts once. A code that comes from a wrong hand, with a wrong verifier or a second time has
+//! leaked: it ends, with the token that it gave (RFC 6749 section 4.1.2, RFC 9700 section 4.5).
 
 use super::authentication::Authenticated;
 use super::failed::Failed;
