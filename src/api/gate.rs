@@ -13,8 +13,8 @@ use super::peer::Peer;
 use super::state::ApiState;
 use crate::audit::Event;
 use crate::clients::{
-    self, Bearer, LastRead, Person, Presented, PresentedCertificate, Reader, RefusedReader, StoredSecret, Token,
-    Unregistered,
+    self, Bearer, LastRead, Person, Presented, PresentedCertificate, Reader, RefusedReader, StoredSecret,
+    Token, Unregistered,
 };
 use crate::config::ApiRead;
 use crate::model::{Fingerprint, Refusal};

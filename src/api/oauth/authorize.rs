@@ -119,7 +119,8 @@ async fn decided(state: &ApiState, peer: &Peer, form: &Form) -> Result<Response<
         _ => return Err(gone.into()),
     };
     // What no other page has, and what counts for no other person: a page of another site sends nothing here.
-    let hash = Fingerprint::sha256(form.get("authorization").ok_or(gone)?.as_bytes());
+    let value = form.get("authorization").filter(|value| StoredSecret::has_form(value)).ok_or(gone)?;
+    let hash = Fingerprint::sha256(value.as_bytes());
     let known = state.store.authorization(&hash).await.map_err(Failed::Store)?.ok_or(gone)?;
     if known.stage != AuthorizationStage::Asked || known.person.certificate != user.fingerprint() {
         return Err(gone.into());

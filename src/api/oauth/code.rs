@@ -10,7 +10,7 @@ use crate::api::gate;
 use crate::api::peer::Peer;
 use crate::api::state::ApiState;
 use crate::audit::TokenRevoked;
-use crate::clients::{Authorization, Person, Scopes};
+use crate::clients::{Authorization, Person, Scopes, StoredSecret};
 use crate::model::Fingerprint;
 use crate::oauth::{CodeExchange, CodeFault, RefusedGrant};
 
@@ -35,9 +35,12 @@ pub(super) async fn exchange(
     if authenticated.assertion.is_none() {
         return Err(RefusedGrant::AssertionNeeded.into());
     }
-    let code = Fingerprint::sha256(form.require("code")?.as_bytes());
+    let unknown = RefusedGrant::Code(CodeFault::Unknown);
+    // A look-up costs the store something: what cannot be a code of this platform has none.
+    let code = Some(form.require("code")?).filter(|code| StoredSecret::has_form(code)).ok_or(unknown)?;
+    let code = Fingerprint::sha256(code.as_bytes());
     let known = state.store.authorization(&code).await.map_err(Failed::Store)?;
-    let known = known.ok_or(RefusedGrant::Code(CodeFault::Unknown))?;
+    let known = known.ok_or(unknown)?;
     let exchange = CodeExchange {
         client: authenticated.reader.client(),
         redirect_uri: form.get("redirect_uri").unwrap_or_default(),
@@ -51,7 +54,7 @@ pub(super) async fn exchange(
     let allowed = Allowed { code, client: client.to_string(), scopes, person };
     match checked {
         Ok(()) => Ok(allowed),
-        Err(CodeFault::Unknown) => Err(RefusedGrant::Code(CodeFault::Unknown).into()),
+        Err(CodeFault::Unknown) => Err(unknown.into()),
         Err(fault) => {
             end(state, peer, &allowed).await?;
             Err(RefusedGrant::Code(fault).into())

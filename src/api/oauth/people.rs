@@ -88,7 +88,10 @@ impl Addressee {
 /// When there is none, or it is none of a person, or does not count.
 pub(super) async fn person(state: &ApiState, peer: &Peer) -> Result<ApiUser, RefusedAuthorization> {
     let certificate = peer.certificate.as_ref().ok_or(RefusedAuthorization::NoCertificate)?;
-    state.acceptor.user(certificate).await.map_err(RefusedAuthorization::Certificate)
+    let user = state.acceptor.user(certificate).await;
+    // A person keeps the place of the connection.
+    peer.tenancy.is_admitted(user.is_ok());
+    user.map_err(RefusedAuthorization::Certificate)
 }
 
 /// Counts and records what failed, and answers it: to the application, or with a page.

@@ -50,7 +50,7 @@ for (const [name, redirect_uri] of Object.entries({
   "script": "javascript:alert(1)",
 })) await wrong(`redirect: ${name}`, { redirect_uri });
 await wrong("no redirect uri", { redirect_uri: undefined });
-await wrong("unknown application", { client_id: "nobody" });
+await wrong("unknown application", { client_id: "unknown" });
 await wrong("no application", { client_id: undefined });
 await wrong("a client that reads for itself", { client_id: backend, redirect_uri: "https://backend.example/callback" });
 await expect("redirect uri twice", ask("ada", [...request(), ["redirect_uri", "https://evil.example/"]]));
