@@ -80,7 +80,7 @@ async fn open(
     // A balancer that only looks whether the platform is there says so, and closes.
     let reason = if is_check { "health-check" } else { "handshake" };
     let (stream, certificate) = accepted.map_err(|_| reason)?;
-    if let Some(member) = certificate.as_ref().filter(|shown| shown.is_of_a_community()) {
+    if let Some(member) = certificate.as_ref().filter(|shown| shown.is_known()) {
         // As with turns: no client has all of them.
         if !place.shows(member.fingerprint(), config.api.max_connections.div_ceil(2)) {
             return Err("connections-per-certificate");

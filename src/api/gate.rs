@@ -13,8 +13,8 @@ use super::peer::Peer;
 use super::state::ApiState;
 use crate::audit::Event;
 use crate::clients::{
-    self, Bearer, LastRead, Presented, PresentedCertificate, Reader, RefusedReader, StoredSecret,
-    Unregistered,
+    self, Bearer, LastRead, Person, Presented, PresentedCertificate, Reader, RefusedReader, StoredSecret,
+    Token, Unregistered,
 };
 use crate::config::ApiRead;
 use crate::model::{Fingerprint, Refusal};
@@ -62,7 +62,11 @@ pub(super) async fn admit(
         organisation: organisation(headers),
     };
     let (certificate, ends) = certificate(state, peer).await;
-    match decide(state, peer, certificate, &shown) {
+    let decided = match person_of(state, token.as_ref().and_then(Option::as_ref)).await {
+        Err(refused) => Err(refused),
+        Ok(()) => decide(state, peer, certificate, &shown).and_then(Reader::with_person_where_needed),
+    };
+    match decided {
         Ok(reader) => {
             peer.tenancy.is_admitted(true);
             let read = LastRead { at: state.clock.now(), certificate_ends: ends };
@@ -80,6 +84,28 @@ pub(super) async fn admit(
             Err(if refused.is_of_token() { with_token_error(answer, INVALID_TOKEN) } else { answer })
         }
     }
+}
+
+/// Checks that the person counts who let an application read: the token ends with the certificate of the
+/// person.
+///
+/// # Errors
+/// When the certificate does not count any more.
+async fn person_of(state: &ApiState, token: Option<&Token>) -> Result<(), RefusedReader> {
+    match token.and_then(|token| token.person.as_ref()) {
+        None => Ok(()),
+        Some(person) => still_counts(state, person).await.map_err(|_| RefusedReader::PersonLost),
+    }
+}
+
+/// Checks that the certificate of a person counts now.
+///
+/// # Errors
+/// Why it does not count.
+pub(super) async fn still_counts(state: &ApiState, person: &Person) -> Result<(), Refusal> {
+    let chain: Option<Vec<Vec<u8>>> = person.chain.iter().map(|text| STANDARD.decode(text).ok()).collect();
+    let chain = chain.ok_or(Refusal::UntrustedIssuer)?;
+    state.acceptor.user_of_chain(&chain).await.map(drop)
 }
 
 /// What a request shows of its client, besides the certificate of the connection.

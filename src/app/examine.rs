@@ -35,6 +35,8 @@ pub struct Examination {
     pub unfit_people_anchors: Vec<UnfitAnchor>,
     /// Installed roots of trust communities that are not used, or not yet.
     pub unfit_community_anchors: Vec<UnfitAnchor>,
+    /// Installed roots of people who let applications read, that are not used, or not yet.
+    pub unfit_user_anchors: Vec<UnfitAnchor>,
     /// The installed CRLs.
     pub crls: Vec<InstalledCrl>,
     /// What stands in the way of the start.
@@ -115,6 +117,7 @@ fn examine_people(found: &mut Examination, config: &Config, engine: &Engine, clo
             found.api_certificate = api.certificate();
             found.authorities.extend(api.authorities());
             found.unfit_community_anchors = api.unfit_anchors();
+            found.unfit_user_anchors = api.unfit_user_anchors();
         }
         Err(error) => found.problems.push(PlatformError::Api(error)),
     }

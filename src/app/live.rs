@@ -206,6 +206,7 @@ const fn role_name(role: AuthorityRole) -> &'static str {
         AuthorityRole::PeopleRoot => "root of people",
         AuthorityRole::AdminCa => "CA of the admin listener",
         AuthorityRole::CommunityRoot => "root of a trust community",
+        AuthorityRole::UserRoot => "root of people who let applications read",
         AuthorityRole::ApiCa => "CA of the listener for hospital systems",
     }
 }

@@ -24,7 +24,7 @@ use crate::interface_a::{AcceptCheck, Accepting, Registry, Serving};
 use crate::liveness::{self, Liveness};
 use crate::model::{Task, explained};
 use crate::notify;
-use crate::oauth::{RefusedGrant, RefusedRegistration};
+use crate::oauth::{RefusedAuthorization, RefusedGrant, RefusedRegistration};
 use crate::outbound::{Outbound, Receivers};
 use crate::page;
 use crate::projector::{self, Projector};
@@ -218,6 +218,7 @@ impl Shared {
         metrics.api.start_refusals_at_zero(&RefusedReader::CODES);
         metrics.api.start_refusals_at_zero(&RefusedGrant::CODES);
         metrics.api.start_refusals_at_zero(&RefusedRegistration::CODES);
+        metrics.api.start_refusals_at_zero(&RefusedAuthorization::CODES);
         metrics.api.start_refusals_at_zero(&RefusedEnrolment::CODES);
         let shared = (store.clone(), metrics.clone(), clock.clone());
         let state = ApiState::new(

@@ -179,6 +179,15 @@ pub(crate) fn every_event() -> Vec<Event> {
             notification: Some(message.to_string()),
             count: 1,
         })),
+        Event::AuthorizationDecided(Box::new(AuthorizationDecided {
+            person: "CN=Ada".to_owned(),
+            certificate: digest,
+            peer: "192.0.2.7".parse().unwrap(),
+            client: "ehr".to_owned(),
+            decision: "allowed",
+            scopes: "system/Observation.rs".to_owned(),
+            redirect_uri: "https://ehr.example/callback".to_owned(),
+        })),
         Event::TokenGranted(Box::new(TokenGranted {
             client: "ehr".to_owned(),
             organisation: Some("2.25.1".to_owned()),
@@ -194,6 +203,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::TokenRevoked(Box::new(TokenRevoked {
             client: "ehr".to_owned(),
             peer: "192.0.2.7".parse().unwrap(),
+            reason: Some("code-used"),
         })),
         Event::Enrolment(EnrolmentEvent::Refused(Box::new(RefusedRead {
             peer: "192.0.2.7".parse().unwrap(),
@@ -243,6 +253,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             peer: std::net::IpAddr::from([192, 0, 2, 7]),
             interaction: "search-type",
             kind: "Observation",
+            person: Some("CN=Ada".to_owned()),
             count: 50,
             requests: 1,
             patients: vec!["5ad0c1f2e3b4a5968778695a4b3c2d1e".to_owned()],

@@ -12,12 +12,12 @@ pub use chain::{
     SigningRule, Verifier, begin_bytes, is_of_a_serving_platform, permit_bytes, signed_bytes,
 };
 pub use event::{
-    Certificate, CertificateStatus, ChainFinding, ChainVerdict, ClientsChange, ConfigurationFault,
-    ContentSearch, CountedSessions, EnrolmentChange, EnrolmentEvent, EnrolmentRequest, Event, ExportFormat,
-    FeedsBehind, Installed, InstalledRole, Logout, LostRows, PartnerServed, PatientsLink, RefusalCount,
-    RefusedLook, RefusedPeers, RefusedRead, ReloadedBy, RemovedMessages, ReplacedCopy, ResourcesRead,
-    Selection, SessionEnd, SettledBy, Settlement, SizeLimit, StopReason, SubscriptionsChange, TokenGranted,
-    TokenRevoked, UnfitUses, UsageField, ViewedAs,
+    AuthorizationDecided, Certificate, CertificateStatus, ChainFinding, ChainVerdict, ClientsChange,
+    ConfigurationFault, ContentSearch, CountedSessions, EnrolmentChange, EnrolmentEvent, EnrolmentRequest,
+    Event, ExportFormat, FeedsBehind, Installed, InstalledRole, Logout, LostRows, PartnerServed,
+    PatientsLink, RefusalCount, RefusedLook, RefusedPeers, RefusedRead, ReloadedBy, RemovedMessages,
+    ReplacedCopy, ResourcesRead, Selection, SessionEnd, SettledBy, Settlement, SizeLimit, StopReason,
+    SubscriptionsChange, TokenGranted, TokenRevoked, UnfitUses, UsageField, ViewedAs,
 };
 
 #[cfg(test)]

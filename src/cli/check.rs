@@ -12,7 +12,7 @@ use super::config_file::ConfigFile;
 use super::{Exit, Failure, Outcome, Output};
 use crate::app::findings::{
     admin_certificate, api_certificate, authority, gateway_certificate, installed_crl, platform_certificate,
-    staple, unfit_anchor, unfit_community_anchor, unfit_people_anchor,
+    staple, unfit_anchor, unfit_community_anchor, unfit_people_anchor, unfit_user_anchor,
 };
 use crate::app::{Examination, PlatformError, examine};
 use crate::config::{AdminSocket, Config, ConfigError, Gateway, Undetermined};
@@ -58,6 +58,7 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> (Vec<Finding>, Exami
     let anchors = found.unfit_anchors.iter().map(unfit_anchor);
     let anchors = anchors.chain(found.unfit_people_anchors.iter().map(unfit_people_anchor));
     let anchors = anchors.chain(found.unfit_community_anchors.iter().map(unfit_community_anchor));
+    let anchors = anchors.chain(found.unfit_user_anchors.iter().map(unfit_user_anchor));
     findings.extend(anchors.map(|anchor| Finding::of("root", Err(anchor))));
     findings.extend(found.staples.iter().map(|known| Finding::of("staple", staple(known))));
     let undetermined = config.revocation.when_undetermined;

@@ -144,7 +144,9 @@ fn by_token(
         Holder::Client(id) => {
             let client = registry.client(id).ok_or(RefusedReader::InvalidToken)?;
             let scopes = token.scopes.intersection(&client.scopes);
-            registered(registry, client, presented, token.certificate, scopes)
+            let rights = registered(registry, client, presented, token.certificate, scopes)?;
+            let person = token.person.as_ref().map(|person| person.subject.clone());
+            Ok(Reader(Arc::new(Rights { person, ..rights })))
         }
         Holder::Member { community, certificate }
             if unregistered == Unregistered::Members && presented.organisation.is_none() =>
@@ -176,7 +178,8 @@ pub(super) fn granted(
     certificate: &PresentedCertificate,
     presented: &Presented<'_>,
 ) -> Result<Reader, RefusedReader> {
-    registered(registry, client, presented, certificate.fingerprint, client.scopes.clone())
+    let rights = registered(registry, client, presented, certificate.fingerprint, client.scopes.clone())?;
+    Ok(Reader(Arc::new(rights)))
 }
 
 /// What a client may do that has proved who it is, if it and its organisation may do anything from there now.
@@ -186,7 +189,7 @@ fn registered(
     presented: &Presented<'_>,
     certificate: Fingerprint,
     scopes: Scopes,
-) -> Result<Reader, RefusedReader> {
+) -> Result<Rights, RefusedReader> {
     if client.is_suspended {
         return Err(RefusedReader::ClientSuspended);
     }
@@ -200,7 +203,7 @@ fn registered(
     if !organisation.allows(presented.address) {
         return Err(RefusedReader::OtherNetwork);
     }
-    Ok(Reader(Arc::new(Rights {
+    Ok(Rights {
         client: client.id.as_str().to_owned(),
         holder: Holder::Client(client.id.clone()),
         organisation: Some(organisation.oid.clone()),
@@ -208,7 +211,9 @@ fn registered(
         address: presented.address,
         scopes,
         devices: client.devices.clone(),
-    })))
+        person: None,
+        is_application: client.application.is_some(),
+    })
 }
 
 /// The client for which the certificate is registered.
@@ -268,6 +273,8 @@ fn member(community: &str, certificate: Fingerprint, address: IpAddr) -> Rights 
         address,
         scopes: Scopes::everything(),
         devices: None,
+        person: None,
+        is_application: false,
     }
 }
 
@@ -277,6 +284,8 @@ const ENVIRONMENT_PREFIX: &str = "_EMAIL.";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::authorization::Person;
+    use crate::clients::client::Application;
     use crate::clients::organisation::Organisation;
     use crate::clients::scope::Interaction;
     use crate::clients::secret::StoredSecret;
@@ -302,6 +311,7 @@ mod tests {
             is_suspended: false,
             certificates,
             secrets: vec![StoredSecret { hash: Fingerprint::sha256(SECRET.as_bytes()), ends: None }],
+            application: None,
         }
     }
 
@@ -439,6 +449,7 @@ mod tests {
             is_bound: true,
             scopes: "system/*.r".parse().unwrap(),
             ends: Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1),
+            person: None,
         };
         let with = |token: &Token, presented: &Presented<'_>| {
             decide(&registry, &Presented { bearer: Bearer::Known(token), ..presented.clone() })
@@ -466,13 +477,46 @@ mod tests {
     }
 
     #[test]
+    fn n001_6_an_application_reads_with_a_person_alone() {
+        let redirect_uris = vec!["https://app.example/callback".to_owned()];
+        let application = Some(Application { name: "App".to_owned(), redirect_uris });
+        let all = clients().into_iter().map(|own| Client { application: application.clone(), ..own });
+        let registry = Registry::new(vec![organisation()], all.collect());
+        let proved = decide(&registry, &presented("ehr")).unwrap();
+        assert_eq!(proved.with_person_where_needed().unwrap_err(), RefusedReader::PersonNeeded);
+        let own = certificate("ada").fingerprint;
+        let person = Person { subject: "CN=ada".to_owned(), certificate: own, chain: Vec::new() };
+        let token = Token {
+            holder: Holder::Client("ehr".parse().unwrap()),
+            certificate: certificate("ehr").fingerprint,
+            is_bound: false,
+            scopes: "system/*.r".parse().unwrap(),
+            ends: Timestamp::MAX,
+            person: Some(person),
+        };
+        let with = |token: &Token| {
+            let presented = Presented { bearer: Bearer::Known(token), ..presented("ehr") };
+            decide(&registry, &presented).unwrap().with_person_where_needed()
+        };
+        assert_eq!(with(&token).unwrap().person(), Some("CN=ada"));
+        let refused = with(&Token { person: None, ..token }).unwrap_err();
+        assert!(refused == RefusedReader::PersonNeeded && !refused.is_unauthenticated());
+    }
+
+    #[test]
     fn n001_4_a_token_of_a_member_counts_while_members_read() {
         let registry = Registry::new(vec![organisation()], Vec::new());
         let own = certificate("any");
         let holder = Holder::Member { community: own.community.clone(), certificate: own.fingerprint };
         let scopes = "system/Device.r".parse().unwrap();
-        let token =
-            Token { holder, certificate: own.fingerprint, is_bound: false, scopes, ends: Timestamp::MAX };
+        let token = Token {
+            holder,
+            certificate: own.fingerprint,
+            is_bound: false,
+            scopes,
+            ends: Timestamp::MAX,
+            person: None,
+        };
         let bearer = Presented { bearer: Bearer::Known(&token), certificate: None, ..presented("any") };
         let read = |unregistered| admit(&registry, &bearer, unregistered, Timestamp::UNIX_EPOCH);
         let reader = read(Unregistered::Members).unwrap();

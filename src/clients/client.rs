@@ -40,6 +40,17 @@ pub struct Client {
     pub certificates: Vec<KnownCertificate>,
     /// Its secrets; two overlap at a rotation.
     pub secrets: Vec<StoredSecret>,
+    /// What people use it as; `None`: it reads on its own behalf.
+    pub application: Option<Application>,
+}
+
+/// A client that people use: it reads when a person has let it, and never without one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Application {
+    /// What it calls itself.
+    pub name: String,
+    /// Where it takes the answer of a person; each is compared as a whole.
+    pub redirect_uris: Vec<String>,
 }
 
 /// By what a certificate is known.

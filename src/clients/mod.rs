@@ -4,6 +4,7 @@
 //! was admitted for one request. A [`Subscription`] says which events an organisation is notified of.
 
 mod admission;
+mod authorization;
 mod client;
 mod last_reads;
 mod oid;
@@ -20,7 +21,8 @@ mod subscription;
 mod token;
 
 pub use admission::{Bearer, Presented, PresentedCertificate, Unregistered, admit};
-pub use client::{Client, ClientId, ClientIdError, KnownCertificate, KnownCertificateError};
+pub use authorization::{Authorization, AuthorizationStage, Person};
+pub use client::{Application, Client, ClientId, ClientIdError, KnownCertificate, KnownCertificateError};
 pub use last_reads::{LastRead, LastReads};
 pub use oid::{Oid, OidError};
 pub use organisation::Organisation;

@@ -36,7 +36,7 @@ pub fn admit_partner(
     if presented.organisation.is_none() {
         return Err(RefusedReader::OtherOrganisation);
     }
-    granted(registry, client, certificate, presented)
+    granted(registry, client, certificate, presented)?.with_person_where_needed()
 }
 
 /// Decides one request with credentials that the client got, with this certificate, for a while (N003-3).
@@ -65,5 +65,5 @@ pub fn admit_credential(
         organisation: None,
         environment: "",
     };
-    granted(registry, client, &certificate, &presented)
+    granted(registry, client, &certificate, &presented)?.with_person_where_needed()
 }

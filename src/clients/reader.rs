@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::oid::Oid;
+use super::refused::RefusedReader;
 use super::scope::{Interaction, Scopes};
 use super::token::Holder;
 use crate::model::{DeviceId, Fingerprint};
@@ -23,6 +24,10 @@ pub(super) struct Rights {
     pub(super) address: IpAddr,
     pub(super) scopes: Scopes,
     pub(super) devices: Option<Vec<DeviceId>>,
+    /// The subject of the person who lets it read.
+    pub(super) person: Option<String>,
+    /// Whether it reads with a person alone.
+    pub(super) is_application: bool,
 }
 
 impl Reader {
@@ -36,6 +41,24 @@ impl Reader {
     #[must_use]
     pub fn holder(&self) -> &Holder {
         &self.0.holder
+    }
+
+    /// The subject of the person who lets it read, if one does.
+    #[must_use]
+    pub fn person(&self) -> Option<&str> {
+        self.0.person.as_deref()
+    }
+
+    /// The same reader, unless it is an application that no person lets read: that one has proved who it is,
+    /// and may do nothing by itself.
+    ///
+    /// # Errors
+    /// When a person is needed.
+    pub fn with_person_where_needed(self) -> Result<Self, RefusedReader> {
+        if self.0.is_application && self.0.person.is_none() {
+            return Err(RefusedReader::PersonNeeded);
+        }
+        Ok(self)
     }
 
     /// The organisation of the client; `None` for a member of a community that is not registered.
@@ -97,6 +120,8 @@ mod tests {
                 address: IpAddr::from([192, 0, 2, 7]),
                 scopes: scopes.parse().unwrap(),
                 devices,
+                person: None,
+                is_application: false,
             }))
         }
     }

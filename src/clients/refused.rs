@@ -29,11 +29,15 @@ pub enum RefusedReader {
     InvalidToken,
     /// Its token is bound to another certificate than that of the connection.
     TokenOfOther,
+    /// It is an application that people use, and no person lets it read.
+    PersonNeeded,
+    /// The certificate of the person who let it read does not count any more.
+    PersonLost,
 }
 
 impl RefusedReader {
     /// Every code, for metrics that start at zero.
-    pub const CODES: [&'static str; 12] = [
+    pub const CODES: [&'static str; 14] = [
         "no-certificate",
         "certificate",
         "not-registered",
@@ -46,6 +50,8 @@ impl RefusedReader {
         "other-environment",
         "invalid-token",
         "token-of-other",
+        "person-needed",
+        "person-lost",
     ];
 
     /// The stable code of the kind, in metrics and answers.
@@ -64,6 +70,8 @@ impl RefusedReader {
             Self::OtherEnvironment => "other-environment",
             Self::InvalidToken => "invalid-token",
             Self::TokenOfOther => "token-of-other",
+            Self::PersonNeeded => "person-needed",
+            Self::PersonLost => "person-lost",
         }
     }
 
@@ -86,13 +94,14 @@ impl RefusedReader {
                 | Self::NotRegistered
                 | Self::Scope
                 | Self::OtherEnvironment
+                | Self::PersonNeeded
         )
     }
 
     /// Whether the token is what is refused: the answer then says `invalid_token` (RFC 6750 section 3.1).
     #[must_use]
     pub const fn is_of_token(self) -> bool {
-        matches!(self, Self::InvalidToken | Self::TokenOfOther)
+        matches!(self, Self::InvalidToken | Self::TokenOfOther | Self::PersonLost)
     }
 
     /// What happened and what to do, for the people who run the client.
@@ -127,6 +136,14 @@ impl RefusedReader {
             Self::TokenOfOther => {
                 "the access token is bound to another certificate; connect with the certificate with which it was \
                  granted, or ask for another token"
+            }
+            Self::PersonNeeded => {
+                "the client reads when a person has let it; send the person to the authorization endpoint, and ask for \
+                 a token with the code"
+            }
+            Self::PersonLost => {
+                "the certificate of the person who let the client read has expired, is revoked, or leads to no root of \
+                 people any more; send the person to the authorization endpoint again"
             }
             Self::Scope => "the scopes of the client do not allow this; ask the operator to grant them",
         }

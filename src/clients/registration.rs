@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::client::{Client, ClientId, KnownCertificate};
+use super::client::{Application, Client, ClientId, KnownCertificate};
 use super::oid::Oid;
 use super::scope::Scopes;
 
@@ -21,6 +21,8 @@ pub struct Registration {
     pub contacts: Vec<String>,
     /// The scopes that it asks for, as far as the configuration allows them.
     pub scopes: Scopes,
+    /// Where it takes the answers of people; none: it reads on its own behalf.
+    pub redirect_uris: Vec<String>,
     /// When it was made.
     pub registered_at: Timestamp,
     /// Whether it was approved.
@@ -46,6 +48,14 @@ impl Registration {
             // It is known by its registration.
             certificates: Vec::new(),
             secrets: Vec::new(),
+            application: self.application(),
         }
+    }
+
+    /// What people use the client as, if they do.
+    #[must_use]
+    pub fn application(&self) -> Option<Application> {
+        let own = || Application { name: self.name.clone(), redirect_uris: self.redirect_uris.clone() };
+        (!self.redirect_uris.is_empty()).then(own)
     }
 }

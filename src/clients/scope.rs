@@ -34,6 +34,23 @@ pub struct Scopes(Vec<Scope>);
 pub struct ScopeError(String);
 
 impl Scope {
+    fn in_words(&self) -> String {
+        let what = match self.resource_type.as_deref() {
+            None => "everything that devices sent: values and alarms with their patients, devices, settings",
+            Some("Observation") => "values and alarms of patients (Observation)",
+            Some("Patient") => "patients (Patient)",
+            Some("DeviceMetric") => "what devices measure, and alarm limits (DeviceMetric)",
+            Some("Device") => "devices (Device)",
+            Some(other) => other,
+        };
+        let how = match (self.reads, self.searches) {
+            (true, true) => "search and read",
+            (false, true) => "search",
+            _ => "read",
+        };
+        format!("{how} {what}")
+    }
+
     fn allows(&self, resource_type: &str, interaction: Interaction) -> bool {
         let is_granted = match interaction {
             Interaction::Read => self.reads,
@@ -84,6 +101,12 @@ impl Scopes {
     #[must_use]
     pub fn everything() -> Self {
         Self(vec![Scope { resource_type: None, reads: true, searches: true }])
+    }
+
+    /// What they allow, for a person who is no programmer.
+    #[must_use]
+    pub fn in_words(&self) -> Vec<String> {
+        self.0.iter().map(Scope::in_words).collect()
     }
 
     /// Whether there is none.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
+use super::authorization::Person;
 use super::client::ClientId;
 use super::scope::Scopes;
 use crate::model::Fingerprint;
@@ -41,6 +42,8 @@ pub struct Token {
     pub scopes: Scopes,
     /// When it ends.
     pub ends: Timestamp,
+    /// The person who let an application read; `None` for a client that reads on its own behalf.
+    pub person: Option<Person>,
 }
 
 impl fmt::Display for Holder {

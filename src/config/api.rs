@@ -24,6 +24,9 @@ pub struct Api {
     pub identity: Option<Credential>,
     /// Whose certificates may read. Apart from the roots of devices: neither opens what the other does.
     pub communities: Vec<Community>,
+    /// Files with the roots of the people who let applications read: PEM, DER, or PKCS#7 without signers.
+    /// They are roots of nothing else; without one, no authorization code is granted.
+    pub user_anchors: Vec<PathBuf>,
     /// Which members of the communities may read.
     pub read: ApiRead,
     /// What the platform is used for, such as `production` or `demo`; clients see it.
@@ -66,6 +69,12 @@ pub struct Api {
     pub bind_tokens: bool,
     /// Access tokens that a client may have at once; a further one gets 429.
     pub max_tokens: u32,
+    /// How long an authorization code counts.
+    #[serde(with = "quantity::duration")]
+    pub code_lifetime: Duration,
+    /// Authorizations of a person that are not decided yet, or whose code is not used yet; a further one gets
+    /// 429.
+    pub max_authorizations: u32,
     /// Requests of an address, and of a client, to the token endpoint, a second; further ones get 429.
     pub token_requests: u32,
     /// Whether clients may register themselves.
@@ -110,6 +119,7 @@ impl Default for Api {
             base_url: String::new(),
             identity: None,
             communities: Vec::new(),
+            user_anchors: Vec::new(),
             read: ApiRead::Registered,
             environment: "production".to_owned(),
             proxy_protocol: Vec::new(),
@@ -126,6 +136,8 @@ impl Default for Api {
             token_lifetime: Duration::from_mins(15),
             bind_tokens: true,
             max_tokens: 200,
+            code_lifetime: Duration::from_mins(1),
+            max_authorizations: 20,
             token_requests: 100,
             registration: Registration::default(),
             udap: Udap::default(),
@@ -190,6 +202,12 @@ impl Api {
     #[must_use]
     pub const fn is_on(&self) -> bool {
         !self.listen.is_empty()
+    }
+
+    /// Whether people may let applications read: there are roots of their certificates.
+    #[must_use]
+    pub const fn has_users(&self) -> bool {
+        !self.user_anchors.is_empty()
     }
 }
 
@@ -288,6 +306,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("api.identity.key", ReloadClass::Applied),
     Key::new("api.identity.passphrase", ReloadClass::Applied),
     Key::new("api.communities", ReloadClass::Applied),
+    Key::new("api.user-anchors", ReloadClass::Applied),
     Key::new("api.read", ReloadClass::Applied),
     Key::new("api.environment", ReloadClass::Applied),
     Key::new("api.proxy-protocol", ReloadClass::Applied),
@@ -305,6 +324,9 @@ pub(super) const KEYS: &[Key] = &[
         .time(Duration::from_secs(1), Duration::from_mins(60)),
     Key::new("api.bind-tokens", ReloadClass::Applied),
     Key::new("api.max-tokens", ReloadClass::Applied).count(1..=100_000),
+    // RFC 6749 section 4.1.2: short. No client needs longer than a minute.
+    Key::new("api.code-lifetime", ReloadClass::Applied).time(Duration::from_secs(1), Duration::from_mins(1)),
+    Key::new("api.max-authorizations", ReloadClass::Applied).count(1..=1000),
     Key::new("api.token-requests", ReloadClass::Applied).count(1..=100_000),
     Key::new("api.registration.enabled", ReloadClass::Applied),
     Key::new("api.registration.scopes", ReloadClass::Applied),

@@ -21,6 +21,7 @@ pub struct Api {
     refusals_total: CounterVec,
     requests_total: CounterVec,
     tokens_total: CounterVec,
+    authorizations_total: CounterVec,
     duration_seconds: HistogramVec,
 }
 
@@ -46,6 +47,9 @@ impl Api {
     /// How a client that asks for a token proves who it is (RFC 8414).
     const METHODS: [&str; 3] = ["tls_client_auth", "private_key_jwt", "client_secret_basic"];
 
+    /// What becomes of a person whom an application asks.
+    const AUTHORIZED: [&str; 3] = ["asked", "allowed", "denied"];
+
     /// What is answered to a request for a certificate that is taken.
     const ENROLLED: [&str; 4] = ["requested", "pending", "issued", "renewed"];
 
@@ -59,6 +63,7 @@ impl Api {
             refusals_total: r.counters("api_refusals_total", REFUSALS, &["reason"])?,
             requests_total: r.counters("api_requests_total", REQUESTS, &["surface", "status"])?,
             tokens_total: r.counters("oauth_tokens_total", TOKENS, &["method", "result"])?,
+            authorizations_total: r.counters("oauth_authorizations_total", AUTHORIZATIONS, &["result"])?,
             duration_seconds: r.durations("api_duration_seconds", DURATION, &["surface"])?,
         })
     }
@@ -74,6 +79,9 @@ impl Api {
         for surface in Self::SURFACES {
             self.requests_total.with_label_values(&[surface, "200"]);
         }
+        for result in Self::AUTHORIZED {
+            self.authorizations_total.with_label_values(&[result]);
+        }
         for method in Self::METHODS {
             for result in ["granted", "refused"] {
                 self.tokens_total.with_label_values(&[method, result]);
@@ -85,6 +93,11 @@ impl Api {
     pub fn token(&self, method: &'static str, is_granted: bool) {
         let result = if is_granted { "granted" } else { "refused" };
         self.tokens_total.with_label_values(&[method, result]).inc();
+    }
+
+    /// Counts a person who was asked, or who decided: `asked`, `allowed` or `denied`.
+    pub fn authorization(&self, result: &'static str) {
+        self.authorizations_total.with_label_values(&[result]).inc();
     }
 
     /// Starts the counters of refused clients at zero.
@@ -121,4 +134,5 @@ const ENROLMENTS: &str = "Requests for certificates that were taken, by what was
 const REFUSALS: &str = "Connections and requests of hospital systems that were refused";
 const REQUESTS: &str = "Requests of hospital systems that were answered";
 const TOKENS: &str = "Requests of hospital systems for access tokens";
+const AUTHORIZATIONS: &str = "People whom applications of hospital systems asked, and what they decided";
 const DURATION: &str = "From the head of a request of a hospital system to its answer";

@@ -24,6 +24,14 @@ pub(crate) fn without_deception(text: &str) -> Cow<'_, str> {
     replaced(text, is_deceptive, |shown, character| shown.extend(character.escape_unicode()))
 }
 
+/// A page for people: with every character visible that would change how others are shown. A peer may have
+/// chosen it.
+#[must_use]
+pub(crate) fn page_without_deception(html: &str) -> Cow<'_, str> {
+    let hides = |character: char| is_deceptive(character) || character.is_control() && character != '\n';
+    replaced(html, hides, |shown, character| shown.extend(character.escape_unicode()))
+}
+
 /// A text in JSON for people: deceptive characters as `\u202e`, and the control characters that JSON allows
 /// as they are (U+007F to U+009F), which a terminal may obey. They can stand in strings only, so the value is
 /// the same.
@@ -117,5 +125,13 @@ mod tests {
             assert!(!escaped.contains(char::is_control), "{escaped:?}");
             assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn characters_that_deceive_are_shown_on_pages_by_their_numbers() {
+        assert_eq!(
+            page_without_deception("<b>CA\u{202e}moc\u{1b}[2J\u{2028}</b>\n"),
+            "<b>CA\\u{202e}moc\\u{1b}[2J\\u{2028}</b>\n"
+        );
     }
 }

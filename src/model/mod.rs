@@ -40,7 +40,7 @@ pub use bind_error::BindError;
 pub use clock::Clock;
 pub use counted::counted;
 pub use deadline::Deadline;
-pub(crate) use deceptive::{is_deceptive, json_without_deception, without_deception};
+pub(crate) use deceptive::{is_deceptive, json_without_deception, page_without_deception, without_deception};
 pub use device_id::{DeviceId, DeviceIdError};
 pub(crate) use explained::explained;
 pub use fault_point::{content_fault_point, fault_point, injected_fault};

@@ -1,5 +1,6 @@
 //! Why a request for a token is refused: the error of OAuth 2.0, and the platform's own reason.
 
+use super::code::CodeFault;
 use crate::clients::RefusedReader;
 
 /// An error code of OAuth 2.0.
@@ -19,6 +20,8 @@ pub enum ErrorCode {
     TemporarilyUnavailable,
     /// RFC 7009 section 2.2.1.
     UnsupportedTokenType,
+    /// RFC 6749 section 5.2.
+    InvalidGrant,
 }
 
 /// Why a request for a token is refused.
@@ -46,6 +49,10 @@ pub enum RefusedGrant {
     TooManyTokens,
     /// There are too many requests.
     TooFast,
+    /// The client proves who it is in another way than this grant needs.
+    AssertionNeeded,
+    /// The authorization code is not accepted.
+    Code(CodeFault),
 }
 
 /// What is wrong with an assertion.
@@ -101,13 +108,14 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::UnsupportedTokenType => "unsupported_token_type",
+            Self::InvalidGrant => "invalid_grant",
         }
     }
 }
 
 impl RefusedGrant {
     /// Every reason that is not one of a client, for metrics that start at zero.
-    pub const CODES: [&'static str; 26] = [
+    pub const CODES: [&'static str; 33] = [
         "token-form",
         "repeated-parameter",
         "missing-parameter",
@@ -134,6 +142,13 @@ impl RefusedGrant {
         "assertion-id",
         "assertion-replayed",
         "assertion-extension",
+        "assertion-needed",
+        "code-unknown",
+        "code-used",
+        "code-of-other",
+        "code-redirect-uri",
+        "code-verifier",
+        "code-person",
     ];
 
     /// The stable code of the kind, in metrics.
@@ -151,6 +166,8 @@ impl RefusedGrant {
             Self::Assertion(fault) => fault.code(),
             Self::TooManyTokens => "too-many-tokens",
             Self::TooFast => "token-rate",
+            Self::AssertionNeeded => "assertion-needed",
+            Self::Code(fault) => fault.code(),
         }
     }
 
@@ -173,12 +190,17 @@ impl RefusedGrant {
             Self::GrantType => ErrorCode::UnsupportedGrantType,
             Self::Scope => ErrorCode::InvalidScope,
             Self::Client(
-                RefusedReader::OtherNetwork | RefusedReader::OtherOrganisation | RefusedReader::Scope,
+                RefusedReader::OtherNetwork
+                | RefusedReader::OtherOrganisation
+                | RefusedReader::Scope
+                | RefusedReader::PersonNeeded,
             )
             | Self::Assertion(AssertionFault::Certificate(
                 RefusedReader::OtherNetwork | RefusedReader::OtherOrganisation | RefusedReader::Scope,
             )) => ErrorCode::UnauthorizedClient,
             Self::OtherClient | Self::Client(_) | Self::Assertion(_) => ErrorCode::InvalidClient,
+            Self::AssertionNeeded => ErrorCode::InvalidClient,
+            Self::Code(_) => ErrorCode::InvalidGrant,
             Self::TooManyTokens | Self::TooFast => ErrorCode::TemporarilyUnavailable,
         }
     }
@@ -218,6 +240,10 @@ impl RefusedGrant {
                  not needed"
             }
             Self::TooFast => "there are too many requests for tokens; use a token until it ends",
+            Self::AssertionNeeded => {
+                "an authorization code is exchanged with a client_assertion, whatever certificate the connection has"
+            }
+            Self::Code(fault) => fault.text(),
         }
     }
 }

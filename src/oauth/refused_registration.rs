@@ -15,7 +15,7 @@ pub enum RefusedRegistration {
     Metadata,
     /// It asks for a grant that is not offered.
     GrantType,
-    /// It has redirect URIs, which no offered grant uses.
+    /// It has redirect URIs that its grant does not use, or not those that it needs.
     Redirect,
     /// Nothing that it asks for may be registered.
     Scope,
@@ -107,8 +107,14 @@ impl RefusedRegistration {
                 "client_name, contacts with a mailto address, grant_types and \
                  token_endpoint_auth_method private_key_jwt are needed, each of at most 256 characters"
             }
-            Self::GrantType => "grant_types is client_credentials alone, or empty to cancel the registration",
-            Self::Redirect => "redirect_uris are of no use with client_credentials; omit them",
+            Self::GrantType => {
+                "grant_types is client_credentials alone, or authorization_code alone where that is offered, or empty to \
+                 cancel; another kind of client is another registration: cancel this one first"
+            }
+            Self::Redirect => {
+                "redirect_uris are 1 to 8 addresses that begin with https, without a fragment, for authorization_code; \
+                 omit them with client_credentials"
+            }
             Self::Scope => "nothing that was asked for may be registered; see scopes_supported",
             Self::Unknown => "there is no registration of this issuer that could be cancelled",
             Self::TooMany => {

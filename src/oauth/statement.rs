@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::assertion::{Claims, Expected, Verified};
 use super::jws::Jws;
+use super::redirect_uri::RedirectUri;
 use super::refused::AssertionFault;
 use super::refused_registration::RefusedRegistration;
 use crate::x509::CertificateFacts;
@@ -25,6 +26,9 @@ pub struct ClientMetadata {
     pub contacts: Vec<String>,
     /// The scopes that it asks for; `None`: all that it may have.
     pub scope: Option<String>,
+    /// Where it takes the answers of people, if it asks for authorization codes; none: it reads on its own
+    /// behalf.
+    pub redirect_uris: Vec<String>,
     /// Whether the registration is cancelled: it asks for no grant.
     pub is_cancelled: bool,
 }
@@ -93,29 +97,42 @@ impl Fields {
         let failed = RefusedRegistration::Metadata;
         let grants = self.grant_types.ok_or(failed)?;
         let is_cancelled = grants.is_empty();
-        if !is_cancelled && grants != ["client_credentials"] {
+        // The guide: exactly one of the two.
+        let is_application = grants == ["authorization_code"];
+        if !is_cancelled && !is_application && grants != ["client_credentials"] {
             return Err(RefusedRegistration::GrantType);
         }
         if self.token_endpoint_auth_method.is_some_and(|method| method != "private_key_jwt") {
             return Err(failed);
         }
-        if !self.redirect_uris.is_empty() {
+        let is_uri = |uri: &String| RedirectUri::parse(uri).is_some();
+        let has_uris = (1..=MAX_REDIRECT_URIS).contains(&self.redirect_uris.len());
+        if is_application && !(has_uris && self.redirect_uris.iter().all(is_uri))
+            || !is_application && !self.redirect_uris.is_empty()
+        {
             return Err(RefusedRegistration::Redirect);
         }
+        let are_responses = match is_application {
+            true => self.response_types == ["code"],
+            false => self.response_types.is_empty(),
+        };
         let is_plain =
             |text: &String| (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control);
         let name = self.client_name.filter(is_plain).or(is_cancelled.then(String::new)).ok_or(failed)?;
         let has_mail = self.contacts.iter().any(|contact| contact.starts_with("mailto:"));
         let are_plain = self.contacts.len() <= MAX_CONTACTS && self.contacts.iter().all(is_plain);
-        if !self.response_types.is_empty() || !are_plain || (!has_mail && !is_cancelled) {
+        if !are_responses || !are_plain || (!has_mail && !is_cancelled) {
             return Err(failed);
         }
-        Ok(ClientMetadata { issuer, name, contacts: self.contacts, scope: self.scope, is_cancelled })
+        let (contacts, redirect_uris) = (self.contacts, self.redirect_uris);
+        Ok(ClientMetadata { issuer, name, contacts, scope: self.scope, redirect_uris, is_cancelled })
     }
 }
 
 /// Bytes of a name, a contact or an issuer.
 const MAX_TEXT: usize = 256;
+/// Addresses to which an application takes answers.
+const MAX_REDIRECT_URIS: usize = 8;
 /// Contacts of a client.
 const MAX_CONTACTS: usize = 8;
 
@@ -157,6 +174,27 @@ mod tests {
             ("token_endpoint_auth_method", json!("none"), Refused::Metadata),
         ] {
             assert_eq!(metadata(&[(name, value.clone())]), Err(refused), "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn n001_7_an_application_says_where_it_takes_the_answers_of_people() {
+        let with = |types: Value, uris: Value| {
+            let grants = ("grant_types", json!(["authorization_code"]));
+            metadata(&[grants, ("response_types", types), ("redirect_uris", uris)])
+        };
+        let own = with(json!(["code"]), json!(["https://app.example/cb"])).unwrap();
+        assert_eq!(own.redirect_uris, ["https://app.example/cb"]);
+        use RefusedRegistration as Refused;
+        for (types, uris, refused) in [
+            (json!([]), json!(["https://app.example/cb"]), Refused::Metadata),
+            (json!(["token"]), json!(["https://app.example/cb"]), Refused::Metadata),
+            (json!(["code"]), json!([]), Refused::Redirect),
+            (json!(["code"]), json!(["http://app.example/cb"]), Refused::Redirect),
+            (json!(["code"]), json!(["https://app.example/cb", "https://app.example/#x"]), Refused::Redirect),
+            (json!(["code"]), json!(vec!["https://app.example/cb"; 9]), Refused::Redirect),
+        ] {
+            assert_eq!(with(types.clone(), uris.clone()), Err(refused), "{types} {uris}");
         }
     }
 }

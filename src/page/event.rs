@@ -226,6 +226,9 @@ impl Facts<'_> {
             "read-refused" | "enrolment-refused" => {
                 format!("{}: {}", self.text("peer"), self.text("reason")).into()
             }
+            "authorization-decided" => {
+                [self.text("person"), self.text("decision"), self.text("client")].join(" ").into()
+            }
             "token-granted" => format!("{}: {}", self.text("client"), self.text("scopes")).into(),
             "token-revoked" => self.text("client").into(),
             "clients-changed" => {

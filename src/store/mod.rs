@@ -53,7 +53,7 @@ pub use records::forward::{
     ForwardBacklog, ForwardClass, ForwardFilter, ForwardLane, ForwardOutcome, ForwardState, Forwarding,
     REFUSED_SHOWN, RefusedForward, WaitingForward, WaitingForwards, WaitingLanes,
 };
-pub use records::grant::{NewToken, TokenWrite};
+pub use records::grant::{AuthorizationWrite, Decision, NewAuthorization, NewToken, TokenWrite};
 pub use records::message::{
     CONTROL_ID_REUSED, CUT, MessageFilter, MessageRecord, MessageSummary, RECONSIDERED, Reconsideration,
     Reconsidered, RecordOutcome, RejectedMessages, SearchEnd, StoredMessage, Verdict,

@@ -51,9 +51,9 @@ tokio::task_local! {
 /// The server side of TLS for hospital systems. It is off while the configuration names no address.
 #[derive(Debug)]
 pub struct ApiAcceptor {
-    settings: ArcSwapOption<ApiSettings>,
+    pub(super) settings: ArcSwapOption<ApiSettings>,
     revocation: Engine,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 /// What a new configuration says, loaded and checked.
@@ -61,11 +61,13 @@ pub struct ApiAcceptor {
 pub struct PreparedApi(Option<ApiSettings>);
 
 #[derive(Debug)]
-struct ApiSettings {
+pub(super) struct ApiSettings {
     config: Arc<ServerConfig>,
     communities: Vec<Member>,
     /// The roots of devices, where they renew their certificates; they open nothing else.
     devices: Option<Member>,
+    /// The roots of the people who let applications read; they open nothing by themselves.
+    pub(super) users: Option<Member>,
     /// The CAs of the listener's certificate, in PEM.
     pem: String,
     /// These CAs and those that issue to who enrols, in DER.
@@ -79,18 +81,20 @@ struct ApiSettings {
 /// [`membership`](ApiAcceptor::membership).
 #[derive(Debug, Clone)]
 pub struct ApiCertificate {
-    chain: Arc<[CertificateDer<'static>]>,
-    facts: Arc<CertificateFacts>,
+    pub(super) chain: Arc<[CertificateDer<'static>]>,
+    pub(super) facts: Arc<CertificateFacts>,
     /// Under which settings it was examined, and the result.
-    examined: Examined,
+    pub(super) examined: Examined,
 }
 
 #[derive(Debug, Clone)]
-struct Examined {
-    settings: Arc<ApiSettings>,
+pub(super) struct Examined {
+    pub(super) settings: Arc<ApiSettings>,
     result: Result<(Arc<str>, Arc<[IssuedCertificate]>), Refusal>,
     /// The path to a root of devices, of a certificate that leads to no community.
     device: Option<Arc<[IssuedCertificate]>>,
+    /// The path to a root of people, of a certificate that leads to no community and to no root of devices.
+    pub(super) user: Result<Arc<[IssuedCertificate]>, Refusal>,
 }
 
 /// The community of a certificate that counts now. Only [`ApiAcceptor::membership`] makes one.
@@ -145,10 +149,10 @@ impl Membership {
 }
 
 impl ApiCertificate {
-    /// Whether it led to a community when the connection was made.
+    /// Whether it led to a community, or to a root of people, when the connection was made.
     #[must_use]
-    pub const fn is_of_a_community(&self) -> bool {
-        self.examined.result.is_ok()
+    pub const fn is_known(&self) -> bool {
+        self.examined.result.is_ok() || self.examined.user.is_ok()
     }
 
     /// Which certificate it is.
@@ -215,8 +219,10 @@ impl ApiAcceptor {
         let Some(settings) = settings.as_ref() else { return Vec::new() };
         let of = |role| move |facts: &CertificateFacts| Authority { facts: facts.clone(), role };
         let roots = settings.communities.iter().flat_map(|member| &member.verifier.trust.facts);
+        let users = settings.users.iter().flat_map(|member| &member.verifier.trust.facts);
         let authorities = settings.shown.iter().skip(1).map(of(AuthorityRole::ApiCa));
-        roots.map(of(AuthorityRole::CommunityRoot)).chain(authorities).collect()
+        let roots = roots.map(of(AuthorityRole::CommunityRoot)).chain(users.map(of(AuthorityRole::UserRoot)));
+        roots.chain(authorities).collect()
     }
 
     /// What signs the metadata of UDAP (`api.udap.identity`).
@@ -231,6 +237,14 @@ impl ApiAcceptor {
         let settings = self.settings.load();
         let communities = settings.iter().flat_map(|settings| &settings.communities);
         communities.flat_map(|member| &member.verifier.trust.unfit).cloned().collect()
+    }
+
+    /// The same of the people who let applications read.
+    #[must_use]
+    pub fn unfit_user_anchors(&self) -> Vec<UnfitAnchor> {
+        let settings = self.settings.load();
+        let users = settings.iter().flat_map(|settings| &settings.users);
+        users.flat_map(|member| &member.verifier.trust.unfit).cloned().collect()
     }
 
     /// Performs the handshake; the caller limits its time. A client need not have a certificate.
@@ -263,10 +277,22 @@ impl ApiAcceptor {
     ) -> Option<ApiCertificate> {
         let facts = Arc::new(CertificateFacts::read(chain.first()?).ok()?);
         let result = Member::find(&settings.communities, &chain, &self.clock);
-        let device = if result.is_ok() { None } else { settings.device_path(&chain, &self.clock).ok() };
+        let device =
+            if result.is_ok() { None } else { path_to(settings.devices.as_ref(), &chain, &self.clock).ok() };
+        let user = match (&result, &device) {
+            (Err(_), None) => path_to(settings.users.as_ref(), &chain, &self.clock),
+            _ => Err(Refusal::UntrustedIssuer),
+        };
         // What leads nowhere is not looked at again, and needs no memory.
-        let kept = if result.is_ok() || device.is_some() { chain } else { Vec::new() };
-        Some(ApiCertificate { chain: kept.into(), facts, examined: Examined { settings, result, device } })
+        let kept = if result.is_ok() || device.is_some() || user.is_ok() { chain } else { Vec::new() };
+        let examined = Examined { settings, result, device, user };
+        Some(ApiCertificate { chain: kept.into(), facts, examined })
+    }
+
+    /// A chain that came by another way than the handshake. That its owner has the key is not proved by this.
+    pub(super) fn examine_chain(&self, chain: &[Vec<u8>]) -> Option<ApiCertificate> {
+        let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+        self.examine(chain, self.settings.load_full()?)
     }
 
     /// The community of the first certificate of a chain that came by another way than the handshake, if it
@@ -275,9 +301,7 @@ impl ApiAcceptor {
     /// # Errors
     /// Why it does not count.
     pub async fn membership_of_chain(&self, chain: &[Vec<u8>]) -> Result<Membership, Refusal> {
-        let settings = self.settings.load_full().ok_or(Refusal::UntrustedIssuer)?;
-        let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
-        let certificate = self.examine(chain, settings).ok_or(Refusal::UntrustedIssuer)?;
+        let certificate = self.examine_chain(chain).ok_or(Refusal::UntrustedIssuer)?;
         self.membership(&certificate).await
     }
 
@@ -294,14 +318,8 @@ impl ApiAcceptor {
             result => result.clone()?,
         };
         let member = settings.communities.iter().find(|member| member.name == community);
-        let verifier = &member.ok_or(Refusal::UntrustedIssuer)?.verifier;
-        if let Some(refusal) = verifier.lost_admission(&path, self.clock.now()) {
-            return Err(refusal);
-        }
-        match verifier.revocation_refusal(&path).await {
-            Some(refusal) => Err(refusal),
-            None => Ok(Membership { community, facts: Arc::clone(&certificate.facts) }),
-        }
+        member.ok_or(Refusal::UntrustedIssuer)?.check_now(&path, &self.clock).await?;
+        Ok(Membership { community, facts: Arc::clone(&certificate.facts) })
     }
 }
 
@@ -315,20 +333,15 @@ impl ApiAcceptor {
         let is_same = Arc::ptr_eq(&settings, &certificate.examined.settings);
         let path = match &certificate.examined.device {
             _ if !is_same && !certificate.chain.is_empty() => {
-                settings.device_path(&certificate.chain, &self.clock).ok()
+                path_to(settings.devices.as_ref(), &certificate.chain, &self.clock).ok()
             }
             path => path.clone(),
         };
         let (Some(path), Some(devices)) = (path, &settings.devices) else {
             return self.membership(certificate).await.map(|member| member.fingerprint());
         };
-        if let Some(refusal) = devices.verifier.lost_admission(&path, self.clock.now()) {
-            return Err(refusal);
-        }
-        match devices.verifier.revocation_refusal(&path).await {
-            Some(refusal) => Err(refusal),
-            None => Ok(certificate.facts.fingerprint),
-        }
+        devices.check_now(&path, &self.clock).await?;
+        Ok(certificate.facts.fingerprint)
     }
 }
 
@@ -349,7 +362,11 @@ impl ApiSettings {
         let udap = config.api.udap.identity.as_ref();
         let udap = udap.map(|own| UdapSigner::load(own, &provider)).transpose()?;
         let devices = Member::load_devices(config, revocation, clock)?;
-        let verifier = ShownVerifier { subjects: hints(communities.iter().chain(&devices)), algorithms };
+        let users = Member::load_users(config, revocation, clock)?;
+        users.as_ref().map_or(Ok(()), |own| own.check_apart(communities.iter().chain(&devices)))?;
+        let renewing = devices.as_ref().filter(|_| config.enrol.enabled);
+        let subjects = hints(communities.iter().chain(renewing).chain(&users));
+        let verifier = ShownVerifier { subjects, algorithms };
         let certificates = PlatformCertificates::new(&provider, identity);
         let mut server = ServerConfig::builder_with_details(provider, time)
             .with_safe_default_protocol_versions()?
@@ -360,21 +377,21 @@ impl ApiSettings {
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(server), communities, devices, pem, enrolment, shown, udap })
+        Ok(Self { config: Arc::new(server), communities, devices, users, pem, enrolment, shown, udap })
     }
+}
 
-    /// The path to a root of devices; revocation is not asked for.
-    ///
-    /// # Errors
-    /// When there is none, or devices do not renew here.
-    fn device_path(
-        &self,
-        chain: &[CertificateDer<'static>],
-        clock: &Clock,
-    ) -> Result<Arc<[IssuedCertificate]>, Refusal> {
-        let devices = self.devices.as_ref().ok_or(Refusal::UntrustedIssuer)?;
-        Member::find(std::slice::from_ref(devices), chain, clock).map(|(_, path)| path)
-    }
+/// The path to a root of devices, or of people, where there are any; revocation is not asked for.
+///
+/// # Errors
+/// When there is none.
+fn path_to(
+    roots: Option<&Member>,
+    chain: &[CertificateDer<'static>],
+    clock: &Clock,
+) -> Result<Arc<[IssuedCertificate]>, Refusal> {
+    let roots = roots.ok_or(Refusal::UntrustedIssuer)?;
+    Member::find(std::slice::from_ref(roots), chain, clock).map(|(_, path)| path)
 }
 
 /// The CAs in the chains of an identity, and the installed roots that issued the last of them.

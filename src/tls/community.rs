@@ -1,4 +1,5 @@
-//! Trust communities, loaded: whose certificates read, and the roots of devices, whose certificates renew.
+//! Trust communities, loaded: whose certificates read, the roots of devices, whose certificates renew, and
+//! the roots of the people who let applications read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::authz::DirectoryHandle;
 use crate::config::{Community, Config};
 use crate::model::{Clock, Refusal};
 use crate::revocation::{Engine, IssuedCertificate};
+use crate::x509::CertificateFacts;
 
 /// A trust community, loaded.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl Member {
         config.api.communities.iter().map(load).collect()
     }
 
-    /// The roots of devices, where enrolment is on.
+    /// The roots of devices, where they renew their certificates, or must not be taken for people.
     pub(super) fn load_devices(
         config: &Config,
         revocation: &Engine,
@@ -44,7 +46,57 @@ impl Member {
         let anchors = config.tls.client_trust_anchors.clone();
         let community = Community { name: "devices".to_owned(), anchors, ..Community::default() };
         let load = || Self::load(&community, config, revocation, clock, algorithms);
-        config.enrol.enabled.then(load).transpose()
+        (config.enrol.enabled || config.api.has_users()).then(load).transpose()
+    }
+
+    /// The roots of the people who let applications read, if there are any.
+    pub(super) fn load_users(
+        config: &Config,
+        revocation: &Engine,
+        clock: &Clock,
+    ) -> Result<Option<Self>, TrustError> {
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        let anchors = config.api.user_anchors.clone();
+        let community = Community { name: "users".to_owned(), anchors, ..Community::default() };
+        let load = || Self::load(&community, config, revocation, clock, algorithms);
+        config.api.has_users().then(load).transpose()
+    }
+
+    /// Checks that these roots are none of others: a certificate says by its root whose it is.
+    ///
+    /// # Errors
+    /// When one of them has the key of another's root.
+    pub(super) fn check_apart<'m>(
+        &self,
+        mut others: impl Iterator<Item = &'m Self>,
+    ) -> Result<(), TrustError> {
+        let own = &self.verifier.trust.facts;
+        let shared = |other: &Self| {
+            let roots = &other.verifier.trust.facts;
+            let is_known =
+                |root: &&CertificateFacts| roots.iter().any(|known| known.public_key == root.public_key);
+            own.iter().find(is_known).map(|root| (root.subject.to_string(), other.name.to_string()))
+        };
+        match others.find_map(shared) {
+            Some((subject, of)) => Err(TrustError::SharedRoot { subject, of }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that a certificate with this path counts now: by the roots, by the time, and by what is known
+    /// of its revocation (A9). Asks a responder where that is not known.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub(super) async fn check_now(
+        &self,
+        path: &Arc<[IssuedCertificate]>,
+        clock: &Clock,
+    ) -> Result<(), Refusal> {
+        if let Some(refusal) = self.verifier.lost_admission(path, clock.now()) {
+            return Err(refusal);
+        }
+        self.verifier.revocation_refusal(path).await.map_or(Ok(()), Err)
     }
 
     /// The first community to which the chain leads; revocation is not asked for.
@@ -87,7 +139,7 @@ impl Member {
                 community = community.name,
                 subject = anchor.subject,
                 reason = %anchor.reason,
-                "a root of a trust community is not used; hospital systems that chain to it are refused"
+                "a root of the listener for hospital systems is not used; who chains to it is refused"
             );
         }
         let verifier = PeerVerifier {

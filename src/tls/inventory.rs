@@ -34,6 +34,8 @@ pub enum AuthorityRole {
     AdminCa,
     /// A root of a trust community (`api.communities`).
     CommunityRoot,
+    /// A root of the people who let applications read (`api.user-anchors`).
+    UserRoot,
     /// A CA in the chain of `api.identity`.
     ApiCa,
 }
@@ -50,6 +52,7 @@ impl AuthorityRole {
             Self::PeopleRoot => "people-trust-anchor",
             Self::AdminCa => "admin-ca",
             Self::CommunityRoot => "community-trust-anchor",
+            Self::UserRoot => "user-trust-anchor",
             Self::ApiCa => "api-ca",
         }
     }

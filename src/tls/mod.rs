@@ -8,6 +8,7 @@
 mod acceptor;
 mod anchor_fitness;
 mod api;
+mod api_user;
 mod audit_signature;
 mod ca_cache;
 mod certificate_selection;
@@ -48,6 +49,7 @@ mod web_exchange;
 pub use acceptor::{Acceptor, AcceptorError, Prepared, Secured};
 pub use anchor_fitness::{UnfitAnchor, UnfitReason};
 pub use api::{ApiAcceptor, ApiCertificate, Membership, PreparedApi};
+pub use api_user::ApiUser;
 pub use audit_signature::{AuditSignatureVerifier, AuditSigner};
 pub use certificate_selection::PlatformCertificates;
 pub use chain_examination::examine_chain;

@@ -70,6 +70,14 @@ pub enum TrustError {
         /// The certificate.
         unfit: UnfitAnchor,
     },
+    /// A root of people is a root of clients or of devices too.
+    #[error("api.user-anchors names {subject}, a root of {of} too; name roots that certify people alone")]
+    SharedRoot {
+        /// The root.
+        subject: String,
+        /// The community, or the devices.
+        of: String,
+    },
     /// None of the certificates can be a root of clients.
     #[error(
         "{key} has no usable root: {}",

@@ -135,6 +135,7 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
         "clients-changed",
         "subscriptions-changed",
         "partner-served",
+        "authorization-decided",
         "token-granted",
         "token-revoked",
         "enrolment-refused",

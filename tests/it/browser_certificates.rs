@@ -1,6 +1,7 @@
 //! A person with a certificate in Chromium: the browser shows it, and the page knows who reads it.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,14 +14,15 @@ use crate::people_certificates::Ward;
 
 /// The home of a person who runs Chromium: the NSS database that Chromium reads, with the root of the
 /// platform's listener.
-struct Home(tempfile::TempDir);
+pub struct Home(tempfile::TempDir);
 
 impl Home {
-    fn new(ward: &Ward) -> Self {
+    /// With this root of the listener.
+    pub fn new(root: &Path) -> Self {
         let home = Self(tempfile::tempdir().unwrap());
         fs::create_dir_all(home.nss()).unwrap();
         home.certutil(&["-N", "--empty-password"]);
-        let root = ward.people.trust_anchors()[0].display().to_string();
+        let root = root.display().to_string();
         home.certutil(&["-A", "-n", "root of the listener", "-t", "C,,", "-i", &root]);
         home
     }
@@ -36,7 +38,7 @@ impl Home {
     }
 
     /// Puts the certificate and the key of a person into the database.
-    fn install(&self, person: &Issued) {
+    pub fn install(&self, person: &Issued) {
         let file = self.0.path().join("person.p12");
         let made = openssl(
             "pkcs12 -export -in {} -inkey {} -out {} -passout pass:secret",
@@ -52,34 +54,42 @@ impl Home {
 
     /// What Chromium shows at these paths.
     fn visit(&self, platform: &Platform, paths: &[&str]) -> Vec<Value> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/pages/certificate.mjs");
-        let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/pages");
+        let urls: Vec<_> = paths.iter().map(|path| format!("https://{}{path}", platform.admin)).collect();
+        let seen = self.run("certificate.mjs", &urls);
+        assert_eq!(seen.len(), paths.len(), "{seen:?}");
+        seen
+    }
+
+    /// What a program of tests/peers/pages prints, a line of JSON each.
+    pub fn run(&self, script: &str, arguments: &[String]) -> Vec<Value> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let output = Command::new("node")
-            .arg(script)
+            .arg(root.join("tests/peers/pages").join(script))
             .arg(self.0.path().join("profile"))
-            .args(paths.iter().map(|path| format!("https://{}{path}", platform.admin)))
+            .args(arguments)
             .env("HOME", self.0.path())
-            .env("PCD_PAGES_MODULES", modules)
+            .env("PCD_PAGES_MODULES", root.join("target/peers/pages"))
             .stdin(Stdio::null())
             .output()
             .unwrap();
         let printed = String::from_utf8_lossy(&output.stdout);
-        let seen: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(seen.len(), paths.len(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+        let seen: Vec<Value> = printed.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        assert!(!seen.is_empty(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
         seen
     }
 }
 
 /// Lets Chromium choose the certificate for this address by itself, as a site with smart cards has it. Only
 /// root can: it is a policy of the machine.
-struct Policy(PathBuf);
+pub struct Policy(PathBuf);
 
 impl Policy {
-    fn of(platform: &Platform) -> Self {
+    /// Of the listener at this address.
+    pub fn of(address: SocketAddr) -> Self {
         let folder = Path::new("/etc/chromium/policies/managed");
         fs::create_dir_all(folder).unwrap();
-        let file = folder.join(format!("pcd-platform-test-{}.json", platform.admin.port()));
-        let rule = json!({ "pattern": format!("https://{}", platform.admin), "filter": {} }).to_string();
+        let file = folder.join(format!("pcd-platform-test-{}.json", address.port()));
+        let rule = json!({ "pattern": format!("https://{address}"), "filter": {} }).to_string();
         fs::write(&file, json!({ "AutoSelectCertificateForUrls": [rule] }).to_string()).unwrap();
         Self(file)
     }
@@ -99,11 +109,12 @@ fn a_browser_with_a_certificate_opens_the_pages_over_tls_in_the_role_of_its_pers
     let ward = Ward::new();
     let platform = ward.site.start();
     platform.admit("00A037FFFE000001", &[]);
-    let _policy = Policy::of(&platform);
-    let stranger = Home::new(&ward).visit(&platform, &["/", "/help"]);
+    let _policy = Policy::of(platform.admin);
+    let root = ward.people.trust_anchors()[0].clone();
+    let stranger = Home::new(&root).visit(&platform, &["/", "/help"]);
     assert_eq!((&stranger[0]["status"], &stranger[1]["status"]), (&401.into(), &200.into()), "{stranger:?}");
     for (name, role, status) in [("v.iewer", "viewer", 403), ("m.weber", "operator", 200)] {
-        let home = Home::new(&ward);
+        let home = Home::new(&root);
         home.install(&ward.person(name, KeyType::Ecc));
         let seen = home.visit(&platform, &["/", "/devices", "/devices/00A037FFFE000001/suspend"]);
         for page in &seen {

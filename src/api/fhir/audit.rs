@@ -28,6 +28,7 @@ pub(super) async fn record(
     let read = ResourcesRead {
         client: reader.client().to_owned(),
         organisation: reader.organisation().map(ToString::to_string),
+        person: reader.person().map(str::to_owned),
         certificate: reader.certificate(),
         peer: reader.address(),
         interaction,

@@ -19,7 +19,7 @@ pub(super) struct MinuteReads {
 }
 
 /// What reads have in common that share a row.
-type Kind = (String, Fingerprint, IpAddr, &'static str, &'static str);
+type Kind = (String, Option<String>, Fingerprint, IpAddr, &'static str, &'static str);
 
 impl Default for MinuteReads {
     fn default() -> Self {
@@ -104,7 +104,7 @@ async fn write(shared: Option<ResourcesRead>, store: &Store) {
 }
 
 fn kind(read: &ResourcesRead) -> Kind {
-    (read.client.clone(), read.certificate, read.peer, read.interaction, read.kind)
+    (read.client.clone(), read.person.clone(), read.certificate, read.peer, read.interaction, read.kind)
 }
 
 fn add(shared: &mut ResourcesRead, read: &ResourcesRead) {

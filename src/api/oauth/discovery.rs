@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::paths::{REGISTRATION, REVOCATION, TOKEN};
+use super::paths::{AUTHORIZATION, REGISTRATION, REVOCATION, TOKEN};
 use super::respond::{json as answer, not_found};
 use crate::api::state::ApiState;
 use crate::model::Fingerprint;
@@ -31,7 +31,9 @@ impl Document {
 pub(super) fn metadata(state: &ApiState) -> Response<Body> {
     let config = state.config.load();
     let base = config.api.base_url.as_str();
-    let document = common(base)
+    let asks = config.api.has_users();
+    let document = common(base, asks)
+        .with_if(asks, "code_challenge_methods_supported", json!(["S256"]))
         .with("issuer", base)
         .with_if(config.api.registration.enabled, "registration_endpoint", format!("{base}{REGISTRATION}"))
         .with("revocation_endpoint_auth_methods_supported", json!(METHODS))
@@ -42,8 +44,12 @@ pub(super) fn metadata(state: &ApiState) -> Response<Body> {
 
 /// The same for SMART clients (SMART App Launch 2.2, "Conformance").
 pub(super) fn smart_configuration(state: &ApiState) -> Response<Body> {
-    let document = common(&state.config.load().api.base_url)
-        .with("capabilities", json!(["permission-v2"]))
+    let config = state.config.load();
+    let asks = config.api.has_users();
+    let capabilities =
+        if asks { json!(["launch-standalone", "permission-v2"]) } else { json!(["permission-v2"]) };
+    let document = common(&config.api.base_url, asks)
+        .with("capabilities", capabilities)
         // The guide requires the member of every server.
         .with("code_challenge_methods_supported", json!(["S256"]));
     answer(StatusCode::OK, &document)
@@ -60,11 +66,11 @@ pub(super) fn udap(state: &ApiState, query: &str) -> Response<Body> {
     };
     let base = config.api.base_url.as_str();
     let is_open = config.api.registration.enabled;
-    let endpoints = Document(Map::new()).with("token_endpoint", format!("{base}{TOKEN}")).with_if(
-        is_open,
-        "registration_endpoint",
-        format!("{base}{REGISTRATION}"),
-    );
+    let asks = config.api.has_users();
+    let endpoints = Document(Map::new())
+        .with("token_endpoint", format!("{base}{TOKEN}"))
+        .with_if(asks, "authorization_endpoint", format!("{base}{AUTHORIZATION}"))
+        .with_if(is_open, "registration_endpoint", format!("{base}{REGISTRATION}"));
     let chain = signer.chain_in_base64();
     let about = format!("{} {}", Value::Object(endpoints.0.clone()), json!(chain));
     let now = state.clock.now().as_second();
@@ -84,11 +90,11 @@ pub(super) fn udap(state: &ApiState, query: &str) -> Response<Body> {
         Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     });
     let Some(signed) = signed else { return not_found() };
-    answer(StatusCode::OK, &described(endpoints, is_open).with("signed_metadata", signed))
+    answer(StatusCode::OK, &described(endpoints, is_open, asks).with("signed_metadata", signed))
 }
 
 /// What UDAP clients find besides the endpoints.
-fn described(endpoints: Document, is_open: bool) -> Document {
+fn described(endpoints: Document, is_open: bool, asks: bool) -> Document {
     let profiles: Vec<_> = PROFILES.into_iter().take(if is_open { 3 } else { 2 }).collect();
     endpoints
         .with("udap_versions_supported", json!(["1"]))
@@ -97,19 +103,28 @@ fn described(endpoints: Document, is_open: bool) -> Document {
         .with("udap_authorization_extensions_required", json!([]))
         .with("udap_certifications_supported", json!([]))
         .with("udap_certifications_required", json!([]))
-        .with("grant_types_supported", json!(["client_credentials"]))
+        .with("grant_types_supported", json!(grants(asks)))
         .with("scopes_supported", json!(SCOPES))
         .with("token_endpoint_auth_methods_supported", json!(["private_key_jwt"]))
         .with("token_endpoint_auth_signing_alg_values_supported", json!(ALGORITHMS))
         .with_if(is_open, "registration_endpoint_jwt_signing_alg_values_supported", json!(ALGORITHMS))
 }
 
-fn common(base: &str) -> Document {
+/// What a client may show for a token. `asks`: whether people are asked.
+fn grants(asks: bool) -> &'static [&'static str] {
+    if asks { &["client_credentials", "authorization_code"] } else { &["client_credentials"] }
+}
+
+fn common(base: &str, asks: bool) -> Document {
     Document(Map::new())
+        .with_if(asks, "authorization_endpoint", format!("{base}{AUTHORIZATION}"))
+        .with_if(asks, "response_modes_supported", json!(["query"]))
+        // RFC 9207 section 3.
+        .with_if(asks, "authorization_response_iss_parameter_supported", true)
         .with("token_endpoint", format!("{base}{TOKEN}"))
         .with("revocation_endpoint", format!("{base}{REVOCATION}"))
-        .with("grant_types_supported", json!(["client_credentials"]))
-        .with("response_types_supported", json!([]))
+        .with("grant_types_supported", json!(grants(asks)))
+        .with("response_types_supported", if asks { json!(["code"]) } else { json!([]) })
         .with("token_endpoint_auth_methods_supported", json!(METHODS))
         .with("token_endpoint_auth_signing_alg_values_supported", json!(ALGORITHMS))
         .with("scopes_supported", json!(SCOPES))

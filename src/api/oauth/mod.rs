@@ -5,10 +5,15 @@
 //! decided for each request, by its registration.
 
 mod authentication;
+mod authorize;
+mod code;
 mod discovery;
+mod failed;
 mod forget;
 mod form;
+mod pages;
 mod paths;
+mod people;
 mod register;
 mod respond;
 mod signed_metadata;
@@ -22,9 +27,9 @@ use super::body::read_body;
 use super::peer::Peer;
 use super::rates::network_of;
 use super::state::ApiState;
-use crate::oauth::{RefusedGrant, RefusedRegistration};
+use crate::oauth::{RefusedAuthorization, RefusedGrant, RefusedRegistration};
 use form::Form;
-use paths::{REGISTRATION, REVOCATION, TOKEN};
+use paths::{AUTHORIZATION, DECISION, REGISTRATION, REVOCATION, TOKEN};
 pub(super) use signed_metadata::SignedMetadata;
 
 pub(super) use forget::forget_ended;
@@ -38,6 +43,10 @@ pub(super) enum Endpoint {
     Revocation,
     /// Registers clients (RFC 7591).
     Registration,
+    /// Asks a person whether an application may read (RFC 6749 section 3.1).
+    Authorization,
+    /// Takes the answer of the person.
+    Decision,
     /// The metadata of the server (RFC 8414).
     Metadata,
     /// The same, signed (HL7 FAST security guide).
@@ -53,12 +62,31 @@ impl Endpoint {
             TOKEN => Self::Token,
             REVOCATION => Self::Revocation,
             REGISTRATION => Self::Registration,
+            AUTHORIZATION => Self::Authorization,
+            DECISION => Self::Decision,
             "/fhir/.well-known/udap" => Self::Udap,
             "/.well-known/oauth-authorization-server" => Self::Metadata,
             "/fhir/.well-known/smart-configuration" => Self::SmartConfiguration,
             _ => return None,
         })
     }
+
+    const fn allowed(self) -> Allowed {
+        match self {
+            Self::Token | Self::Revocation | Self::Registration | Self::Decision => Allowed::Post,
+            Self::Authorization => Allowed::Get,
+            Self::Metadata | Self::Udap | Self::SmartConfiguration => Allowed::Document,
+        }
+    }
+}
+
+/// How an endpoint is asked.
+enum Allowed {
+    Post,
+    /// Each request changes something: HEAD would too.
+    Get,
+    /// By GET and HEAD, and as often as a stranger likes.
+    Document,
 }
 
 /// Answers a request to an endpoint.
@@ -68,31 +96,28 @@ pub(super) async fn answer(
     endpoint: Endpoint,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    match (endpoint, request.method()) {
-        (Endpoint::Token | Endpoint::Revocation | Endpoint::Registration, &Method::POST) => {
+    match (endpoint.allowed(), request.method()) {
+        (Allowed::Post, &Method::POST) | (Allowed::Get, &Method::GET) => {
             let timeout = state.config.load().api.query_timeout;
-            let answered = tokio::time::timeout(timeout, posted(state, peer, endpoint, request)).await;
+            let answered = tokio::time::timeout(timeout, limited(state, peer, endpoint, request)).await;
             answered.unwrap_or_else(|_| {
                 state.metrics.api.refuse("timeout");
                 respond::unavailable("the request took too long; try again")
             })
         }
-        (Endpoint::Metadata, &Method::GET | &Method::HEAD) => discovery::metadata(state),
-        (Endpoint::SmartConfiguration, &Method::GET | &Method::HEAD) => discovery::smart_configuration(state),
-        (Endpoint::Udap, &Method::GET | &Method::HEAD) => {
-            discovery::udap(state, request.uri().query().unwrap_or_default())
-        }
-        (Endpoint::Token | Endpoint::Revocation | Endpoint::Registration, _) => {
-            respond::method_not_allowed("POST")
-        }
-        (Endpoint::Metadata | Endpoint::SmartConfiguration | Endpoint::Udap, _) => {
-            respond::method_not_allowed("GET, HEAD")
-        }
+        (Allowed::Document, &Method::GET | &Method::HEAD) => match endpoint {
+            Endpoint::SmartConfiguration => discovery::smart_configuration(state),
+            Endpoint::Udap => discovery::udap(state, request.uri().query().unwrap_or_default()),
+            _ => discovery::metadata(state),
+        },
+        (Allowed::Post, _) => respond::method_not_allowed("POST"),
+        (Allowed::Get, _) => respond::method_not_allowed("GET"),
+        (Allowed::Document, _) => respond::method_not_allowed("GET, HEAD"),
     }
 }
 
-/// Strangers may post: how often, how many at once and how much is limited before anything is read.
-async fn posted(
+/// Strangers may ask: how often, how many at once and how much is limited before anything is read.
+async fn limited(
     state: &ApiState,
     peer: &Peer,
     endpoint: Endpoint,
@@ -102,6 +127,9 @@ async fn posted(
     if !state.rates.allows_address(address, max, state.clock.instant()) {
         return match endpoint {
             Endpoint::Registration => register::refuse(state, peer, None, RefusedRegistration::TooFast).await,
+            Endpoint::Authorization | Endpoint::Decision => {
+                people::fail(state, peer, RefusedAuthorization::TooFast.into()).await
+            }
             _ => token::refuse(state, peer, token::Attempt::default(), RefusedGrant::TooFast).await,
         };
     }
@@ -118,11 +146,18 @@ async fn posted(
     if endpoint == Endpoint::Registration {
         return register::register(state, peer, &head.headers, body).await;
     }
+    if endpoint == Endpoint::Authorization {
+        return authorize::ask(state, peer, &head.uri).await;
+    }
     let form = match Form::read(&head.headers, body).await {
         Ok(form) => form,
+        Err(_) if endpoint == Endpoint::Decision => {
+            return people::fail(state, peer, RefusedAuthorization::Form.into()).await;
+        }
         Err(refused) => return token::refuse(state, peer, token::Attempt::default(), refused).await,
     };
     match endpoint {
+        Endpoint::Decision => authorize::decide(state, peer, &form).await,
         Endpoint::Revocation => token::revoke(state, peer, &head.headers, &form).await,
         _ => token::grant(state, peer, &head.headers, &form).await,
     }

@@ -120,11 +120,18 @@ async fn registered(
     let allowed = Scopes::known(&config.api.registration.scopes.join(" "));
     let asked = metadata.scope.as_deref().map(Scopes::known);
     let scopes = asked.map_or_else(|| allowed.clone(), |asked| allowed.intersection(&asked));
+    let is_application = !metadata.redirect_uris.is_empty();
+    // What an operator approved as one kind of client must not become the other by itself.
+    let is_other_kind = |own: &Registration| own.application().is_some() != is_application;
+    if is_application && !config.api.has_users() || known.as_ref().is_some_and(is_other_kind) {
+        return Err(RefusedRegistration::GrantType.into());
+    }
+    let grant = if is_application { "authorization_code" } else { "client_credentials" };
     let (status, own) = match known {
         Some(known) => (StatusCode::OK, change(state, known, metadata, scopes).await?),
         None => (StatusCode::CREATED, add(state, community, metadata, scopes).await?),
     };
-    Ok(respond::json(status, &answer(&own, &posted, &["client_credentials"])))
+    Ok(respond::json(status, &answer(&own, &posted, &[grant])))
 }
 
 /// Size, form and algorithm, then the certificate and its revocation, then the signature and the claims. A
@@ -169,6 +176,7 @@ async fn add(
         name: metadata.name,
         contacts: metadata.contacts,
         scopes,
+        redirect_uris: metadata.redirect_uris,
         registered_at: state.clock.now(),
         is_approved: false,
     };
@@ -195,14 +203,15 @@ async fn change(
     if scopes.is_empty() {
         return Err(RefusedRegistration::Scope.into());
     }
-    let own = Registration { name: metadata.name, contacts: metadata.contacts, scopes, ..known };
+    let ClientMetadata { name, contacts, redirect_uris, .. } = metadata;
+    let own = Registration { name, contacts, redirect_uris, scopes, ..known };
     state.store.change_registration(own.clone()).await?;
     Ok(own)
 }
 
 /// RFC 7591 section 3.2.1: the statement comes back unmodified, and what it says at the top.
 fn answer(own: &Registration, posted: &Posted, grants: &[&str]) -> Value {
-    json!({
+    let mut answer = json!({
         "client_id": own.client.as_str(),
         "client_id_issued_at": own.registered_at.as_second(),
         "software_statement": posted.software_statement,
@@ -211,7 +220,12 @@ fn answer(own: &Registration, posted: &Posted, grants: &[&str]) -> Value {
         "grant_types": grants,
         "token_endpoint_auth_method": "private_key_jwt",
         "scope": own.scopes.to_string(),
-    })
+    });
+    if let (Some(application), Some(answer)) = (own.application(), answer.as_object_mut()) {
+        answer.insert("redirect_uris".to_owned(), application.redirect_uris.into());
+        answer.insert("response_types".to_owned(), json!(["code"]));
+    }
+    answer
 }
 
 /// How the ids of clients begin that have registered themselves.

@@ -6,6 +6,8 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::authentication::{Authenticated, authenticate};
+use super::code::{self, Allowed};
+use super::failed::Failed;
 use super::form::Form;
 use super::respond;
 use crate::api::peer::Peer;
@@ -13,24 +15,10 @@ use crate::api::state::ApiState;
 use crate::audit::{Event, TokenGranted, TokenRevoked};
 use crate::clients::{Scopes, StoredSecret, Token};
 use crate::model::{Fingerprint, explained};
-use crate::oauth::{AssertionFault, RefusedGrant};
-use crate::store::{NewToken, StoreError, TokenWrite};
+use crate::oauth::{AssertionFault, CodeFault, RefusedGrant};
+use crate::store::{NewToken, TokenWrite};
 
 pub(super) use super::authentication::Attempt;
-
-/// Why there is no token.
-enum Failed {
-    Refused(RefusedGrant),
-    Store(StoreError),
-    /// The machine has no randomness.
-    Randomness,
-}
-
-impl From<RefusedGrant> for Failed {
-    fn from(refused: RefusedGrant) -> Self {
-        Self::Refused(refused)
-    }
-}
 
 /// Answers a request for a token.
 pub(super) async fn grant(state: &ApiState, peer: &Peer, headers: &HeaderMap, form: &Form) -> Response<Body> {
@@ -59,7 +47,8 @@ pub(super) async fn revoke(
             }
         }
         let hash = Fingerprint::sha256(form.require("token")?.as_bytes());
-        let revoked = TokenRevoked { client: reader.client().to_owned(), peer: peer.address.ip() };
+        let revoked =
+            TokenRevoked { client: reader.client().to_owned(), peer: peer.address.ip(), reason: None };
         state.store.revoke_token(hash, reader.holder().clone(), revoked).await.map_err(Failed::Store)
     };
     match revoked.await {
@@ -75,31 +64,47 @@ async fn granted(
     form: &Form,
     attempt: &mut Attempt,
 ) -> Result<Response<Body>, Failed> {
-    match form.require("grant_type")? {
-        "client_credentials" => {}
+    let has_code = match form.require("grant_type")? {
+        "client_credentials" => false,
+        "authorization_code" if state.config.load().api.has_users() => true,
         _ => return Err(RefusedGrant::GrantType.into()),
-    }
+    };
     let authenticated = authenticate(state, peer, headers, form, attempt).await?;
     let holder = authenticated.reader.holder().to_string();
     let max = state.config.load().api.token_requests;
     if !state.rates.allows_client(&holder, max, state.clock.instant()) {
         return Err(RefusedGrant::TooFast.into());
     }
-    let scopes = match form.get("scope") {
-        None => authenticated.reader.scopes().clone(),
-        Some(asked) => authenticated.reader.scopes().intersection(&Scopes::known(asked)),
+    let own = authenticated.reader.scopes();
+    let (scopes, allowed) = if has_code {
+        let allowed = code::exchange(state, peer, form, &authenticated).await?;
+        (own.intersection(&allowed.scopes), Some(allowed))
+    } else {
+        let reader = authenticated.reader.clone();
+        reader.with_person_where_needed().map_err(RefusedGrant::Client)?;
+        (form.get("scope").map_or_else(|| own.clone(), |asked| own.intersection(&Scopes::known(asked))), None)
     };
     if scopes.is_empty() {
         return Err(RefusedGrant::Scope.into());
     }
-    issue(state, authenticated, scopes, attempt.method.unwrap_or_default()).await
+    let method = attempt.method.unwrap_or_default();
+    match issue(state, authenticated, (scopes, allowed.as_ref()), method).await {
+        // Another request was faster: one of the two has stolen the code.
+        Err(failed @ Failed::Refused(RefusedGrant::Code(_))) => {
+            if let Some(allowed) = &allowed {
+                code::end(state, peer, allowed).await?;
+            }
+            Err(failed)
+        }
+        issued => issued,
+    }
 }
 
 /// The token is durable, and counts on every node, before the client gets it.
 async fn issue(
     state: &ApiState,
     Authenticated { reader, connection, assertion }: Authenticated,
-    scopes: Scopes,
+    (scopes, allowed): (Scopes, Option<&Allowed>),
     method: &'static str,
 ) -> Result<Response<Body>, Failed> {
     let config = state.config.load_full();
@@ -112,6 +117,7 @@ async fn issue(
         is_bound: bound.is_some(),
         ends: state.clock.now().saturating_add(lifetime).unwrap_or_else(|_| state.clock.now()),
         scopes,
+        person: allowed.map(|allowed| allowed.person.clone()),
     };
     let purpose = assertion.as_ref().and_then(|verified| verified.purpose.as_ref());
     let granted = TokenGranted {
@@ -124,7 +130,7 @@ async fn issue(
         scopes: token.scopes.to_string(),
         ends: token.ends,
         purpose: purpose.map(|purpose| purpose.as_str().to_owned()),
-        person: None,
+        person: allowed.map(|allowed| allowed.person.subject.clone()),
     };
     let (value, hash) = StoredSecret::generate().map_err(|_| Failed::Randomness)?;
     let answer = json!({
@@ -137,6 +143,7 @@ async fn issue(
         hash,
         token,
         max_tokens: config.api.max_tokens,
+        code: allowed.map(|allowed| allowed.code),
         assertion: assertion.map(|verified| (verified.id, verified.ends)),
         granted,
     };
@@ -147,6 +154,7 @@ async fn issue(
         }
         TokenWrite::Replayed => Err(RefusedGrant::Assertion(AssertionFault::Replayed).into()),
         TokenWrite::TooMany => Err(RefusedGrant::TooManyTokens.into()),
+        TokenWrite::CodeUsed => Err(RefusedGrant::Code(CodeFault::Used).into()),
     }
 }
 

@@ -42,7 +42,7 @@ pub use notifications::unknown_wards;
 pub use store::of_error;
 pub use trust::{
     api_certificate, authority, installed_crl, platform_certificate, staple, unfit_anchor,
-    unfit_community_anchor,
+    unfit_community_anchor, unfit_user_anchor,
 };
 
 /// Examines the platform.
@@ -222,12 +222,14 @@ impl Examiner {
         let of_people = of_people.iter().map(unfit_people_anchor);
         let of_communities = api.unfit_anchors();
         let of_communities = of_communities.iter().map(unfit_community_anchor);
+        let of_users = api.unfit_user_anchors();
+        let of_users = of_users.iter().map(unfit_user_anchor);
         let staples = self.live.staples();
         let crls = revocation.installed_crls();
         let undetermined = config.revocation.when_undetermined;
         let crls = crls.iter().filter_map(|crl| installed_crl(crl, undetermined, now));
         let staples = staples.iter().filter_map(|known| staple(known).err());
-        let anchors = anchors.iter().map(unfit_anchor).chain(of_people).chain(of_communities);
+        let anchors = anchors.iter().map(unfit_anchor).chain(of_people).chain(of_communities).chain(of_users);
         let shown = own.chain(admin).chain(hospital).chain(gateway);
         shown.chain(authorities).chain(anchors).chain(staples).chain(crls).collect()
     }

@@ -60,6 +60,7 @@ pub fn authority(authority: &Authority, now: Timestamp) -> Option<(&'static str,
         AuthorityRole::PeopleRoot => ("root", "certifies people"),
         AuthorityRole::AdminCa => ("issuing CA", "is in the chain of the admin listener"),
         AuthorityRole::CommunityRoot => ("root", "certifies hospital systems"),
+        AuthorityRole::UserRoot => ("root", "certifies people who let applications read"),
         AuthorityRole::ApiCa => ("issuing CA", "is in the chain of the listener for hospital systems"),
     };
     let left = facts.not_after.duration_since(now);
@@ -69,6 +70,7 @@ pub fn authority(authority: &Authority, now: Timestamp) -> Option<(&'static str,
         AuthorityRole::PeopleRoot => Some("people whose certificates chain to it are refused"),
         AuthorityRole::AdminCa => Some("browsers of people refuse the listener"),
         AuthorityRole::CommunityRoot => Some("hospital systems whose certificates chain to it are refused"),
+        AuthorityRole::UserRoot => Some("people whose certificates chain to it let no application read"),
         AuthorityRole::ApiCa => Some("hospital systems refuse the listener"),
         _ => Some("clients refuse the platform"),
     };
@@ -99,6 +101,12 @@ pub fn unfit_anchor(anchor: &UnfitAnchor) -> Finding {
 #[must_use]
 pub fn unfit_community_anchor(anchor: &UnfitAnchor) -> Finding {
     unfit_root(anchor, RootOf::HospitalSystems)
+}
+
+/// The same of the people who let applications read.
+#[must_use]
+pub fn unfit_user_anchor(anchor: &UnfitAnchor) -> Finding {
+    unfit_root(anchor, RootOf::Users)
 }
 
 pub(super) fn unfit_root(anchor: &UnfitAnchor, certifies: RootOf) -> Finding {

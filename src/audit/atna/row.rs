@@ -71,6 +71,12 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
         "content-refused" => row.refused_look(),
         "read-refused" | "enrolment-refused" => row.decided("peer", REFUSED_READ, "reason", Outcome::Serious),
         "clients-changed" | "enrolment-requested" | "enrolment-changed" => row.clients(),
+        "authorization-decided" => row.decided(
+            "person",
+            "a person decided whether an application reads",
+            "decision",
+            Outcome::Success,
+        ),
         "token-granted" => row.decided("client", "an access token was granted", "scopes", Outcome::Success),
         "messages-exported" | "store-copied" => row.export(),
         "resources-read" => row.resources_read(),

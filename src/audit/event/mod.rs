@@ -37,7 +37,7 @@ pub use removed::{LostRows, RemovedMessages, SizeLimit};
 pub use replaced_copy::ReplacedCopy;
 pub use report::{ChainVerdict, ContentSearch, ExportFormat, Selection, SettledBy, Settlement, ViewedAs};
 pub use resources_read::ResourcesRead;
-pub use tokens::{TokenGranted, TokenRevoked};
+pub use tokens::{AuthorizationDecided, TokenGranted, TokenRevoked};
 
 /// An audit event. Rows, a label of `pcd_audit_events_total` and the words of `audit list --event` follow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -388,7 +388,9 @@ pub enum Event {
     PartnerServed(Box<PartnerServed>),
     /// A hospital system got an access token; written before it gets it.
     TokenGranted(Box<TokenGranted>),
-    /// A hospital system gave an access token back.
+    /// A person decided whether an application of a hospital system reads.
+    AuthorizationDecided(Box<AuthorizationDecided>),
+    /// A hospital system gave an access token back, or its code was used twice.
     TokenRevoked(Box<TokenRevoked>),
     /// Something happened to a request for a certificate.
     Enrolment(EnrolmentEvent),

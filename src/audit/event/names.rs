@@ -4,7 +4,7 @@ use super::Event;
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 66] = [
+    pub const NAMES: [&'static str; 67] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -50,6 +50,7 @@ impl Event {
         "clients-changed",
         "subscriptions-changed",
         "partner-served",
+        "authorization-decided",
         "token-granted",
         "token-revoked",
         "enrolment-refused",
@@ -118,6 +119,7 @@ impl Event {
     /// The name of an event of what is given away: access tokens, and copies of the store.
     const fn token_name(&self) -> &'static str {
         match self {
+            Self::AuthorizationDecided(_) => "authorization-decided",
             Self::TokenGranted(_) => "token-granted",
             Self::TokenRevoked(_) => "token-revoked",
             _ => "store-copied",
@@ -200,7 +202,10 @@ impl Event {
             Self::IndexRebuilt { .. } | Self::PatientsLinked(_) => self.index_name(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::ResourcesRead(_) => self.reader_name(),
             Self::SubscriptionsChanged(_) | Self::PartnerServed(_) | Self::Enrolment(_) => self.named(),
-            Self::TokenGranted(_) | Self::TokenRevoked(_) | Self::StoreCopied { .. } => self.token_name(),
+            Self::AuthorizationDecided(_)
+            | Self::TokenGranted(_)
+            | Self::TokenRevoked(_)
+            | Self::StoreCopied { .. } => self.token_name(),
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
             Self::AuditPruned { .. } => Self::AUDIT_PRUNED,

@@ -13,6 +13,8 @@ pub struct ResourcesRead {
     pub client: String,
     /// The OID of its organisation.
     pub organisation: Option<String>,
+    /// The subject of the person who let the client read.
+    pub person: Option<String>,
     /// The certificate of the connection.
     pub certificate: Fingerprint,
     /// The address of the client.
@@ -47,8 +49,10 @@ impl ResourcesRead {
         set("count", self.count.into());
         set("requests", self.requests.into());
         set("patients", self.patients.clone().into());
-        if let Some(organisation) = &self.organisation {
-            set("organisation", organisation.as_str().into());
+        for (name, value) in [("organisation", &self.organisation), ("person", &self.person)] {
+            if let Some(value) = value {
+                set(name, value.as_str().into());
+            }
         }
         if self.more_patients > 0 {
             set("more-patients", self.more_patients.into());

@@ -32,13 +32,34 @@ pub struct TokenGranted {
     pub person: Option<String>,
 }
 
-/// A client gave a token back.
+/// A client gave a token back, or its code was used twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRevoked {
     /// The id of the client.
     pub client: String,
-    /// The address of the client.
+    /// The address of the client, or of who used the code again.
     pub peer: IpAddr,
+    /// `code-used`: an authorization code was used twice, so the token that it gave has ended.
+    pub reason: Option<&'static str>,
+}
+
+/// A person decided whether an application reads. The row never has the code, nor its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorizationDecided {
+    /// The subject of the certificate of the person.
+    pub person: String,
+    /// The certificate.
+    pub certificate: Fingerprint,
+    /// The address of the person.
+    pub peer: IpAddr,
+    /// The id of the application.
+    pub client: String,
+    /// `allowed` or `denied`.
+    pub decision: &'static str,
+    /// The scopes that were asked for.
+    pub scopes: String,
+    /// Where the application takes the answer.
+    pub redirect_uri: String,
 }
 
 impl TokenGranted {
@@ -65,6 +86,24 @@ impl TokenGranted {
 
 impl TokenRevoked {
     pub(super) fn fields(&self) -> Value {
-        json!({ "client": self.client, "peer": self.peer.to_string() })
+        let mut fields = json!({ "client": self.client, "peer": self.peer.to_string() });
+        if let (Some(reason), Some(fields)) = (self.reason, fields.as_object_mut()) {
+            fields.insert("reason".to_owned(), reason.into());
+        }
+        fields
+    }
+}
+
+impl AuthorizationDecided {
+    pub(super) fn fields(&self) -> Value {
+        json!({
+            "person": self.person,
+            "certificate": self.certificate.to_string(),
+            "peer": self.peer.to_string(),
+            "client": self.client,
+            "decision": self.decision,
+            "scopes": self.scopes,
+            "redirect-uri": self.redirect_uri,
+        })
     }
 }

@@ -194,6 +194,7 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
                 is_suspended: false,
                 certificates,
                 secrets: vec![StoredSecret { hash, ends: None }],
+                application: None,
             };
             store.add_client(client.clone(), &actor).await.map_err(failed)?;
             output.print(&Line::new(&client, Some(secret.as_str())), Line::shown)?;

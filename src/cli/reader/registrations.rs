@@ -19,6 +19,8 @@ struct Line<'a> {
     issuer: &'a str,
     contacts: &'a [String],
     scopes: String,
+    /// Where an application takes the answers of people.
+    redirect_uris: &'a [String],
     registered: String,
 }
 
@@ -32,6 +34,7 @@ impl<'a> Line<'a> {
             issuer: &own.issuer,
             contacts: &own.contacts,
             scopes: own.scopes.to_string(),
+            redirect_uris: &own.redirect_uris,
             registered: own.registered_at.to_string(),
         }
     }
@@ -46,6 +49,7 @@ impl<'a> Line<'a> {
             ("issuer", column(self.issuer)),
             ("contacts", self.contacts.iter().map(|contact| column(contact)).collect::<Vec<_>>().join(" ")),
             ("scopes", self.scopes.clone()),
+            ("answers to", self.redirect_uris.iter().map(|uri| column(uri)).collect::<Vec<_>>().join(" ")),
             ("registered", self.registered.clone()),
         ])
     }

@@ -146,6 +146,8 @@ pub enum RootOf {
     People,
     /// Hospital systems that read (`api.communities`).
     HospitalSystems,
+    /// People who let applications read (`api.user-anchors`).
+    Users,
 }
 
 impl fmt::Display for RootUnfit {
@@ -155,6 +157,7 @@ impl fmt::Display for RootUnfit {
             RootOf::Devices => ("devices that chain", "tls.client-trust-anchors"),
             RootOf::People => ("people whose certificates chain", "admin.trust-anchors"),
             RootOf::HospitalSystems => ("hospital systems whose certificates chain", "api.communities"),
+            RootOf::Users => ("people whose certificates chain", "api.user-anchors"),
         };
         write!(f, "\"{subject}\" {reason}: ")?;
         if valid_from.is_some() {

@@ -3,11 +3,13 @@
 use jiff::Timestamp;
 
 use crate::audit::TokenRevoked;
-use crate::clients::{Holder, Token};
+use crate::clients::{Authorization, Holder, Token};
 use crate::model::Fingerprint;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
-use crate::store::records::grant::{GrantOutcome, NewToken, TokenWrite};
+use crate::store::records::grant::{
+    AuthorizationWrite, Decision, GrantOutcome, NewAuthorization, NewToken, TokenWrite,
+};
 use crate::store::write::entry::Write;
 use crate::store::write::grant::GrantChange;
 use crate::store::write::incoming::WriteOutcome;
@@ -28,7 +30,47 @@ impl Store {
     pub async fn grant_token(&self, new: NewToken) -> Result<TokenWrite, StoreError> {
         match self.change_grants(GrantChange::Grant(Box::new(new))).await? {
             GrantOutcome::Token(write) => Ok(write),
-            GrantOutcome::Deleted(_) => Err(StoreError::unreadable("api_token")),
+            _ => Err(StoreError::unreadable("api_token")),
+        }
+    }
+
+    /// The authorization with this hash, ended or not.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn authorization(&self, hash: &Fingerprint) -> Result<Option<Authorization>, StoreError> {
+        self.reader().authorization(hash).await
+    }
+
+    /// Asks a person whether an application may read; any node takes the answer.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn ask_person(&self, new: NewAuthorization) -> Result<AuthorizationWrite, StoreError> {
+        self.change_authorization(GrantChange::Ask(Box::new(new))).await
+    }
+
+    /// What the person decided: it counts once, and its audit row is durable when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn decide_authorization(&self, decision: Decision) -> Result<AuthorizationWrite, StoreError> {
+        self.change_authorization(GrantChange::Decide(Box::new(decision))).await
+    }
+
+    /// Ends an authorization code, and the token that it gave. Returns whether it gave one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn end_code(&self, code: Fingerprint, revoked: TokenRevoked) -> Result<bool, StoreError> {
+        let outcome = self.change_grants(GrantChange::EndCode { code, revoked }).await?;
+        Ok(matches!(outcome, GrantOutcome::Deleted(1..)))
+    }
+
+    async fn change_authorization(&self, change: GrantChange) -> Result<AuthorizationWrite, StoreError> {
+        match self.change_grants(change).await? {
+            GrantOutcome::Authorization(write) => Ok(write),
+            _ => Err(StoreError::unreadable("api_authorization")),
         }
     }
 
@@ -68,7 +110,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         match self.change_grants(GrantChange::Forget { limit, registered_before }).await? {
             GrantOutcome::Deleted(rows) => Ok(rows),
-            GrantOutcome::Token(_) => Ok(0),
+            _ => Ok(0),
         }
     }
 

@@ -53,7 +53,7 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 57] = [
+pub(in crate::store) const RIGHTS: [Rights; 58] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
@@ -88,6 +88,7 @@ pub(in crate::store) const RIGHTS: [Rights; 57] = [
     always("partner_notification", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("api_registration", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("api_token", &["SELECT", "INSERT", "DELETE"]),
+    always("api_authorization", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("api_jti", &["SELECT", "INSERT", "DELETE"]),
     always("enrolment", &["SELECT", "INSERT", "UPDATE"]),
     always("seen_identity", &["SELECT", "INSERT", "UPDATE", "DELETE"]),

@@ -52,6 +52,7 @@ impl Reader {
             let place = places.get(own.client.as_str());
             if let Some(client) = place.and_then(|at| clients.get_mut(*at)) {
                 client.certificates.push(own.known());
+                client.application = own.application();
             }
         }
         Ok(clients)
@@ -72,6 +73,7 @@ fn registration(row: &Row) -> Result<Registration, StoreError> {
         name: row.get("name")?,
         contacts: row.list("contacts", "api_registration.contacts")?,
         scopes: row.parsed("scopes", "api_registration.scopes")?,
+        redirect_uris: row.list("redirect_uris", "api_registration.redirect_uris")?,
         registered_at: row.time("registered_at", "api_registration.registered_at")?,
         is_approved: row.get::<i64>("approved")? != 0,
     })
@@ -105,6 +107,7 @@ fn client(row: &Row) -> Result<Client, StoreError> {
         is_suspended: row.get::<i64>("suspended")? != 0,
         certificates: Vec::new(),
         secrets: Vec::new(),
+        application: None,
     })
 }
 
@@ -112,5 +115,5 @@ const SELECT_ORGANISATIONS: &str = "SELECT oid, name, networks, suspended FROM o
 const SELECT_CLIENTS: &str =
     "SELECT id, organisation, scopes, devices, suspended FROM api_client ORDER BY id";
 const SELECT_REGISTRATIONS: &str = "
-SELECT client, community, issuer, name, contacts, scopes, registered_at, approved
+SELECT client, community, issuer, name, contacts, scopes, registered_at, approved, redirect_uris
 FROM api_registration ORDER BY client";

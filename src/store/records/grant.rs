@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::audit::TokenGranted;
-use crate::clients::Token;
+use crate::audit::{AuthorizationDecided, TokenGranted};
+use crate::clients::{Authorization, Token};
 use crate::model::Fingerprint;
 
 /// A token that is to be granted.
@@ -15,6 +15,8 @@ pub struct NewToken {
     pub token: Token,
     /// How many tokens its holder may have at once.
     pub max_tokens: u32,
+    /// The hash of the authorization code that it is granted for: it counts once.
+    pub code: Option<Fingerprint>,
     /// The assertion by which it is asked for, and until when it would count again.
     pub assertion: Option<(Fingerprint, Timestamp)>,
     /// The row of the audit trail.
@@ -30,12 +32,48 @@ pub enum TokenWrite {
     Replayed,
     /// The holder has as many tokens as it may.
     TooMany,
+    /// The authorization code was used already, or has ended.
+    CodeUsed,
+}
+
+/// A person is asked whether an application may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAuthorization {
+    /// SHA-256 of what the page has.
+    pub hash: Fingerprint,
+    /// What is asked.
+    pub authorization: Authorization,
+    /// How many authorizations of one person may wait at once.
+    pub max_authorizations: u32,
+}
+
+/// What a person decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// SHA-256 of what the page had.
+    pub hash: Fingerprint,
+    /// SHA-256 of the code that the application gets, and when it ends; `None`: the person declines.
+    pub code: Option<(Fingerprint, Timestamp)>,
+    /// The row of the audit trail, with the certificate of the person.
+    pub decided: AuthorizationDecided,
+}
+
+/// What became of an authorization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorizationWrite {
+    /// It is stored; a decision has its audit row.
+    Written,
+    /// The person has as many as may wait.
+    TooMany,
+    /// There is none to decide: it has ended, was decided, or is another person's.
+    Gone,
 }
 
 /// What a change of tokens did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum GrantOutcome {
     Token(TokenWrite),
+    Authorization(AuthorizationWrite),
     /// This number of rows was deleted.
     Deleted(u64),
 }

@@ -78,9 +78,7 @@ impl ClientsUpdate {
             Self::Rotate { client, .. } => ("secret-rotated", of(client), None),
             Self::Approve(_, client) => ("registration-approved", of(client), Some(described(client))),
             Self::Register(own, _) => ("client-registered", registered(own), Some(own.known().to_string())),
-            Self::ChangeRegistration(own) => {
-                ("registration-changed", registered(own), Some(own.scopes.to_string()))
-            }
+            Self::ChangeRegistration(own) => ("registration-changed", registered(own), Some(asked(own))),
             Self::EndRegistration(own, ended) => {
                 let change = match ended {
                     Ended::Cancelled => "registration-cancelled",
@@ -137,6 +135,12 @@ impl ClientsUpdate {
             }
         }
     }
+}
+
+/// What a registration asks for, and where an application takes the answers of people.
+fn asked(own: &Registration) -> String {
+    let addresses = own.redirect_uris.iter().map(|uri| format!("answers to: {uri}"));
+    std::iter::once(own.scopes.to_string()).chain(addresses).collect::<Vec<_>>().join("; ")
 }
 
 /// What a client may read, and by which certificates it is known.

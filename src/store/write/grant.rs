@@ -6,8 +6,11 @@ use crate::audit::{Event, TokenRevoked};
 use crate::clients::Holder;
 use crate::model::Fingerprint;
 use crate::store::error::StoreError;
-use crate::store::records::grant::{GrantOutcome, NewToken, TokenWrite};
+use crate::store::records::grant::{
+    AuthorizationWrite, Decision, GrantOutcome, NewAuthorization, NewToken, TokenWrite,
+};
 use crate::store::statement::Statement;
+use crate::store::write::authorization;
 use crate::store::write::connection::Connection;
 
 /// A change of tokens.
@@ -15,6 +18,12 @@ use crate::store::write::connection::Connection;
 pub(in crate::store) enum GrantChange {
     /// A token is granted.
     Grant(Box<NewToken>),
+    /// A person is asked whether an application may read.
+    Ask(Box<NewAuthorization>),
+    /// The person decides.
+    Decide(Box<Decision>),
+    /// A code ends, with the token that it gave.
+    EndCode { code: Fingerprint, revoked: TokenRevoked },
     /// Its holder gives a token back.
     Revoke { hash: Fingerprint, holder: Holder, revoked: TokenRevoked },
     /// An assertion is used for something else than a token, and until when it would count again.
@@ -30,7 +39,10 @@ impl GrantChange {
             (Self::Grant(new), GrantOutcome::Token(TokenWrite::Granted)) => {
                 Some(Event::TokenGranted(Box::new(new.granted.clone())))
             }
-            (Self::Revoke { revoked, .. }, GrantOutcome::Deleted(1..)) => {
+            (Self::Decide(decision), GrantOutcome::Authorization(AuthorizationWrite::Written)) => {
+                Some(Event::AuthorizationDecided(Box::new(decision.decided.clone())))
+            }
+            (Self::Revoke { revoked, .. } | Self::EndCode { revoked, .. }, GrantOutcome::Deleted(1..)) => {
                 Some(Event::TokenRevoked(Box::new(revoked.clone())))
             }
             _ => None,
@@ -46,6 +58,15 @@ pub(in crate::store) async fn apply(
 ) -> Result<GrantOutcome, StoreError> {
     match change {
         GrantChange::Grant(new) => grant(connection, now, new).await.map(GrantOutcome::Token),
+        GrantChange::Ask(new) => {
+            authorization::ask(connection, now, new).await.map(GrantOutcome::Authorization)
+        }
+        GrantChange::Decide(decision) => {
+            authorization::decide(connection, now, decision).await.map(GrantOutcome::Authorization)
+        }
+        GrantChange::EndCode { code, .. } => {
+            authorization::end_code(connection, code).await.map(GrantOutcome::Deleted)
+        }
         GrantChange::Revoke { hash, holder, .. } => {
             let statement = Statement::new("DELETE FROM api_token WHERE hash = $1 AND holder = $2");
             let statement = statement.bind(hash.to_string()).bind(holder.to_string());
@@ -58,7 +79,7 @@ pub(in crate::store) async fn apply(
         GrantChange::Forget { limit, registered_before } => {
             let waiting = Statement::new(DELETE_REGISTRATIONS).bind(*registered_before);
             let mut deleted = connection.execute(waiting).await?;
-            for delete in [DELETE_TOKENS, DELETE_JTIS] {
+            for delete in [DELETE_TOKENS, DELETE_JTIS, DELETE_AUTHORIZATIONS] {
                 deleted += connection.execute(Statement::new(delete).bind(now).bind(*limit)).await?;
             }
             Ok(GrantOutcome::Deleted(deleted))
@@ -82,13 +103,19 @@ async fn grant(
     if connection.count(counted).await? >= u64::from(new.max_tokens) {
         return Ok(TokenWrite::TooMany);
     }
+    if let Some(code) = &new.code
+        && !authorization::use_code(connection, now, code, new.token.ends).await?
+    {
+        return Ok(TokenWrite::CodeUsed);
+    }
     let statement = Statement::new(INSERT_TOKEN)
         .bind(new.hash.to_string())
         .bind(holder)
         .bind(new.token.certificate.to_string())
         .bind(i64::from(new.token.is_bound))
         .bind(new.token.scopes.to_string())
-        .bind(new.token.ends);
+        .bind(new.token.ends)
+        .bind(new.code.as_ref().map(ToString::to_string).unwrap_or_default());
     connection.execute(statement).await?;
     Ok(TokenWrite::Granted)
 }
@@ -108,6 +135,7 @@ pub(in crate::store) async fn revoke_all(
     connection: &mut impl Connection,
     client: &str,
 ) -> Result<(), StoreError> {
+    authorization::end_all(connection, client).await?;
     let statement = Statement::new("DELETE FROM api_token WHERE holder = $1").bind(client);
     connection.execute(statement).await.map(drop)
 }
@@ -117,17 +145,20 @@ pub(in crate::store) async fn revoke_all_of(
     connection: &mut impl Connection,
     organisation: &str,
 ) -> Result<(), StoreError> {
+    authorization::end_all_of(connection, organisation).await?;
     connection.execute(Statement::new(DELETE_OF_ORGANISATION).bind(organisation)).await.map(drop)
 }
 
 const INSERT_JTI: &str = "INSERT INTO api_jti (hash, ends) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const SELECT_OWN: &str = "SELECT 1 FROM api_token WHERE holder = $1 AND ends > $2 LIMIT $3";
 const INSERT_TOKEN: &str = "
-INSERT INTO api_token (hash, holder, certificate, bound, scopes, ends) VALUES ($1, $2, $3, $4, $5, $6)";
+INSERT INTO api_token (hash, holder, certificate, bound, scopes, ends, code) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const DELETE_TOKENS: &str = "
 DELETE FROM api_token WHERE hash IN (SELECT hash FROM api_token WHERE ends <= $1 LIMIT $2)";
 const DELETE_JTIS: &str =
     "DELETE FROM api_jti WHERE hash IN (SELECT hash FROM api_jti WHERE ends <= $1 LIMIT $2)";
+const DELETE_AUTHORIZATIONS: &str = "
+DELETE FROM api_authorization WHERE hash IN (SELECT hash FROM api_authorization WHERE ends <= $1 LIMIT $2)";
 const DELETE_REGISTRATIONS: &str = "DELETE FROM api_registration WHERE approved = 0 AND registered_at < $1";
 const DELETE_OF_ORGANISATION: &str = "
 DELETE FROM api_token WHERE holder IN (SELECT id FROM api_client WHERE organisation = $1)";

@@ -2,6 +2,7 @@
 //! transaction.
 
 pub(in crate::store) mod alert;
+pub(in crate::store) mod authorization;
 pub(in crate::store) mod batch;
 pub(in crate::store) mod capacity;
 pub(in crate::store) mod chain;

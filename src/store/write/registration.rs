@@ -24,7 +24,8 @@ pub(in crate::store) async fn register(
         .bind(own.name.as_str())
         .bind(json(&own.contacts))
         .bind(own.scopes.to_string())
-        .bind(own.registered_at);
+        .bind(own.registered_at)
+        .bind(json(&own.redirect_uris));
     one(connection, statement, ClientsConflict::RegistrationExists).await
 }
 
@@ -38,7 +39,8 @@ pub(in crate::store) async fn change(
         .bind(own.name.as_str())
         .bind(json(&own.contacts))
         .bind(own.scopes.to_string())
-        .bind(own.client.as_str());
+        .bind(own.client.as_str())
+        .bind(json(&own.redirect_uris));
     one(connection, statement, ClientsConflict::RegistrationUnknown).await?;
     if !own.is_approved {
         return Ok(());
@@ -71,6 +73,8 @@ pub(in crate::store) async fn approve(
 }
 
 const INSERT: &str = "
-INSERT INTO api_registration (client, community, issuer, name, contacts, scopes, registered_at, approved)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 0) ON CONFLICT DO NOTHING";
-const UPDATE: &str = "UPDATE api_registration SET name = $1, contacts = $2, scopes = $3 WHERE client = $4";
+INSERT INTO api_registration (client, community, issuer, name, contacts, scopes, registered_at, approved,
+    redirect_uris)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8) ON CONFLICT DO NOTHING";
+const UPDATE: &str = "
+UPDATE api_registration SET name = $1, contacts = $2, scopes = $3, redirect_uris = $5 WHERE client = $4";

@@ -3,6 +3,7 @@
 //! N001-2, N001-3).
 
 mod admission;
+mod authorizations;
 mod clients;
 mod enrolment;
 mod limits;

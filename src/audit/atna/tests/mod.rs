@@ -76,6 +76,7 @@ fn every_event_has_an_atna_message_or_is_listed_without_one() {
         ("content-refused", "110113", "E", "8", vec!["110132"]),
         ("read-refused", "110113", "E", "8", vec!["110126"]),
         ("clients-changed", "110113", "E", "0", vec!["110137"]),
+        ("authorization-decided", "110113", "E", "0", vec!["110126"]),
         ("token-granted", "110113", "E", "0", vec!["110126"]),
         ("enrolment-refused", "110113", "E", "8", vec!["110126"]),
         ("enrolment-requested", "110113", "E", "0", vec!["110137"]),

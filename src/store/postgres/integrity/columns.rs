@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 299] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -58,6 +58,17 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
     ("alert_report", "last_message", "bytea not null"),
     ("alert_report", "first_message", "bytea not null"),
     ("alert_report", "first_control_id", "text C not null"),
+    ("api_authorization", "hash", "text C not null"),
+    ("api_authorization", "stage", "bigint not null"),
+    ("api_authorization", "client", "text C not null"),
+    ("api_authorization", "redirect_uri", "text not null"),
+    ("api_authorization", "state", "text not null"),
+    ("api_authorization", "challenge", "text not null"),
+    ("api_authorization", "scopes", "text not null"),
+    ("api_authorization", "person", "text not null"),
+    ("api_authorization", "certificate", "text C not null"),
+    ("api_authorization", "chain", "text not null"),
+    ("api_authorization", "ends", "bigint not null"),
     ("api_certificate", "known", "text C not null"),
     ("api_certificate", "client", "text C not null"),
     ("api_client", "id", "text C not null"),
@@ -75,6 +86,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
     ("api_registration", "scopes", "text not null"),
     ("api_registration", "registered_at", "bigint not null"),
     ("api_registration", "approved", "bigint not null"),
+    ("api_registration", "redirect_uris", "text not null"),
     ("api_revision", "one", "bigint not null"),
     ("api_revision", "value", "bigint not null"),
     ("api_secret", "hash", "text C not null"),
@@ -86,6 +98,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
     ("api_token", "bound", "bigint not null"),
     ("api_token", "scopes", "text not null"),
     ("api_token", "ends", "bigint not null"),
+    ("api_token", "code", "text C not null"),
     ("audit", "sequence", "bigint not null"),
     ("audit", "node", "text C not null"),
     ("audit", "number", "bigint not null"),
@@ -341,14 +354,17 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
 
 /// Table, and the definition of a check.
 #[rustfmt::skip]
-pub(in crate::store) const CHECKS: [(&str, &str); 72] = [
+pub(in crate::store) const CHECKS: [(&str, &str); 75] = [
     ("alert_report", "CHECK ((length(filler) = 32))"),
     ("alert_report", "CHECK ((length(first_message) = 16))"),
     ("alert_report", "CHECK ((length(last_message) = 16))"),
     ("alert_report", "CHECK ((length(message) = 16))"),
     ("alert_report", "CHECK ((length(report) = 32))"),
+    ("api_authorization", "CHECK (((chain)::json IS NOT NULL))"),
+    ("api_authorization", "CHECK ((stage = ANY (ARRAY[(0)::bigint, (1)::bigint, (2)::bigint])))"),
     ("api_client", "CHECK ((suspended = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
     ("api_registration", "CHECK (((contacts)::json IS NOT NULL))"),
+    ("api_registration", "CHECK (((redirect_uris)::json IS NOT NULL))"),
     ("api_registration", "CHECK ((approved = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),
     ("api_revision", "CHECK ((one = 1))"),
     ("api_token", "CHECK ((bound = ANY (ARRAY[(0)::bigint, (1)::bigint])))"),

@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 55] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 56] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
@@ -65,6 +65,7 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 55] = [
     ("partner_notification", "id", ""),
     ("partner_notification", "receipt", ""),
     ("api_token", "hash", ""),
+    ("api_authorization", "hash", ""),
     ("api_registration", "client", ""),
     ("api_registration", "community, issuer", ""),
     ("api_jti", "hash", ""),
