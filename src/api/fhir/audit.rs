@@ -6,12 +6,15 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::try_join_all;
+
 use super::answer::Failure;
 use super::reads::Reads;
 use crate::audit::{Event, ResourcesRead};
 use crate::clients::Reader;
 use crate::config::AuditReads;
 use crate::fhir::Resource;
+use crate::store::{Store, StoreError};
 
 /// Records a read. Several rows share a commit, and device messages come first.
 ///
@@ -24,7 +27,6 @@ pub(super) async fn record(
     resources: &[Resource],
 ) -> Result<(), Failure> {
     let patients: BTreeSet<&str> = resources.iter().filter_map(patient).collect();
-    let more = patients.len().saturating_sub(ResourcesRead::MAX_PATIENTS);
     let read = ResourcesRead {
         client: reader.client().to_owned(),
         organisation: reader.organisation().map(ToString::to_string),
@@ -34,8 +36,8 @@ pub(super) async fn record(
         kind,
         count: u64::try_from(resources.len()).unwrap_or(u64::MAX),
         requests: 1,
-        patients: patients.into_iter().take(ResourcesRead::MAX_PATIENTS).map(str::to_owned).collect(),
-        more_patients: u64::try_from(more).unwrap_or(u64::MAX),
+        patients: patients.into_iter().map(str::to_owned).collect(),
+        more_patients: 0,
     };
     let config = reads.config.load();
     let is_flood = resources.is_empty() && interaction != "search-type" && {
@@ -50,7 +52,13 @@ pub(super) async fn record(
     if shares {
         return reads.minute.begin(read, reads.store.clone()).await;
     }
-    Ok(reads.store.audit(Event::ResourcesRead(Box::new(read))).await?)
+    Ok(write(read, &reads.store).await?)
+}
+
+/// Writes the rows of a read, which share a commit.
+pub(super) async fn write(read: ResourcesRead, store: &Store) -> Result<(), StoreError> {
+    let rows = read.rows().into_iter().map(|row| store.audit(Event::ResourcesRead(Box::new(row))));
+    try_join_all(rows).await.map(drop)
 }
 
 /// The opaque id of the patient that a resource is about.

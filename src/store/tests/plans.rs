@@ -4,7 +4,7 @@ use super::*;
 use crate::model::Searched;
 use crate::store::read::audit::select_audit_rows;
 use crate::store::read::message::{Lookup, select_floor, select_messages};
-use crate::store::read::projection::{select_groups, select_resources};
+use crate::store::read::projection::{select_groups, select_open, select_resources};
 use crate::store::records::audit::WITHOUT_MESSAGES;
 use crate::store::statement::Statement;
 use crate::store::write::{envelope, forward, projection, retention, search_key};
@@ -158,6 +158,14 @@ async fn hospital_systems_read_the_index_of_resources_in_its_order() {
         }
     }
     for (of, index) in [
+        (GroupsOf::Subject("Patient/1"), "fhir_group_subject_open (subject=?"),
+        (GroupsOf::Device("Device/1"), "fhir_group_device_open (device=?"),
+    ] {
+        let page = GroupPage { of, from, since: None, before: None, ascending: false, limit: 8 };
+        let plan = plan(&store, select_open(&page, now)).await;
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{page:?}: {plan}");
+    }
+    for (of, index) in [
         (ResourcesOf::Key(7), "PRIMARY KEY (hash=? AND resource>?)"),
         (ResourcesOf::Changes("Device/"), "fhir_resource_changes (<expr>=? AND seq>?)"),
         (ResourcesOf::All("Device/"), "(reference>? AND reference<?)"),
@@ -206,6 +214,13 @@ async fn postgres_reads_the_index_of_resources_in_its_order() {
             let page = GroupPage { of, from, since, before: since, ascending, limit: 16 };
             read.push((select_groups(&page), index));
         }
+    }
+    for (of, index) in [
+        (GroupsOf::Subject("Patient/4"), "fhir_group_subject_open"),
+        (GroupsOf::Device("Device/1"), "fhir_group_device_open"),
+    ] {
+        let page = GroupPage { of, from, since, before: None, ascending: false, limit: 16 };
+        read.push((select_open(&page, place.clock.now()), index));
     }
     for (of, index) in [
         (ResourcesOf::Key(7), "fhir_key_pkey"),

@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 289] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -172,6 +172,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
     ("fhir_group", "hash", "bigint not null"),
     ("fhir_group", "revision", "bigint not null"),
     ("fhir_group", "projected_at", "bigint not null"),
+    ("fhir_group", "kind", "bigint not null"),
     ("fhir_key", "hash", "bigint not null"),
     ("fhir_key", "resource", "bigint not null"),
     ("fhir_leader", "one", "bigint not null"),
@@ -186,6 +187,8 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
     ("fhir_position", "node", "text C not null"),
     ("fhir_position", "number", "bigint not null"),
     ("fhir_position", "revision", "bigint not null"),
+    ("fhir_position", "again", "bigint not null"),
+    ("fhir_position", "again_to", "bigint not null"),
     ("fhir_removed", "reference", "text C not null"),
     ("fhir_removed", "until", "bigint not null"),
     ("fhir_resource", "number", "bigint not null"),
