@@ -313,13 +313,13 @@ async fn large_messages_with_ids_in_another_order_than_the_trail_are_indexed(pla
 async fn what_is_new_is_indexed_beside_what_is_indexed_again(place: TestStore) {
     let store = place.open().await;
     let projector = projector(&place, store.clone());
-    for number in 1..=1200 {
+    for number in 1..=620 {
         store.record(measured(&place, number, "4711", 1)).await.unwrap();
     }
     project_all(&projector).await;
     let node = store.node().to_string();
     let mut run = Run::default();
-    let mut number = 1200;
+    let mut number = 620;
     for request in ["fhir rebuild", "another mapping"] {
         match request {
             "fhir rebuild" => store.rebuild_projection().await.unwrap(),
@@ -344,7 +344,7 @@ async fn what_is_new_is_indexed_beside_what_is_indexed_again(place: TestStore) {
             (0, store.chain_end(store.node()).await.unwrap().number)
         );
         let again = projector.metrics.fhir.messages_total.get() - before;
-        assert!(again < 1200, "{request}: {again} of them, as the first were projected before");
+        assert!(again < 620, "{request}: {again} of them, as the first were projected before");
     }
 }
 
