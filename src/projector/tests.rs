@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::audit::MessageKind;
@@ -348,7 +348,7 @@ async fn what_is_new_is_indexed_beside_what_is_indexed_again(place: TestStore) {
     }
 }
 
-/// MSH-7 without a zone in the hour in which the clocks change, or a clock that somebody corrects.
+/// MSH-7 without a zone in the hour in which the clocks change, or a clock that is corrected.
 async fn the_end_of_an_alert_counts_after_the_clock_was_put_back(place: TestStore) {
     let at = |number, phase, minute: u32, alert: &str| {
         let record = report(&place, number, phase);

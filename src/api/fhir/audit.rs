@@ -57,7 +57,10 @@ pub(super) async fn record(
 
 /// Writes the rows of a read, which share a commit.
 pub(super) async fn write(read: ResourcesRead, store: &Store) -> Result<(), StoreError> {
-    let rows = read.rows().into_iter().map(|row| store.audit(Event::ResourcesRead(Box::new(row))));
+    let mut rows = Vec::new();
+    for row in read.rows() {
+        rows.push(store.audit(Event::ResourcesRead(Box::new(row))));
+    }
     try_join_all(rows).await.map(drop)
 }
 

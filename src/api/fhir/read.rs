@@ -67,8 +67,8 @@ impl<'a> Scope<'a> {
         Ok(found)
     }
 
-    /// A device, metric or patient of the index as the reader may see it. `rendered`: the message that its row
-    /// names.
+    /// A device, metric or patient of the index as the reader may see it. `rendered`: the message that its
+    /// row names.
     pub(super) async fn listed(
         &self,
         rendered: &Rendered,

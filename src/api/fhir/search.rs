@@ -148,11 +148,13 @@ impl Scope<'_> {
         // Each message is mapped once, whatever of it is included.
         for part in messages.chunks(MESSAGES_AT_ONCE) {
             let rendered = self.renderer.render(part).await?;
-            for row in part.iter().filter_map(|message| of_message.get(message)).flatten() {
-                let Some(rendered) = rendered.get(&row.message) else { continue };
-                if let Some(seen) = self.listed(rendered, row).await? {
-                    let json = to_json(&seen.resource)?;
-                    included.push(Matched { resource: seen.resource, json });
+            for message in part {
+                let Some(rendered) = rendered.get(message) else { continue };
+                for row in of_message.remove(message).unwrap_or_default() {
+                    if let Some(seen) = self.listed(rendered, &row).await? {
+                        let json = to_json(&seen.resource)?;
+                        included.push(Matched { resource: seen.resource, json });
+                    }
                 }
             }
         }

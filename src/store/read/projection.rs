@@ -130,9 +130,10 @@ impl Reader {
         };
         // Each in the order of its index: a server would sort all groups of all of them.
         let of = subjects.iter().map(|subject| GroupsOf::Subject(subject));
-        let of: Vec<_> = of.chain(subjects.is_empty().then_some(page.of)).collect();
+        let of = of.chain(subjects.is_empty().then_some(page.of));
+        let pages: Vec<GroupPage<'_>> = of.map(|of| GroupPage { of, ..*page }).collect();
         let mut found = Vec::new();
-        for page in of.into_iter().map(|of| GroupPage { of, ..*page }) {
+        for page in pages {
             let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
             let before = found.len();
             for statement in in_order(&page) {

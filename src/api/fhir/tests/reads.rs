@@ -66,7 +66,7 @@ async fn resources_are_read_with_their_versions(place: TestStore) {
     assert_eq!(bench.store.prune_messages(before, &Repeating).await.unwrap(), 1);
     assert_eq!(bench.get(&observation).await.status, StatusCode::GONE);
     let of_others = Reader::for_tests("system/*.rs", Some(&["PUMP-9"]));
-    assert_eq!(bench.get_as(&of_others, &observation).await.status, StatusCode::NOT_FOUND, "whoever sent it");
+    assert_eq!(bench.get_as(&of_others, &observation).await.status, StatusCode::NOT_FOUND, "it may be of others");
 }
 
 /// `store.retain-large` removes new messages before old ones.
@@ -134,7 +134,7 @@ async fn what_retention_removed_is_gone_and_what_others_need_stays(place: TestSt
             let answered = bench.get(&path).await;
             assert_eq!(answered.status, StatusCode::GONE, "{path}: {:?}", answered.body);
             let of_others = bench.get_as(&Reader::for_tests("system/*.rs", Some(&["PUMP-9"])), &path).await;
-            assert_eq!(of_others.status, StatusCode::NOT_FOUND, "{path}: whoever sent it");
+            assert_eq!(of_others.status, StatusCode::NOT_FOUND, "{path}: it may be of others");
         }
     }
     assert_eq!(bench.get("/fhir/Device/never").await.status, StatusCode::NOT_FOUND);

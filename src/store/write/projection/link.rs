@@ -1,7 +1,7 @@
 //! Patients of whom an operator says that they are one.
 //!
-//! Each link stays as it was said, so that one that was a mistake can be taken back without the others. Who
-//! replaced is no target of a further link: reads follow the links to the last patient.
+//! Each link stays as the operator made it, so that one that was a mistake can be taken back without the
+//! others. Who is replaced is no target of a further link: reads follow the links to the last patient.
 
 use jiff::Timestamp;
 
