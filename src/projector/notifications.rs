@@ -179,9 +179,6 @@ fn notice(row: &EventRow, messages: &ReadMessages) -> Option<NotifiableEvent> {
     match &row.event {
         TrailEvent::Accepted(id) => of_message(messages.get(*id)?, row.at),
         TrailEvent::Silent(device) => Some(about(EventKind::DeviceSilent, device.clone(), String::new())),
-        TrailEvent::SilentBehind(gateway) => {
-            Some(about(EventKind::DeviceSilent, gateway.clone(), BEHIND.to_owned()))
-        }
         TrailEvent::Refused(device, code) => {
             Some(about(EventKind::CertificateRefused, device.clone(), code.clone()))
         }
@@ -214,8 +211,6 @@ fn wards(message: &Message<'_>) -> Vec<String> {
     wards.filter(|ward| !ward.is_empty()).take(MAX_WARDS).collect()
 }
 
-/// The reason of an event that is not about the device itself, but about those that send through it.
-const BEHIND: &str = "behind";
 /// Rows of a chain that are looked through at once.
 const MAX_ROWS: u32 = 200;
 /// Notifications of one transaction, but for those of its last row: senders wait for it.

@@ -172,8 +172,8 @@ impl Renderer {
     ) -> Result<Found, StoreError> {
         let (groups, stored) = self.store.grouped_message(message).await?;
         if groups.is_empty() {
-            // Retention does not remove all kinds of messages in the order of their ids. Who knows the id of a
-            // message was given it.
+            // Retention does not remove all kinds of messages in the order of their ids. Who knows the id of
+            // a message was given it.
             let is_stored = !self.store.senders_of(&[message]).await?.is_empty();
             let may_have_been = !is_stored && message.time() <= self.store.now();
             return Ok(if may_have_been { Found::Gone } else { Found::Nothing });

@@ -235,8 +235,7 @@ fn event_row(row: &ChainRow) -> Result<EventRow, StoreError> {
         ACCEPTED | RECONSIDERED => {
             text("/message").and_then(|id| id.parse().ok()).map_or(TrailEvent::Other, TrailEvent::Accepted)
         }
-        SILENT => TrailEvent::Silent(text("/device").and_then(|id| id.parse().ok())),
-        SILENT_BEHIND => TrailEvent::SilentBehind(text("/device").and_then(|id| id.parse().ok())),
+        SILENT | SILENT_BEHIND => TrailEvent::Silent(text("/device").and_then(|id| id.parse().ok())),
         // A peer without a certificate is no device.
         REFUSED if details.get("certificate").is_some() => {
             let device = text("/certificate/common-name").and_then(|name| name.parse().ok());

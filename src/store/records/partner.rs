@@ -70,8 +70,6 @@ pub enum TrailEvent {
     Accepted(MessageId),
     /// A device has become silent.
     Silent(Option<DeviceId>),
-    /// Devices have become silent that send through this one.
-    SilentBehind(Option<DeviceId>),
     /// The certificate of a device was refused, with this code.
     Refused(Option<DeviceId>, String),
     /// Partners are not notified of it.

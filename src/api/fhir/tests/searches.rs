@@ -233,17 +233,19 @@ async fn an_alert_that_goes_on_is_found_from_any_time_on(place: TestStore) {
     bench.projector.project_all().await;
     let patient = bench.patient("4711").await;
     let base = format!("/fhir/Observation?patient={patient}");
-    let device = text(&bench.all("/fhir/Device").await[0]["id"]);
+    let device = text(&bench.all("/fhir/Device?type=69965").await[0]["id"]);
     for base in [base.clone(), format!("/fhir/Observation?device:DeviceMetric.source={device}")] {
         for count in [1, 2, 50] {
             for (sort, first) in [("-date", false), ("date", true)] {
                 let path = format!("{base}&date=ge2026-01-01T10:40:00Z&_sort={sort}&_count={count}");
                 let found = bench.all(&path).await;
                 let is_open = found.iter().map(|one| one["status"] == "preliminary").collect::<Vec<_>>();
-                let mut expected = [[first; 2], [false; 2], [!first; 2]].concat();
-                if first {
-                    expected[2..].fill(false);
-                }
+                // An alert that names no term is of the device, and of no metric.
+                let expected: &[bool] = match (base.contains("source"), first) {
+                    (true, _) => &[false; 4],
+                    (false, true) => &[true, true, false, false, false, false],
+                    (false, false) => &[false, false, false, false, true, true],
+                };
                 assert_eq!(is_open, expected, "{path}: {found:#?}");
             }
         }
