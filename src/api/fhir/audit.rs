@@ -6,15 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::future::try_join_all;
-
 use super::answer::Failure;
+use super::minute::write_rows;
 use super::reads::Reads;
-use crate::audit::{Event, ResourcesRead};
+use crate::audit::ResourcesRead;
 use crate::clients::Reader;
 use crate::config::AuditReads;
 use crate::fhir::Resource;
-use crate::store::{Store, StoreError};
 
 /// Records a read. Several rows share a commit, and device messages come first.
 ///
@@ -52,16 +50,7 @@ pub(super) async fn record(
     if shares {
         return reads.minute.begin(read, reads.store.clone()).await;
     }
-    Ok(write(read, &reads.store).await?)
-}
-
-/// Writes the rows of a read, which share a commit.
-pub(super) async fn write(read: ResourcesRead, store: &Store) -> Result<(), StoreError> {
-    let mut rows = Vec::new();
-    for row in read.rows() {
-        rows.push(store.audit(Event::ResourcesRead(Box::new(row))));
-    }
-    try_join_all(rows).await.map(drop)
+    Ok(write_rows(read, &reads.store).await?)
 }
 
 /// The opaque id of the patient that a resource is about.

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+
 use super::answer::Failure;
-use super::audit;
 use crate::audit::{Event, ResourcesRead};
 use crate::model::Fingerprint;
 use crate::store::{Store, StoreError};
@@ -59,7 +60,7 @@ impl MinuteReads {
         let reads = self.clone();
         let written = tokio::spawn(async move {
             let shared = ResourcesRead { count: 0, requests: 0, patients: Vec::new(), ..read.clone() };
-            audit::write(read, &store).await?;
+            write_rows(read, &store).await?;
             reads.share(Shared { read: shared, patients: BTreeSet::new() }, store);
             Ok::<_, StoreError>(())
         });
@@ -97,6 +98,18 @@ impl MinuteReads {
     fn waiting(&self) -> MutexGuard<'_, Option<HashMap<Kind, Shared>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Writes the rows of a read, which share a commit.
+///
+/// # Errors
+/// When they cannot be written.
+pub(super) async fn write_rows(read: ResourcesRead, store: &Store) -> Result<(), StoreError> {
+    let mut rows = Vec::new();
+    for row in read.rows() {
+        rows.push(store.audit(Event::ResourcesRead(Box::new(row))));
+    }
+    try_join_all(rows).await.map(drop)
 }
 
 async fn write(shared: Option<Shared>, store: &Store) {

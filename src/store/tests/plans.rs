@@ -192,8 +192,9 @@ async fn postgres_reads_the_index_of_resources_in_its_order() {
          SELECT n, (CASE WHEN n > 2000 THEN 'Observation/' WHEN n % 4 = 0 THEN 'Patient/' WHEN n % 4 = 1 THEN 'Device/'
             ELSE 'DeviceMetric/' END) || n, decode(lpad(to_hex(n), 32, '0'), 'hex'), n, 1, n, n
          FROM generate_series(1, 30000) AS n",
-        "INSERT INTO fhir_group (seq, message, subject, device, alert, at, hash, revision, projected_at)
-         SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex'), 4 + 4 * (n % 400), 1 + 4 * (n % 400), 0, n, n, 3, n
+        "INSERT INTO fhir_group (seq, message, subject, device, alert, at, hash, revision, projected_at, kind)
+         SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex'), 4 + 4 * (n % 400), 1 + 4 * (n % 400), 0, n, n, 3, n,
+            CASE WHEN n % 51 = 0 THEN 1 ELSE 0 END
          FROM generate_series(1, 40000) AS n",
         "INSERT INTO fhir_key (hash, resource) SELECT n % 500, n FROM generate_series(1, 2000) AS n",
         "INSERT INTO fhir_version (resource, version, message, projected_at)

@@ -66,7 +66,11 @@ async fn resources_are_read_with_their_versions(place: TestStore) {
     assert_eq!(bench.store.prune_messages(before, &Repeating).await.unwrap(), 1);
     assert_eq!(bench.get(&observation).await.status, StatusCode::GONE);
     let of_others = Reader::for_tests("system/*.rs", Some(&["PUMP-9"]));
-    assert_eq!(bench.get_as(&of_others, &observation).await.status, StatusCode::NOT_FOUND, "it may be of others");
+    assert_eq!(
+        bench.get_as(&of_others, &observation).await.status,
+        StatusCode::NOT_FOUND,
+        "it may be of others"
+    );
 }
 
 /// `store.retain-large` removes new messages before old ones.
