@@ -109,7 +109,10 @@ impl EventFilter {
         let is_device = self.devices.is_empty()
             || notice.device.as_ref().is_some_and(|own| self.devices.iter().any(|it| it == own.as_str()));
         let is_ward = self.wards.is_empty()
-            || notice.wards.iter().any(|own| self.wards.iter().any(|it| it.eq_ignore_ascii_case(own)));
+            || notice
+                .wards
+                .iter()
+                .any(|own| self.wards.iter().any(|it| it.to_lowercase() == own.to_lowercase()));
         let is_transaction = self.transactions.is_empty()
             || (notice.message.is_some() && self.transactions.contains(&notice.reason));
         is_kind && is_device && is_ward && is_transaction
@@ -176,7 +179,7 @@ mod tests {
         NotifiableEvent {
             kind,
             device: Some("PUMP-1".parse().unwrap()),
-            wards: vec!["ICU".to_owned(), "ICU2".to_owned()],
+            wards: vec!["ICU".to_owned(), "ICU2".to_owned(), "Intensivstation SÜD".to_owned()],
             message: Some(MessageId::at(Timestamp::UNIX_EPOCH)),
             reason: "pcd-01".to_owned(),
             at: Timestamp::UNIX_EPOCH,
@@ -206,6 +209,7 @@ mod tests {
             ("devices", r#"["PUMP-2","PUMP-1"]"#, true),
             ("devices", r#"["pump-1"]"#, false),
             ("wards", r#"["icu2"]"#, true),
+            ("wards", r#"["intensivstation süd"]"#, true),
             ("wards", r#"["IC"]"#, false),
             ("transactions", r#"["pcd-04","pcd-01"]"#, true),
             ("transactions", r#"["pcd-04"]"#, false),

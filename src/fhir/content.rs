@@ -64,8 +64,7 @@ impl ContentReader<'_> {
             let reader = ValueReader { characters, times: self.times, units: &units, sample_period };
             let read = reader.values(observation)?;
             let is_coded_twice = read.iter().any(|value| value.is_contradictory);
-            let has_number =
-                read.iter().any(|value| matches!(value.value, Value::Quantity(_) | Value::Range(_)));
+            let has_number = read.iter().any(|value| value.value.has_numbers());
             values = read.into_iter().map(|value| value.value).collect();
             let contradictions = [
                 (is_contradictory, CONTRADICTORY_TERM),

@@ -273,6 +273,20 @@ pub enum Value {
     Period(Period),
 }
 
+impl Value {
+    /// Whether it has numbers, which mean nothing without their unit.
+    pub(super) const fn has_numbers(&self) -> bool {
+        match self {
+            Self::Quantity(_) | Self::Range(_) | Self::Ratio(_) | Self::SampledData(_) => true,
+            Self::CodeableConcept(_)
+            | Self::String(_)
+            | Self::Time(_)
+            | Self::DateTime(_)
+            | Self::Period(_) => false,
+        }
+    }
+}
+
 impl Resource {
     /// Where it comes from, for what the index adds.
     pub const fn meta_mut(&mut self) -> &mut Meta {

@@ -9,7 +9,7 @@ use crate::model::MessageId;
 
 /// The revision of the mapping: `meta.versionId` of what has no count of its own. A change of what a message
 /// becomes raises it, so that readers receive the corrected resources.
-pub const REVISION: u32 = 4;
+pub const REVISION: u32 = 5;
 
 /// Where a message comes from.
 #[derive(Clone, Copy)]

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
 use super::datatypes::Period;
@@ -51,6 +52,36 @@ impl Times {
             }
         };
         Some(time.wall.strftime(format).to_string())
+    }
+
+    /// A period of two times, of which one may be missing. `None`: one of them cannot be read, or it ends
+    /// before it begins, as far as both are precise.
+    pub(super) fn period(&self, written: [&[u8]; 2]) -> Option<Period> {
+        let is_stated = |written: &&[u8]| !matches!(*written, b"" | b"\"\"");
+        let [start, end] = written.map(|written| Some(written).filter(is_stated));
+        let read = |written: Option<&[u8]>| match written {
+            Some(written) => self.date_time(written).map(Some),
+            None => Some(None),
+        };
+        let period = Period { start: read(start)?, end: read(end)? };
+        let is_in_order = match (&period.start, &period.end, start.zip(end)) {
+            (Some(first), Some(last), Some(times)) => {
+                let digits = first.len().min(last.len());
+                if digits > DAY {
+                    let [first, last] = [times.0, times.1].map(|time| self.instant(time));
+                    first.zip(last).is_some_and(|(first, last)| first <= last)
+                } else {
+                    first.get(..digits) <= last.get(..digits)
+                }
+            }
+            (None, None, _) => false,
+            _ => true,
+        };
+        is_in_order.then_some(period)
+    }
+
+    fn instant(&self, written: &[u8]) -> Option<Timestamp> {
+        MessageTime::parse(written).ok()?.instant(&self.zone)
     }
 
     /// The day of a date.
@@ -106,26 +137,34 @@ impl Times {
 
     /// Whether the second time follows the first.
     fn is_order(&self, start: Field<'_>, end: Field<'_>) -> bool {
-        let instant =
-            |field: Field<'_>| MessageTime::parse(field.component(1).trimmed()).ok()?.instant(&self.zone);
+        let instant = |field: Field<'_>| self.instant(field.component(1).trimmed());
         instant(start).zip(instant(end)).is_some_and(|(start, end)| start < end)
     }
 }
 
-/// The time of day of a TM: `hh:mm:ss`.
+/// The time of day of a TM without a zone: `hh:mm:ss`, with the fraction of a second that was sent.
 pub(super) fn time_of_day(written: &str) -> Option<String> {
-    let digits = written.split(['+', '-']).next().unwrap_or_default();
-    let digits = digits.split('.').next().unwrap_or_default();
-    let is_whole = matches!(digits.len(), 4 | 6) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let (digits, fraction) =
+        written.split_once('.').map_or((written, None), |(whole, part)| (whole, Some(part)));
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_whole = match fraction {
+        None => matches!(digits.len(), 4 | 6),
+        Some(fraction) => digits.len() == 6 && (1..=9).contains(&fraction.len()) && are_digits(fraction),
+    };
     let part = |from: usize| digits.get(from..from + 2).unwrap_or("00");
     let [hour, minute, second] = [0, 2, 4].map(part);
-    (is_whole && hour < "24" && minute < "60" && second < "60").then(|| format!("{hour}:{minute}:{second}"))
+    let fraction = fraction.map_or_else(String::new, |fraction| format!(".{fraction}"));
+    (is_whole && are_digits(digits) && hour < "24" && minute < "60" && second < "60")
+        .then(|| format!("{hour}:{minute}:{second}{fraction}"))
 }
 
 /// Whether a field has a value other than the null of HL7.
 pub(super) fn is_stated(field: Field<'_>) -> bool {
     !matches!(field.component(1).trimmed(), b"" | b"\"\"")
 }
+
+/// The characters of a date with its day.
+const DAY: usize = 10;
 
 /// The largest offset from UTC that FHIR can write, in seconds.
 const MAX_OFFSET: i32 = 14 * 3600;
@@ -165,9 +204,31 @@ mod tests {
     }
 
     #[test]
+    fn a_period_has_both_ends_and_does_not_end_before_it_begins() {
+        let times = Times::new(None, &TimeZone::UTC);
+        let of = |start: &str, end: &str| times.period([start.as_bytes(), end.as_bytes()]);
+        let whole = of("20260701", "20260702120000").unwrap();
+        assert_eq!(whole.start.as_deref(), Some("2026-07-01"));
+        assert_eq!(whole.end.as_deref(), Some("2026-07-02T12:00:00+00:00"));
+        assert_eq!(of("20260701", "").unwrap().end, None);
+        assert!(of("20260701120000", "20260701").is_some(), "at some time of that day");
+        for (start, end) in [
+            ("20260702", "20260701"),
+            ("20260701130000+0000", "20260701133000+0100"),
+            ("20260701", "tomorrow"),
+            ("x", "20260701"),
+            ("", "\"\""),
+        ] {
+            assert_eq!(of(start, end), None, "{start} {end}");
+        }
+    }
+
+    #[test]
     fn a_time_of_day_is_filled_to_the_second() {
         assert_eq!(time_of_day("0815"), Some("08:15:00".to_owned()));
-        assert_eq!(time_of_day("081530.25+0100"), Some("08:15:30".to_owned()));
-        assert_eq!((time_of_day("2460"), time_of_day("8"), time_of_day("ab")), (None, None, None));
+        assert_eq!(time_of_day("081530.25"), Some("08:15:30.25".to_owned()));
+        for written in ["2460", "8", "ab", "0815.5", "081530.", "081530.x", "081530+0100"] {
+            assert_eq!(time_of_day(written), None, "{written}");
+        }
     }
 }

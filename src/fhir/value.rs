@@ -1,7 +1,7 @@
 //! OBX-5 by the type in OBX-2 as `value[x]`.
 
 use super::coding;
-use super::datatypes::{Period, Quantity, Range, Ratio, SampledData};
+use super::datatypes::{Quantity, Range, Ratio, SampledData};
 use super::decimal::Decimal;
 use super::quantity::Units;
 use super::resource::Value;
@@ -69,12 +69,15 @@ impl ValueReader<'_> {
             }
             b"TM" => {
                 let written = text::component(one.component(1), self.characters).ok_or(mismatch)?;
+                // FHIR has no time of day with a zone: without it, it would be another time.
+                if written.contains(['+', '-']) {
+                    return Err(Reason::ValueType);
+                }
                 plain(Value::Time(time_of_day(&written).ok_or(mismatch)?))
             }
             b"DR" => {
-                let [start, end] = [1, 2].map(|n| self.times.date_time(one.component(n).trimmed()));
-                let period = Period { start, end };
-                if period == Period::default() { Err(mismatch) } else { plain(Value::Period(period)) }
+                let period = self.times.period([1, 2].map(|n| one.component(n).trimmed()));
+                plain(Value::Period(period.ok_or(mismatch)?))
             }
             _ => Err(Reason::ValueType),
         }

@@ -13,6 +13,8 @@ pub struct Fhir {
     pub leads: IntGauge,
     /// How old the oldest row of a trail is that is not projected, in seconds; 0 without one.
     pub lag_seconds: IntGauge,
+    /// Rows of the trail that are still to be projected again.
+    pub rows_again: IntGauge,
     /// Messages that were projected.
     pub messages_total: IntCounter,
     /// Observations of them.
@@ -35,6 +37,7 @@ impl Fhir {
         Ok(Self {
             leads: r.gauge("fhir_leads", "Whether this node writes the index of FHIR resources")?,
             lag_seconds: r.gauge("fhir_lag_seconds", LAG)?,
+            rows_again: r.gauge("fhir_rows_again", AGAIN)?,
             messages_total: r.counter("fhir_messages_total", "Messages that were indexed for FHIR")?,
             observations_total: r.counter("fhir_observations_total", OBSERVATIONS)?,
             unmapped_total: r.counters("fhir_unmapped_total", UNMAPPED, &["reason"])?,
@@ -66,6 +69,7 @@ impl Fhir {
 }
 
 const LAG: &str = "Age of the oldest row of the audit trail that is not indexed for FHIR; 0 without one";
+const AGAIN: &str = "Rows of the audit trail that are still to be indexed again for FHIR, by another mapping";
 const OBSERVATIONS: &str = "Observations of messages that were indexed for FHIR";
 const UNMAPPED: &str = "OBX segments of indexed messages that became no FHIR resource";
 const SKIPPED: &str = "Accepted messages that were not indexed for FHIR";

@@ -6,10 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use jiff::SignedDuration;
 use serde::Serialize;
 
+use super::messages::ReadMessages;
 use crate::fhir::{Mapped, Meta, REVISION, Reason, Resource, search};
 use crate::model::{Fingerprint, MessageId};
 use crate::render::{GroupKey, Mapper, groups};
-use crate::store::{FoundGroup, GroupRow, ProjectedMessage, ResourceRow, TrailRow};
+use crate::store::{
+    FoundGroup, GroupRow, ProjectedMessage, Report, ReportKind, ReportPlace, ResourceRow, TrailRow,
+};
 
 /// What the index has of resources, so that what does not change is not written: hash and message.
 #[derive(Debug, Default)]
@@ -52,20 +55,17 @@ struct MessageRows {
     left_out: u64,
 }
 
-/// The rows of a batch: of the rows of the trail as many as fit. `unread_after`: messages with later ids than
-/// this one were not read.
+/// The rows of a batch: of the rows of the trail as many as fit.
 pub(super) fn batch(
     mapper: &Mapper,
     trail: &[TrailRow],
-    messages: &[ProjectedMessage],
-    unread_after: Option<MessageId>,
+    messages: &ReadMessages,
     known: &mut KnownResources,
 ) -> Batch {
-    let by_id: HashMap<_, _> = messages.iter().map(|message| (message.id, message)).collect();
     let mut batch = Batch::default();
     for row in trail {
         if let Some(id) = row.message {
-            match by_id.get(&id) {
+            match messages.get(id) {
                 Some(message) => {
                     let mut rows = message_rows(mapper, message, &mut batch.counts);
                     if row.is_reconsidered {
@@ -78,7 +78,7 @@ pub(super) fn batch(
                     batch.messages.push(id);
                     batch.take(rows, known);
                 }
-                None if unread_after.is_some_and(|last| last < id) => return batch,
+                None if messages.is_unread(id) => return batch,
                 // Retention has removed it.
                 None => batch.counts.skip("gone"),
             }
@@ -110,21 +110,39 @@ fn message_rows(mapper: &Mapper, message: &ProjectedMessage, counts: &mut Counts
 
 impl MessageRows {
     /// The message came before others that were accepted earlier: a device stays as these describe it.
-    /// Reports of alerts have their own order.
+    /// Reports of alerts have their own order: of the end of one it is not known when it came.
     fn yield_to_newer(&mut self) {
         for row in &mut self.resources {
-            row.yields = row.reported_at.is_none();
+            row.yields = row.report.is_none();
+            if let Some(report) = &mut row.report {
+                report.kind = report.kind.without_arrival();
+            }
+        }
+        for group in &mut self.groups {
+            group.kind = group.kind.without_arrival();
         }
     }
 }
 
 impl Batch {
-    /// Reports of alerts in the order of their own times, whenever they came: the last one counts.
+    /// Reports of alerts in the order of their own times, whenever they came; but the one that counts is the
+    /// last one of its alert.
     fn order_reports(&mut self) {
         let resources = std::mem::take(&mut self.resources);
         let (mut reports, others): (Vec<_>, Vec<_>) =
-            resources.into_iter().partition(|row| row.reported_at.is_some());
-        reports.sort_by_key(|row| (row.reported_at, row.message));
+            resources.into_iter().partition(|row| row.report.is_some());
+        // As if each had come in a batch of its own.
+        reports.sort_by_key(|row| row.message);
+        let mut last: HashMap<String, ReportPlace> = HashMap::new();
+        for place in reports.iter().filter_map(|row| Some((row, ReportPlace::of(row)?))) {
+            let (row, place) = place;
+            let counts = last.get(&row.reference).is_none_or(|known| !known.outlasts(&place));
+            if counts {
+                last.insert(row.reference.clone(), place);
+            }
+        }
+        let counts = |row: &ResourceRow| last.get(&row.reference).is_some_and(|it| it.message == row.message);
+        reports.sort_by_key(|row| (counts(row), row.report.map(|report| report.at), row.message));
         self.resources = others.into_iter().chain(reports).collect();
     }
 
@@ -240,12 +258,18 @@ fn rows_of(message: &ProjectedMessage, mut mapped: Mapped) -> MessageRows {
             placed.iter().filter_map(|placed| mapped.resources.get(placed.place)).collect();
         let GroupKey { subject, device, alert, part } = key;
         let hash = hasher.hash(&observations);
-        GroupRow { message: id, subject, device, alert, part, at, hash, version: REVISION }
+        let goes_on = |it: &&Resource| matches!(it, Resource::Observation(it) if it.status == "preliminary");
+        let kind = match &alert {
+            None => ReportKind::Timed,
+            Some(_) if observations.iter().any(goes_on) => ReportKind::GoesOn,
+            Some(_) => ReportKind::End,
+        };
+        GroupRow { message: id, subject, device, alert, part, at, hash, version: REVISION, kind }
     }));
     rows.mapped = mapped.resources;
     for row in &mut rows.resources {
         let report = rows.groups.iter().find(|group| group.alert.as_ref() == Some(&row.reference));
-        row.reported_at = report.map(|report| report.at);
+        row.report = report.map(|group| Report { at: group.at, kind: group.kind });
     }
     // What the groups refer to comes first, and stays.
     let is_referred = |row: &ResourceRow| {
@@ -281,7 +305,7 @@ fn resource_row(
         message,
         hash: hasher.hash(resource),
         yields: is_named_only,
-        reported_at: None,
+        report: None,
         keys: Vec::new(),
     })
 }

@@ -8,13 +8,13 @@
 //! they wait for the writer.
 
 mod batch;
+mod messages;
 mod notifications;
 mod status;
 mod worker;
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ConfigHandle;
@@ -22,10 +22,9 @@ use crate::fhir::Reason;
 use crate::metrics::Metrics;
 use crate::model::{Clock, MessageId, NodeName, explained};
 use crate::render::{Mapper, mapping_options};
-use crate::store::{
-    ProjectedMessage, ProjectedTo, Projection, ProjectionLeader, Store, StoreError, TrailRow,
-};
+use crate::store::{ProjectedTo, Projection, ProjectionLeader, Store, StoreError, TrailRow};
 use batch::{Batch, Counts, KnownResources, batch};
+use messages::ReadMessages;
 use notifications::{NotificationUpkeep, Notifier};
 use status::index_revision;
 pub use status::{IndexStatus, NodeStatus, ProjectionStatus};
@@ -51,11 +50,42 @@ pub struct Projector {
 struct Run {
     /// While this node leads, with the time of the last write.
     lead: Option<(ProjectionLeader, Instant)>,
-    known: KnownResources,
+    known: Known,
     worker: Option<Worker>,
     measured: Option<Instant>,
     upkeep: NotificationUpkeep,
     is_failing: bool,
+    /// When notifications could not be written, if they cannot.
+    notifications_failed: Option<Instant>,
+    /// Rounds since rows were projected again.
+    rounds: u32,
+}
+
+/// What the index has of resources, as the batches of each part of a chain find it.
+#[derive(Default)]
+struct Known {
+    new: KnownResources,
+    again: KnownResources,
+}
+
+/// A part of a chain: both have a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Rows that were never projected.
+    New,
+    /// Rows that another mapping projected, from the oldest on.
+    Again,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Projected {
+    /// There are no rows for it.
+    Nothing,
+    /// It was written. Whether it has the rows up to the end of its part.
+    Written { is_whole: bool },
+    /// It was not written: another node leads, or has moved the position.
+    Refused,
 }
 
 /// How a round ended.
@@ -117,8 +147,7 @@ impl Projector {
             }
             Err(error) => {
                 // What is in doubt is read again.
-                run.lead = None;
-                run.known = KnownResources::default();
+                run.stop();
                 if !std::mem::replace(&mut run.is_failing, true) {
                     tracing::warn!(
                         error = %explained(&error),
@@ -130,37 +159,99 @@ impl Projector {
         }
     }
 
-    /// A batch of each node.
+    /// A batch of each node, and the notifications of what is indexed.
     async fn round(&self, run: &mut Run) -> Result<Round, StoreError> {
         if !self.leads(run).await? {
             return Ok(Round::Follows);
         }
-        let positions = self.store.projected_to().await?;
-        let mut round = Round::Done;
-        for node in self.store.projected_nodes().await? {
+        let projected = self.project_nodes(run).await;
+        // What cannot be indexed keeps no notification back.
+        let is_more = self.notify(run).await;
+        let round = projected?;
+        Ok(if is_more { Round::More } else { round })
+    }
+
+    /// What is new of each node; then what is projected again, which never keeps that back for long.
+    async fn project_nodes(&self, run: &mut Run) -> Result<Round, StoreError> {
+        let (nodes, positions) = (self.store.projected_nodes().await?, self.store.projected_to().await?);
+        let (mut round, mut is_behind) = (Round::Done, false);
+        for node in &nodes {
             let from = positions.get(node.as_str()).copied().unwrap_or_default();
-            let started = self.clock.instant();
-            match self.project_node(&node, from, run).await? {
-                None => {}
-                Some(true) => {
+            match self.project_part(node, from, Part::New, run).await? {
+                Projected::Nothing => {}
+                Projected::Written { is_whole } => {
                     round = Round::More;
-                    let spent = self.clock.instant().saturating_duration_since(started);
-                    tokio::time::sleep(self.pause_after(spent)).await;
+                    is_behind |= !is_whole;
                 }
-                Some(false) => {
-                    self.metrics.fhir.refused_batches_total.inc();
-                    run.lead = None;
-                    run.known = KnownResources::default();
-                    return Ok(Round::More);
-                }
+                Projected::Refused => return Ok(Round::More),
             }
         }
-        let Some((leader, _)) = &run.lead else { return Ok(round) };
-        let Self { config, store, metrics, clock, .. } = self;
-        if (Notifier { config, store, metrics, clock }).write(leader, &mut run.upkeep).await? {
-            round = Round::More;
+        run.rounds = run.rounds.saturating_add(1);
+        if is_behind && run.rounds < MAX_ROUNDS_BETWEEN {
+            return Ok(round);
         }
+        run.rounds = 0;
+        for (node, from) in self.store.projected_to().await? {
+            let Ok(node) = node.parse() else { continue };
+            if self.project_part(&node, from, Part::Again, run).await? != Projected::Nothing {
+                return Ok(Round::More);
+            }
+        }
+        run.known.again = KnownResources::default();
         Ok(round)
+    }
+
+    /// A batch of a part of a node's chain, and the pause after it.
+    async fn project_part(
+        &self,
+        node: &NodeName,
+        from: ProjectedTo,
+        part: Part,
+        run: &mut Run,
+    ) -> Result<Projected, StoreError> {
+        let started = self.clock.instant();
+        let projected = self.project_node(node, from, part, run).await?;
+        match projected {
+            Projected::Nothing => {}
+            Projected::Written { .. } => {
+                let spent = self.clock.instant().saturating_duration_since(started);
+                tokio::time::sleep(self.pause_after(spent)).await;
+            }
+            Projected::Refused => {
+                self.metrics.fhir.refused_batches_total.inc();
+                run.stop();
+            }
+        }
+        Ok(projected)
+    }
+
+    /// Writes notifications. True: there are more. What keeps them from being written does not keep the index
+    /// back; they are tried again after a pause.
+    async fn notify(&self, run: &mut Run) -> bool {
+        let Some((leader, _)) = &run.lead else { return false };
+        let now = self.clock.instant();
+        let failed = run.notifications_failed;
+        if failed.is_some_and(|failed| now.saturating_duration_since(failed) < FAILED_PAUSE) {
+            return false;
+        }
+        let Self { config, store, metrics, clock, .. } = self;
+        match (Notifier { config, store, metrics, clock }).write(leader, &mut run.upkeep).await {
+            Ok(is_more) => {
+                if run.notifications_failed.take().is_some() {
+                    tracing::info!("notifications of partners are written again");
+                }
+                is_more
+            }
+            Err(error) => {
+                if run.notifications_failed.replace(now).is_none() {
+                    tracing::warn!(
+                        error = %explained(&error),
+                        "notifications of partners cannot be written; it is tried again"
+                    );
+                }
+                false
+            }
+        }
     }
 
     /// While devices wait for the writer, they have the store for at least half of the time.
@@ -182,7 +273,7 @@ impl Projector {
             }
             run.lead = None;
         }
-        run.known = KnownResources::default();
+        run.stop();
         let lead = self.store.lead_projection().await?;
         if let Some(leader) = &lead {
             tracing::info!(fence = leader.fence, "this node writes the index of FHIR resources");
@@ -200,75 +291,92 @@ impl Projector {
         }
     }
 
-    /// Projects the next rows of a node. `None`: there are none; false: they were not written, because
-    /// another one leads or has moved the position.
+    /// Projects the next rows of a part of a node's chain.
     async fn project_node(
         &self,
         node: &NodeName,
         from: ProjectedTo,
+        part: Part,
         run: &mut Run,
-    ) -> Result<Option<bool>, StoreError> {
-        let Some((leader, _)) = run.lead.clone() else { return Ok(Some(false)) };
+    ) -> Result<Projected, StoreError> {
+        let Some((leader, _)) = run.lead.clone() else { return Ok(Projected::Refused) };
         // Another revision of the mapping or of the index projects everything again.
-        let mapper = self.mapper().await?;
-        let revision = index_revision(&mapper.options);
-        let after = if from.revision == revision { from.number } else { 0 };
-        let trail = self.store.trail_after(node, after, MAX_TRAIL_ROWS).await?;
-        if trail.is_empty() {
-            return Ok(None);
-        }
-        let (messages, unread_after) = self.messages_of(&trail).await?;
-        let mut known = std::mem::take(&mut run.known);
-        let Some(worker) = run.worker.take().or_else(Worker::start) else { return Ok(Some(false)) };
-        let mapped = worker.run(move || {
-            let batch = batch(&mapper, &trail, &messages, unread_after, &mut known);
-            (batch, known)
-        });
-        // Of one that has panicked the thread has ended.
-        let Some((mut batch, known)) = mapped.await else { return Ok(Some(false)) };
-        run.worker = Some(worker);
-        batch.compare(&self.store.groups_of_messages(&batch.messages).await?);
+        let options = mapping_options(&self.config.load());
+        let position = from.under(index_revision(&options));
+        let Some(trail) = self.trail(node, part, &position).await? else { return Ok(Projected::Nothing) };
+        // With another key than the stored one there would be other patients: then nothing is written.
+        let mapper = Mapper { options, key: self.store.stored_patient_key().await? };
+        let end = trail.last().map(|row| row.number);
+        let is_all = trail.len() < usize::try_from(MAX_TRAIL_ROWS).unwrap_or(usize::MAX);
+        let Some(batch) = self.mapped(mapper, trail, part, run).await? else { return Ok(Projected::Refused) };
         let Batch { to, resources, groups, stale, counts, .. } = batch;
-        let Some(to) = to else { return Ok(Some(false)) };
+        let to = match (part, to) {
+            (Part::New, Some(number)) => ProjectedTo { number, ..position },
+            (Part::Again, Some(number)) => position.projected_again(number),
+            // The trail has no more of these rows.
+            (Part::Again, None) if end.is_none() => position.projected_again(position.again_to),
+            (_, None) => return Ok(Projected::Refused),
+        };
+        let is_whole = is_all && to.number >= end.unwrap_or_default();
         // A clock that is far ahead for a while must not decide what readers follow for as long.
         let at = MessageId::believed_time(self.store.now()).max(leader.last_at);
-        let to = ProjectedTo { number: to, revision };
         let node = node.clone();
         let projection = Projection { node, from, to, leader, at, resources, groups, stale };
         let last_seq = projection.last_seq();
         if !self.store.project(projection).await? {
-            return Ok(Some(false));
+            return Ok(Projected::Refused);
         }
-        run.known = known;
         if let Some((leader, written)) = &mut run.lead {
             (leader.last_seq, leader.last_at) = (last_seq, at);
             *written = self.clock.instant();
         }
         self.count(&counts);
-        Ok(Some(true))
+        Ok(Projected::Written { is_whole })
     }
 
-    /// The messages of a trail, as far as they fit: those after this id were not read. The first of the trail
-    /// is among them, so that each batch has at least one: ids are of the time of arrival and the trail of
-    /// that of the commit, and lower ids may stand behind it.
-    async fn messages_of(
+    /// The next rows of a part; `None`: there are none. Of those that are projected again the last ones may
+    /// be there no more.
+    async fn trail(
         &self,
-        trail: &[TrailRow],
-    ) -> Result<(Vec<ProjectedMessage>, Option<MessageId>), StoreError> {
-        let ids: Vec<_> = trail.iter().filter_map(|row| row.message).collect();
-        let (mut messages, is_cut) = self.store.projected_messages(&ids, MAX_BATCH_BYTES).await?;
-        let unread_after = messages.last().map(|message| message.id).filter(|_| is_cut);
-        let first = ids.first().filter(|first| unread_after.is_some_and(|last| last < **first));
-        if let Some(first) = first {
-            messages.extend(self.store.projected_messages(&[*first], MAX_BATCH_BYTES).await?.0);
+        node: &NodeName,
+        part: Part,
+        position: &ProjectedTo,
+    ) -> Result<Option<Vec<TrailRow>>, StoreError> {
+        if part == Part::Again && position.left() == 0 {
+            return Ok(None);
         }
-        Ok((messages, unread_after))
+        let (after, to) = match part {
+            Part::New => (position.number, u64::MAX),
+            Part::Again => (position.again, position.again_to),
+        };
+        let mut trail = self.store.trail_after(node, after, MAX_TRAIL_ROWS).await?;
+        trail.retain(|row| row.number <= to);
+        Ok(Some(trail).filter(|trail| part == Part::Again || !trail.is_empty()))
     }
 
-    /// With another key than the stored one there would be other patients: then nothing is written.
-    async fn mapper(&self) -> Result<Mapper, StoreError> {
-        let options = mapping_options(&self.config.load());
-        Ok(Mapper { options, key: self.store.stored_patient_key().await? })
+    /// The batch of these rows; `None`: it could not be made.
+    async fn mapped(
+        &self,
+        mapper: Mapper,
+        trail: Vec<TrailRow>,
+        part: Part,
+        run: &mut Run,
+    ) -> Result<Option<Batch>, StoreError> {
+        let ids: Vec<_> = trail.iter().filter_map(|row| row.message).collect();
+        let messages = ReadMessages::read(&self.store, &ids).await?;
+        let mut known = std::mem::take(run.known.of(part));
+        let Some(worker) = run.worker.take().or_else(Worker::start) else { return Ok(None) };
+        let mapped = worker.run(move || {
+            let batch = batch(&mapper, &trail, &messages, &mut known);
+            (batch, known)
+        });
+        // Of one that has panicked the thread has ended.
+        let Some((mut batch, known)) = mapped.await else { return Ok(None) };
+        run.worker = Some(worker);
+        // A batch that is not written ends the lead, and what is known with it.
+        *run.known.of(part) = known;
+        batch.compare(&self.store.groups_of_messages(&batch.messages).await?);
+        Ok(Some(batch))
     }
 
     fn count(&self, counts: &Counts) {
@@ -292,24 +400,37 @@ impl Projector {
         }
         run.measured = Some(now);
         // Without the store the last value stays, and grows.
-        if let Ok(oldest) = self.oldest_waiting().await {
-            self.status.note(oldest);
+        if let Ok(status) = IndexStatus::read(&self.store, &self.config.load()).await {
+            self.status.note(status.nodes.iter().filter_map(|node| node.waiting_since).min());
+            let left = status.nodes.iter().map(|node| node.left).sum::<u64>();
+            self.metrics.fhir.rows_again.set(i64::try_from(left).unwrap_or(i64::MAX));
         }
         let lag = self.status.lag(self.store.now()).unwrap_or_default();
         self.metrics.fhir.lag_seconds.set(lag.as_secs());
     }
+}
 
-    /// The time of the oldest row that is not projected.
-    async fn oldest_waiting(&self) -> Result<Option<Timestamp>, StoreError> {
-        let status = IndexStatus::read(&self.store, &self.config.load()).await?;
-        Ok(status.nodes.iter().filter_map(|node| node.waiting_since).min())
+impl Run {
+    /// Leads no longer.
+    fn stop(&mut self) {
+        self.lead = None;
+        self.known = Known::default();
+    }
+}
+
+impl Known {
+    const fn of(&mut self, part: Part) -> &mut KnownResources {
+        match part {
+            Part::New => &mut self.new,
+            Part::Again => &mut self.again,
+        }
     }
 }
 
 /// Rows of a trail in one batch.
 const MAX_TRAIL_ROWS: u32 = 500;
-/// Bytes of messages that are read for one batch.
-const MAX_BATCH_BYTES: usize = 8 << 20;
+/// Rounds in which what is new may keep back what is projected again.
+const MAX_ROUNDS_BETWEEN: u32 = 8;
 /// Shortest pause after a batch.
 const MIN_BATCH_PAUSE: Duration = Duration::from_millis(1);
 /// How long nothing is looked for when everything was projected.

@@ -4,11 +4,12 @@
 //! transaction that writes the notifications, so each row of a chain is notified once, also when all rows
 //! are indexed again. The node that writes the index writes these too.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::messages::ReadMessages;
 use crate::clients::{EventKind, NotifiableEvent, ReceiptHandle, Subscription};
 use crate::config::ConfigHandle;
 use crate::hl7::Message;
@@ -108,27 +109,17 @@ impl Notifier<'_> {
     }
 
     /// The messages of the rows, as far as they fit; the rows behind them are left for the next round.
-    async fn messages_of_rows(
-        &self,
-        rows: &mut Vec<EventRow>,
-    ) -> Result<HashMap<MessageId, ProjectedMessage>, StoreError> {
+    async fn messages_of_rows(&self, rows: &mut Vec<EventRow>) -> Result<ReadMessages, StoreError> {
         let id = |row: &EventRow| match row.event {
             TrailEvent::Accepted(id) => Some(id),
             _ => None,
         };
         let ids: Vec<_> = rows.iter().filter_map(id).collect();
-        let (mut messages, is_cut) = self.store.projected_messages(&ids, MAX_BYTES).await?;
-        if let Some(last) = messages.last().map(|message| message.id).filter(|_| is_cut) {
-            // Ids are of the time of arrival, rows of that of the commit: the first may be behind the cut.
-            if let Some(first) = ids.first().filter(|first| last < **first) {
-                messages.extend(self.store.projected_messages(&[*first], MAX_BYTES).await?.0);
-            }
-            let known: Vec<_> = messages.iter().map(|message| message.id).collect();
-            let is_read = |row: &EventRow| id(row).is_none_or(|id| id <= last || known.contains(&id));
-            let fitting = rows.iter().position(|row| !is_read(row)).unwrap_or(rows.len());
-            rows.truncate(fitting);
-        }
-        Ok(messages.into_iter().map(|message| (message.id, message)).collect())
+        let messages = ReadMessages::read(self.store, &ids).await?;
+        let is_unread = |row: &EventRow| id(row).is_some_and(|id| messages.is_unread(id));
+        let fitting = rows.iter().position(is_unread).unwrap_or(rows.len());
+        rows.truncate(fitting);
+        Ok(messages)
     }
 
     /// Gives up what was delivered too often or waited for too long, every few seconds.
@@ -176,7 +167,7 @@ fn from<'s>(
 }
 
 /// The event of a row; `None`: partners are not notified of it, or its message was removed.
-fn notice(row: &EventRow, messages: &HashMap<MessageId, ProjectedMessage>) -> Option<NotifiableEvent> {
+fn notice(row: &EventRow, messages: &ReadMessages) -> Option<NotifiableEvent> {
     let about = |kind, device, reason| NotifiableEvent {
         kind,
         device,
@@ -186,7 +177,7 @@ fn notice(row: &EventRow, messages: &HashMap<MessageId, ProjectedMessage>) -> Op
         at: row.at,
     };
     match &row.event {
-        TrailEvent::Accepted(id) => of_message(messages.get(id)?, row.at),
+        TrailEvent::Accepted(id) => of_message(messages.get(*id)?, row.at),
         TrailEvent::Silent(device) => Some(about(EventKind::DeviceSilent, device.clone(), String::new())),
         TrailEvent::Refused(device, code) => {
             Some(about(EventKind::CertificateRefused, device.clone(), code.clone()))
@@ -222,8 +213,6 @@ fn wards(message: &Message<'_>) -> Vec<String> {
 
 /// Rows of a chain that are looked through at once.
 const MAX_ROWS: u32 = 200;
-/// Bytes of messages that are read for them.
-const MAX_BYTES: usize = 8 << 20;
 /// Notifications of one transaction, but for those of its last row: senders wait for it.
 const MAX_NOTICES: u64 = 600;
 /// Wards of one message.

@@ -35,6 +35,8 @@ pub struct NodeStatus {
     pub end: u64,
     /// The time of the oldest row that is not projected.
     pub waiting_since: Option<Timestamp>,
+    /// How many projected rows are still to be projected again.
+    pub left: u64,
 }
 
 impl ProjectionStatus {
@@ -64,12 +66,18 @@ impl IndexStatus {
         let positions = store.projected_to().await?;
         let mut nodes = Vec::new();
         for node in store.projected_nodes().await? {
-            let position = positions.get(node.as_str()).copied().unwrap_or_default();
-            let projected = if position.revision == revision { position.number } else { 0 };
+            let position = positions.get(node.as_str()).copied().unwrap_or_default().under(revision);
+            let projected = position.number;
             let next = store.trail_after(&node, projected, 1).await?;
             let end = store.chain_end(&node).await?.number.max(projected);
             let waiting_since = next.first().map(|row| row.at);
-            nodes.push(NodeStatus { node: node.to_string(), projected, end, waiting_since });
+            nodes.push(NodeStatus {
+                node: node.to_string(),
+                projected,
+                end,
+                waiting_since,
+                left: position.left(),
+            });
         }
         Ok(Self { leader: store.projection_leader().await?, nodes })
     }
@@ -85,5 +93,5 @@ pub(super) fn index_revision(Options { zone, patients, assigners }: &Options) ->
 }
 
 /// Of the mapping, and of what the index has besides. 1: keys, versions, and parts of messages whose times
-/// are far apart.
-const INDEX_REVISION: u32 = REVISION << 8 | 1;
+/// are far apart. 2: which alerts go on.
+const INDEX_REVISION: u32 = REVISION << 8 | 2;

@@ -2,16 +2,17 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::*;
+use crate::audit::MessageKind;
 use crate::audit::fixtures::Repeating;
 use crate::config::Config;
 use crate::fhir::{Options, Resource};
 use crate::model::MessageId;
 use crate::render::{Found, Renderer};
 use crate::store::fixtures::{TestStore, battery};
-use crate::store::{GroupRow, MessageRecord, Reconsideration};
+use crate::store::{GroupRow, MessageRecord, Reconsideration, ReportKind, ResourcesOf};
 
 battery! {
     each_accepted_message_is_indexed_once,
@@ -21,6 +22,10 @@ battery! {
     what_another_mapping_changes_has_a_new_version,
     retention_removes_the_index_with_the_messages,
     large_messages_with_ids_in_another_order_than_the_trail_are_indexed,
+    what_is_new_is_indexed_beside_what_is_indexed_again,
+    the_end_of_an_alert_counts_after_the_clock_was_put_back,
+    a_content_that_was_replaced_is_not_found_by_its_keys,
+    notifications_that_cannot_be_written_do_not_keep_the_index_back,
     the_newest_observations_of_a_patient_come_first,
     the_last_report_of_an_alert_replaces_the_others,
     an_earlier_report_of_an_alert_replaces_no_later_one,
@@ -143,16 +148,18 @@ fn batch(store: &Store, leader: ProjectionLeader, message: MessageId, to: u64) -
         at: Timestamp::UNIX_EPOCH,
         hash: 1,
         version: 1,
+        kind: ReportKind::Timed,
     };
     let resource = crate::store::ResourceRow {
         reference: "Device/x".to_owned(),
         message,
         hash: 1,
         yields: false,
-        reported_at: None,
+        report: None,
         keys: Vec::new(),
     };
-    let (from, to) = (ProjectedTo::default(), ProjectedTo { number: to, revision: 1 });
+    let (from, to) =
+        (ProjectedTo::default(), ProjectedTo { number: to, revision: 1, ..ProjectedTo::default() });
     let (node, at) = (store.node().clone(), leader.last_at);
     let (resources, groups) = (vec![resource], vec![group]);
     Projection { node, from, to, leader, at, resources, groups, stale: Vec::new() }
@@ -275,9 +282,9 @@ async fn large_messages_with_ids_in_another_order_than_the_trail_are_indexed(pla
     let store = place.open().await;
     let id = |number: u128| {
         let milliseconds = u128::try_from(place.clock.now().as_millisecond()).unwrap();
-        MessageId::from_bytes((milliseconds << 80 | 7 << 76 | 2 << 62 | number).to_be_bytes())
+        MessageId::from_bytes(((milliseconds << 80 | 7 << 76 | 2 << 62) + number).to_be_bytes())
     };
-    let small = MessageRecord { id: id(99), ..measured(&place, 99, "4711", 59) };
+    let small = MessageRecord { id: id(1000 << 80), ..measured(&place, 99, "4711", 59) };
     store.record(small.clone()).await.unwrap();
     let text = format!("NTE|1||{}\r", "x".repeat(600_000));
     let mut large = Vec::new();
@@ -287,10 +294,134 @@ async fn large_messages_with_ids_in_another_order_than_the_trail_are_indexed(pla
         large.push(id(number.into()));
         store.record(MessageRecord { id: id(number.into()), raw, ..record }).await.unwrap();
     }
-    project_all(&projector(&place, store.clone())).await;
-    for message in large.into_iter().chain([small.id]) {
+    let projector = projector(&place, store.clone());
+    project_all(&projector).await;
+    for message in large.iter().copied().chain([small.id]) {
         assert_eq!(store.groups_of_messages(&[message]).await.unwrap().len(), 1, "{message}");
     }
+    // Retention does not remove all of them in the order of their ids.
+    place.clock.advance(Duration::from_secs(60));
+    let (from, before) = (Some(small.id.time()), place.clock.now());
+    assert_eq!(store.prune_messages_of(MessageKind::Any, from, before, &Repeating).await.unwrap(), 1);
+    store.rebuild_projection().await.unwrap();
+    project_all(&projector).await;
+    assert_eq!(projector.metrics.fhir.skipped_total.with_label_values(&["gone"]).get(), 1);
+    assert_eq!(store.projected_to().await.unwrap()[store.node().as_str()].left(), 0);
+}
+
+/// The index may need hours for what is stored: what devices send meanwhile is read at once.
+async fn what_is_new_is_indexed_beside_what_is_indexed_again(place: TestStore) {
+    let store = place.open().await;
+    let projector = projector(&place, store.clone());
+    for number in 1..=620 {
+        store.record(measured(&place, number, "4711", 1)).await.unwrap();
+    }
+    project_all(&projector).await;
+    let node = store.node().to_string();
+    let mut run = Run::default();
+    let mut number = 620;
+    for request in ["fhir rebuild", "another mapping"] {
+        match request {
+            "fhir rebuild" => store.rebuild_projection().await.unwrap(),
+            _ => drop(place.execute("UPDATE fhir_position SET revision = 1").await.unwrap()),
+        }
+        number += 1;
+        let new = measured(&place, number, "0815", 2);
+        store.record(new.clone()).await.unwrap();
+        projector.round(&mut run).await.unwrap();
+        assert_eq!(store.groups_of_messages(&[new.id]).await.unwrap().len(), 1, "{request}");
+        let position = store.projected_to().await.unwrap()[&node];
+        assert!(position.left() > 0, "{request}: {position:?}");
+        let status = IndexStatus::read(&store, &projector.config.load()).await.unwrap();
+        assert_eq!((status.nodes[0].left, status.nodes[0].waiting_since), (position.left(), None));
+        // A kill in between begins where both positions are.
+        run = Run::default();
+        let before = projector.metrics.fhir.messages_total.get();
+        project_all(&projector).await;
+        let position = store.projected_to().await.unwrap()[&node];
+        assert_eq!(
+            (position.left(), position.number),
+            (0, store.chain_end(store.node()).await.unwrap().number)
+        );
+        let again = projector.metrics.fhir.messages_total.get() - before;
+        assert!(again < 620, "{request}: {again} of them, as the first were projected before");
+    }
+}
+
+/// MSH-7 without a zone in the hour in which the clocks change, or a clock that is corrected.
+async fn the_end_of_an_alert_counts_after_the_clock_was_put_back(place: TestStore) {
+    let at = |number, phase, minute: u32, alert: &str| {
+        let record = report(&place, number, phase);
+        let text = String::from_utf8(record.raw.to_vec()).unwrap();
+        let text = text.replace("20260101120000", &format!("2026010112{minute:02}00"));
+        MessageRecord { raw: Bytes::from(text.replace("|A1^M^", &format!("|{alert}^M^"))), ..record }
+    };
+    let store = place.open().await;
+    let projector = projector(&place, store.clone());
+    // One a batch, and all in one.
+    let (start, end) = (at(1, "start", 30, "A1"), at(2, "end", 20, "A1"));
+    for record in [start, end.clone()] {
+        store.record(record).await.unwrap();
+        project_all(&projector).await;
+    }
+    for record in [at(3, "start", 30, "A2"), at(4, "end", 20, "A2")] {
+        store.record(record).await.unwrap();
+    }
+    project_all(&projector).await;
+    let (patient, _) = references(&store, end.id).await;
+    let ended = newest(&store, &patient).await;
+    assert!(ended.len() == 2 && ended.iter().all(|it| it.contains("\"status\":\"final\"")), "{ended:#?}");
+    store.rebuild_projection().await.unwrap();
+    project_all(&projector).await;
+    assert_eq!(newest(&store, &patient).await, ended, "a rebuild changes nothing");
+    // What was sent again does not begin it again.
+    store.record(at(5, "continue", 10, "A1")).await.unwrap();
+    project_all(&projector).await;
+    assert_eq!(newest(&store, &patient).await, ended);
+}
+
+/// A name may have a number that changes with each message.
+async fn a_content_that_was_replaced_is_not_found_by_its_keys(place: TestStore) {
+    let store = place.open().await;
+    let projector = projector(&place, store.clone());
+    let keys = async || {
+        let rows = store.resource_page(&ResourcesOf::All("Device/"), None, 10).await.unwrap();
+        let mut keys = 0;
+        for word in ["T1", "T2", "T3"] {
+            let hash = crate::fhir::search::key(crate::fhir::search::ResourceType::Device, "type", word);
+            keys += store.resource_page(&ResourcesOf::Key(hash), None, 10).await.unwrap().len();
+        }
+        (rows.len(), keys)
+    };
+    for number in 1..=3 {
+        let record = measured(&place, number, "4711", 1);
+        let text = String::from_utf8(record.raw.to_vec()).unwrap();
+        let text = text.replace(
+            "OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|",
+            &format!("OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC^T{number}^Type^L|"),
+        );
+        store.record(MessageRecord { raw: Bytes::from(text), ..record }).await.unwrap();
+        project_all(&projector).await;
+        assert_eq!(keys().await, (1, 1), "{number}");
+    }
+}
+
+/// A right that is missing, or a subscription of a newer program.
+async fn notifications_that_cannot_be_written_do_not_keep_the_index_back(place: TestStore) {
+    let store = place.open().await;
+    let projector = projector(&place, store.clone());
+    let mut run = Run::default();
+    projector.step(&mut run).await;
+    let fence = store.projection_leader().await.unwrap().fence;
+    place.execute("ALTER TABLE subscription RENAME TO other").await.unwrap();
+    for number in 1..=3 {
+        let record = measured(&place, number, "4711", 1);
+        store.record(record.clone()).await.unwrap();
+        projector.step(&mut run).await;
+        assert_eq!(store.groups_of_messages(&[record.id]).await.unwrap().len(), 1);
+    }
+    assert_eq!(store.projection_leader().await.unwrap().fence, fence, "it leads all the time");
+    assert!(run.notifications_failed.is_some() && !run.is_failing);
 }
 
 async fn the_newest_observations_of_a_patient_come_first(place: TestStore) {

@@ -12,15 +12,17 @@ impl Renderer {
     pub async fn add_links(&self, resource: &mut Resource) -> Result<(), StoreError> {
         let Resource::Patient(patient) = resource else { return Ok(()) };
         let own = format!("Patient/{}", patient.id);
-        for link in self.store().patient_links(&[&own]).await? {
-            let is_replaced = link.patient == own;
-            let (other, kind) =
-                if is_replaced { (&link.replaced_by, "replaced-by") } else { (&link.patient, "replaces") };
-            if is_replaced {
-                patient.active = Some(false);
-            }
+        let same = self.store().same_patients(&own).await?;
+        let Some((last, others)) = same.split_first() else { return Ok(()) };
+        let link = |other: &str, kind| {
             let id = other.strip_prefix("Patient/").unwrap_or(other);
-            patient.link.push(PatientLink { other: Reference::to("Patient", id), kind });
+            PatientLink { other: Reference::to("Patient", id), kind }
+        };
+        if *last == own {
+            patient.link.extend(others.iter().map(|other| link(other, "replaces")));
+        } else {
+            patient.active = Some(false);
+            patient.link.push(link(last, "replaced-by"));
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::mapper::{GroupKey, Mapper, groups};
+use super::mapper::{GroupKey, Mapper, groups, system_of};
 use super::turns::ReaderTurns;
 use crate::fhir::{Mapped, Options, Resource, Wanted};
 use crate::model::{DeviceId, MessageId};
@@ -40,6 +40,8 @@ pub struct Seen {
     pub message: MessageId,
     /// Who sent that.
     pub sender: DeviceId,
+    /// Of an observation `Device/ID` of the MDS.
+    pub system: Option<String>,
     /// `meta.versionId`.
     pub version: u64,
     /// `meta.lastUpdated`.
@@ -170,9 +172,10 @@ impl Renderer {
     ) -> Result<Found, StoreError> {
         let (groups, stored) = self.store.grouped_message(message).await?;
         if groups.is_empty() {
-            // Retention removes the oldest messages first.
-            let oldest = self.store.oldest_message_before(Timestamp::MAX).await?;
-            let may_have_been = oldest.is_none_or(|oldest| message.time() < oldest);
+            // Retention does not remove all kinds of messages in the order of their ids. Who knows the id of
+            // a message was given it.
+            let is_stored = !self.store.senders_of(&[message]).await?.is_empty();
+            let may_have_been = !is_stored && message.time() <= self.store.now();
             return Ok(if may_have_been { Found::Gone } else { Found::Nothing });
         }
         let wanted = Wanted::Ordinal(ordinal);
@@ -185,8 +188,9 @@ impl Renderer {
         let found = rendered.take_observations(&groups);
         let found = found.into_iter().find(|found| found.resource.is(reference));
         let sender = rendered.message.device;
-        Ok(found.map_or(Found::Nothing, |Timed { resource, version, updated, .. }| {
-            Found::Resource(Box::new(Seen { resource, message, sender, version, updated }))
+        Ok(found.map_or(Found::Nothing, |Timed { resource, version, updated, system, .. }| {
+            let system = Some(system);
+            Found::Resource(Box::new(Seen { resource, message, sender, system, version, updated }))
         }))
     }
 
@@ -286,7 +290,13 @@ impl Rendered {
         let mut resource = found.clone();
         stamp(&mut resource, version, updated);
         let (message, sender) = (self.message.id, self.message.device.clone());
-        Some(Seen { resource, message, sender, version, updated })
+        let system = match &resource {
+            Resource::Observation(it) => {
+                it.device.reference.as_deref().and_then(|device| system_of(&self.mapped, device))
+            }
+            Resource::Patient(_) | Resource::Device(_) | Resource::DeviceMetric(_) => None,
+        };
+        Some(Seen { resource, message, sender, system, version, updated })
     }
 
     /// The observations that are in these groups of the message, in the order of the message. The resources

@@ -13,13 +13,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct RenderTurns {
     all: Arc<Semaphore>,
     readers: Arc<Mutex<HashMap<String, Weak<Semaphore>>>>,
+    #[cfg(test)]
+    taken: Taken,
 }
+
+/// How many turns were taken.
+#[cfg(test)]
+pub(crate) type Taken = Arc<std::sync::atomic::AtomicUsize>;
 
 /// The turns of one reader.
 #[derive(Debug, Clone)]
 pub struct ReaderTurns {
     all: Arc<Semaphore>,
     own: Arc<Semaphore>,
+    #[cfg(test)]
+    taken: Taken,
 }
 
 /// A turn, until it is dropped.
@@ -30,7 +38,12 @@ impl Default for RenderTurns {
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let turns = processors.saturating_sub(1).max(1);
-        Self { all: Arc::new(Semaphore::new(turns)), readers: Arc::default() }
+        Self {
+            all: Arc::new(Semaphore::new(turns)),
+            readers: Arc::default(),
+            #[cfg(test)]
+            taken: Taken::default(),
+        }
     }
 }
 
@@ -47,13 +60,26 @@ impl RenderTurns {
             readers.insert(reader.to_owned(), Arc::downgrade(&own));
             own
         });
-        ReaderTurns { all: Arc::clone(&self.all), own }
+        ReaderTurns {
+            all: Arc::clone(&self.all),
+            own,
+            #[cfg(test)]
+            taken: Arc::clone(&self.taken),
+        }
+    }
+
+    /// How many turns all readers have taken.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(std::sync::atomic::Ordering::Relaxed)
     }
 }
 
 impl ReaderTurns {
     /// Waits for a turn.
     pub(super) async fn take(&self) -> Turn {
+        #[cfg(test)]
+        self.taken.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         // Neither is ever closed.
         let own = Arc::clone(&self.own).acquire_owned().await.ok();
         let all = Arc::clone(&self.all).acquire_owned().await.ok();
@@ -69,7 +95,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_waits_for_itself_and_not_for_another_one() {
-        let turns = RenderTurns { all: Arc::new(Semaphore::new(2)), readers: Arc::default() };
+        let turns = RenderTurns { all: Arc::new(Semaphore::new(2)), ..RenderTurns::default() };
         let (greedy, same, other) = (turns.of("greedy"), turns.of("greedy"), turns.of("other"));
         let first = greedy.take().await;
         assert!(same.take().now_or_never().is_none(), "its second part waits");

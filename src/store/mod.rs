@@ -70,7 +70,8 @@ pub use records::partner::{
 };
 pub use records::projection::{
     FoundGroup, FoundResource, FoundVersion, GroupPage, GroupPlace, GroupRow, GroupsOf, PatientLink,
-    ProjectedMessage, ProjectedTo, Projection, ProjectionLeader, ResourceRow, ResourcesOf, TrailRow,
+    ProjectedMessage, ProjectedTo, Projection, ProjectionLeader, Report, ReportKind, ReportPlace,
+    ResourceRow, ResourcesOf, TrailRow,
 };
 pub use records::removals::{NextRemoval, Removals};
 pub use records::scan::Scanned;

@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 
 use super::answer::Failure;
+use super::minute::write_rows;
 use super::reads::Reads;
-use crate::audit::{Event, ResourcesRead};
+use crate::audit::ResourcesRead;
 use crate::clients::Reader;
 use crate::config::AuditReads;
 use crate::fhir::Resource;
@@ -24,7 +25,6 @@ pub(super) async fn record(
     resources: &[Resource],
 ) -> Result<(), Failure> {
     let patients: BTreeSet<&str> = resources.iter().filter_map(patient).collect();
-    let more = patients.len().saturating_sub(ResourcesRead::MAX_PATIENTS);
     let read = ResourcesRead {
         client: reader.client().to_owned(),
         organisation: reader.organisation().map(ToString::to_string),
@@ -35,8 +35,8 @@ pub(super) async fn record(
         kind,
         count: u64::try_from(resources.len()).unwrap_or(u64::MAX),
         requests: 1,
-        patients: patients.into_iter().take(ResourcesRead::MAX_PATIENTS).map(str::to_owned).collect(),
-        more_patients: u64::try_from(more).unwrap_or(u64::MAX),
+        patients: patients.into_iter().map(str::to_owned).collect(),
+        more_patients: 0,
     };
     let config = reads.config.load();
     let is_flood = resources.is_empty() && interaction != "search-type" && {
@@ -51,7 +51,7 @@ pub(super) async fn record(
     if shares {
         return reads.minute.begin(read, reads.store.clone()).await;
     }
-    Ok(reads.store.audit(Event::ResourcesRead(Box::new(read))).await?)
+    Ok(write_rows(read, &reads.store).await?)
 }
 
 /// The opaque id of the patient that a resource is about.

@@ -33,16 +33,12 @@ pub(super) async fn list(
                 return Ok(collector.finish(next.flatten(), None));
             }
             let seen = match rendered.get(&row.message) {
-                Some(it) if scope.reader.may_read_device(&it.message.device) => {
-                    it.seen(&row.reference, row.version, row.projected_at)
-                }
-                Some(_) => scope.asking().in_another_message(&row.reference).await?,
+                Some(it) => scope.listed(it, row).await?,
                 None => None,
             };
-            if let Some(mut seen) = seen.filter(|seen| scope.query.fits(&seen.resource, None)) {
+            if let Some(seen) = seen.filter(|seen| scope.query.fits(&seen.resource, None)) {
                 total = total.map(|total: u64| total + 1).filter(|total| *total < MAX_TOTAL);
                 if next.is_none() {
-                    scope.renderer.add_links(&mut seen.resource).await?;
                     collector.push(seen.resource)?;
                 }
             }

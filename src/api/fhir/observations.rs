@@ -242,7 +242,7 @@ pub(super) async fn by_id(
             continue;
         }
         let found = scope.seen(&format!("{}/{id}", scope.query.kind.name())).await?;
-        seen.extend(found.filter(|seen| scope.query.fits(&seen.resource, None)));
+        seen.extend(found.filter(|seen| scope.query.fits(&seen.resource, seen.system.as_deref())));
     }
     match scope.query.sort {
         Sort::Index => {}

@@ -11,8 +11,8 @@ use crate::clients::{Interaction, Reader};
 use crate::fhir::search::{Query, ResourceType};
 use crate::fhir::{Bundle, Entry, Resource, Wanted};
 use crate::model::MessageId;
-use crate::render::{Found, Renderer, Seen, Timed};
-use crate::store::{FoundGroup, FoundVersion};
+use crate::render::{Found, Rendered, Renderer, Seen, Timed};
+use crate::store::{FoundGroup, FoundResource, FoundVersion};
 
 /// Who reads, and how.
 pub(super) struct Asking<'a> {
@@ -67,6 +67,23 @@ impl<'a> Scope<'a> {
         Ok(found)
     }
 
+    /// A device, metric or patient of the index as the reader may see it. `rendered`: the message that its
+    /// row names.
+    pub(super) async fn listed(
+        &self,
+        rendered: &Rendered,
+        row: &FoundResource,
+    ) -> Result<Option<Seen>, Failure> {
+        if !self.reader.may_read_device(&rendered.message.device) {
+            return self.asking().in_another_message(&row.reference).await;
+        }
+        let mut seen = rendered.seen(&row.reference, row.version, row.projected_at);
+        if let Some(seen) = &mut seen {
+            self.renderer.add_links(&mut seen.resource).await?;
+        }
+        Ok(seen)
+    }
+
     /// The resource with this reference, if the reader may see it.
     pub(super) async fn seen(&self, reference: &str) -> Result<Option<Seen>, Failure> {
         match self.asking().found(reference).await? {
@@ -85,6 +102,8 @@ impl Asking<'_> {
                 let other = self.in_another_message(reference).await?;
                 Ok(other.map_or(Found::Nothing, |seen| Found::Resource(Box::new(seen))))
             }
+            // Of what is gone it is not known who sent it.
+            Found::Gone if self.reader.devices().is_some() => Ok(Found::Nothing),
             other => Ok(other),
         }
     }
@@ -230,14 +249,17 @@ impl Asking<'_> {
 
     /// Those of the versions that the reader may see.
     async fn seen_versions(&self, reference: &str, versions: &[FoundVersion]) -> Result<Vec<Seen>, Failure> {
-        let messages: Vec<MessageId> = versions.iter().map(|version| version.message).collect();
-        let rendered = self.renderer.render(&messages).await?;
         let mut seen = Vec::new();
-        for version in versions {
-            let Some(rendered) = rendered.get(&version.message) else { continue };
-            if self.reader.may_read_device(&rendered.message.device) {
-                let of = (version.version, version.projected_at);
-                seen.extend(self.renderer.version(rendered, reference, of).await?);
+        // In parts: all messages of a history may not fit into the memory.
+        for part in versions.chunks(MESSAGES_AT_ONCE) {
+            let messages: Vec<MessageId> = part.iter().map(|version| version.message).collect();
+            let rendered = self.renderer.render(&messages).await?;
+            for version in part {
+                let Some(rendered) = rendered.get(&version.message) else { continue };
+                if self.reader.may_read_device(&rendered.message.device) {
+                    let of = (version.version, version.projected_at);
+                    seen.extend(self.renderer.version(rendered, reference, of).await?);
+                }
             }
         }
         Ok(seen)
@@ -257,6 +279,8 @@ fn check_id(id: &str) -> Result<(), Failure> {
     if is_id { Ok(()) } else { Err(Failure::bad("an id has 1 to 64 letters, digits, hyphens and dots")) }
 }
 
+/// Messages that are held at once, with what they become.
+pub(super) const MESSAGES_AT_ONCE: usize = 16;
 /// Groups that are looked at together for one that the reader may see, and how often.
 const OTHER_GROUPS: u32 = 256;
 const OTHER_PAGES: usize = 16;

@@ -83,6 +83,12 @@ impl Reads {
         Ok(Renderer::of(&self.store, mapper).with_turns(self.turns.of(client)))
     }
 
+    /// How often readers have mapped messages.
+    #[cfg(test)]
+    pub(super) fn turns_taken(&self) -> usize {
+        self.turns.taken()
+    }
+
     /// The address of the root of FHIR, without a solidus at its end.
     pub(in crate::api) fn base(&self) -> &str {
         &self.base

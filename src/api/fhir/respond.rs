@@ -163,10 +163,11 @@ async fn parameters(request: &Request<Bytes>) -> Result<Vec<(String, String)>, F
 fn history_page(parameters: &[(String, String)]) -> Result<(u32, Option<u64>), Failure> {
     let (mut count, mut before) = (None, None);
     for (name, value) in parameters {
-        let number = || value.parse::<u32>().map_err(|_| Failure::bad("_count and _before are numbers"));
+        // What comes back after it was removed has a version as high as the place of its change.
+        let number = || value.parse::<u64>().map_err(|_| Failure::bad("_count and _before are numbers"));
         match name.as_str() {
             "_count" if count.is_none() => count = Some(number()?.clamp(1, MAX_VERSIONS)),
-            "_before" if before.is_none() => before = Some(u64::from(number()?)),
+            "_before" if before.is_none() => before = Some(number()?),
             "_format" => {}
             _ => {
                 return Err(Failure::bad(
@@ -175,7 +176,7 @@ fn history_page(parameters: &[(String, String)]) -> Result<(u32, Option<u64>), F
             }
         }
     }
-    Ok((count.unwrap_or(DEFAULT_VERSIONS), before))
+    Ok((count.and_then(|count| u32::try_from(count).ok()).unwrap_or(DEFAULT_VERSIONS), before))
 }
 
 /// 304 where the reader has this version already (RFC 9110 13.1.2).
@@ -243,6 +244,6 @@ fn compressed(body: &[u8]) -> Option<Bytes> {
 /// Bytes from which an answer is compressed.
 const MIN_COMPRESSED: usize = 1024;
 const DEFAULT_VERSIONS: u32 = 50;
-const MAX_VERSIONS: u32 = 200;
+const MAX_VERSIONS: u64 = 200;
 /// How old the oldest message is that is not in the index, in seconds; 0: none is.
 const PROJECTION_LAG: HeaderName = HeaderName::from_static("x-projection-lag");

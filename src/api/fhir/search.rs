@@ -1,19 +1,20 @@
 //! Searches: which index finds them, and the Bundle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
 
 use super::answer::{Answer, Failure};
 use super::bundle::{Matched, Page, to_json};
 use super::cursor::Cursor;
-use super::read::{Asking, Scope};
+use super::read::{Asking, MESSAGES_AT_ONCE, Scope};
 use super::{list, observations};
 use crate::clients::Interaction;
 use crate::fhir::search::{Query, Reading, ResourceType, Selector, parse};
 use crate::fhir::{Bundle, Entry, OperationOutcome, Reference, Resource, SearchMode};
+use crate::model::MessageId;
 use crate::render::system_of;
-use crate::store::{GroupsOf, ResourcesOf};
+use crate::store::{FoundResource, GroupsOf, ResourcesOf};
 
 impl Asking<'_> {
     /// search-type.
@@ -131,18 +132,33 @@ impl Scope<'_> {
         for matched in found {
             wanted.extend(self.included_by(&matched.resource));
         }
-        let is_found = |reference: &String| found.iter().any(|it| it.resource.reference() == *reference);
+        let known: BTreeSet<String> = found.iter().map(|matched| matched.resource.reference()).collect();
+        let may_read = |reference: &&String| {
+            let kind = ResourceType::of_reference(reference);
+            kind.is_some_and(|kind| self.reader.may(Interaction::Read, kind.name()))
+        };
+        let wanted: Vec<&str> = wanted.difference(&known).filter(may_read).map(String::as_str).collect();
+        let rows = self.reads.store.projected_resources(&wanted).await?;
+        let mut of_message: BTreeMap<MessageId, Vec<FoundResource>> = BTreeMap::new();
+        for row in rows {
+            of_message.entry(row.message).or_default().push(row);
+        }
+        let messages: Vec<MessageId> = of_message.keys().copied().collect();
         let mut included = Vec::new();
-        for reference in wanted.into_iter().filter(|reference| !is_found(reference)) {
-            let kind = ResourceType::of_reference(&reference);
-            if !kind.is_some_and(|kind| self.reader.may(Interaction::Read, kind.name())) {
-                continue;
-            }
-            if let Some(seen) = self.seen(&reference).await? {
-                let json = to_json(&seen.resource)?;
-                included.push(Matched { resource: seen.resource, json });
+        // Each message is mapped once, whatever of it is included.
+        for part in messages.chunks(MESSAGES_AT_ONCE) {
+            let rendered = self.renderer.render(part).await?;
+            for message in part {
+                let Some(rendered) = rendered.get(message) else { continue };
+                for row in of_message.remove(message).unwrap_or_default() {
+                    if let Some(seen) = self.listed(rendered, &row).await? {
+                        let json = to_json(&seen.resource)?;
+                        included.push(Matched { resource: seen.resource, json });
+                    }
+                }
             }
         }
+        included.sort_by_key(|matched| matched.resource.reference());
         Ok(included)
     }
 

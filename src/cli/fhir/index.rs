@@ -36,6 +36,8 @@ struct NodeLine<'a> {
     /// Rows of the trail that are indexed, and rows that there are.
     indexed: u64,
     rows: u64,
+    /// Indexed rows that are still to be indexed again.
+    left_again: u64,
     /// How old the oldest row is that is not indexed, in seconds; none while the index is switched off.
     lag_seconds: Option<i64>,
 }
@@ -54,10 +56,10 @@ pub(super) async fn status(config: &Config, store: &Store, output: Output) -> Re
         clients: store.clients().await.map_err(failed)?.len(),
     };
     output.print(&index, IndexLine::shown)?;
-    for NodeStatus { node, projected, end, waiting_since } in &nodes {
+    for NodeStatus { node, projected, end, waiting_since, left } in &nodes {
         let lag = waiting_since.map_or(0, |since| now.duration_since(since).as_secs().max(0));
         let lag = config.fhir.enabled.then_some(lag);
-        let line = NodeLine { node, indexed: *projected, rows: *end, lag_seconds: lag };
+        let line = NodeLine { node, indexed: *projected, rows: *end, left_again: *left, lag_seconds: lag };
         output.print(&line, NodeLine::shown)?;
     }
     Ok(())
@@ -70,8 +72,10 @@ pub(super) async fn rebuild(config: &Config, store: &Store, output: Output) -> R
     if !config.fhir.enabled {
         output.warn("[fhir] enabled is false: nothing is indexed before it is true")?;
     }
-    output
-        .line("the index is written again, from the oldest message on; `fhir status` shows how far it is")?;
+    output.line(
+        "the index is written again, from the oldest message on, and new messages are indexed beside it; \
+             `fhir status` shows how far it is",
+    )?;
     Ok(())
 }
 
@@ -89,8 +93,13 @@ impl IndexLine {
 
 impl NodeLine<'_> {
     fn shown(&self) -> String {
-        let Self { node, indexed, rows, lag_seconds } = self;
+        let Self { node, indexed, rows, left_again, lag_seconds } = self;
+        let again = if *left_again == 0 {
+            String::new()
+        } else {
+            format!(", {left_again} of them still to be indexed again")
+        };
         let behind = lag_seconds.map(|lag| format!(", {lag} s behind")).unwrap_or_default();
-        format!("node {node}: {indexed} of {rows} rows of the trail{behind}")
+        format!("node {node}: {indexed} of {rows} rows of the trail{again}{behind}")
     }
 }

@@ -41,25 +41,25 @@ pub(super) async fn merge(
             return Err(refused(format!("the index has no {known}: compare it with `fhir read`")));
         }
     }
-    let links = store.patient_links(&[&former, &patient]).await.map_err(failed)?;
-    let replacing =
-        |one: &String| links.iter().find(|link| link.patient == *one).map(|link| &link.replaced_by);
-    if let Some(other) = replacing(&patient) {
+    let of_former = store.same_patients(&former).await.map_err(failed)?;
+    let of_patient = store.same_patients(&patient).await.map_err(failed)?;
+    if let Some(other) = replacing(&patient, &of_patient) {
         return Err(refused(format!("{patient} is replaced by {other} itself: name that one")));
     }
-    if let Some(other) = replacing(&former) {
+    if let Some(other) = replacing(&former, &of_former) {
         return Err(refused(format!("{former} is replaced by {other} already: `fhir unmerge` ends that")));
     }
-    if links.len() >= MAX_LINKED {
-        return Err(refused(format!("{patient} would replace more than {MAX_LINKED} patients")));
+    if of_former.len() + of_patient.len() > usize::try_from(PatientLink::MAX_LINKED).unwrap_or(usize::MAX) {
+        return Err(refused(format!("more than {} patients would be one", PatientLink::MAX_LINKED)));
     }
-    let of_former = links.iter().filter(|link| link.replaced_by == former);
-    let others = of_former.map(|link| link.patient.clone()).collect();
     let link = PatientLink { patient: former.clone(), replaced_by: patient.clone() };
-    if !store.link_patients(link, true, others, &operator()).await.map_err(failed)? {
-        return Err(refused(format!("{former} was replaced by another command meanwhile")));
+    if !store.link_patients(link, true, &operator()).await.map_err(failed)? {
+        return Err(refused(format!("{former} or {patient} was changed by another command meanwhile")));
     }
     output.line(&format!("{former} is replaced by {patient}"))?;
+    for other in of_former.iter().skip(1) {
+        output.line(&format!("so is {other}, which {former} replaces"))?;
+    }
     Ok(())
 }
 
@@ -71,11 +71,19 @@ pub(super) async fn unmerge(Former { former }: Former, store: &Store, output: Ou
         return Err(refused(format!("{former} is replaced by no other patient")));
     };
     let patient = link.replaced_by.clone();
-    if !store.link_patients(link, false, Vec::new(), &operator()).await.map_err(failed)? {
+    if !store.link_patients(link, false, &operator()).await.map_err(failed)? {
         return Err(refused(format!("{former} was changed by another command meanwhile")));
     }
     output.line(&format!("{former} is not replaced by {patient} any more"))?;
+    for other in store.same_patients(&former).await.map_err(failed)?.iter().skip(1) {
+        output.line(&format!("nor is {other}, which {former} replaces"))?;
+    }
     Ok(())
+}
+
+/// Who replaces this patient, of those who are the same.
+fn replacing<'s>(patient: &str, same: &'s [String]) -> Option<&'s String> {
+    same.first().filter(|last| *last != patient)
 }
 
 /// `Patient/ID` of what the operator names.
@@ -101,6 +109,3 @@ pub(super) async fn opaque_id(parts: &[&str], store: &Store) -> Result<String, F
 pub(super) fn refused(what: String) -> Failure {
     Failure::new(Exit::Refused, anyhow!(what))
 }
-
-/// Each search of one of them reads the index of all.
-const MAX_LINKED: usize = 32;

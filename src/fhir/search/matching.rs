@@ -106,7 +106,7 @@ impl Query {
         let at = |written: &Option<String>| written.as_deref()?.parse::<Timestamp>().ok();
         let (start, end) = match &observation.effective_period {
             // What goes on has no end yet.
-            Some(Period { start: Some(start), end: None }) => {
+            Some(Period { start: Some(start), end: None }) if observation.status == "preliminary" => {
                 (at(&Some(start.clone())), Some(Timestamp::MAX))
             }
             Some(Period { start, end }) => (at(start), at(end)),

@@ -32,10 +32,11 @@ pub fn parse(
     if parameters.len() > MAX_PARAMETERS {
         return Err(Refused::invalid(format!("a search has at most {MAX_PARAMETERS} parameters")));
     }
-    let mut parser = Parser { query: empty(kind), reading, seen: Vec::new() };
+    let mut parser = Parser { query: empty(kind), reading, seen: Vec::new(), identified: None };
     for (name, value) in parameters {
         parser.parameter(name, value)?;
     }
+    parser.link_identified()?;
     let Parser { mut query, seen, .. } = parser;
     if kind == ResourceType::Patient && seen.contains(&"identifier") {
         // The link has the id of the patient in place of the identifier, and no other one.
@@ -53,6 +54,8 @@ struct Parser<'p> {
     query: Query,
     reading: &'p Reading<'p>,
     seen: Vec<&'p str>,
+    /// `Patient/ID` of `patient.identifier`.
+    identified: Option<String>,
 }
 
 const fn empty(kind: ResourceType) -> Query {
@@ -119,11 +122,24 @@ impl<'p> Parser<'p> {
             // No identifier of a patient in an address, which proxies and browsers keep.
             return Ok(());
         }
-        let parameter = (known.to_owned(), value.to_owned());
-        // The patient of an identifier may be the same parameter already.
-        if !matches!(known, "_page" | "_format") && !self.query.link.contains(&parameter) {
-            self.query.link.push(parameter);
+        if !matches!(known, "_page" | "_format") {
+            self.query.link.push((known.to_owned(), value.to_owned()));
         }
+        Ok(())
+    }
+
+    /// The link has the id of the patient in place of the identifier: as the parameter that is free.
+    fn link_identified(&mut self) -> Result<(), Refused> {
+        let Some(patient) = self.identified.take() else { return Ok(()) };
+        let Query { link, subjects, .. } = &mut self.query;
+        if subjects.iter().filter(|subject| **subject == patient).count() > 1 {
+            return Ok(());
+        }
+        let is_free = |name: &&str| !link.iter().any(|(known, _)| known == name);
+        let name = ["subject", "patient"].into_iter().find(is_free).ok_or_else(|| {
+            Refused::invalid("patient, subject and patient.identifier name more than one patient".to_owned())
+        })?;
+        link.push((name.to_owned(), patient));
         Ok(())
     }
 
@@ -155,7 +171,7 @@ impl<'p> Parser<'p> {
             "patient.identifier" => {
                 let patient = self.patient(name, value)?;
                 self.query.subjects.push(format!("Patient/{patient}"));
-                self.query.link.push(("subject".to_owned(), format!("Patient/{patient}")));
+                self.identified = Some(format!("Patient/{patient}"));
             }
             "identifier" if kind == ResourceType::Patient => {
                 let patient = self.patient(name, value)?;

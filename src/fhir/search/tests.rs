@@ -41,6 +41,37 @@ fn message(number: usize, patient: &str, device: &str, minute: usize) -> Mapped 
     map(&parsed, &source, &Options::default())
 }
 
+/// A link has the id of the patient in place of the identifier; it is a search that is understood.
+#[test]
+fn the_link_of_a_search_that_names_two_patients_is_one() {
+    let identifier = ("patient.identifier", "urn:oid:1.2.3|4711");
+    let own = format!("Patient/{}", patient_id("urn:oid:1.2.3\u{1f}4711"));
+    for (others, parameters) in [
+        (vec![], 1),
+        (vec![("subject", "Patient/1")], 2),
+        (vec![("patient", "1")], 2),
+        (vec![("subject", own.as_str())], 1),
+        (vec![("patient", own.as_str())], 1),
+    ] {
+        for all in [[others.clone(), vec![identifier]].concat(), [vec![identifier], others.clone()].concat()]
+        {
+            let query = read(ResourceType::Observation, &all, false).unwrap();
+            assert_eq!(query.link.len(), parameters, "{all:?}: {:?}", query.link);
+            let again: Vec<_> = query.link.iter().map(|(name, value)| (&**name, &**value)).collect();
+            let followed = read(ResourceType::Observation, &again, false).unwrap();
+            assert_eq!(followed.link, query.link);
+            let mut subjects = [query.subjects, followed.subjects];
+            for subjects in &mut subjects {
+                subjects.sort();
+                subjects.dedup();
+            }
+            assert_eq!(subjects[0], subjects[1], "{all:?}");
+        }
+    }
+    let three = [identifier, ("patient", "1"), ("subject", "Patient/2")];
+    assert!(read(ResourceType::Observation, &three, false).is_err());
+}
+
 /// Three patients at two devices.
 fn world() -> Vec<Resource> {
     let mut all: Vec<Resource> = Vec::new();

@@ -26,6 +26,55 @@ fn a_second_term_or_unit_leaves_the_value_out() {
     }
 }
 
+/// Ranges, ratios and samples are numbers as well.
+#[test]
+fn two_units_leave_out_whatever_has_numbers() {
+    let two = "266016^MDC_DIM_MMHG^MDC^%^%^UCUM";
+    for (kind, value) in [("SN", "1^:^4"), ("SN", "^1^/^4"), ("SN", "^1^-^4"), ("NA", "1^2^3"), ("NM", "1")] {
+        let obx = format!(
+            "OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X\r\
+             OBX|2|{kind}|150020^MDC_PRESS_BLD_NONINV^MDC|1.1.1.1|{value}|{two}|||||R\r\
+             OBX|3|NM|67981^MDC_ATTR_TIME_PD_SAMP^MDC|1.1.1.1.1|4|264338^MDC_DIM_MILLI_SEC^MDC|||||R\r"
+        );
+        let found = observation(&mapped(&observed(&obx)), "2");
+        assert_eq!(found["dataAbsentReason"]["coding"][0]["code"], "error", "{kind} {value}: {found}");
+        let has_value = found.as_object().unwrap().keys().any(|key| key.starts_with("value"));
+        assert!(!has_value && found["note"][0]["text"].as_str().unwrap().contains("two units"), "{found}");
+    }
+    let percent = "262688^MDC_DIM_PERCENT^MDC";
+    let obx = format!(
+        "OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X\r\
+         OBX|2|NA|150020^MDC_PRESS_BLD_NONINV^MDC|1.1.1.1|1^2|{percent}|||||R\r\
+         OBX|3|NM|67981^MDC_ATTR_TIME_PD_SAMP^MDC|1.1.1.1.1|4|264338^MDC_DIM_MILLI_SEC^MDC|||||R\r"
+    );
+    let found = observation(&mapped(&observed(&obx)), "2");
+    assert_eq!(found["interpretation"][0]["coding"][0]["code"], "questionable", "{found}");
+    assert!(found["valueSampledData"].is_object());
+}
+
+#[test]
+fn a_time_or_a_period_that_is_not_what_was_sent_is_left_out() {
+    for (kind, value, key, written) in [
+        ("TM", "120000.25", "valueTime", "\"12:00:00.25\""),
+        ("TM", "1200", "valueTime", "\"12:00:00\""),
+        ("TM", "120000.25+0500", "", ""),
+        ("DR", "20260101^20260102", "valuePeriod", "{\"end\":\"2026-01-02\",\"start\":\"2026-01-01\"}"),
+        ("DR", "20260101^", "valuePeriod", "{\"start\":\"2026-01-01\"}"),
+        ("DR", "20260101^then", "", ""),
+        ("DR", "20260102^20260101", "", ""),
+    ] {
+        let mapped = mapped(&observed(&format!(
+            "OBX|1|{kind}|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.1|{value}|||||F\r"
+        )));
+        if key.is_empty() {
+            assert_eq!(of_type(&mapped, "Observation").len(), 0, "{value}");
+            assert_eq!(mapped.unmapped.len(), 1, "{value}");
+        } else {
+            assert_eq!(observation(&mapped, "1")[key].to_string(), written, "{value}");
+        }
+    }
+}
+
 #[test]
 fn a_number_with_the_text_of_something_else_is_doubted() {
     let found = value_of("150456^Heart rate^MDC", "80|262688^MDC_DIM_PERCENT^MDC");

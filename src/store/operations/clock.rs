@@ -70,15 +70,7 @@ impl Store {
         Ok(newest.filter(|id| !MessageId::continue_after(*id, until)))
     }
 
-    /// The time of the oldest message or settled order before this time; `None` when there is none.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn oldest_message_before(&self, before: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.oldest_message_of(MessageKind::Any, before).await
-    }
-
-    /// The same of this kind.
+    /// The time of the oldest message of this kind before this time; `None` when there is none.
     ///
     /// # Errors
     /// When it cannot be read.

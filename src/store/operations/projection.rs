@@ -54,6 +54,14 @@ impl Store {
         self.change_index(IndexChange::Rebuild).await.map(drop)
     }
 
+    /// The resources with these references (`TYPE/ID`).
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn projected_resources(&self, references: &[&str]) -> Result<Vec<FoundResource>, StoreError> {
+        self.reader().projected_resources(references).await
+    }
+
     /// The links of these patients (`Patient/ID`): by whom they are replaced, and whom they replace.
     ///
     /// # Errors
@@ -62,24 +70,32 @@ impl Store {
         self.reader().patient_links(patients).await
     }
 
-    /// All patients who are the same as this one, with itself.
+    /// All patients who are the same as this one: the one who replaces the others comes first.
     ///
     /// # Errors
     /// When they cannot be read.
     pub async fn same_patients(&self, patient: &str) -> Result<Vec<String>, StoreError> {
-        let links = self.patient_links(&[patient]).await?;
-        let replacing = links.iter().find(|link| link.patient == patient);
-        let replacing = replacing.map(|link| link.replaced_by.clone());
-        let links = match &replacing {
-            Some(replacing) => self.patient_links(&[replacing]).await?,
-            None => links,
-        };
-        let replacing = replacing.unwrap_or_else(|| patient.to_owned());
-        Ok(std::iter::once(replacing).chain(links.into_iter().map(|link| link.patient)).collect())
+        let mut same = vec![patient.to_owned()];
+        let mut links = self.patient_links(&[patient]).await?;
+        for _ in 0..PatientLink::MAX_LINKED {
+            let Some(link) = links.iter().find(|link| same.contains(&link.patient)) else { break };
+            same = vec![link.replaced_by.clone()];
+            links = self.patient_links(&[&*link.replaced_by]).await?;
+        }
+        // Those whom the last one replaces, and those whom these replace.
+        let mut level = same.clone();
+        while !level.is_empty() {
+            links.retain(|link| level.contains(&link.replaced_by) && !same.contains(&link.patient));
+            level = links.into_iter().map(|link| link.patient).collect();
+            same.extend(level.iter().cloned());
+            let next: Vec<&str> = level.iter().map(String::as_str).collect();
+            links = if next.is_empty() { Vec::new() } else { self.patient_links(&next).await? };
+        }
+        Ok(same)
     }
 
     /// Says that a patient is another one (`is_made`), or is not any more, with its row in the audit trail.
-    /// `others`: those who were this patient before. False: that was so already.
+    /// False: that was so already, or another command has changed one of them.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -87,11 +103,10 @@ impl Store {
         &self,
         PatientLink { patient, replaced_by }: PatientLink,
         is_made: bool,
-        others: Vec<String>,
         actor: &str,
     ) -> Result<bool, StoreError> {
         let actor = actor.to_owned();
-        let change = PatientsLink { patient, replaced_by, is_made, others, actor };
+        let change = PatientsLink { patient, replaced_by, is_made, actor };
         self.change_index(IndexChange::Link(change)).await
     }
 

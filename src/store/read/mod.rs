@@ -24,6 +24,7 @@ pub(in crate::store) mod outbox;
 pub(in crate::store) mod partner;
 pub(in crate::store) mod passes;
 pub(in crate::store) mod patient_key;
+pub(in crate::store) mod projected;
 pub(in crate::store) mod projection;
 pub(in crate::store) mod reader;
 pub(in crate::store) mod replacements;

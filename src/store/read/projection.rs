@@ -1,17 +1,15 @@
-//! Queries of the index of FHIR resources, and of what it is made from.
+//! Queries of the index of FHIR resources.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::audit::ChainRow;
-use crate::model::{DeviceId, Fingerprint, MessageId, NodeName};
-use crate::store::content::Content;
+use crate::model::MessageId;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::projection::{
-    FoundGroup, FoundResource, FoundVersion, GroupPage, GroupPlace, GroupsOf, PatientLink, ProjectedMessage,
-    ProjectedTo, ProjectionLeader, ResourcesOf, TrailRow,
+    FoundGroup, FoundResource, FoundVersion, GroupPage, GroupPlace, GroupsOf, PatientLink, ProjectedTo,
+    ProjectionLeader, ResourcesOf,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
@@ -34,56 +32,12 @@ impl Reader {
         let position = |row: &Row| -> Result<(String, ProjectedTo), StoreError> {
             let revision = row.count("revision", "fhir_position.revision")?;
             let number = row.count("number", "fhir_position.number")?;
-            Ok((row.get("node")?, ProjectedTo { number, revision: u32::try_from(revision).unwrap_or(0) }))
+            let again = row.count("again", "fhir_position.again")?;
+            let again_to = row.count("again_to", "fhir_position.again_to")?;
+            let revision = u32::try_from(revision).unwrap_or(0);
+            Ok((row.get("node")?, ProjectedTo { number, revision, again, again_to }))
         };
         self.fetch(Statement::new(SELECT_POSITIONS)).await?.iter().map(position).collect()
-    }
-
-    /// The rows of a chain after `number`: at most `limit`.
-    pub(in crate::store) async fn trail_after(
-        &self,
-        node: &NodeName,
-        number: u64,
-        limit: u32,
-    ) -> Result<Vec<TrailRow>, StoreError> {
-        let after = i64::try_from(number).unwrap_or(i64::MAX);
-        self.audit_chain(node, Some(after), limit).await?.iter().map(trail_row).collect()
-    }
-
-    /// Those of the messages that are stored, of about `max_bytes` at most, and whether that cut them: all up
-    /// to the last one are there.
-    pub(in crate::store) async fn projected_messages(
-        &self,
-        ids: &[MessageId],
-        max_bytes: usize,
-    ) -> Result<(Vec<ProjectedMessage>, bool), StoreError> {
-        if ids.is_empty() {
-            return Ok((Vec::new(), false));
-        }
-        let mut statement = Statement::new(SELECT_MESSAGES);
-        for (place, id) in ids.iter().enumerate() {
-            statement.push(if place == 0 { "" } else { ", " }).push_bind(id.as_bytes().as_slice());
-        }
-        statement.push(") ORDER BY id");
-        let read = |row: &Row| message(row, "device");
-        self.fetch_page(statement, max_bytes, read, |message| message.raw.len()).await
-    }
-
-    /// Who sent each of the messages that are stored.
-    pub(in crate::store) async fn senders_of(
-        &self,
-        ids: &[MessageId],
-    ) -> Result<BTreeMap<MessageId, DeviceId>, StoreError> {
-        if ids.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let mut statement = Statement::new(SELECT_SENDERS);
-        for (place, id) in ids.iter().enumerate() {
-            statement.push(if place == 0 { "" } else { ", " }).push_bind(id.as_bytes().as_slice());
-        }
-        statement.push(")");
-        let sender = |row: &Row| Ok((message_id(row)?, row.parsed("device", "message.device")?));
-        self.fetch(statement).await?.iter().map(sender).collect()
     }
 
     /// The resource with this reference.
@@ -95,6 +49,26 @@ impl Reader {
         statement.push(" WHERE reference = ").push_bind(reference);
         let rows = self.fetch(statement).await?;
         rows.first().map(resource).transpose()
+    }
+
+    /// The resources with these references.
+    pub(in crate::store) async fn projected_resources(
+        &self,
+        references: &[&str],
+    ) -> Result<Vec<FoundResource>, StoreError> {
+        let mut found = Vec::new();
+        for references in references.chunks(REFERENCES_AT_ONCE) {
+            let mut statement = Statement::new(SELECT_RESOURCE);
+            statement.push(" WHERE reference IN (");
+            for (place, reference) in references.iter().enumerate() {
+                statement.push(if place == 0 { "" } else { ", " }).push_bind(*reference);
+            }
+            statement.push(")");
+            for row in self.fetch(statement).await? {
+                found.push(resource(&row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// The links of these patients: by whom they are replaced, and whom they replace.
@@ -128,17 +102,6 @@ impl Reader {
         Ok(!self.fetch(statement).await?.is_empty())
     }
 
-    /// The groups of a message, and the message.
-    pub(in crate::store) async fn grouped_message(
-        &self,
-        id: MessageId,
-    ) -> Result<(Vec<FoundGroup>, Option<ProjectedMessage>), StoreError> {
-        let rows = self.fetch(Statement::new(SELECT_GROUPED).bind(id.as_bytes().as_slice())).await?;
-        let groups = rows.iter().map(group).collect::<Result<_, _>>()?;
-        let stored = rows.iter().find(|row| row.get::<Option<Vec<u8>>>("raw").is_ok_and(|raw| raw.is_some()));
-        Ok((groups, stored.map(|row| message(row, "sender")).transpose()?))
-    }
-
     /// The groups of several messages.
     pub(in crate::store) async fn groups_of_messages(
         &self,
@@ -161,16 +124,28 @@ impl Reader {
         &self,
         page: &GroupPage<'_>,
     ) -> Result<Vec<FoundGroup>, StoreError> {
-        let GroupsOf::Subjects(subjects) = page.of else {
-            return self.fetch(select_groups(page)).await?.iter().map(group).collect();
+        let subjects = match page.of {
+            GroupsOf::Subjects(subjects) => subjects,
+            GroupsOf::Subject(_) | GroupsOf::Device(_) | GroupsOf::Changes => &[],
         };
         // Each in the order of its index: a server would sort all groups of all of them.
+        let of = subjects.iter().map(|subject| GroupsOf::Subject(subject));
+        let of = of.chain(subjects.is_empty().then_some(page.of));
+        let pages: Vec<GroupPage<'_>> = of.map(|of| GroupPage { of, ..*page }).collect();
         let mut found = Vec::new();
-        for subject in subjects {
-            let page = GroupPage { of: GroupsOf::Subject(subject), ..*page };
-            for row in self.fetch(select_groups(&page)).await? {
-                found.push(group(&row)?);
+        for page in pages {
+            let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+            let before = found.len();
+            for statement in in_order(&page) {
+                if found.len() - before < limit {
+                    for row in self.fetch(statement).await? {
+                        found.push(group(&row)?);
+                    }
+                }
             }
+        }
+        if matches!(page.of, GroupsOf::Changes) {
+            return Ok(found);
         }
         found.sort_by_key(|group| (group.at, group.seq));
         if !page.ascending {
@@ -265,34 +240,6 @@ impl Reader {
     }
 }
 
-/// The message that a row of the trail says was accepted, if its details can be read.
-fn trail_row(row: &ChainRow) -> Result<TrailRow, StoreError> {
-    let details = || serde_json::from_str::<serde_json::Value>(&row.details).ok();
-    let is_reconsidered = row.event == RECONSIDERED;
-    let is_acceptance = is_reconsidered || row.event == ACCEPTED;
-    let message = is_acceptance.then(details).flatten();
-    Ok(TrailRow {
-        number: u64::try_from(row.number).map_err(|_| StoreError::unreadable("audit.number"))?,
-        at: jiff::Timestamp::from_microsecond(row.at).unwrap_or(jiff::Timestamp::UNIX_EPOCH),
-        message: message.and_then(|details| details.get("message")?.as_str()?.parse().ok()),
-        is_reconsidered,
-    })
-}
-
-fn message(row: &Row, sender: &str) -> Result<ProjectedMessage, StoreError> {
-    // One damaged message must not hold up the index: its stored bytes have another digest.
-    let raw = Content::open_or_stored(row.get("raw")?, row.get("raw_size")?, Vec::new())?.raw;
-    let digest: Vec<u8> = row.get("digest")?;
-    let rejection: Option<String> = row.get("rejection")?;
-    Ok(ProjectedMessage {
-        id: message_id(row)?,
-        device: row.parsed(sender, "message.device")?,
-        received_at: row.time("received_at", "message.received_at")?,
-        is_sound: rejection.is_none() && Fingerprint::sha256(&raw).as_bytes().as_slice() == digest,
-        raw,
-    })
-}
-
 fn resource(row: &Row) -> Result<FoundResource, StoreError> {
     Ok(FoundResource {
         reference: row.get("reference")?,
@@ -304,8 +251,31 @@ fn resource(row: &Row) -> Result<FoundResource, StoreError> {
     })
 }
 
+/// The groups of a page, in its order: those since a time, and before them alerts that go on.
+fn in_order(page: &GroupPage<'_>) -> Vec<Statement> {
+    let since = page.since.filter(|_| !matches!(page.of, GroupsOf::Changes));
+    let mut statements = vec![select_groups(page)];
+    if let Some(since) = since {
+        statements.push(select_open(page, since));
+    }
+    if page.ascending {
+        statements.reverse();
+    }
+    statements
+}
+
+/// Alerts that go on and began before this time.
+pub(in crate::store) fn select_open(page: &GroupPage<'_>, since: Timestamp) -> Statement {
+    let before = Some(page.before.map_or(since, |before| before.min(since)));
+    select(&GroupPage { since: None, before, ..*page }, " AND found.kind = 1")
+}
+
 /// Reads an index in its order.
 pub(in crate::store) fn select_groups(page: &GroupPage<'_>) -> Statement {
+    select(page, "")
+}
+
+fn select(page: &GroupPage<'_>, condition: &'static str) -> Statement {
     let GroupPage { of, from, since, before, ascending, limit } = *page;
     let mut statement = Statement::new(SELECT_GROUPS);
     let (order, compared) = if ascending { ("ASC", ">=") } else { ("DESC", "<=") };
@@ -322,7 +292,7 @@ pub(in crate::store) fn select_groups(page: &GroupPage<'_>) -> Statement {
         }
     };
     statement.push(" WHERE ").push(column).push(" = (SELECT number FROM fhir_resource WHERE reference = ");
-    statement.push_bind(reference).push(")");
+    statement.push_bind(reference).push(")").push(condition);
     if let Some(GroupPlace { at, seq }) = from {
         statement.push(" AND (found.at, found.seq) ").push(compared).push(" (").push_bind(at);
         statement.push(", ").push_bind(seq).push(")");
@@ -372,7 +342,7 @@ pub(in crate::store) fn select_resources(
     statement
 }
 
-fn group(row: &Row) -> Result<FoundGroup, StoreError> {
+pub(in crate::store) fn group(row: &Row) -> Result<FoundGroup, StoreError> {
     Ok(FoundGroup {
         seq: row.count("seq", "fhir_group.seq")?,
         message: message_id(row)?,
@@ -387,19 +357,12 @@ fn group(row: &Row) -> Result<FoundGroup, StoreError> {
     })
 }
 
-/// The events that say that a message was accepted. A rejected message that is accepted later has a row and
-/// an id of its own.
-const ACCEPTED: &str = "message-accepted";
-const RECONSIDERED: &str = "message-reconsidered";
+/// References of one statement.
+const REFERENCES_AT_ONCE: usize = 256;
 
 const SELECT_LEADER: &str = "SELECT holder, fence, until, last_seq, last_at FROM fhir_leader";
 
-const SELECT_POSITIONS: &str = "SELECT node, number, revision FROM fhir_position";
-
-const SELECT_MESSAGES: &str =
-    "SELECT id, device, received_at, rejection, digest, raw_size, raw FROM message WHERE id IN (";
-
-const SELECT_SENDERS: &str = "SELECT id, device FROM message WHERE id IN (";
+const SELECT_POSITIONS: &str = "SELECT node, number, revision, again, again_to FROM fhir_position";
 
 const SELECT_RESOURCE: &str =
     "SELECT number, reference, message AS id, version, seq, projected_at FROM fhir_resource";
@@ -436,7 +399,7 @@ FROM fhir_group AS found
 const SELECT_GROUPS: &str = groups!("");
 
 /// With the message beside its first group.
-const SELECT_GROUPED: &str = concat!(
+pub(in crate::store) const SELECT_GROUPED: &str = concat!(
     groups!(
         ", stored.device AS sender, stored.received_at, stored.rejection, stored.digest, stored.raw_size, stored.raw"
     ),

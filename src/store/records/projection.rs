@@ -10,8 +10,37 @@ use crate::model::{DeviceId, MessageId, NodeName};
 pub struct ProjectedTo {
     /// The number of the last row; 0: none.
     pub number: u64,
-    /// The revision of the mapping and of the index that projected it.
+    /// The revision of the mapping and of the index that projects.
     pub revision: u32,
+    /// While rows are projected again: the last one of them.
+    pub again: u64,
+    /// The last row that is projected again; those behind it are new. 0: none is.
+    pub again_to: u64,
+}
+
+impl ProjectedTo {
+    /// The same under this revision: what another one projected is projected again.
+    #[must_use]
+    pub const fn under(self, revision: u32) -> Self {
+        if self.revision == revision {
+            self
+        } else {
+            Self { revision, again: 0, again_to: self.number, ..self }
+        }
+    }
+
+    /// How many rows are still to be projected again.
+    #[must_use]
+    pub const fn left(&self) -> u64 {
+        self.again_to.saturating_sub(self.again)
+    }
+
+    /// The same when rows up to this one are projected again.
+    #[must_use]
+    pub const fn projected_again(self, number: u64) -> Self {
+        let is_done = number >= self.again_to;
+        if is_done { Self { again: 0, again_to: 0, ..self } } else { Self { again: number, ..self } }
+    }
 }
 
 /// The node that projects, as the store has it.
@@ -68,10 +97,82 @@ pub struct ResourceRow {
     pub hash: i64,
     /// Whether it replaces nothing that is there: the message only names it, or is older than its id says.
     pub yields: bool,
-    /// Of an alert the time of the report: an earlier report replaces nothing.
-    pub reported_at: Option<Timestamp>,
+    /// Of an alert: what decides which report counts.
+    pub report: Option<Report>,
     /// What readers find it by, besides its reference.
     pub keys: Vec<i64>,
+}
+
+/// A report of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Its own time.
+    pub at: Timestamp,
+    /// What it says.
+    pub kind: ReportKind,
+}
+
+/// What a report says of its alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportKind {
+    /// Its own time alone counts: the end of an alert that was accepted long after it came. Measurements have
+    /// this kind.
+    Timed,
+    /// The alert goes on.
+    GoesOn,
+    /// The alert has ended.
+    End,
+}
+
+impl ReportKind {
+    /// In the table.
+    pub(in crate::store) const fn number(self) -> i64 {
+        match self {
+            Self::Timed => 0,
+            Self::GoesOn => 1,
+            Self::End => 2,
+        }
+    }
+
+    /// The same, when nothing follows from the order in which reports came.
+    #[must_use]
+    pub const fn without_arrival(self) -> Self {
+        if matches!(self, Self::End) { Self::Timed } else { self }
+    }
+}
+
+/// The place of a report among those of its alert.
+///
+/// The latest by its own time counts, in whatever order they come: devices send again what was not
+/// acknowledged. But the end of an alert counts after each report that came before it, although the device's
+/// clock was put back between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportPlace {
+    /// The message.
+    pub message: MessageId,
+    /// What it says.
+    pub report: Report,
+}
+
+impl ReportPlace {
+    /// That of the row of an alert.
+    #[must_use]
+    pub fn of(row: &ResourceRow) -> Option<Self> {
+        Some(Self { message: row.message, report: row.report? })
+    }
+
+    /// Whether this report stays when the other one is written after it. [`crate::store`] has the same as a
+    /// condition of a statement.
+    #[must_use]
+    pub fn outlasts(&self, other: &Self) -> bool {
+        let is_later = (self.report.at, self.message) > (other.report.at, other.message);
+        let came_later = self.message > other.message;
+        match (self.report.kind, other.report.kind) {
+            (ReportKind::GoesOn, ReportKind::End) => is_later && came_later,
+            (ReportKind::End, ReportKind::GoesOn) => is_later || came_later,
+            _ => is_later,
+        }
+    }
 }
 
 /// The observations of one message that have one subject and one device.
@@ -94,6 +195,8 @@ pub struct GroupRow {
     /// `meta.versionId` of measurements: the revision of the mapping, or more where they had that already
     /// with another content.
     pub version: u32,
+    /// What a report says of its alert.
+    pub kind: ReportKind,
 }
 
 /// The rows of a batch, and the position that they move.
@@ -174,7 +277,7 @@ pub struct GroupPage<'q> {
     pub of: GroupsOf<'q>,
     /// The first one: none is before it in this order.
     pub from: Option<GroupPlace>,
-    /// Only groups of this time and later.
+    /// Only groups of this time and later, and alerts that go on.
     pub since: Option<Timestamp>,
     /// Only groups before this time.
     pub before: Option<Timestamp>,
@@ -222,8 +325,13 @@ pub enum ResourcesOf<'q> {
 pub struct PatientLink {
     /// `Patient/ID` of the one who is replaced.
     pub patient: String,
-    /// `Patient/ID` of the one who replaces.
+    /// `Patient/ID` of the one who replaces; another one may replace that.
     pub replaced_by: String,
+}
+
+impl PatientLink {
+    /// How many patients are one at most: each search of one of them reads the index of all.
+    pub const MAX_LINKED: u32 = 32;
 }
 
 /// A version of a resource.

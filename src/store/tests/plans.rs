@@ -5,7 +5,7 @@ use crate::model::Searched;
 use crate::store::ForwardFilter;
 use crate::store::read::audit::select_audit_rows;
 use crate::store::read::message::{Lookup, select_floor, select_messages};
-use crate::store::read::projection::{select_groups, select_resources};
+use crate::store::read::projection::{select_groups, select_open, select_resources};
 use crate::store::records::audit::WITHOUT_MESSAGES;
 use crate::store::statement::Statement;
 use crate::store::write::{envelope, forward, projection, retention, search_key};
@@ -169,6 +169,14 @@ async fn hospital_systems_read_the_index_of_resources_in_its_order() {
         }
     }
     for (of, index) in [
+        (GroupsOf::Subject("Patient/1"), "fhir_group_subject_open (subject=?"),
+        (GroupsOf::Device("Device/1"), "fhir_group_device_open (device=?"),
+    ] {
+        let page = GroupPage { of, from, since: None, before: None, ascending: false, limit: 8 };
+        let plan = plan(&store, select_open(&page, now)).await;
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{page:?}: {plan}");
+    }
+    for (of, index) in [
         (ResourcesOf::Key(7), "PRIMARY KEY (hash=? AND resource>?)"),
         (ResourcesOf::Changes("Device/"), "fhir_resource_changes (<expr>=? AND seq>?)"),
         (ResourcesOf::All("Device/"), "(reference>? AND reference<?)"),
@@ -195,8 +203,9 @@ async fn postgres_reads_the_index_of_resources_in_its_order() {
          SELECT n, (CASE WHEN n > 2000 THEN 'Observation/' WHEN n % 4 = 0 THEN 'Patient/' WHEN n % 4 = 1 THEN 'Device/'
             ELSE 'DeviceMetric/' END) || n, decode(lpad(to_hex(n), 32, '0'), 'hex'), n, 1, n, n
          FROM generate_series(1, 30000) AS n",
-        "INSERT INTO fhir_group (seq, message, subject, device, alert, at, hash, revision, projected_at)
-         SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex'), 4 + 4 * (n % 400), 1 + 4 * (n % 400), 0, n, n, 3, n
+        "INSERT INTO fhir_group (seq, message, subject, device, alert, at, hash, revision, projected_at, kind)
+         SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex'), 4 + 4 * (n % 400), 1 + 4 * (n % 400), 0, n, n, 3, n,
+            CASE WHEN n % 51 = 0 THEN 1 ELSE 0 END
          FROM generate_series(1, 40000) AS n",
         "INSERT INTO fhir_key (hash, resource) SELECT n % 500, n FROM generate_series(1, 2000) AS n",
         "INSERT INTO fhir_version (resource, version, message, projected_at)
@@ -217,6 +226,13 @@ async fn postgres_reads_the_index_of_resources_in_its_order() {
             let page = GroupPage { of, from, since, before: since, ascending, limit: 16 };
             read.push((select_groups(&page), index));
         }
+    }
+    for (of, index) in [
+        (GroupsOf::Subject("Patient/4"), "fhir_group_subject_open"),
+        (GroupsOf::Device("Device/1"), "fhir_group_device_open"),
+    ] {
+        let page = GroupPage { of, from, since, before: None, ascending: false, limit: 16 };
+        read.push((select_open(&page, place.clock.now()), index));
     }
     for (of, index) in [
         (ResourcesOf::Key(7), "fhir_key_pkey"),

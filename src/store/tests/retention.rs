@@ -401,9 +401,9 @@ async fn a_message_is_deleted_only_when_identifier_and_receipt_are_both_old(plac
     for record in [old, received_later, identified_later, also_old] {
         store.record(record).await.unwrap();
     }
-    assert!(store.oldest_message_before(before).await.unwrap().unwrap() < before);
+    assert!(store.oldest_message_of(MessageKind::Any, before).await.unwrap().unwrap() < before);
     assert_eq!(store.prune_messages(before, &Repeating).await.unwrap(), 2, "the others do not block the way");
-    assert_eq!(store.oldest_message_before(before).await.unwrap(), None);
+    assert_eq!(store.oldest_message_of(MessageKind::Any, before).await.unwrap(), None);
     let left = store.messages(&ANY).await.unwrap();
     let left: Vec<_> = left.iter().map(|message| &*message.control_id).collect();
     assert_eq!(left, ["identified later", "received later"]);

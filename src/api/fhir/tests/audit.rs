@@ -1,5 +1,6 @@
 //! The record of reads.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
@@ -10,6 +11,40 @@ battery! {
     reads_of_a_minute_may_share_a_row,
     a_read_that_is_given_up_leaves_the_next_one_its_row,
     a_flood_of_reads_of_nothing_shares_a_row,
+    each_patient_of_a_page_is_in_the_trail,
+}
+
+/// Who read about a patient is found by the opaque id, however many patients the page had.
+async fn each_patient_of_a_page_is_in_the_trail(place: TestStore) {
+    let mut bench = Bench::new(place).await;
+    let number = 70;
+    for patient in 1..=number {
+        bench.measure(patient, &format!("P{patient}"), 60, 0).await;
+    }
+    bench.projector.project_all().await;
+    let path = "/fhir/Patient?_lastUpdated=ge2020&_count=1000";
+    let ids: BTreeSet<String> = bench.all(path).await.iter().map(|one| text(&one["id"])).collect();
+    assert_eq!(ids.len(), number);
+    let named = |rows: &[Value]| -> BTreeSet<String> {
+        rows.iter().flat_map(|row| row["patients"].as_array().unwrap()).map(text).collect()
+    };
+    let sum = |rows: &[Value], name: &str| rows.iter().map(|row| row[name].as_u64().unwrap()).sum::<u64>();
+    let rows = bench.rows().await;
+    assert_eq!((rows.len(), named(&rows)), (3, ids.clone()));
+    assert_eq!((sum(&rows, "requests"), sum(&rows, "count")), (1, 70));
+    // With one row a minute, too.
+    let config: Config = toml::from_str("[fhir]\nenabled = true\naudit-reads = \"minute\"").unwrap();
+    bench.reads.config.store(Arc::new(config));
+    bench.reads.minute = crate::api::fhir::minute::MinuteReads::every(Duration::from_secs(3600));
+    let before = bench.rows().await.len();
+    for _ in 0..3 {
+        bench.get(path).await;
+    }
+    let first = bench.rows().await.len();
+    assert_eq!(first, before + 3, "those of the first read");
+    bench.reads.finish().await;
+    let shared = bench.rows().await.split_off(first);
+    assert_eq!((shared.len(), named(&shared), sum(&shared, "requests")), (3, ids, 2));
 }
 
 async fn reads_of_a_minute_may_share_a_row(place: TestStore) {

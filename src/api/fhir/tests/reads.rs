@@ -7,6 +7,7 @@ use axum::http::header;
 use jiff::SignedDuration;
 
 use super::*;
+use crate::audit::MessageKind;
 use crate::audit::fixtures::Repeating;
 use crate::store::PatientLink;
 use crate::store::fixtures::battery;
@@ -18,6 +19,7 @@ battery! {
     a_reader_of_one_sender_learns_nothing_of_another_one,
     alerts_have_a_history,
     merged_patients_are_found_by_either,
+    a_message_that_was_removed_before_older_ones_is_gone,
     answers_are_json_and_may_be_compressed,
 }
 
@@ -28,16 +30,16 @@ async fn resources_are_read_with_their_versions(place: TestStore) {
     bench.projector.project_all().await;
     let observation = format!("/fhir/Observation/{id}.2");
     let read = bench.get(&observation).await;
-    assert_eq!((read.status, read.header("etag")), (StatusCode::OK, "W/\"4\""));
+    assert_eq!((read.status, read.header("etag")), (StatusCode::OK, "W/\"5\""));
     assert!(read.header("last-modified").ends_with(" GMT") && read.header("x-projection-lag") == "0");
     assert_eq!(read.header("content-type"), "application/fhir+json; charset=utf-8");
     let resource = read.json();
     assert_eq!(resource["subject"]["reference"], bench.patient("4711").await);
-    assert_eq!(bench.get(&format!("{observation}/_history/4")).await.json(), resource);
+    assert_eq!(bench.get(&format!("{observation}/_history/5")).await.json(), resource);
     assert_eq!(bench.get(&format!("{observation}/_history/1")).await.status, StatusCode::GONE);
     assert_eq!(bench.get(&format!("{observation}/_history/9")).await.status, StatusCode::NOT_FOUND);
     let known =
-        Request::get(&observation).header(header::IF_NONE_MATCH, "W/\"4\"").body(Bytes::new()).unwrap();
+        Request::get(&observation).header(header::IF_NONE_MATCH, "W/\"5\"").body(Bytes::new()).unwrap();
     let known = bench.ask(Some(&everything()), known).await;
     assert_eq!((known.status, known.body.len()), (StatusCode::NOT_MODIFIED, 0));
     let head = Request::head(&observation).body(Bytes::new()).unwrap();
@@ -63,6 +65,34 @@ async fn resources_are_read_with_their_versions(place: TestStore) {
     let before = bench.place.clock.now() - SignedDuration::from_mins(1);
     assert_eq!(bench.store.prune_messages(before, &Repeating).await.unwrap(), 1);
     assert_eq!(bench.get(&observation).await.status, StatusCode::GONE);
+    let of_others = Reader::for_tests("system/*.rs", Some(&["PUMP-9"]));
+    assert_eq!(
+        bench.get_as(&of_others, &observation).await.status,
+        StatusCode::NOT_FOUND,
+        "it may be of others"
+    );
+}
+
+/// `store.retain-large` removes new messages before old ones.
+async fn a_message_that_was_removed_before_older_ones_is_gone(place: TestStore) {
+    let bench = Bench::new(place).await;
+    let old = bench.measure(1, "4711", 60, 0).await;
+    bench.place.clock.advance(Duration::from_secs(60));
+    let large = bench.measure(2, "4711", 61, 0).await;
+    bench.projector.project_all().await;
+    bench.place.clock.advance(Duration::from_secs(60));
+    let (from, before) = (Some(large.time()), bench.place.clock.now());
+    let pruned = bench.store.prune_messages_of(MessageKind::Any, from, before, &Repeating).await.unwrap();
+    assert_eq!(pruned, 1);
+    for (message, status) in [(old, StatusCode::OK), (large, StatusCode::GONE)] {
+        assert_eq!(bench.get(&format!("/fhir/Observation/{message}.2")).await.status, status);
+    }
+    // What was rejected never was a resource, and what is of tomorrow is not yet one.
+    let tomorrow = MessageId::at(bench.place.clock.now() + SignedDuration::from_hours(24));
+    assert_eq!(bench.get(&format!("/fhir/Observation/{tomorrow}.2")).await.status, StatusCode::NOT_FOUND);
+    let device = text(&bench.all("/fhir/Device").await[0]["id"]);
+    let history = format!("/fhir/Device/{device}/_history?_before=5000000000");
+    assert_eq!(bench.get(&history).await.status, StatusCode::OK, "versions of what came back are as high");
 }
 
 // N001-10
@@ -107,6 +137,8 @@ async fn what_retention_removed_is_gone_and_what_others_need_stays(place: TestSt
         for path in [path.clone(), format!("{path}/_history")] {
             let answered = bench.get(&path).await;
             assert_eq!(answered.status, StatusCode::GONE, "{path}: {:?}", answered.body);
+            let of_others = bench.get_as(&Reader::for_tests("system/*.rs", Some(&["PUMP-9"])), &path).await;
+            assert_eq!(of_others.status, StatusCode::NOT_FOUND, "{path}: it may be of others");
         }
     }
     assert_eq!(bench.get("/fhir/Device/never").await.status, StatusCode::NOT_FOUND);
@@ -295,8 +327,8 @@ async fn merged_patients_are_found_by_either(place: TestStore) {
         replaced_by: replaced_by.to_owned(),
     };
     let store = &bench.store;
-    assert!(store.link_patients(link(&former, &patient), true, Vec::new(), "alice").await.unwrap());
-    assert!(!store.link_patients(link(&former, &third), true, Vec::new(), "alice").await.unwrap());
+    assert!(store.link_patients(link(&former, &patient), true, "alice").await.unwrap());
+    assert!(!store.link_patients(link(&former, &third), true, "alice").await.unwrap());
     let old = bench.get(&format!("/fhir/{former}")).await;
     assert_eq!((old.header("etag"), old.json()["active"].clone()), ("W/\"2\"", false.into()));
     let link_of = |resource: &Value| {
@@ -323,8 +355,9 @@ async fn merged_patients_are_found_by_either(place: TestStore) {
     // Who follows changes gets both again, each once, with the link.
     let changed = bench.all(changes).await;
     let ids: Vec<_> = changed.iter().map(|one| format!("Patient/{}", text(&one["id"]))).collect();
-    assert_eq!(ids, [third.clone(), former.clone(), patient.clone()]);
-    assert_eq!(link_of(&changed[1]), ("replaced-by".to_owned(), patient.clone()));
+    assert!(ids.len() == 3 && ids[0] == third && ids.contains(&former) && ids.contains(&patient), "{ids:?}");
+    let replaced = changed.iter().find(|one| one["id"] == old.json()["id"]).unwrap();
+    assert_eq!(link_of(replaced), ("replaced-by".to_owned(), patient.clone()));
     // What comes later is indexed, and a rebuild changes nothing.
     bench.measure(6, "4711", 70, 0).await;
     bench.store.rebuild_projection().await.unwrap();
@@ -332,13 +365,36 @@ async fn merged_patients_are_found_by_either(place: TestStore) {
     assert_eq!(bench.all(&format!("/fhir/Observation?patient={patient}&code=150456")).await.len(), 5);
     assert_eq!(bench.get(&format!("/fhir/{former}")).await.json(), old.json());
     // Who was replaced by one that is replaced now is replaced by the last one.
-    let others = vec![former.clone()];
-    assert!(store.link_patients(link(&patient, &third), true, others, "alice").await.unwrap());
+    let version = async |of: &str| -> u64 {
+        text(&bench.get(&format!("/fhir/{of}")).await.json()["meta"]["versionId"]).parse().unwrap()
+    };
+    let before = (version(&former).await, version(&patient).await, version(&third).await);
+    assert!(store.link_patients(link(&patient, &third), true, "alice").await.unwrap());
+    let after = (version(&former).await, version(&patient).await, version(&third).await);
+    assert_eq!(after, (before.0 + 1, before.1 + 1, before.2 + 1), "who follows changes gets all of them");
     let moved = bench.get(&format!("/fhir/{former}")).await.json();
     assert_eq!(link_of(&moved), ("replaced-by".to_owned(), third.clone()));
-    assert_eq!(bench.all(&format!("/fhir/Observation?patient={former}&code=150456")).await.len(), 6);
-    assert!(store.link_patients(link(&former, &third), false, Vec::new(), "alice").await.unwrap());
-    assert_eq!(bench.all(&format!("/fhir/Observation?patient={former}&code=150456")).await.len(), 3);
+    let found =
+        async |of: &str| bench.all(&format!("/fhir/Observation?patient={of}&code=150456")).await.len();
+    for one in [&former, &patient, &third] {
+        assert_eq!(found(one).await, 6, "{one}");
+    }
+    // Two commands at once make no circle, and no chain that has two ends.
+    for (one, other) in [(&third, &patient), (&third, &former), (&third, &third), (&patient, &third)] {
+        assert!(!store.link_patients(link(one, other), true, "alice").await.unwrap());
+    }
+    // That was a mistake: who was replaced before is replaced as before, and no other person has the values.
+    assert!(store.link_patients(link(&patient, &third), false, "alice").await.unwrap());
+    assert_eq!((found(&former).await, found(&patient).await, found(&third).await), (5, 5, 1));
+    let kept = bench.get(&format!("/fhir/{former}")).await.json();
+    assert_eq!(
+        (link_of(&kept), kept["active"].clone()),
+        (("replaced-by".to_owned(), patient.clone()), false.into())
+    );
+    assert!(bench.get(&format!("/fhir/{third}")).await.json().get("link").is_none());
+    assert_eq!(version(&former).await, after.0 + 1);
+    assert!(store.link_patients(link(&former, &patient), false, "alice").await.unwrap());
+    assert_eq!((found(&former).await, found(&patient).await), (3, 2));
     assert!(bench.get(&format!("/fhir/{former}")).await.json().get("link").is_none());
 }
 

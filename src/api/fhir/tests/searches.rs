@@ -15,6 +15,9 @@ battery! {
     devices_and_metrics_are_found_by_an_index,
     a_form_is_read_whole,
     tests_are_answers_only_of_who_asks,
+    an_alert_that_goes_on_is_found_from_any_time_on,
+    what_is_included_is_made_from_each_message_once,
+    an_observation_is_found_by_its_id_and_its_source,
 }
 
 // N001-10
@@ -204,4 +207,85 @@ async fn tests_are_answers_only_of_who_asks(place: TestStore) {
     let tests = bench.all(&format!("{base}&_security=HTEST")).await;
     assert_eq!(tests.len(), 1);
     assert_eq!(tests[0]["meta"]["security"][0]["code"], "HTEST");
+}
+
+/// What is active since the shift began has begun before it, too.
+async fn an_alert_that_goes_on_is_found_from_any_time_on(place: TestStore) {
+    let bench = Bench::new(place).await;
+    let alert = |number: usize, id: &str, phase: &str, minute: u32| {
+        format!(
+            "MSH|^~\\&|M|F|||20260101120001+0000||ORU^R40^ORU_R40|{number}|P|2.6|||AL|NE|||||IHE_PCD_ACM_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.4.1^ISO\r\
+             PID|||4711^^^HOSP&1.2.3&ISO^MR\r\
+             OBR|1||{id}^M^1.2^ISO|196616^MDC_EVT_ALARM^MDC|||2026010110{minute:02}00+0000\r\
+             OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|1.1.1.1.1|196670^MDC_EVT_LO^MDC|||PH~SP|||F|||2026010110{minute:02}00+0000||||{MONITOR}^^{MONITOR}^EUI-64\r\
+             OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.1.1.3|{phase}||||||F\r\
+             OBX|3|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.1.1.1.4|active||||||F\r"
+        )
+    };
+    for (number, id, phase, minute) in [(1, "A1", "start", 1), (2, "A2", "start", 2), (3, "A3", "start", 3)] {
+        bench.stored(number, alert(number, id, phase, minute)).await;
+    }
+    bench.projector.project_all().await;
+    for (number, minute) in [(4, 30), (5, 50)] {
+        bench.measure(number, "4711", minute, 0).await;
+    }
+    bench.stored(6, alert(6, "A3", "end", 20)).await;
+    bench.projector.project_all().await;
+    let patient = bench.patient("4711").await;
+    let base = format!("/fhir/Observation?patient={patient}");
+    let device = text(&bench.all("/fhir/Device?type=69965").await[0]["id"]);
+    for base in [base.clone(), format!("/fhir/Observation?device:DeviceMetric.source={device}")] {
+        for count in [1, 2, 50] {
+            for (sort, first) in [("-date", false), ("date", true)] {
+                let path = format!("{base}&date=ge2026-01-01T10:40:00Z&_sort={sort}&_count={count}");
+                let found = bench.all(&path).await;
+                let is_open = found.iter().map(|one| one["status"] == "preliminary").collect::<Vec<_>>();
+                // An alert that names no term is of the device, and of no metric.
+                let expected: &[bool] = match (base.contains("source"), first) {
+                    (true, _) => &[false; 4],
+                    (false, true) => &[true, true, false, false, false, false],
+                    (false, false) => &[false, false, false, false, true, true],
+                };
+                assert_eq!(is_open, expected, "{path}: {found:#?}");
+            }
+        }
+    }
+    // Those that have ended are not.
+    assert_eq!(bench.all(&format!("{base}&date=ge2026-01-01T13:00:00Z")).await.len(), 2);
+    assert_eq!(bench.all(&format!("{base}&date=lt2026-01-01T10:02:00Z")).await.len(), 1);
+}
+
+async fn what_is_included_is_made_from_each_message_once(place: TestStore) {
+    let bench = Bench::new(place).await;
+    let mut message = Bench::measured(1, "4711", 60, 0);
+    for number in 3..=200 {
+        message.push_str(&format!(
+            "OBX|{number}|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.{number}|{number}|262688^MDC_DIM_PERCENT^MDC|||||R\r"
+        ));
+    }
+    bench.stored(1, message).await;
+    bench.projector.project_all().await;
+    let patient = bench.patient("4711").await;
+    let before = bench.reads.turns_taken();
+    let path = format!("/fhir/Observation?patient={patient}&_count=1000");
+    let alone = bench.get(&path).await.json();
+    let without = bench.reads.turns_taken() - before;
+    let include = "&_include=Observation:device&_include=Observation:subject";
+    let found = bench.get(&format!("{path}{include}")).await.json();
+    let with = bench.reads.turns_taken() - before - without;
+    let entries = found["entry"].as_array().unwrap();
+    let is_included = |entry: &&Value| entry["search"]["mode"] == "include";
+    let metrics = entries.iter().filter(is_included).count();
+    assert!(metrics > 190, "{metrics} of {} observations", resources(&alone).len());
+    assert_eq!(with, without + 1, "the message is mapped once more, for all that is included");
+}
+
+async fn an_observation_is_found_by_its_id_and_its_source(place: TestStore) {
+    let bench = Bench::new(place).await;
+    let id = bench.measure(1, "4711", 60, 0).await;
+    bench.projector.project_all().await;
+    let device = text(&bench.all("/fhir/Device").await[0]["id"]);
+    let path = |device: &str| format!("/fhir/Observation?_id={id}.2&device:DeviceMetric.source={device}");
+    assert_eq!(bench.all(&path(&device)).await.len(), 1);
+    assert_eq!(bench.all(&path("other")).await.len(), 0);
 }

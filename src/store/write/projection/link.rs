@@ -1,8 +1,12 @@
 //! Patients of whom an operator says that they are one.
+//!
+//! Each link stays as the operator made it, so that one that was a mistake can be taken back without the
+//! others. Who is replaced is no target of a further link: reads follow the links to the last patient.
 
 use jiff::Timestamp;
 
 use crate::store::error::StoreError;
+use crate::store::records::projection::PatientLink;
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
 
@@ -15,57 +19,99 @@ pub(in crate::store) struct PatientsLink {
     pub(in crate::store) replaced_by: String,
     /// Whether they are one now.
     pub(in crate::store) is_made: bool,
-    /// Further patients whose links change with it.
-    pub(in crate::store) others: Vec<String>,
     /// The actor.
     pub(in crate::store) actor: String,
 }
 
-/// Applies the change. Returns 0 where it was made before.
+/// Applies the change. Returns 0 where it was made before, or is not possible any more.
 pub(super) async fn apply(
     connection: &mut impl Connection,
     now: Timestamp,
-    PatientsLink { patient, replaced_by, is_made, others, .. }: &PatientsLink,
+    PatientsLink { patient, replaced_by, is_made, .. }: &PatientsLink,
 ) -> Result<u64, StoreError> {
     let (own, other) = (patient.as_str(), replaced_by.as_str());
+    if own == other {
+        return Ok(0);
+    }
+    // Of two commands at once, the second one sees the link of the first.
+    connection.execute(Statement::new(LOCK)).await?;
     let change = match is_made {
-        true => Statement::new(INSERT).bind(own).bind(other).bind(now),
+        true => Statement::new(INSERT).bind(own).bind(other).bind(now).bind(PatientLink::MAX_LINKED),
         false => Statement::new(DELETE).bind(own).bind(other),
     };
     let changed = connection.execute(change).await?;
     if changed == 0 {
         return Ok(0);
     }
-    if *is_made {
-        connection.execute(Statement::new(MOVE).bind(other).bind(own)).await?;
-    }
     // Readers who follow changes get the patients again. The leader finds that the numbers have moved on, and
     // takes the lead again.
-    for reference in [own, other].into_iter().chain(others.iter().map(String::as_str)) {
-        connection.execute(Statement::new(NEXT).bind(now)).await?;
-        connection.execute(Statement::new(CHANGE).bind(reference)).await?;
-        connection.execute(Statement::new(INSERT_VERSION).bind(reference)).await?;
-    }
+    let of = |sql| Statement::new(sql).bind(own).bind(other);
+    let affected = connection.count(of(SELECT_AFFECTED)).await?;
+    connection.execute(Statement::new(NEXT).bind(affected).bind(now)).await?;
+    connection.execute(of(CHANGE)).await?;
+    connection.execute(of(INSERT_VERSION)).await?;
     Ok(changed)
 }
 
+const LOCK: &str = "UPDATE fhir_leader SET last_seq = last_seq";
+
+/// Who is replaced replaces no other one: so there is no circle.
 const INSERT: &str = "
-INSERT INTO fhir_link (patient, replaced_by, linked_at) VALUES ($1, $2, $3) ON CONFLICT (patient) DO NOTHING";
+WITH RECURSIVE below(patient) AS (
+    SELECT patient FROM fhir_link WHERE replaced_by IN ($1, $2)
+    UNION
+    SELECT link.patient FROM fhir_link AS link, below WHERE link.replaced_by = below.patient
+)
+INSERT INTO fhir_link (patient, replaced_by, linked_at)
+SELECT $1, $2, $3
+WHERE NOT EXISTS (SELECT 1 FROM fhir_link WHERE patient IN ($1, $2)) AND (SELECT count(*) FROM below) + 2 <= $4";
 
 const DELETE: &str = "DELETE FROM fhir_link WHERE patient = $1 AND replaced_by = $2";
 
-/// Who was this patient before is the other one now.
-const MOVE: &str = "UPDATE fhir_link SET replaced_by = $1 WHERE replaced_by = $2";
+/// Whose links readers see otherwise: the former patient, all whom that one replaces, and the one who
+/// replaces all of them.
+macro_rules! affected {
+    ($statement:literal) => {
+        concat!(
+            "
+WITH RECURSIVE below(patient) AS (
+    SELECT patient FROM fhir_link WHERE replaced_by = $1
+    UNION
+    SELECT link.patient FROM fhir_link AS link, below WHERE link.replaced_by = below.patient
+), above(patient) AS (
+    SELECT replaced_by FROM fhir_link WHERE patient = $2
+    UNION
+    SELECT link.replaced_by FROM fhir_link AS link, above WHERE link.patient = above.patient
+), affected AS (
+    SELECT reference FROM fhir_resource
+    WHERE reference = $1 OR reference IN (SELECT patient FROM below)
+        OR (reference = $2 OR reference IN (SELECT patient FROM above))
+            AND NOT EXISTS (SELECT 1 FROM fhir_link WHERE patient = reference)
+)",
+            $statement
+        )
+    };
+}
+
+const SELECT_AFFECTED: &str = affected!(" SELECT reference FROM affected");
 
 const NEXT: &str = "
-UPDATE fhir_leader SET last_seq = last_seq + 1, last_at = CASE WHEN last_at < $1 THEN $1 ELSE last_at END";
+UPDATE fhir_leader SET last_seq = last_seq + $1, last_at = CASE WHEN last_at < $2 THEN $2 ELSE last_at END";
 
-const CHANGE: &str = "
-UPDATE fhir_resource SET version = version + 1, seq = (SELECT last_seq FROM fhir_leader),
+/// Each at a place of its own in the order of changes.
+const CHANGE: &str = affected!(
+    "
+UPDATE fhir_resource SET version = version + 1,
+    seq = (SELECT last_seq FROM fhir_leader)
+        - (SELECT count(*) FROM affected WHERE affected.reference > fhir_resource.reference),
     projected_at = (SELECT last_at FROM fhir_leader)
-WHERE reference = $1";
+WHERE reference IN (SELECT reference FROM affected)"
+);
 
-const INSERT_VERSION: &str = "
+const INSERT_VERSION: &str = affected!(
+    "
 INSERT INTO fhir_version (resource, version, message, projected_at)
-SELECT number, version, message, projected_at FROM fhir_resource WHERE reference = $1
-ON CONFLICT (resource, version) DO UPDATE SET message = excluded.message";
+SELECT number, version, message, projected_at FROM fhir_resource
+WHERE reference IN (SELECT reference FROM affected)
+ON CONFLICT (resource, version) DO UPDATE SET message = excluded.message"
+);

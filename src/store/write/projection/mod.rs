@@ -30,7 +30,7 @@ pub(in crate::store) enum IndexChange {
     Renew { leader: ProjectionLeader, stays: bool },
     /// Writes a batch.
     Project(Projection),
-    /// Projects every stored message again.
+    /// Projects every message again that is projected.
     Rebuild,
     /// A patient is another one, or is not any more.
     Link(PatientsLink),
@@ -116,14 +116,15 @@ async fn move_position(
     connection: &mut impl Connection,
     Projection { node, from, to, .. }: &Projection,
 ) -> Result<u64, StoreError> {
-    if *from == ProjectedTo::default() {
-        let insert = Statement::new(BEGIN).bind(node.as_str()).bind(to.number).bind(to.revision);
-        if connection.execute(insert).await? > 0 {
-            return Ok(1);
-        }
+    let of = |sql, at: &ProjectedTo| {
+        let statement = Statement::new(sql).bind(node.as_str()).bind(at.number).bind(at.revision);
+        statement.bind(at.again).bind(at.again_to)
+    };
+    if *from == ProjectedTo::default() && connection.execute(of(BEGIN, to)).await? > 0 {
+        return Ok(1);
     }
-    let statement = Statement::new(MOVE).bind(to.number).bind(to.revision).bind(node.as_str());
-    connection.execute(statement.bind(from.number).bind(from.revision)).await
+    let statement = of(MOVE, to).bind(from.number).bind(from.revision).bind(from.again).bind(from.again_to);
+    connection.execute(statement).await
 }
 
 /// How long a leader that does not renew its lead has it.
@@ -138,12 +139,14 @@ const LEAD: &str = "
 UPDATE fhir_leader SET until = $1, last_seq = $2, last_at = $3 WHERE holder = $4 AND fence = $5 AND last_seq = $6";
 
 const BEGIN: &str = "
-INSERT INTO fhir_position (node, number, revision) VALUES ($1, $2, $3) ON CONFLICT (node) DO NOTHING";
+INSERT INTO fhir_position (node, number, revision, again, again_to) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (node) DO NOTHING";
 
 const MOVE: &str = "
-UPDATE fhir_position SET number = $1, revision = $2 WHERE node = $3 AND number = $4 AND revision = $5";
+UPDATE fhir_position SET number = $2, revision = $3, again = $4, again_to = $5
+WHERE node = $1 AND number = $6 AND revision = $7 AND again = $8 AND again_to = $9";
 
-/// As if no row of any trail were projected.
-const REBUILD: &str = "UPDATE fhir_position SET number = 0";
+/// What is new goes on beside it.
+const REBUILD: &str = "UPDATE fhir_position SET again = 0, again_to = number";
 
 const DELETE_STALE: &str = "DELETE FROM fhir_group WHERE seq IN (";

@@ -7,17 +7,21 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::store::error::StoreError;
 use crate::store::records::message::first_id;
-use crate::store::records::projection::{GroupRow, ResourceRow};
+use crate::store::records::projection::{GroupRow, Report, ReportKind, ResourceRow};
 use crate::store::statement::{Statement, Value};
 use crate::store::write::connection::Connection;
 
-/// Writes resources, with the numbers after `seq`.
+/// Writes resources, with the numbers after `before`.
 pub(super) async fn write_resources(
     connection: &mut impl Connection,
     resources: &[ResourceRow],
-    mut seq: u64,
+    before: u64,
     at: Timestamp,
 ) -> Result<(), StoreError> {
+    if resources.is_empty() {
+        return Ok(());
+    }
+    let mut seq = before;
     // A version is written before the next one of the same resource.
     let mut written: BTreeSet<&str> = BTreeSet::new();
     for resource in resources {
@@ -29,15 +33,17 @@ pub(super) async fn write_resources(
         connection.execute(upsert(resource, seq, at)).await?;
     }
     write_versions(connection, &written).await?;
+    // A content that was replaced is not found by its keys any more: senders may put a number into a name.
+    connection.execute(Statement::new(DELETE_FORMER_KEYS).bind(before)).await?;
     let keys = |resource: &ResourceRow| -> Vec<Vec<Value>> {
-        let row = |key: &i64| vec![(*key).into(), resource.reference.as_str().into()];
+        let row = |key: &i64| vec![(*key).into(), resource.reference.as_str().into(), resource.hash.into()];
         resource.keys.iter().map(row).collect()
     };
     insert(connection, (INSERT_KEY, OR_KNOWN), resources.iter().flat_map(keys).collect()).await
 }
 
 fn upsert(resource: &ResourceRow, seq: u64, at: Timestamp) -> Statement {
-    let ResourceRow { reference, message, hash, yields, reported_at, .. } = resource;
+    let ResourceRow { reference, message, hash, yields, report, .. } = resource;
     let mut upsert = Statement::new(INSERT_RESOURCE)
         .bind(seq)
         .bind(reference.as_str())
@@ -45,14 +51,18 @@ fn upsert(resource: &ResourceRow, seq: u64, at: Timestamp) -> Statement {
         .bind(*hash)
         .bind(at);
     let long_ago = message.time().saturating_sub(REFRESHED_AFTER).unwrap_or(Timestamp::MIN);
-    let condition = match (yields, reported_at) {
+    let condition = match (yields, report) {
         (true, _) => OR_REFRESH,
         (false, None) => OR_REPLACE,
         (false, Some(_)) => OR_REPORT,
     };
     upsert.push(condition).push_bind(first_id(long_ago).as_slice());
-    if let Some(reported_at) = reported_at {
-        upsert.push(UNLESS_LATER).push_bind(*reported_at).push(", excluded.message))");
+    if let Some(Report { at, kind }) = report {
+        upsert.push(UNLESS_OUTLASTED).push_bind(*at).push(match kind {
+            ReportKind::Timed => ", excluded.message)))",
+            ReportKind::GoesOn => OR_BY_AN_END,
+            ReportKind::End => BUT_BY_A_LATER_ONE,
+        });
     }
     upsert
 }
@@ -101,7 +111,7 @@ pub(super) async fn write_groups(
 
 /// What the rows of measurements and of alerts have in common, in the order of the columns.
 fn values(group: &GroupRow, seq: u64, at: Timestamp) -> Vec<Value> {
-    let GroupRow { message, subject, device, at: measured, hash, version, .. } = group;
+    let GroupRow { message, subject, device, at: measured, hash, version, kind, .. } = group;
     vec![
         seq.into(),
         message.as_bytes().as_slice().into(),
@@ -109,6 +119,7 @@ fn values(group: &GroupRow, seq: u64, at: Timestamp) -> Vec<Value> {
         (*hash).into(),
         (*version).into(),
         at.into(),
+        kind.number().into(),
         subject.as_str().into(),
         device.as_str().into(),
     ]
@@ -187,8 +198,14 @@ WHERE (excluded.message >= fhir_resource.message AND excluded.hash <> fhir_resou
 const OR_REPORT: &str =
     concat!(replace!(), "\nWHERE (excluded.hash <> fhir_resource.hash OR fhir_resource.message < ");
 
-const UNLESS_LATER: &str = ") AND NOT EXISTS (SELECT 1 FROM fhir_group AS known
-    WHERE known.alert <> 0 AND known.alert = fhir_resource.number AND (known.at, known.message) > (";
+/// As `ReportPlace::outlasts`.
+const UNLESS_OUTLASTED: &str = ") AND NOT EXISTS (SELECT 1 FROM fhir_group AS known
+    WHERE known.alert <> 0 AND known.alert = fhir_resource.number AND ((known.at, known.message) > (";
+
+const OR_BY_AN_END: &str = ", excluded.message) OR (known.kind = 2 AND known.message > excluded.message)))";
+
+const BUT_BY_A_LATER_ONE: &str =
+    ", excluded.message)) AND (known.kind <> 1 OR known.message > excluded.message))";
 
 /// A version is rendered from the last message that has it.
 const INSERT_VERSION: &str = "
@@ -197,10 +214,18 @@ SELECT number, version, message, projected_at FROM fhir_resource WHERE reference
 
 const OR_NEWER_MESSAGE: &str = ") ON CONFLICT (resource, version) DO UPDATE SET message = excluded.message";
 
+/// Of the resources that got another content in this batch.
+const DELETE_FORMER_KEYS: &str =
+    "DELETE FROM fhir_key WHERE resource IN (SELECT number FROM fhir_resource WHERE seq > $1)";
+
+/// Those of the present content.
 const INSERT_KEY: &str = "
 INSERT INTO fhir_key (hash, resource)
 SELECT w.column1, w.number
-FROM (SELECT v.column1, (SELECT number FROM fhir_resource WHERE reference = v.column2) AS number FROM (VALUES ";
+FROM (
+    SELECT v.column1,
+        (SELECT number FROM fhir_resource WHERE reference = v.column2 AND hash = v.column3) AS number
+    FROM (VALUES ";
 
 const OR_KNOWN: &str = ") AS v) AS w WHERE w.number IS NOT NULL ON CONFLICT (hash, resource) DO NOTHING";
 
@@ -209,19 +234,22 @@ macro_rules! change {
     () => {
         "
 ON CONFLICT (message, subject, device, alert) DO UPDATE SET
-    seq = excluded.seq, at = excluded.at, hash = excluded.hash, projected_at = excluded.projected_at,
-    revision = CASE WHEN excluded.revision > fhir_group.revision THEN excluded.revision ELSE fhir_group.revision + 1 END
-WHERE excluded.hash <> fhir_group.hash"
+    seq = CASE WHEN excluded.hash = fhir_group.hash THEN fhir_group.seq ELSE excluded.seq END,
+    at = excluded.at, hash = excluded.hash, kind = excluded.kind,
+    projected_at = CASE WHEN excluded.hash = fhir_group.hash THEN fhir_group.projected_at ELSE excluded.projected_at END,
+    revision = CASE WHEN excluded.hash = fhir_group.hash THEN fhir_group.revision
+        WHEN excluded.revision > fhir_group.revision THEN excluded.revision ELSE fhir_group.revision + 1 END
+WHERE excluded.hash <> fhir_group.hash OR excluded.kind <> fhir_group.kind"
     };
 }
 
 /// Each reference is looked up by its index, whatever a server knows of the size of the tables.
 const INSERT_GROUP: &str = "
-INSERT INTO fhir_group (seq, message, at, hash, revision, projected_at, subject, device, alert)
-SELECT w.column1, w.column2, w.column3, w.column4, w.column5, w.column6, w.subject, w.device, w.column9
+INSERT INTO fhir_group (seq, message, at, hash, revision, projected_at, kind, subject, device, alert)
+SELECT w.column1, w.column2, w.column3, w.column4, w.column5, w.column6, w.column7, w.subject, w.device, w.column10
 FROM (
-    SELECT v.*, (SELECT number FROM fhir_resource WHERE reference = v.column7) AS subject,
-        (SELECT number FROM fhir_resource WHERE reference = v.column8) AS device
+    SELECT v.*, (SELECT number FROM fhir_resource WHERE reference = v.column8) AS subject,
+        (SELECT number FROM fhir_resource WHERE reference = v.column9) AS device
     FROM (VALUES ";
 
 const OR_CHANGE: &str =
@@ -230,10 +258,10 @@ const OR_CHANGE: &str =
 /// Only of the report that the alert is rendered from.
 const INSERT_ALERT: &str = concat!(
     "
-INSERT INTO fhir_group (seq, message, at, hash, revision, projected_at, subject, device, alert)
-SELECT $1, $2, $3, $4, $5, $6, subject.number, device.number, report.number
+INSERT INTO fhir_group (seq, message, at, hash, revision, projected_at, kind, subject, device, alert)
+SELECT $1, $2, $3, $4, $5, $6, $7, subject.number, device.number, report.number
 FROM fhir_resource AS subject CROSS JOIN fhir_resource AS device CROSS JOIN fhir_resource AS report
-WHERE subject.reference = $7 AND device.reference = $8 AND report.reference = $9 AND report.message = $2",
+WHERE subject.reference = $8 AND device.reference = $9 AND report.reference = $10 AND report.message = $2",
     change!()
 );
 
