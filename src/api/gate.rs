@@ -163,6 +163,7 @@ fn answer(refused: RefusedReader) -> Response<Body> {
     match refused {
         // Another certificate needs another handshake.
         RefusedReader::NoCertificate => final_outcome(StatusCode::UNAUTHORIZED, "login", code, text),
+        RefusedReader::Unread => outcome(StatusCode::SERVICE_UNAVAILABLE, "transient", code, text),
         RefusedReader::Certificate(_) => final_outcome(StatusCode::UNAUTHORIZED, "security", code, text),
         refused if refused.is_unauthenticated() => outcome(StatusCode::UNAUTHORIZED, "login", code, text),
         _ => outcome(StatusCode::FORBIDDEN, "forbidden", code, text),

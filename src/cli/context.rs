@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Exit, Failure, Output};
-use crate::store::{Store, StoreError};
+use crate::store::{ClientsConflict, Store, StoreError};
 
 /// Says which risks the store has that are not accepted.
 ///
@@ -28,6 +28,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
 
 const fn exit(error: &StoreError) -> Exit {
     match error {
+        StoreError::Clients(ClientsConflict::LastCertificate) => Exit::Refused,
         StoreError::Url
         | StoreError::Environment(_)
         | StoreError::Password { .. }

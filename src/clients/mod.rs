@@ -14,11 +14,12 @@ mod receipt;
 mod refused;
 mod registration;
 mod registry;
-mod scope;
 mod secret;
+mod standing;
 mod subscription;
 mod token;
 
+pub use crate::model::{Interaction, Scope, ScopeError, Scopes};
 pub use admission::{Bearer, Presented, PresentedCertificate, Unregistered, admit};
 pub use client::{Client, ClientId, ClientIdError, KnownCertificate, KnownCertificateError};
 pub use last_reads::{LastRead, LastReads};
@@ -30,7 +31,6 @@ pub use receipt::{ReceiptHandle, ReceiptHandleError};
 pub use refused::RefusedReader;
 pub use registration::Registration;
 pub use registry::{Registry, RegistryHandle};
-pub use scope::{Interaction, Scope, ScopeError, Scopes};
 pub use secret::{NoRandomness, StoredSecret};
 pub use subscription::{
     EventFilter, EventKind, EventKindError, NotifiableEvent, Subscription, SubscriptionName,

@@ -11,6 +11,7 @@ use super::key::{Key, ReloadClass};
 use super::network::Network;
 use super::quantity;
 use super::tls::Credential;
+use crate::model::{Scope, Scopes};
 
 /// The listener for hospital systems that read what devices sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,6 +147,8 @@ pub struct Registration {
     pub approve: Approval,
     /// The object identifier of the organisation of clients that are approved automatically.
     pub organisation: Option<String>,
+    /// Registrations that are approved automatically; further ones wait for an operator.
+    pub max_automatic: u32,
     /// Registrations that wait for approval; a further one gets 429.
     pub max_pending: u32,
     /// How long a registration waits for approval; then it is deleted.
@@ -170,6 +173,7 @@ impl Default for Registration {
             scopes: vec!["system/Observation.rs".to_owned()],
             approve: Approval::Operator,
             organisation: None,
+            max_automatic: 100,
             max_pending: 100,
             keep_pending: Duration::from_hours(24 * 7),
         }
@@ -227,9 +231,27 @@ pub(super) fn problems(api: &Api) -> Vec<(&'static str, String)> {
                     `organisation list` shows those that there are";
         problems.push(("api.registration.organisation", what.to_owned()));
     }
+    problems.extend(registration_problem(registration).map(|what| ("api.registration.scopes", what)));
     let of_communities = community_problems(&api.communities);
     problems.extend(of_communities.into_iter().map(|what| ("api.communities", what)));
     problems
+}
+
+fn registration_problem(registration: &Registration) -> Option<String> {
+    if registration.enabled && registration.scopes.is_empty() {
+        return Some(
+            "name at least one scope, such as system/Observation.rs: without one no client can register"
+                .into(),
+        );
+    }
+    let mut scopes = registration.scopes.iter().map(|text| (text, text.parse::<Scope>()));
+    let (text, error) = scopes.find_map(|(text, scope)| Some((text, scope.err()?)))?;
+    let known = Scopes::NAMES.join(", ");
+    let closest = Scopes::NAMES.iter().find(|own| own.eq_ignore_ascii_case(text));
+    Some(match closest {
+        Some(own) => format!("{error}; write \"{own}\""),
+        None => format!("{error}; name scopes of this list: {known}"),
+    })
 }
 
 fn community_problems(communities: &[Community]) -> Vec<String> {
@@ -310,6 +332,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("api.registration.scopes", ReloadClass::Applied),
     Key::new("api.registration.approve", ReloadClass::Applied),
     Key::new("api.registration.organisation", ReloadClass::Applied),
+    Key::new("api.registration.max-automatic", ReloadClass::Applied).count(0..=100_000),
     Key::new("api.registration.max-pending", ReloadClass::Applied).count(1..=10_000),
     Key::new("api.registration.keep-pending", ReloadClass::Applied)
         .time(Duration::from_mins(1), Duration::from_hours(24 * 365)),

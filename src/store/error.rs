@@ -408,6 +408,18 @@ pub enum ClientsConflict {
         "as many registrations wait for approval as may; decide them with `reader approve` or `reader reject`"
     )]
     TooManyRegistrations,
+    /// The configuration may not approve it.
+    #[error("the registration waits for an operator; decide it with `reader approve` or `reader reject`")]
+    ApprovalNeeded,
+    /// Another change was made at the same time.
+    #[error("it was changed at the same time; look again, and repeat what still applies")]
+    ChangedMeanwhile,
+    /// It is the only certificate of the client.
+    #[error(
+        "it is the only certificate of the client: without one, the client could read with any certificate of a \
+         community and its secret; add another certificate first, or suspend the client"
+    )]
+    LastCertificate,
 }
 
 /// Why an enrolment cannot be changed so.
@@ -422,6 +434,12 @@ pub enum EnrolmentConflict {
     /// As many requests wait as may.
     #[error("as many requests wait as enrol.max-pending allows; approve or reject some")]
     Full,
+    /// What it renews was withdrawn.
+    #[error(
+        "the certificate that it renews, its device, its client or the organisation of that was withdrawn meanwhile; \
+         reject this request"
+    )]
+    Withdrawn,
 }
 
 fn about(time: std::time::Duration) -> String {

@@ -24,6 +24,7 @@ use super::rates::network_of;
 use super::state::ApiState;
 use crate::oauth::{RefusedGrant, RefusedRegistration};
 use form::Form;
+pub(super) use paths::token_endpoints;
 use paths::{REGISTRATION, REVOCATION, TOKEN};
 pub(super) use signed_metadata::SignedMetadata;
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::context::failed;
 use crate::cli::text::{column, paragraph};
 use crate::cli::{Failure, Output};
-use crate::clients::{ClientId, Oid, Registration, Scopes};
+use crate::clients::{Client, ClientId, Oid, Registration, Scopes};
 use crate::store::{ClientsConflict, Store, StoreError};
 
 /// A registration, as it is printed.
@@ -20,6 +20,8 @@ struct Line<'a> {
     contacts: &'a [String],
     scopes: String,
     registered: String,
+    /// For `--revision`.
+    revision: String,
 }
 
 impl<'a> Line<'a> {
@@ -33,6 +35,7 @@ impl<'a> Line<'a> {
             contacts: &own.contacts,
             scopes: own.scopes.to_string(),
             registered: own.registered_at.to_string(),
+            revision: own.revision(),
         }
     }
 
@@ -47,6 +50,7 @@ impl<'a> Line<'a> {
             ("contacts", self.contacts.iter().map(|contact| column(contact)).collect::<Vec<_>>().join(" ")),
             ("scopes", self.scopes.clone()),
             ("registered", self.registered.clone()),
+            ("revision", self.revision.clone()),
         ])
     }
 }
@@ -61,18 +65,31 @@ pub(super) async fn list(store: &Store, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Admits a client. It gets no more than it asks for.
+/// What an operator admits.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) organisation: Oid,
+    pub(super) scopes: Option<Scopes>,
+    /// The revision of the registration that was looked at.
+    pub(super) revision: Option<String>,
+}
+
+/// Admits a client. It gets no more than it asks for. Returns the client.
 pub(super) async fn approve(
     store: &Store,
     id: &ClientId,
-    (organisation, scopes): (Oid, Option<Scopes>),
+    Admitted { organisation, scopes, revision }: Admitted,
     actor: &str,
-) -> Result<(), Failure> {
+) -> Result<Client, Failure> {
     let own = registration(store, id).await?;
+    if revision.is_some_and(|revision| revision != own.revision()) {
+        return Err(failed(StoreError::Clients(ClientsConflict::ChangedMeanwhile)));
+    }
     let scopes = scopes.map_or_else(|| own.scopes.clone(), |scopes| scopes.intersection(&own.scopes));
     check_scopes(&scopes)?;
     let client = own.approved(organisation, scopes);
-    store.approve_registration(own, client, actor).await.map_err(failed)
+    store.approve_registration(own, client.clone(), actor).await.map_err(failed)?;
+    Ok(client)
 }
 
 /// Ends a registration.

@@ -66,6 +66,7 @@ impl Connection for PgConnection {
     }
 
     const LOCK_KEY: &'static str = " FOR KEY SHARE";
+    const LOCK_ROWS: &'static str = " FOR SHARE";
 
     async fn identifiers(&mut self, statement: Statement) -> Result<Vec<MessageId>, StoreError> {
         let rows = statement.query::<Postgres>().fetch_all(self).await.map_err(classify)?;

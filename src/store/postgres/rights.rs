@@ -53,7 +53,7 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 57] = [
+pub(in crate::store) const RIGHTS: [Rights; 58] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
@@ -78,8 +78,9 @@ pub(in crate::store) const RIGHTS: [Rights; 57] = [
     always("device", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("device_revision", &["SELECT", "UPDATE"]),
     always("organisation", &["SELECT", "INSERT", "UPDATE"]),
-    always("api_client", &["SELECT", "INSERT", "UPDATE"]),
+    always("api_client", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("api_certificate", &["SELECT", "INSERT", "DELETE"]),
+    always("api_removed", &["SELECT", "INSERT", "DELETE"]),
     always("api_secret", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("api_revision", &["SELECT", "UPDATE"]),
     always("subscription", &["SELECT", "INSERT", "DELETE"]),

@@ -30,6 +30,8 @@ pub enum TokenWrite {
     Replayed,
     /// The holder has as many tokens as it may.
     TooMany,
+    /// The client, its organisation or its certificate was suspended or removed meanwhile.
+    Withdrawn,
 }
 
 /// What a change of tokens did.

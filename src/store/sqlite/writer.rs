@@ -144,6 +144,7 @@ impl Connection for Sqlite {
     }
 
     const LOCK_KEY: &'static str = "";
+    const LOCK_ROWS: &'static str = "";
 
     async fn identifiers(&mut self, statement: Statement) -> Result<Vec<MessageId>, StoreError> {
         let mut prepared = bound(self, statement)?;

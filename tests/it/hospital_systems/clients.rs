@@ -30,7 +30,7 @@ fn n000_2_registered_clients_read_until_they_are_suspended() {
         expect(site, &platform, &spare, &[], "");
         expect(site, &platform, &ehr, &[], "");
         platform.cli().run(&["reader", "remove-certificate", "ehr", &chain(&ehr)]);
-        expect(site, &platform, &ehr, &[], "not-registered");
+        expect(site, &platform, &ehr, &[], "removed");
         // Without any, every certificate of the community would do beside the secret.
         let words = ["reader", "remove-certificate", "ehr", &chain(&spare)];
         let (status, _, error) = platform.cli().try_run(&words);

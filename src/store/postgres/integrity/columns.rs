@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 290] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -75,6 +75,8 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
     ("api_registration", "scopes", "text not null"),
     ("api_registration", "registered_at", "bigint not null"),
     ("api_registration", "approved", "bigint not null"),
+    ("api_removed", "known", "text C not null"),
+    ("api_removed", "client", "text C not null"),
     ("api_revision", "one", "bigint not null"),
     ("api_revision", "value", "bigint not null"),
     ("api_secret", "hash", "text C not null"),
@@ -86,6 +88,8 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
     ("api_token", "bound", "bigint not null"),
     ("api_token", "scopes", "text not null"),
     ("api_token", "ends", "bigint not null"),
+    ("api_token", "proof", "text C"),
+    ("api_token", "known", "text C"),
     ("audit", "sequence", "bigint not null"),
     ("audit", "node", "text C not null"),
     ("audit", "number", "bigint not null"),

@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 55] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 56] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
@@ -57,6 +57,7 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 55] = [
     ("organisation", "oid", ""),
     ("api_client", "id", ""),
     ("api_certificate", "known", ""),
+    ("api_removed", "known", ""),
     ("api_secret", "hash", ""),
     ("api_revision", "one", ""),
     ("subscription", "name", ""),
