@@ -10,8 +10,8 @@ use crate::clients::Registry;
 use crate::model::explained;
 use crate::store::StoreError;
 
-/// Follows the store until `done`: what a command changes counts on every node within a second. When it cannot be
-/// read for a while, requests are refused: who was suspended meanwhile is not known.
+/// Follows the store until `done`: what a command changes counts on every node within a second. When it
+/// cannot be read for a while, requests are refused: who was suspended meanwhile is not known.
 pub(super) async fn follow(state: &ApiState, done: CancellationToken) {
     let (mut last, mut is_failing, mut read_at) = (None, false, state.clock.instant());
     loop {

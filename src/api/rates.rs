@@ -61,8 +61,8 @@ impl Rates {
     }
 }
 
-/// Forgets what is over; or else the half with the fewest requests. Refusing those that are not counted yet would let
-/// whoever has many addresses lock out all others.
+/// Forgets what is over; or else the half with the fewest requests. Refusing those that are not counted yet
+/// would let a sender with many addresses lock out all others.
 fn make_room(counted: &mut HashMap<Whose, Counted>, is_over: impl Fn(&Counted) -> bool) {
     counted.retain(|_, own| !is_over(own));
     if counted.len() < MAX_ENTRIES {

@@ -23,12 +23,15 @@ pub(super) fn warn_of_risks(store: &Store, output: Output) -> io::Result<()> {
 /// How a command ends when the store did not do what it was asked. What an operator has to change first
 /// ends as a configuration that cannot be used: trying again does not help.
 pub(crate) fn failed(error: StoreError) -> Failure {
-    Failure::new(exit(&error), error)
+    let exit = match &error {
+        StoreError::Clients(ClientsConflict::LastCertificate) => Exit::Refused,
+        other => exit(other),
+    };
+    Failure::new(exit, error)
 }
 
 const fn exit(error: &StoreError) -> Exit {
     match error {
-        StoreError::Clients(ClientsConflict::LastCertificate) => Exit::Refused,
         StoreError::Url
         | StoreError::Environment(_)
         | StoreError::Password { .. }

@@ -32,8 +32,8 @@ impl Registration {
     #[must_use]
     pub fn revision(&self) -> String {
         let Self { community, issuer, name, contacts, scopes, .. } = self;
-        let said = format!("{community}\0{issuer}\0{name}\0{}\0{scopes}", contacts.join("\0"));
-        Fingerprint::sha256(said.as_bytes()).to_string().chars().take(REVISION_DIGITS).collect()
+        let text = format!("{community}\0{issuer}\0{name}\0{}\0{scopes}", contacts.join("\0"));
+        Fingerprint::sha256(text.as_bytes()).to_string().chars().take(REVISION_DIGITS).collect()
     }
 
     /// By what the certificates of the client are known.

@@ -10,8 +10,8 @@ use super::oid::Oid;
 use super::organisation::Organisation;
 use super::refused::RefusedReader;
 
-/// Organisations and clients. Requests of clients are decided by the current one; by one that was not read from
-/// the store none is.
+/// Organisations and clients. Requests of clients are decided by the current one; by one that was not read
+/// from the store none is.
 #[derive(Debug, Default)]
 pub struct Registry {
     organisations: HashMap<Oid, Organisation>,

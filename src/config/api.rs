@@ -386,4 +386,20 @@ mod tests {
         let everyone = problems_of("proxy-protocol = [\"0.0.0.0/0\"]");
         assert!(everyone[0].starts_with("api.proxy-protocol: 0.0.0.0/0 lets"), "{everyone:?}");
     }
+
+    #[test]
+    fn n001_7_the_scopes_of_registration_are_checked() {
+        let problem = |scopes: &str| {
+            let text = format!("registration = {{ enabled = true, scopes = {scopes} }}");
+            let api: Api = toml::from_str(&text).unwrap();
+            let found = problems(&api).into_iter().find(|(key, _)| *key == "api.registration.scopes");
+            found.map(|(_, what)| what)
+        };
+        assert_eq!(problem("[\"system/Observation.rs\", \"system/*.r\"]"), None);
+        assert!(problem("[]").unwrap().contains("name at least one scope"));
+        let wrong = problem("[\"system/Observation.rs\", \"system/Encounter.rs\"]").unwrap();
+        assert!(wrong.contains("\"system/Encounter.rs\"") && wrong.contains("system/Patient.rs"), "{wrong}");
+        let spelled = problem("[\"system/observation.rs\"]").unwrap();
+        assert!(spelled.contains("write \"system/Observation.rs\""), "{spelled}");
+    }
 }

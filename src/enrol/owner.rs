@@ -18,8 +18,8 @@ pub struct Others {
 }
 
 impl Others {
-    /// By whom a name of the enrolment is taken: by a client, a registration or another enrolment. `subject`: that of
-    /// its request, if there is one.
+    /// By whom a name of the enrolment is taken: by a client, a registration or another enrolment. `subject`:
+    /// that of its request, if there is one.
     #[must_use]
     pub fn owner_of_names(&self, own: &Enrolment, subject: Option<&str>, now: Timestamp) -> Option<String> {
         let record = &own.record;
@@ -74,8 +74,8 @@ fn is_other(own: &Enrolment, other: &Enrolment, now: Timestamp) -> bool {
     is_live && own.id != other.id && theirs.role == Role::Client && !is_same_client
 }
 
-/// Whether two URIs are one by their meaning, as far as scheme and host (RFC 3986 section 6.2.2.1) and a solidus at the
-/// end say.
+/// Whether two URIs are one by their meaning, as far as scheme and host (RFC 3986 section 6.2.2.1) and a
+/// solidus at the end say.
 #[must_use]
 pub fn is_same_uri(one: &str, other: &str) -> bool {
     let normal = |uri: &str| {

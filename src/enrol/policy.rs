@@ -88,9 +88,9 @@ fn check_key(facts: &RequestFacts) -> Result<(), RefusedEnrolment> {
     }
 }
 
-/// What the role has: a server the DNS name of the invitation (RFC 6125); a device its own, or none; a client the URIs
-/// of the invitation, under which it registers itself, or none. Names of all other kinds are refused: a community, or
-/// another platform, may take them for those of someone else.
+/// What the role has: a server the DNS name of the invitation (RFC 6125); a device its own, or none; a client
+/// the URIs of the invitation, under which it registers itself, or none. Names of all other kinds are
+/// refused: a community, or another platform, may take them for those of someone else.
 fn check_alternative_names(own: &[String], record: &Record) -> Result<(), RefusedEnrolment> {
     let dns = || format!("DNS:{}", record.name.to_ascii_lowercase());
     let (needed, allowed): (Vec<String>, Vec<String>) = match record.role {

@@ -215,8 +215,8 @@ impl Enrolment {
 }
 
 impl Record {
-    /// The alternative names of its certificate, or else of its request, each with its kind, sorted; `None` without
-    /// either.
+    /// The alternative names of its certificate, or else of its request, each with its kind, sorted; `None`
+    /// without either.
     #[must_use]
     pub fn alternative_names(&self) -> Option<Vec<String>> {
         let of_certificate = |own: &Certified| {

@@ -44,8 +44,8 @@ pub fn capability_statement(
     })
 }
 
-/// The ways in (SMART App Launch 2.2, "Declaring support for OAuth 2.0 endpoints"). The service coding comes with the
-/// endpoints.
+/// The ways in (SMART App Launch 2.2, "Declaring support for OAuth 2.0 endpoints"). The service coding comes
+/// with the endpoints.
 fn security(tokens: Option<&TokenEndpoints>) -> Value {
     let Some(tokens) = tokens else { return json!({ "description": SECURITY }) };
     let named = [

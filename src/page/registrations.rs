@@ -122,13 +122,14 @@ pub(super) async fn approve(
     Path(id): Path<String>,
     Form(Approval { organisation, scopes, revision }): Form<Approval>,
 ) -> Result<Response, NotDone> {
-    let options = [
+    // Joined to its option, no value can be another option.
+    let words = [
+        "approve".to_owned(),
         format!("--organisation={}", organisation.trim()),
         format!("--scopes={}", scopes.trim()),
         format!("--revision={}", revision.trim()),
     ];
-    let words = std::iter::once("approve").chain(options.iter().map(String::as_str));
-    run(&state, &person, &id, words, true).await
+    run(&state, &person, &id, &words, true).await
 }
 
 /// `GET /registrations/{id}/reject`.
@@ -157,20 +158,21 @@ pub(super) async fn reject(
     person: Person,
     Path(id): Path<String>,
 ) -> Result<Response, NotDone> {
-    run(&state, &person, &id, ["reject"], false).await
+    run(&state, &person, &id, &["reject".to_owned()], false).await
 }
 
 /// Runs `reader` with these words, and shows the registration, if it is still there.
-async fn run<'w>(
+async fn run(
     state: &AdminState,
     person: &Person,
     id: &str,
-    words: impl IntoIterator<Item = &'w str>,
+    words: &[String],
     stays: bool,
 ) -> Result<Response, NotDone> {
     let frame = Frame::new(state, Visitor::from(person), "/trust", "Registration");
     let registration = find(state, &frame, id).await?;
     let own = registration.client.to_string();
+    let words = words.iter().map(String::as_str);
     let words = ["reader"].into_iter().chain(words).chain(["--", own.as_str()]);
     let ran = state.run_words(person, words).await?;
     match ran.exit {

@@ -269,9 +269,9 @@ impl ApiAcceptor {
         Some(ApiCertificate { chain: kept.into(), facts, examined: Examined { settings, result, device } })
     }
 
-    /// The first certificate of a chain that came by another way than the handshake, if it leads to a community
-    /// and is not known to be revoked. No responder is asked: that its owner has the key is not proved by this.
-    /// When that is proved, [`membership`](Self::membership) says whether it counts.
+    /// The first certificate of a chain that came by another way than the handshake, if it leads to a
+    /// community and is not known to be revoked. No responder is asked: that its owner has the key is not
+    /// proved by this. When that is proved, [`membership`](Self::membership) says whether it counts.
     ///
     /// # Errors
     /// Why it does not count.

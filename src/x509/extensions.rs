@@ -32,8 +32,8 @@ pub struct Extensions {
     pub uris: Vec<String>,
     /// subjectAltName: IP addresses.
     pub ip_addresses: Vec<IpAddr>,
-    /// subjectAltName: every name of whatever kind, with the kind before it, as `URI:https://ehr.example`; DNS names in
-    /// lower case.
+    /// subjectAltName: every name of whatever kind, with the kind before it, as `URI:https://ehr.example`;
+    /// DNS names in lower case.
     pub alternative_names: Vec<String>,
     /// authorityInfoAccess: the URLs of OCSP responders (A9.2), in the certificate's order.
     pub ocsp_urls: Vec<String>,

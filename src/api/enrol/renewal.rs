@@ -74,6 +74,16 @@ pub(super) async fn renew(
     }
     let mut renewal = renewal(state, peer, config, (id, fingerprint), &present, &checked);
     renewal.record.reader = owner;
+    added(state, config, renewal, &checked).await
+}
+
+/// Stores the renewal, and issues its certificate where that is configured.
+async fn added(
+    state: &ApiState,
+    config: &Config,
+    renewal: Enrolment,
+    checked: &CheckedRequest,
+) -> Result<Response<Body>, RefusedEnrolment> {
     match state.store.add_enrolment(renewal.clone(), Some(config.enrol.max_pending), "").await {
         Ok(()) => state.metrics.api.enrolled("requested"),
         Err(StoreError::Enrolment(EnrolmentConflict::Full)) => return Err(RefusedEnrolment::Full),
@@ -85,14 +95,14 @@ pub(super) async fn renew(
         Err(error) => return Ok(unavailable(&error)),
     }
     match issued(state, config, renewal).await {
-        Some(issued) => polled(state, config, &issued, &checked),
+        Some(issued) => polled(state, config, &issued, checked),
         None => Ok(answer::pending(config.enrol.retry_after)),
     }
 }
 
-/// Whose the certificate is now, if it still stands: an operator may have suspended or removed the device, the client
-/// or its organisation, or taken the certificate from the client. Whoever it belongs to now counts, not for whom it was
-/// issued. `None`: it does not stand.
+/// Whose the certificate is now, if it still stands: an operator may have suspended or removed the device,
+/// the client or its organisation, or taken the certificate from the client. The client to which it belongs
+/// now counts, not for whom it was issued. `None`: it does not stand.
 async fn owner_now(
     state: &ApiState,
     record: &Record,

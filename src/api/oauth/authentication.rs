@@ -68,8 +68,8 @@ pub(super) async fn authenticate(
     Ok(authenticated)
 }
 
-/// Size, form and algorithm, then the certificate and what is known of its revocation, then the signature; only
-/// then the responders are asked, and whose the certificate is. Then the claims.
+/// Size, form and algorithm, then the certificate and what is known of its revocation, then the signature;
+/// only then the responders are asked, and whose the certificate is. Then the claims.
 async fn by_assertion(
     state: &ApiState,
     peer: &Peer,

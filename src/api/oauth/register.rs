@@ -133,8 +133,8 @@ async fn registered(
     Ok(respond::json(status, &answer(&own, &posted, &["client_credentials"])))
 }
 
-/// Size, form and algorithm, then the certificate and what is known of its revocation, then the signature and the
-/// claims; only then the responders are asked. A statement counts once.
+/// Size, form and algorithm, then the certificate and what is known of its revocation, then the signature and
+/// the claims; only then the responders are asked. A statement counts once.
 async fn verified(
     state: &ApiState,
     statement: &str,
@@ -156,11 +156,12 @@ async fn verified(
     // A certificate that is given to a client by itself, or was taken from one, is that of no other client,
     // whatever URIs it has.
     let registry = state.registry.load_full();
+    let uri = KnownCertificate::Uri { community: own.community.clone(), uri: metadata.issuer.clone() };
     for known in own.names().iter().filter(|known| !matches!(known, KnownCertificate::Uri { .. })) {
         if registry.is_removed(known) {
             return Err(of_certificate(RefusedReader::Removed).into());
         }
-        if registry.client_of(known).is_some() {
+        if registry.client_of(known).is_some_and(|client| !client.certificates.contains(&uri)) {
             return Err(RefusedRegistration::Registered.into());
         }
     }
@@ -251,6 +252,6 @@ const PREFIX: &str = "r-";
 /// Random characters of such an id: 132 bits.
 const RANDOM_CHARS: usize = 22;
 /// Statements of one issuer that are looked into within a minute.
-const MAX_STATEMENTS: u32 = 10;
+const MAX_STATEMENTS: u32 = 30;
 /// Who approves where the configuration does.
 const BY_CONFIGURATION: &str = "configuration";

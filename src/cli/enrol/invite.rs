@@ -31,8 +31,8 @@ pub(in crate::cli) struct Arguments {
     /// The registered client that gets the certificate when it is issued
     #[arg(long, value_name = "ID")]
     reader: Option<ClientId>,
-    /// Of a client: a URI that its certificate has, such as https://ehr.example/fhir; under it the client registers
-    /// itself. Several times
+    /// Of a client: a URI that its certificate has, such as https://ehr.example/fhir; under it the client
+    /// registers itself. Several times
     #[arg(long = "uri", value_name = "URI")]
     uris: Vec<String>,
     /// Of a device: what it is
@@ -103,20 +103,27 @@ pub(super) async fn run(
             certificate: None,
         },
     };
-    let others = store.names_of_clients().await.map_err(failed)?;
-    if let Some(owner) = others.owner_of_names(&enrolment, None, now) {
-        return Err(anyhow!("a URI is that of {owner}; a URI belongs to one client").into());
-    }
-    let stored = store.add_enrolment(enrolment.clone(), None, actor).await;
-    match stored {
-        // Forty random bits: it can be there.
-        Err(StoreError::Enrolment(EnrolmentConflict::Exists)) => {
-            return Err(anyhow!("the random id is taken already; run the command again").into());
-        }
-        other => other.map_err(failed)?,
-    }
+    add(&enrolment, store, actor).await?;
     let line = Line::new(&enrolment, now).with_code(&code, &config.api.base_url);
     Ok(output.print(&line, |line| line.whole(output))?)
+}
+
+fn is_lower_case(host: &str) -> bool {
+    !host.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+async fn add(enrolment: &Enrolment, store: &Store, actor: &str) -> Result<(), Failure> {
+    let others = store.names_of_clients().await.map_err(failed)?;
+    if let Some(owner) = others.owner_of_names(enrolment, None, store.now()) {
+        return Err(anyhow!("a URI is that of {owner}; a URI belongs to one client").into());
+    }
+    match store.add_enrolment(enrolment.clone(), None, actor).await {
+        // Forty random bits: it can be there.
+        Err(StoreError::Enrolment(EnrolmentConflict::Exists)) => {
+            Err(anyhow!("the random id is taken already; run the command again").into())
+        }
+        other => other.map_err(failed),
+    }
 }
 
 fn check_uris(uris: &[String], role: Role) -> Result<(), Failure> {
@@ -129,7 +136,7 @@ fn check_uris(uris: &[String], role: Role) -> Result<(), Failure> {
             && uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}@#".contains(&byte))
             && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
             // By its meaning it is one that another client may have.
-            && rest.and_then(|rest| rest.split('/').next()).is_some_and(|host| host == host.to_ascii_lowercase())
+            && rest.and_then(|rest| rest.split('/').next()).is_some_and(is_lower_case)
     };
     match uris.iter().find(|uri| !is_uri(uri)) {
         None => Ok(()),

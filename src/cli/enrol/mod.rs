@@ -76,8 +76,8 @@ pub(super) enum Command {
     },
     /// Revoke an issued certificate, and those that renew it
     ///
-    /// A client reads with none of them any more. The test PKI revokes a certificate that it has issued, and publishes its CRLs; another CA has to
-    /// revoke its own.
+    /// A client reads with none of them any more. The test PKI revokes a certificate that it has issued, and
+    /// publishes its CRLs; another CA has to revoke its own.
     Revoke {
         /// Its id
         id: EnrolmentId,

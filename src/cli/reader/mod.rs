@@ -92,8 +92,9 @@ pub(super) enum Command {
     Registrations,
     /// Admit a client that has registered itself; it may read within a second
     ///
-    /// `reader registrations` shows who waits: make sure that its contacts know of it. Prints the client as it is
-    /// admitted. With --revision, which is printed there, it is refused when the client has changed what it says since.
+    /// `reader registrations` shows who waits: make sure that its contacts know of it. Prints the client as
+    /// it is admitted. With --revision, which is printed there, it is refused when the client has changed
+    /// what it says since.
     ///
     /// Example: pcd-platform reader approve r-Zm9v --organisation 2.25.1
     Approve {
@@ -232,13 +233,12 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
             store.add_client_certificate(client, certificate, &actor).await.map_err(failed)?;
         }
         Command::RemoveCertificate { id, certificate } => {
-            remove_certificate(store, &id, certificate, &actor).await?;
+            let client = client(store, &id).await?;
+            store.remove_client_certificate(client, certificate, &actor).await.map_err(failed)?;
         }
         Command::Registrations => registrations::list(store, output).await?,
         Command::Approve { id, organisation, scopes, revision } => {
-            require_organisation(store, &organisation).await?;
-            let admitted = Admitted { organisation, scopes, revision };
-            let client = registrations::approve(store, &id, admitted, &actor).await?;
+            let client = approve(store, &id, Admitted { organisation, scopes, revision }, &actor).await?;
             output.print(&Line::new(&client, None), Line::shown)?;
         }
         Command::Reject { id } => registrations::reject(store, &id, &actor).await?,
@@ -248,14 +248,9 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
     Ok(Exit::Done)
 }
 
-async fn remove_certificate(
-    store: &Store,
-    id: &ClientId,
-    certificate: KnownCertificate,
-    actor: &str,
-) -> Result<(), Failure> {
-    let client = client(store, id).await?;
-    store.remove_client_certificate(client, certificate, actor).await.map_err(failed)
+async fn approve(store: &Store, id: &ClientId, admitted: Admitted, actor: &str) -> Result<Client, Failure> {
+    require_organisation(store, &admitted.organisation).await?;
+    registrations::approve(store, id, admitted, actor).await
 }
 
 async fn suspend(store: &Store, id: &ClientId, is: bool, actor: &str) -> Result<(), Failure> {

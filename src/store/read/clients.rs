@@ -95,7 +95,8 @@ fn organisation(row: &Row) -> Result<Organisation, StoreError> {
     })
 }
 
-/// What another version has written, and this one cannot read, is a client that is refused; the others read on.
+/// What another version has written, and this one cannot read, is a client that is refused; the others read
+/// on.
 fn client(row: &Row) -> Result<Client, StoreError> {
     readable(row).or_else(|error| {
         let id: ClientId = row.parsed("id", "api_client.id")?;

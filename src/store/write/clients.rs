@@ -60,7 +60,8 @@ pub(in crate::store) enum Ended {
 }
 
 impl ClientsUpdate {
-    /// Whether a client asks for it: it waits behind other requests of clients, and devices and operators do not wait.
+    /// Whether a client asks for it: it waits behind other requests of clients, and devices and operators do
+    /// not wait.
     pub(in crate::store) const fn is_asked_by_client(&self) -> bool {
         matches!(
             self,
@@ -313,8 +314,8 @@ async fn add_certificate(
     grant::forget_removal(connection, known).await
 }
 
-/// It is remembered: where every member of a community reads, it must not read as one of these. What is granted
-/// at the same time waits for the row of the client, so that its tokens are found here.
+/// It is remembered: where every member of a community reads, it must not read as one of these. What is
+/// granted at the same time waits for the row of the client, so that its tokens are found here.
 async fn remove_certificate(
     connection: &mut impl Connection,
     client: &Client,

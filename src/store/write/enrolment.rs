@@ -122,8 +122,8 @@ pub(in crate::store) async fn apply(
     }
 }
 
-/// A renewal gets its certificate only while that which it renews stands: an operator may have withdrawn it, its
-/// client or its device since the request was taken.
+/// A renewal gets its certificate only while that which it renews stands: an operator may have withdrawn it,
+/// its client or its device since the request was taken.
 async fn require_standing<C: Connection>(
     connection: &mut C,
     Enrolment { state, record, .. }: &Enrolment,

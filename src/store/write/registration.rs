@@ -49,8 +49,8 @@ pub(in crate::store) async fn change(
     one(connection, statement, ClientsConflict::ChangedMeanwhile).await
 }
 
-/// Its client is suspended, and its tokens end. A client that cancels is removed, so that it may come again; but
-/// what an operator has rejected, or suspended before, comes again only with an operator's approval.
+/// Its client is suspended, and its tokens end. A client that cancels is removed, so that it may come again;
+/// but what an operator has rejected, or suspended before, comes again only with an operator's approval.
 pub(in crate::store) async fn end(
     connection: &mut impl Connection,
     own: &Registration,
@@ -78,8 +78,8 @@ pub(in crate::store) async fn end(
 }
 
 /// # Errors
-/// When the configuration may not approve it: an operator has rejected or suspended it, its certificate is that
-/// of a client or was taken from one, or as many are approved as may.
+/// When the configuration may not approve it: an operator has rejected or suspended it, its certificate is
+/// that of a client or was taken from one, or as many are approved as may.
 pub(in crate::store) async fn require_automatic(
     connection: &mut impl Connection,
     own: &Registration,
