@@ -9,7 +9,7 @@ use super::client::{Client, ClientId, KnownCertificate};
 use super::reader::{Reader, Rights};
 use super::refused::RefusedReader;
 use super::registry::Registry;
-use super::standing::{Owner, is_removed, owner};
+use super::standing::{Owner, PresentedCertificate, is_removed, owner};
 use super::token::{Holder, Token};
 use crate::model::Scopes;
 use crate::model::{Fingerprint, Refusal};
@@ -40,38 +40,6 @@ pub enum Bearer<'a> {
     Unknown,
     /// It has this one.
     Known(&'a Token),
-}
-
-/// A certificate that counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PresentedCertificate {
-    /// Its community.
-    pub community: String,
-    /// Its fingerprint.
-    pub fingerprint: Fingerprint,
-    /// Its subject, as the platform writes it.
-    pub subject: String,
-    /// The environment that its Common Name states, as in `_EMAIL.demo@hospital.example`.
-    pub environment: Option<String>,
-    /// The URIs of its subjectAltName.
-    pub uris: Vec<String>,
-}
-
-impl PresentedCertificate {
-    /// The environment in a Common Name: `_EMAIL.ENVIRONMENT@DOMAIN`. Others state none.
-    #[must_use]
-    pub fn stated_environment(common_name: &str) -> Option<String> {
-        let (prefix, rest) = common_name.split_at_checked(ENVIRONMENT_PREFIX.len())?;
-        let (environment, domain) = rest.split_once('@')?;
-        let is_stated = prefix.eq_ignore_ascii_case(ENVIRONMENT_PREFIX) && !domain.is_empty();
-        is_stated.then(|| environment.to_owned())
-    }
-
-    /// Whether it may be used in this environment: it states it, or none.
-    #[must_use]
-    pub fn is_for(&self, environment: &str) -> bool {
-        self.environment.as_deref().is_none_or(|stated| stated.eq_ignore_ascii_case(environment))
-    }
 }
 
 /// Who may read, besides registered clients.
@@ -282,9 +250,6 @@ fn member(community: &str, certificate: Fingerprint, address: IpAddr) -> Rights 
         devices: None,
     }
 }
-
-/// How Common Names begin that state an environment.
-const ENVIRONMENT_PREFIX: &str = "_EMAIL.";
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ mod subscription;
 mod token;
 
 pub use crate::model::{Interaction, Scope, ScopeError, Scopes};
-pub use admission::{Bearer, Presented, PresentedCertificate, Unregistered, admit};
+pub use admission::{Bearer, Presented, Unregistered, admit};
 pub use client::{Client, ClientId, ClientIdError, KnownCertificate, KnownCertificateError};
 pub use last_reads::{LastRead, LastReads};
 pub use oid::{Oid, OidError};
@@ -32,6 +32,7 @@ pub use refused::RefusedReader;
 pub use registration::Registration;
 pub use registry::{Registry, RegistryHandle};
 pub use secret::{NoRandomness, StoredSecret};
+pub use standing::PresentedCertificate;
 pub use subscription::{
     EventFilter, EventKind, EventKindError, NotifiableEvent, Subscription, SubscriptionName,
     SubscriptionNameError, Webhook,

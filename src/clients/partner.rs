@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::admission::{Bearer, Presented, PresentedCertificate, by_secret, counted, granted};
+use super::admission::{Bearer, Presented, by_secret, counted, granted};
 use super::client::ClientId;
 use super::reader::Reader;
 use super::refused::RefusedReader;
 use super::registry::Registry;
-use super::standing::{is_removed, owner};
+use super::standing::{PresentedCertificate, is_removed, owner};
 use crate::model::Fingerprint;
 
 /// Decides one request of a partner (N003-4): it proves who it is by a certificate *and* by the id and the

@@ -1,6 +1,5 @@
 //! Whose a certificate is.
 
-use super::admission::PresentedCertificate;
 use super::client::{Client, KnownCertificate};
 use super::refused::RefusedReader;
 use super::registry::Registry;
@@ -8,6 +7,38 @@ use crate::model::Fingerprint;
 
 /// The client of a certificate, and by what the certificate is known.
 pub(super) type Owner<'a> = (&'a Client, KnownCertificate);
+
+/// A certificate that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentedCertificate {
+    /// Its community.
+    pub community: String,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Its subject, as the platform writes it.
+    pub subject: String,
+    /// The environment that its Common Name states, as in `_EMAIL.demo@hospital.example`.
+    pub environment: Option<String>,
+    /// The URIs of its subjectAltName.
+    pub uris: Vec<String>,
+}
+
+impl PresentedCertificate {
+    /// The environment in a Common Name: `_EMAIL.ENVIRONMENT@DOMAIN`. Others state none.
+    #[must_use]
+    pub fn stated_environment(common_name: &str) -> Option<String> {
+        let (prefix, rest) = common_name.split_at_checked(ENVIRONMENT_PREFIX.len())?;
+        let (environment, domain) = rest.split_once('@')?;
+        let is_stated = prefix.eq_ignore_ascii_case(ENVIRONMENT_PREFIX) && !domain.is_empty();
+        is_stated.then(|| environment.to_owned())
+    }
+
+    /// Whether it may be used in this environment: it states it, or none.
+    #[must_use]
+    pub fn is_for(&self, environment: &str) -> bool {
+        self.environment.as_deref().is_none_or(|stated| stated.eq_ignore_ascii_case(environment))
+    }
+}
 
 impl PresentedCertificate {
     /// Its subject, as that of a member of its community.
@@ -64,3 +95,6 @@ pub(super) fn owner<'a>(
 pub(super) fn is_removed(registry: &Registry, certificate: Fingerprint) -> bool {
     registry.is_removed(&KnownCertificate::Fingerprint(certificate))
 }
+
+/// How Common Names begin that state an environment.
+const ENVIRONMENT_PREFIX: &str = "_EMAIL.";

@@ -41,7 +41,7 @@ use crate::audit::Certificate;
 use crate::config::Config;
 use crate::model::{Clock, Fingerprint, Refusal};
 use crate::revocation::{Engine, IssuedCertificate};
-use crate::x509::CertificateFacts;
+use crate::x509::{CertificateFacts, CommonName};
 
 tokio::task_local! {
     /// The chain in the handshake of this task. rustls calls the verifier on the polling thread.
@@ -137,10 +137,9 @@ impl Membership {
         presented_certificate(&self.facts)
     }
 
-    /// The Common Name of the subject, if it has exactly one.
-    #[must_use]
-    pub fn common_name(&self) -> Option<&str> {
-        self.facts.subject.common_name().ok()
+    /// The Common Names of the subject that can be read.
+    pub fn common_names(&self) -> impl Iterator<Item = &str> {
+        self.facts.subject.common_names().iter().filter_map(CommonName::text)
     }
 }
 

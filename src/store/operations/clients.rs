@@ -6,8 +6,9 @@ use crate::clients::{Client, KnownCertificate, Oid, Organisation, Registration, 
 use crate::model::Fingerprint;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
-use crate::store::write::clients::{AutomaticApproval, ClientsUpdate, Ended};
+use crate::store::write::clients::ClientsUpdate;
 use crate::store::write::entry::Write;
+use crate::store::write::registration::{AutomaticApproval, Ended};
 
 impl Store {
     /// A number that grows with each change of organisations and clients.

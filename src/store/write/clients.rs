@@ -9,6 +9,7 @@ use crate::store::error::{ClientsConflict, StoreError};
 use crate::store::statement::{Statement, json};
 use crate::store::write::connection::Connection;
 use crate::store::write::one_row::one;
+use crate::store::write::registration::{AutomaticApproval, Ended};
 use crate::store::write::{grant, registration};
 
 /// A change of organisations and clients.
@@ -41,22 +42,6 @@ pub(in crate::store) enum ClientsUpdate {
     EndRegistration(Registration, Ended),
     /// An operator admits the client; or the configuration, within these limits.
     Approve(Registration, Client, Option<AutomaticApproval>),
-}
-
-/// What the configuration may approve.
-#[derive(Debug)]
-pub(in crate::store) struct AutomaticApproval {
-    /// By what the certificate that signed the statement may be known.
-    pub(in crate::store) names: Vec<KnownCertificate>,
-    /// How many registrations may be approved.
-    pub(in crate::store) max: u32,
-}
-
-/// Who ended a registration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Ended {
-    Cancelled,
-    Rejected,
 }
 
 impl ClientsUpdate {

@@ -1,12 +1,27 @@
 //! Writes registrations of clients. The same on both databases.
 
-use crate::clients::{Registration, Scopes};
+use crate::clients::{KnownCertificate, Registration, Scopes};
 use crate::store::error::{ClientsConflict, StoreError};
 use crate::store::statement::{Statement, json};
-use crate::store::write::clients::{AutomaticApproval, Ended};
 use crate::store::write::connection::Connection;
 use crate::store::write::grant;
 use crate::store::write::one_row::one;
+
+/// What the configuration may approve.
+#[derive(Debug)]
+pub(in crate::store) struct AutomaticApproval {
+    /// By what the certificate that signed the statement may be known.
+    pub(in crate::store) names: Vec<KnownCertificate>,
+    /// How many registrations may be approved.
+    pub(in crate::store) max: u32,
+}
+
+/// Who ended a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Ended {
+    Cancelled,
+    Rejected,
+}
 
 /// A new registration, which waits for approval. At most `max` do.
 pub(in crate::store) async fn register(

@@ -181,7 +181,7 @@ fn n000_5_a_request_that_waits_for_long_is_a_finding() {
     assert_eq!(send(&site, &platform, Some(&user), &wanted.request, &[]).status, 202);
     eventually("the finding is there", || findings().len() == 1);
     let found = findings().remove(0);
-    assert!(found["text"].as_str().is_some_and(|text| text.contains('1')), "{found}");
+    assert!(found["what"].as_str().is_some_and(|what| what.contains("1")), "{found}");
     assert_eq!(platform.metric("pcd_enrolments_pending"), 1.0);
     assert_eq!(platform.metric("pcd_findings{code=\"enrolment-waiting\"}"), 1.0);
     platform.cli().run(&["enrol", "reject", id(&user)]);
