@@ -10,19 +10,25 @@ use crate::clients::Registry;
 use crate::model::explained;
 use crate::store::StoreError;
 
-/// Follows the store until `done`: what a command changes counts on every node within a second.
+/// Follows the store until `done`: what a command changes counts on every node within a second. When it
+/// cannot be read for a while, requests are refused: who was suspended meanwhile is not known.
 pub(super) async fn follow(state: &ApiState, done: CancellationToken) {
-    let (mut last, mut is_failing) = (None, false);
+    let (mut last, mut is_failing, mut read_at) = (None, false, state.clock.instant());
     loop {
         match read(state, &mut last).await {
-            Ok(()) => is_failing = false,
+            Ok(()) => (is_failing, read_at) = (false, state.clock.instant()),
             // Logged once for each outage.
             Err(error) => {
                 if !std::mem::replace(&mut is_failing, true) {
                     tracing::error!(
                         error = %explained(&error),
-                        "the clients of hospital systems could not be read; those that were read last still apply"
+                        "the clients of hospital systems could not be read; after {} s without them, requests are refused",
+                        MAX_AGE.as_secs(),
                     );
+                }
+                if last.is_some() && state.clock.instant().saturating_duration_since(read_at) >= MAX_AGE {
+                    last = None;
+                    state.registry.store(Arc::default());
                 }
             }
         }
@@ -39,7 +45,7 @@ async fn read(state: &ApiState, last: &mut Option<u64>) -> Result<(), StoreError
         return Ok(());
     }
     let (organisations, clients) = (state.store.organisations().await?, state.store.clients().await?);
-    let registry = Registry::new(organisations, clients);
+    let registry = Registry::new(organisations, clients, state.store.removed_certificates().await?);
     state.metrics.api.clients.set(i64::try_from(registry.len()).unwrap_or(i64::MAX));
     state.registry.store(Arc::new(registry));
     // The revision was read before: a change meanwhile is read again.
@@ -49,3 +55,5 @@ async fn read(state: &ApiState, last: &mut Option<u64>) -> Result<(), StoreError
 
 /// How often the revision is read.
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
+/// How long those that were read last apply when they cannot be read again.
+const MAX_AGE: Duration = Duration::from_secs(10);

@@ -1,5 +1,7 @@
 //! Who makes a request, and whether it is answered.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONNECTION};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -175,11 +177,15 @@ pub(super) async fn record(state: &ApiState, peer: &Peer, refused: RefusedReader
 
 /// What admission needs of a certificate that counts.
 pub(super) fn presented_certificate(member: &Membership) -> PresentedCertificate {
+    // Of several Common Names each states one: a certificate for two environments is for neither.
+    let stated: BTreeSet<_> =
+        member.common_names().filter_map(PresentedCertificate::stated_environment).collect();
+    let stated: Vec<_> = stated.into_iter().collect();
     PresentedCertificate {
         community: member.community().to_owned(),
         fingerprint: member.fingerprint(),
         subject: member.subject(),
-        environment: member.common_name().and_then(PresentedCertificate::stated_environment),
+        environment: (!stated.is_empty()).then(|| stated.join(" ")),
         uris: member.uris().to_vec(),
     }
 }
@@ -189,6 +195,7 @@ fn answer(refused: RefusedReader) -> Response<Body> {
     match refused {
         // Another certificate needs another handshake.
         RefusedReader::NoCertificate => final_outcome(StatusCode::UNAUTHORIZED, "login", code, text),
+        RefusedReader::Unread => outcome(StatusCode::SERVICE_UNAVAILABLE, "transient", code, text),
         RefusedReader::Certificate(_) => final_outcome(StatusCode::UNAUTHORIZED, "security", code, text),
         refused if refused.is_unauthenticated() => outcome(StatusCode::UNAUTHORIZED, "login", code, text),
         _ => outcome(StatusCode::FORBIDDEN, "forbidden", code, text),

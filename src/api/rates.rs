@@ -1,4 +1,4 @@
-//! How often an address or a client may ask for tokens.
+//! How often an address, or a client, may ask for something.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,44 +7,71 @@ use std::time::{Duration, Instant};
 
 use crate::config::truncate;
 
-/// The requests of the last second. Clones share them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Rates(Arc<Mutex<HashMap<String, Second>>>);
+/// The requests of the present window of each address and each client. Clones share them.
+#[derive(Debug, Clone)]
+pub(super) struct Rates {
+    window: Duration,
+    /// Those of addresses apart from those of clients: strangers take no place of who is known.
+    counted: Arc<[Mutex<HashMap<Whose, Counted>>; 2]>,
+}
 
-#[derive(Debug)]
-struct Second {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Whose {
+    /// An address; of IPv6 its network.
+    Address(IpAddr),
+    Client(String),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Counted {
     began: Instant,
     requests: u32,
 }
 
 impl Rates {
-    /// Whether an address (IPv6: its /64) may ask once more; it may `max` times a second.
+    /// Limits for each such time.
+    pub(super) fn each(window: Duration) -> Self {
+        Self { window, counted: Arc::default() }
+    }
+
+    /// Whether an address (IPv6: its /64) may ask once more; it may `max` times.
     pub(super) fn allows_address(&self, address: IpAddr, max: u32, now: Instant) -> bool {
-        self.allows(format!("address {}", network_of(address)), max, now)
+        self.allows(Whose::Address(network_of(address)), max, now)
     }
 
-    /// Whether a client may ask once more.
+    /// Whether a client may ask once more. That it is this client has to be proved.
     pub(super) fn allows_client(&self, client: &str, max: u32, now: Instant) -> bool {
-        self.allows(format!("client {client}"), max, now)
+        self.allows(Whose::Client(client.to_owned()), max, now)
     }
 
-    fn allows(&self, whose: String, max: u32, now: Instant) -> bool {
-        let mut rates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_over = |second: &Second| now.saturating_duration_since(second.began) >= SECOND;
-        if rates.len() >= MAX_ENTRIES && !rates.contains_key(&whose) {
-            rates.retain(|_, second| !is_over(second));
-            // As many addresses in one second are an attack on the endpoint: it answers those that it knows.
-            if rates.len() >= MAX_ENTRIES {
-                return false;
-            }
+    fn allows(&self, whose: Whose, max: u32, now: Instant) -> bool {
+        let [addresses, clients] = self.counted.as_ref();
+        let counted = if matches!(whose, Whose::Address(_)) { addresses } else { clients };
+        let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = |own: &Counted| now.saturating_duration_since(own.began) >= self.window;
+        if counted.len() >= MAX_ENTRIES && !counted.contains_key(&whose) {
+            make_room(&mut counted, is_over);
         }
-        let second = rates.entry(whose).or_insert(Second { began: now, requests: 0 });
-        if is_over(second) {
-            *second = Second { began: now, requests: 0 };
+        let own = counted.entry(whose).or_insert(Counted { began: now, requests: 0 });
+        if is_over(own) {
+            *own = Counted { began: now, requests: 0 };
         }
-        second.requests = second.requests.saturating_add(1);
-        second.requests <= max
+        own.requests = own.requests.saturating_add(1);
+        own.requests <= max
     }
+}
+
+/// Forgets what is over; or else the half with the fewest requests. Refusing those that are not counted yet
+/// would let a sender with many addresses lock out all others.
+fn make_room(counted: &mut HashMap<Whose, Counted>, is_over: impl Fn(&Counted) -> bool) {
+    counted.retain(|_, own| !is_over(own));
+    if counted.len() < MAX_ENTRIES {
+        return;
+    }
+    let mut requests: Vec<u32> = counted.values().map(|own| own.requests).collect();
+    let (_, median, _) = requests.select_nth_unstable(MAX_ENTRIES / 2);
+    let median = *median;
+    counted.retain(|_, own| own.requests > median);
 }
 
 /// What counts as one address: of IPv6 a network, because one machine may have all addresses in it.
@@ -52,8 +79,7 @@ pub(super) fn network_of(address: IpAddr) -> IpAddr {
     if address.is_ipv4() { address } else { truncate(address, IPV6_PREFIX) }
 }
 
-const SECOND: Duration = Duration::from_secs(1);
-/// Addresses and clients that are counted at once.
+/// Addresses, and clients, that are counted at once.
 const MAX_ENTRIES: usize = 4096;
 /// One machine may have all addresses of such a network.
 const IPV6_PREFIX: u8 = 64;
@@ -63,24 +89,29 @@ mod tests {
     use super::*;
     use crate::model::Clock;
 
+    const WINDOW: Duration = Duration::from_secs(60);
+
     #[test]
-    fn requests_of_an_address_are_limited_in_each_second() {
-        let (rates, start) = (Rates::default(), Clock::system().instant());
+    fn n000_4_requests_of_an_address_are_limited_in_each_window() {
+        let (rates, start) = (Rates::each(WINDOW), Clock::system().instant());
         let allows = |address: &str, now| rates.allows_address(address.parse().unwrap(), 2, now);
         assert!(allows("2001:db8::1", start) && allows("2001:db8::2", start));
         assert!(!allows("2001:db8::3", start), "one network");
         assert!(allows("192.0.2.1", start) && rates.allows_client("192.0.2.1", 1, start));
-        assert!(allows("2001:db8::1", start + SECOND));
+        assert!(!allows("2001:db8::1", start + WINDOW / 2) && allows("2001:db8::1", start + WINDOW));
     }
 
     #[test]
-    fn what_is_counted_is_bounded() {
-        let (rates, start) = (Rates::default(), Clock::system().instant());
-        for number in 0..MAX_ENTRIES {
-            assert!(rates.allows_client(&number.to_string(), 2, start));
+    fn who_has_many_addresses_locks_out_no_other_one() {
+        let (rates, start) = (Rates::each(WINDOW), Clock::system().instant());
+        let busy: IpAddr = [192, 0, 2, 1].into();
+        assert!((0..5).all(|_| rates.allows_address(busy, 5, start)));
+        for number in 0..3 * u32::try_from(MAX_ENTRIES).unwrap() {
+            assert!(rates.allows_address(number.to_be_bytes().into(), 5, start));
         }
-        assert!(!rates.allows_client("another", 2, start) && rates.allows_client("7", 2, start));
-        assert!(rates.allows_client("another", 2, start + SECOND));
-        assert_eq!(rates.0.lock().unwrap().len(), 1);
+        assert!(!rates.allows_address(busy, 5, start), "who asks most is counted on");
+        assert!(rates.allows_address([198, 51, 100, 1].into(), 5, start));
+        let [addresses, clients] = rates.counted.as_ref();
+        assert!(addresses.lock().unwrap().len() <= MAX_ENTRIES && clients.lock().unwrap().is_empty());
     }
 }

@@ -1,8 +1,8 @@
 //! What every connection of the listener shares.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::enrol::Rate;
 use super::fhir::Reads;
 use super::oauth::SignedMetadata;
 use super::places::Places;
@@ -41,7 +41,9 @@ pub struct ApiState {
     /// What strangers learn of the token endpoint, signed.
     pub(super) signed_metadata: SignedMetadata,
     /// Requests for certificates, by address.
-    pub(super) enrolment_rate: Rate,
+    pub(super) enrolment_rates: Rates,
+    /// Registrations, by issuer.
+    pub(super) registration_rates: Rates,
     pub(super) reads: Reads,
     /// The connections of `reads`, for what a request has to show before it is admitted.
     pub(super) look_ups: Store,
@@ -75,9 +77,10 @@ impl ApiState {
             handshaking: ComputingTurns::beside_devices(),
             refusals: RefusalRows::default(),
             token_turns: Turns::new(started.api.max_requests),
-            rates: Rates::default(),
+            rates: Rates::each(Duration::from_secs(1)),
             signed_metadata: SignedMetadata::default(),
-            enrolment_rate: Rate::default(),
+            enrolment_rates: Rates::each(Duration::from_mins(1)),
+            registration_rates: Rates::each(Duration::from_mins(1)),
             reads,
             look_ups,
         }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Exit, Failure, Output};
-use crate::store::{Store, StoreError};
+use crate::store::{ClientsConflict, Store, StoreError};
 
 /// Says which risks the store has that are not accepted.
 ///
@@ -23,7 +23,11 @@ pub(super) fn warn_of_risks(store: &Store, output: Output) -> io::Result<()> {
 /// How a command ends when the store did not do what it was asked. What an operator has to change first
 /// ends as a configuration that cannot be used: trying again does not help.
 pub(crate) fn failed(error: StoreError) -> Failure {
-    Failure::new(exit(&error), error)
+    let exit = match &error {
+        StoreError::Clients(ClientsConflict::LastCertificate) => Exit::Refused,
+        other => exit(other),
+    };
+    Failure::new(exit, error)
 }
 
 const fn exit(error: &StoreError) -> Exit {

@@ -9,8 +9,9 @@ use super::client::{Client, ClientId, KnownCertificate};
 use super::reader::{Reader, Rights};
 use super::refused::RefusedReader;
 use super::registry::Registry;
-use super::scope::Scopes;
+use super::standing::{Owner, PresentedCertificate, is_removed, owner};
 use super::token::{Holder, Token};
+use crate::model::Scopes;
 use crate::model::{Fingerprint, Refusal};
 
 /// What a request shows of its client.
@@ -41,38 +42,6 @@ pub enum Bearer<'a> {
     Known(&'a Token),
 }
 
-/// A certificate that counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PresentedCertificate {
-    /// Its community.
-    pub community: String,
-    /// Its fingerprint.
-    pub fingerprint: Fingerprint,
-    /// Its subject, as the platform writes it.
-    pub subject: String,
-    /// The environment that its Common Name states, as in `_EMAIL.demo@hospital.example`.
-    pub environment: Option<String>,
-    /// The URIs of its subjectAltName.
-    pub uris: Vec<String>,
-}
-
-impl PresentedCertificate {
-    /// The environment in a Common Name: `_EMAIL.ENVIRONMENT@DOMAIN`. Others state none.
-    #[must_use]
-    pub fn stated_environment(common_name: &str) -> Option<String> {
-        let (prefix, rest) = common_name.split_at_checked(ENVIRONMENT_PREFIX.len())?;
-        let (environment, domain) = rest.split_once('@')?;
-        let is_stated = prefix.eq_ignore_ascii_case(ENVIRONMENT_PREFIX) && !domain.is_empty();
-        is_stated.then(|| environment.to_owned())
-    }
-
-    /// Whether it may be used in this environment: it states it, or none.
-    #[must_use]
-    pub fn is_for(&self, environment: &str) -> bool {
-        self.environment.as_deref().is_none_or(|stated| stated.eq_ignore_ascii_case(environment))
-    }
-}
-
 /// Who may read, besides registered clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unregistered {
@@ -96,6 +65,7 @@ pub fn admit(
     unregistered: Unregistered,
     now: Timestamp,
 ) -> Result<Reader, RefusedReader> {
+    registry.require_read()?;
     match presented.bearer {
         Bearer::None => by_certificate(registry, presented, unregistered, now),
         Bearer::Unknown => Err(RefusedReader::InvalidToken),
@@ -111,17 +81,20 @@ fn by_certificate(
     now: Timestamp,
 ) -> Result<Reader, RefusedReader> {
     let certificate = counted(presented)?;
-    let owner = owner(registry, certificate);
-    let client = match presented.secret {
-        None => owner,
-        Some((id, secret)) => Some(owner_by_secret(registry, owner, id, secret, now)?),
+    let owner = owner(registry, certificate)?;
+    if let Some((id, secret)) = presented.secret {
+        let client = owner_by_secret(registry, owner.as_ref(), id, secret, now)?;
+        return granted(registry, client, owner.map(|(_, known)| known), certificate, presented);
+    }
+    if let Some((client, known)) = owner {
+        return granted(registry, client, Some(known), certificate, presented);
+    }
+    let is_member = unregistered == Unregistered::Members && presented.organisation.is_none();
+    let rights = || Rights {
+        known: Some(certificate.by_subject()),
+        ..member(&certificate.community, certificate.fingerprint, presented.address)
     };
-    let Some(client) = client else {
-        let is_member = unregistered == Unregistered::Members && presented.organisation.is_none();
-        let rights = || member(&certificate.community, certificate.fingerprint, presented.address);
-        return if is_member { Ok(Reader(Arc::new(rights()))) } else { Err(RefusedReader::NotRegistered) };
-    };
-    granted(registry, client, certificate, presented)
+    if is_member { Ok(Reader(Arc::new(rights()))) } else { Err(RefusedReader::NotRegistered) }
 }
 
 /// The token says whose it is. What the client has lost since it was granted, the token does not give.
@@ -139,22 +112,43 @@ fn by_token(
         if certificate.fingerprint != token.certificate {
             return Err(RefusedReader::TokenOfOther);
         }
+        owner(registry, certificate).map_err(|_| RefusedReader::InvalidToken)?;
+    }
+    let owner_now = token.known.as_ref().and_then(|known| registry.client_of(known));
+    let is_withdrawn = [token.proof, token.certificate].into_iter().any(|own| is_removed(registry, own))
+        || token.known.as_ref().is_some_and(|known| registry.is_removed(known));
+    if is_withdrawn {
+        return Err(RefusedReader::InvalidToken);
     }
     match &token.holder {
         Holder::Client(id) => {
             let client = registry.client(id).ok_or(RefusedReader::InvalidToken)?;
+            if token.known.is_some() && owner_now.is_none_or(|owner| owner.id != *id) {
+                return Err(RefusedReader::InvalidToken);
+            }
             let scopes = token.scopes.intersection(&client.scopes);
-            let rights = registered(registry, client, presented, token.certificate, scopes)?;
+            let certificate = (token.certificate, token.known.clone());
+            let rights = registered(registry, client, presented, certificate, scopes)?;
             let person = token.person.as_ref().map(|person| person.subject.clone());
             Ok(Reader(Arc::new(Rights { person, ..rights })))
         }
-        Holder::Member { community, certificate }
-            if unregistered == Unregistered::Members && presented.organisation.is_none() =>
-        {
+        Holder::Member { community, certificate } => {
+            let is_registered = owner_now.is_some()
+                || registry.client_of(&KnownCertificate::Fingerprint(*certificate)).is_some();
+            // Its client has rights of its own now.
+            if is_registered {
+                return Err(RefusedReader::InvalidToken);
+            }
+            if unregistered != Unregistered::Members || presented.organisation.is_some() {
+                return Err(RefusedReader::NotRegistered);
+            }
             let rights = member(community, *certificate, presented.address);
-            Ok(Reader(Arc::new(Rights { scopes: token.scopes.clone(), ..rights })))
+            Ok(Reader(Arc::new(Rights {
+                scopes: token.scopes.clone(),
+                known: token.known.clone(),
+                ..rights
+            })))
         }
-        Holder::Member { .. } => Err(RefusedReader::NotRegistered),
     }
 }
 
@@ -175,10 +169,12 @@ pub(super) fn counted<'a>(presented: &'a Presented<'_>) -> Result<&'a PresentedC
 pub(super) fn granted(
     registry: &Registry,
     client: &Client,
+    known: Option<KnownCertificate>,
     certificate: &PresentedCertificate,
     presented: &Presented<'_>,
 ) -> Result<Reader, RefusedReader> {
-    let rights = registered(registry, client, presented, certificate.fingerprint, client.scopes.clone())?;
+    let certificate = (certificate.fingerprint, known);
+    let rights = registered(registry, client, presented, certificate, client.scopes.clone())?;
     Ok(Reader(Arc::new(rights)))
 }
 
@@ -187,7 +183,7 @@ fn registered(
     registry: &Registry,
     client: &Client,
     presented: &Presented<'_>,
-    certificate: Fingerprint,
+    (certificate, known): (Fingerprint, Option<KnownCertificate>),
     scopes: Scopes,
 ) -> Result<Rights, RefusedReader> {
     if client.is_suspended {
@@ -208,6 +204,7 @@ fn registered(
         holder: Holder::Client(client.id.clone()),
         organisation: Some(organisation.oid.clone()),
         certificate,
+        known,
         address: presented.address,
         scopes,
         devices: client.devices.clone(),
@@ -216,33 +213,17 @@ fn registered(
     })
 }
 
-/// The client for which the certificate is registered.
-pub(super) fn owner<'a>(registry: &'a Registry, certificate: &PresentedCertificate) -> Option<&'a Client> {
-    let by_subject = || KnownCertificate::Subject {
-        community: certificate.community.clone(),
-        subject: certificate.subject.clone(),
-    };
-    let by_uri = |uri: &String| {
-        let known = KnownCertificate::Uri { community: certificate.community.clone(), uri: uri.clone() };
-        registry.client_of(&known)
-    };
-    registry
-        .client_of(&KnownCertificate::Fingerprint(certificate.fingerprint))
-        .or_else(|| registry.client_of(&by_subject()))
-        .or_else(|| certificate.uris.iter().find_map(by_uri))
-}
-
 /// The client that the id and the secret prove. It is the owner of the certificate, if that has one.
 fn owner_by_secret<'a>(
     registry: &'a Registry,
-    owner: Option<&Client>,
+    owner: Option<&Owner<'_>>,
     id: &str,
     secret: &str,
     now: Timestamp,
 ) -> Result<&'a Client, RefusedReader> {
     let client = by_secret(registry, id, secret, now)?;
     let is_owner = match owner {
-        Some(owner) => owner.id == client.id,
+        Some((owner, _)) => owner.id == client.id,
         // Its own certificates are the only ones that it may come with.
         None => client.certificates.is_empty(),
     };
@@ -270,6 +251,7 @@ fn member(community: &str, certificate: Fingerprint, address: IpAddr) -> Rights 
         holder: Holder::Member { community: community.to_owned(), certificate },
         organisation: None,
         certificate,
+        known: None,
         address,
         scopes: Scopes::everything(),
         devices: None,
@@ -278,17 +260,14 @@ fn member(community: &str, certificate: Fingerprint, address: IpAddr) -> Rights 
     }
 }
 
-/// How Common Names begin that state an environment.
-const ENVIRONMENT_PREFIX: &str = "_EMAIL.";
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clients::authorization::Person;
     use crate::clients::client::Application;
     use crate::clients::organisation::Organisation;
-    use crate::clients::scope::Interaction;
     use crate::clients::secret::StoredSecret;
+    use crate::model::Interaction;
 
     const SECRET: &str = "open sesame";
 
@@ -352,7 +331,7 @@ mod tests {
 
     #[test]
     fn n001_3_a_client_is_known_by_its_certificate() {
-        let registry = Registry::new(vec![organisation()], clients());
+        let registry = Registry::new(vec![organisation()], clients(), Vec::new());
         let reader = decide(&registry, &presented("ehr")).unwrap();
         assert_eq!((reader.client(), reader.organisation().unwrap().as_str()), ("ehr", "2.25.1"));
         assert_eq!(reader.certificate(), certificate("ehr").fingerprint);
@@ -370,7 +349,7 @@ mod tests {
 
     #[test]
     fn n001_3_a_community_reads_where_that_is_configured() {
-        let registry = Registry::new(vec![organisation()], clients());
+        let registry = Registry::new(vec![organisation()], clients(), Vec::new());
         let admit = |name| admit(&registry, &presented(name), Unregistered::Members, Timestamp::UNIX_EPOCH);
         let reader = admit("unknown").unwrap();
         assert_eq!((reader.client(), reader.organisation()), ("community:hospital", None));
@@ -380,7 +359,7 @@ mod tests {
 
     #[test]
     fn n000_8_a_certificate_of_another_environment_is_refused() {
-        let registry = Registry::new(vec![organisation()], Vec::new());
+        let registry = Registry::new(vec![organisation()], Vec::new(), Vec::new());
         let admit = |name| admit(&registry, &presented(name), Unregistered::Members, Timestamp::UNIX_EPOCH);
         for name in ["_EMAIL.demo@hospital.example", "_email.DEMO@x", "ehr", "demo@x", "_EMAIL.prod", ""] {
             assert!(admit(name).is_ok(), "{name}");
@@ -392,7 +371,7 @@ mod tests {
 
     #[test]
     fn n000_2_a_secret_proves_a_client_and_no_other_one() {
-        let registry = Registry::new(vec![organisation()], clients());
+        let registry = Registry::new(vec![organisation()], clients(), Vec::new());
         let with =
             |name, secret| id(decide(&registry, &Presented { secret: Some(secret), ..presented(name) }));
         assert_eq!(with("unknown", ("report", SECRET)), Ok("report".to_owned()));
@@ -414,7 +393,7 @@ mod tests {
 
     #[test]
     fn n000_1_an_organisation_has_networks_and_its_own_number() {
-        let registry = Registry::new(vec![organisation()], clients());
+        let registry = Registry::new(vec![organisation()], clients(), Vec::new());
         let elsewhere = Presented { address: "192.0.2.1".parse().unwrap(), ..presented("ehr") };
         assert_eq!(id(decide(&registry, &elsewhere)), Err(RefusedReader::OtherNetwork));
         for (oid, expected) in [
@@ -431,10 +410,10 @@ mod tests {
     #[test]
     fn n000_2_who_is_suspended_reads_nothing() {
         let suspended = clients().into_iter().map(|own| Client { is_suspended: true, ..own }).collect();
-        let registry = Registry::new(vec![organisation()], suspended);
+        let registry = Registry::new(vec![organisation()], suspended, Vec::new());
         assert_eq!(id(decide(&registry, &presented("ehr"))), Err(RefusedReader::ClientSuspended));
         let organisation = Organisation { is_suspended: true, ..organisation() };
-        let registry = Registry::new(vec![organisation], clients());
+        let registry = Registry::new(vec![organisation], clients(), Vec::new());
         assert_eq!(id(decide(&registry, &presented("ehr"))), Err(RefusedReader::OrganisationSuspended));
         let refused = decide(&registry, &presented("ehr")).unwrap_err();
         assert!(refused.is_unauthenticated() && RefusedReader::CODES.contains(&refused.code()));
@@ -442,11 +421,13 @@ mod tests {
 
     #[test]
     fn n001_4_a_bound_token_counts_with_its_certificate_alone() {
-        let registry = Registry::new(vec![organisation()], clients());
+        let registry = Registry::new(vec![organisation()], clients(), Vec::new());
         let token = Token {
             holder: Holder::Client("ehr".parse().unwrap()),
             certificate: certificate("ehr").fingerprint,
             is_bound: true,
+            proof: certificate("ehr").fingerprint,
+            known: Some(KnownCertificate::Fingerprint(certificate("ehr").fingerprint)),
             scopes: "system/*.r".parse().unwrap(),
             ends: Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1),
             person: None,
@@ -481,7 +462,7 @@ mod tests {
         let redirect_uris = vec!["https://app.example/callback".to_owned()];
         let application = Some(Application { name: "App".to_owned(), redirect_uris });
         let all = clients().into_iter().map(|own| Client { application: application.clone(), ..own });
-        let registry = Registry::new(vec![organisation()], all.collect());
+        let registry = Registry::new(vec![organisation()], all.collect(), Vec::new());
         let proved = decide(&registry, &presented("ehr")).unwrap();
         assert_eq!(proved.with_person_where_needed().unwrap_err(), RefusedReader::PersonNeeded);
         let own = certificate("ada").fingerprint;
@@ -490,6 +471,8 @@ mod tests {
             holder: Holder::Client("ehr".parse().unwrap()),
             certificate: certificate("ehr").fingerprint,
             is_bound: false,
+            proof: certificate("ehr").fingerprint,
+            known: Some(KnownCertificate::Fingerprint(certificate("ehr").fingerprint)),
             scopes: "system/*.r".parse().unwrap(),
             ends: Timestamp::MAX,
             person: Some(person),
@@ -505,15 +488,16 @@ mod tests {
 
     #[test]
     fn n001_4_a_token_of_a_member_counts_while_members_read() {
-        let registry = Registry::new(vec![organisation()], Vec::new());
+        let registry = Registry::new(vec![organisation()], Vec::new(), Vec::new());
         let own = certificate("any");
         let holder = Holder::Member { community: own.community.clone(), certificate: own.fingerprint };
-        let scopes = "system/Device.r".parse().unwrap();
         let token = Token {
             holder,
             certificate: own.fingerprint,
             is_bound: false,
-            scopes,
+            proof: own.fingerprint,
+            known: Some(own.by_subject()),
+            scopes: "system/Device.r".parse().unwrap(),
             ends: Timestamp::MAX,
             person: None,
         };
@@ -522,5 +506,102 @@ mod tests {
         let reader = read(Unregistered::Members).unwrap();
         assert!(reader.client() == "community:hospital" && !reader.may(Interaction::Read, "Patient"));
         assert_eq!(read(Unregistered::Refused).unwrap_err(), RefusedReader::NotRegistered);
+    }
+
+    // With a registry that is not there, a suspended client would be a member like any other.
+    #[test]
+    fn n001_3_nothing_is_decided_before_the_clients_are_read() {
+        let admit = |secret| {
+            let shown = Presented { secret, organisation: Some("2.25.1"), ..presented("ehr") };
+            let (registry, now) = (Registry::default(), Timestamp::UNIX_EPOCH);
+            let partner = crate::clients::admit_partner(&registry, &shown, now);
+            let shown = Presented { organisation: None, ..shown };
+            [partner, super::admit(&registry, &shown, Unregistered::Members, now)].map(id)
+        };
+        for secret in [None, Some(("ehr", SECRET))] {
+            assert_eq!(admit(secret), [Err(RefusedReader::Unread), Err(RefusedReader::Unread)]);
+        }
+        let (client, own) = ("ehr".parse().unwrap(), certificate("ehr").fingerprint);
+        let address = "10.1.2.3".parse().unwrap();
+        let credential = crate::clients::admit_credential(&Registry::default(), &client, own, address);
+        assert_eq!(id(credential), Err(RefusedReader::Unread));
+    }
+
+    // What an operator has taken from a client opens nothing, not even where every member reads.
+    #[test]
+    fn n001_3_a_certificate_that_was_removed_is_no_member_either() {
+        let removed = |known| Registry::new(vec![organisation()], clients(), vec![known]);
+        let admit = |registry: &Registry, name: &str| {
+            id(super::admit(registry, &presented(name), Unregistered::Members, Timestamp::UNIX_EPOCH))
+        };
+        let gone = KnownCertificate::Fingerprint(certificate("gone").fingerprint);
+        for known in [gone.clone(), certificate("gone").by_subject()] {
+            let registry = removed(known);
+            assert_eq!(admit(&registry, "gone"), Err(RefusedReader::Removed));
+            assert_eq!(admit(&registry, "other"), Ok("community:hospital".to_owned()));
+        }
+        // The certificate itself says more than its subject, by which the client is known.
+        let registry = removed(KnownCertificate::Fingerprint(certificate("lab").fingerprint));
+        assert_eq!(admit(&registry, "lab"), Err(RefusedReader::Removed));
+        let with_secret = Presented { secret: Some(("report", SECRET)), ..presented("gone") };
+        assert_eq!(id(decide(&removed(gone), &with_secret)), Err(RefusedReader::Removed));
+    }
+
+    #[test]
+    fn n001_7_a_certificate_with_the_uris_of_two_clients_is_that_of_none() {
+        let uri = |uri: &str| KnownCertificate::Uri { community: "hospital".to_owned(), uri: uri.to_owned() };
+        let own = ["a", "b"].map(|name| client(name, vec![uri(name)]));
+        let registry = |removed| Registry::new(vec![organisation()], own.to_vec(), removed);
+        let with = |registry: &Registry, uris: &[&str]| {
+            let uris = uris.iter().map(|uri| (*uri).to_owned()).collect();
+            let shown = PresentedCertificate { uris, ..certificate("any") };
+            let shown = Presented { certificate: Some(Ok(shown)), ..presented("any") };
+            id(super::admit(registry, &shown, Unregistered::Members, Timestamp::UNIX_EPOCH))
+        };
+        assert_eq!(with(&registry(Vec::new()), &["x", "a"]), Ok("a".to_owned()));
+        assert_eq!(with(&registry(Vec::new()), &["a", "b"]), Err(RefusedReader::NotRegistered));
+        assert_eq!(with(&registry(vec![uri("b")]), &["a", "b"]), Err(RefusedReader::Removed));
+    }
+
+    #[test]
+    fn n001_4_a_token_ends_with_that_by_which_it_was_granted() {
+        let own = certificate("ehr");
+        let known = KnownCertificate::Fingerprint(own.fingerprint);
+        let token = |holder, certificate| Token {
+            holder,
+            certificate,
+            is_bound: false,
+            proof: own.fingerprint,
+            known: Some(known.clone()),
+            scopes: "system/*.rs".parse().unwrap(),
+            ends: Timestamp::MAX,
+        };
+        let read = |registry: &Registry, token: &Token| {
+            let shown = Presented { bearer: Bearer::Known(token), ..presented("member") };
+            id(super::admit(registry, &shown, Unregistered::Members, Timestamp::UNIX_EPOCH))
+        };
+        let ended = Err(RefusedReader::InvalidToken);
+        let ehr = token(Holder::Client("ehr".parse().unwrap()), own.fingerprint);
+        let of = |clients, removed| Registry::new(vec![organisation()], clients, removed);
+        assert_eq!(read(&of(clients(), Vec::new()), &ehr), Ok("ehr".to_owned()));
+        let without =
+            vec![client("ehr", vec![KnownCertificate::Fingerprint(certificate("new").fingerprint)])];
+        assert_eq!(read(&of(without, Vec::new()), &ehr), ended, "the client has another certificate");
+        let of_other = vec![client("ehr", Vec::new()), client("lab", vec![known.clone()])];
+        assert_eq!(read(&of(of_other, Vec::new()), &ehr), ended, "the certificate has another client");
+        assert_eq!(read(&of(clients(), vec![known.clone()]), &ehr), ended);
+        // Bound to another certificate than that by which it was asked for: both count.
+        let member = certificate("member");
+        let gone = KnownCertificate::Fingerprint(member.fingerprint);
+        let bound = Token { is_bound: true, certificate: member.fingerprint, ..ehr };
+        assert_eq!(read(&of(clients(), Vec::new()), &bound), Ok("ehr".to_owned()));
+        assert_eq!(read(&of(clients(), vec![gone]), &bound), ended);
+        assert_eq!(read(&of(clients(), vec![member.by_subject()]), &bound), ended);
+        // A member that was registered since has the rights of its client alone.
+        let holder = Holder::Member { community: "hospital".to_owned(), certificate: own.fingerprint };
+        let of_member = token(holder, own.fingerprint);
+        let without = vec![client("lab", Vec::new())];
+        assert_eq!(read(&of(without, Vec::new()), &of_member), Ok("community:hospital".to_owned()));
+        assert_eq!(read(&of(clients(), Vec::new()), &of_member), ended);
     }
 }

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::oid::Oid;
-use super::scope::Scopes;
 use super::secret::StoredSecret;
+use crate::model::Scopes;
 use crate::model::{DeviceId, Fingerprint};
 
 /// The id of a client: 1 to 64 letters, digits, `-`, `_` and `.`.
@@ -20,7 +20,7 @@ pub struct ClientIdError;
 
 /// The text names no certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected sha256:DIGITS, or subject:COMMUNITY:SUBJECT")]
+#[error("expected sha256:DIGITS, subject:COMMUNITY:SUBJECT or uri:COMMUNITY:URI")]
 pub struct KnownCertificateError;
 
 /// A client.
@@ -117,16 +117,21 @@ impl FromStr for KnownCertificate {
         if let Some(digits) = text.strip_prefix("sha256:") {
             return digits.parse().map(Self::Fingerprint).map_err(|_| KnownCertificateError);
         }
-        let named = text.strip_prefix("subject:").and_then(|rest| rest.split_once(':'));
-        let (community, subject) = named.ok_or(KnownCertificateError)?;
-        let is_known = !community.is_empty() && !subject.is_empty() && subject.len() <= MAX_SUBJECT;
-        let known = || Self::Subject { community: community.to_owned(), subject: subject.to_owned() };
-        is_known.then(known).ok_or(KnownCertificateError)
+        let named = |prefix: &str| {
+            let (community, name) = text.strip_prefix(prefix)?.split_once(':')?;
+            let is_named = !community.is_empty() && !name.is_empty() && name.len() <= MAX_NAME;
+            is_named.then(|| (community.to_owned(), name.to_owned()))
+        };
+        if let Some((community, subject)) = named("subject:") {
+            return Ok(Self::Subject { community, subject });
+        }
+        let (community, uri) = named("uri:").ok_or(KnownCertificateError)?;
+        Ok(Self::Uri { community, uri })
     }
 }
 
-/// Bytes of a subject.
-const MAX_SUBJECT: usize = 1024;
+/// Bytes of a subject or a URI.
+const MAX_NAME: usize = 64 * 1024;
 /// Characters of an id.
 const MAX_CHARS: usize = 64;
 
@@ -139,12 +144,22 @@ mod tests {
         let fingerprint = KnownCertificate::Fingerprint(Fingerprint::sha256(b""));
         let subject =
             KnownCertificate::Subject { community: "hospital".to_owned(), subject: "CN=a:b,O=c".to_owned() };
-        for known in [fingerprint, subject] {
+        let uri =
+            KnownCertificate::Uri { community: "hospital".to_owned(), uri: "https://a.example/b".to_owned() };
+        for known in [fingerprint, subject, uri] {
             assert_eq!(known.to_string().parse(), Ok(known));
         }
-        for text in
-            ["", "sha256:", "sha256:xy", "subject:", "subject:a", "subject:a:", "subject::CN=a", "CN=a"]
-        {
+        for text in [
+            "",
+            "sha256:",
+            "sha256:xy",
+            "subject:",
+            "subject:a",
+            "subject:a:",
+            "subject::CN=a",
+            "CN=a",
+            "uri:a:",
+        ] {
             assert_eq!(text.parse::<KnownCertificate>(), Err(KnownCertificateError), "{text}");
         }
         for id in ["", "a b", "a/b", &"x".repeat(65)] {

@@ -15,12 +15,13 @@ mod receipt;
 mod refused;
 mod registration;
 mod registry;
-mod scope;
 mod secret;
+mod standing;
 mod subscription;
 mod token;
 
-pub use admission::{Bearer, Presented, PresentedCertificate, Unregistered, admit};
+pub use crate::model::{Interaction, Scope, ScopeError, Scopes};
+pub use admission::{Bearer, Presented, Unregistered, admit};
 pub use authorization::{Authorization, AuthorizationStage, Person};
 pub use client::{Application, Client, ClientId, ClientIdError, KnownCertificate, KnownCertificateError};
 pub use last_reads::{LastRead, LastReads};
@@ -32,8 +33,8 @@ pub use receipt::{ReceiptHandle, ReceiptHandleError};
 pub use refused::RefusedReader;
 pub use registration::Registration;
 pub use registry::{Registry, RegistryHandle};
-pub use scope::{Interaction, Scope, ScopeError, Scopes};
 pub use secret::{NoRandomness, StoredSecret};
+pub use standing::PresentedCertificate;
 pub use subscription::{
     EventFilter, EventKind, EventKindError, NotifiableEvent, Subscription, SubscriptionName,
     SubscriptionNameError, Webhook,

@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::admission::{Bearer, Presented, PresentedCertificate, by_secret, counted, granted, owner};
+use super::admission::{Bearer, Presented, by_secret, counted, granted};
 use super::client::ClientId;
 use super::reader::Reader;
 use super::refused::RefusedReader;
 use super::registry::Registry;
+use super::standing::{PresentedCertificate, is_removed, owner};
 use crate::model::Fingerprint;
 
 /// Decides one request of a partner (N003-4): it proves who it is by a certificate *and* by the id and the
@@ -21,14 +22,16 @@ pub fn admit_partner(
     presented: &Presented<'_>,
     now: Timestamp,
 ) -> Result<Reader, RefusedReader> {
+    registry.require_read()?;
     let certificate = counted(presented)?;
     let (id, secret) = presented.secret.ok_or(RefusedReader::WrongSecret)?;
     let client = by_secret(registry, id, secret, now)?;
-    match owner(registry, certificate) {
-        Some(owner) if owner.organisation != client.organisation => {
+    let owner = owner(registry, certificate)?;
+    match &owner {
+        Some((owner, _)) if owner.organisation != client.organisation => {
             return Err(RefusedReader::OtherOrganisation);
         }
-        Some(owner) if owner.is_suspended => return Err(RefusedReader::ClientSuspended),
+        Some((owner, _)) if owner.is_suspended => return Err(RefusedReader::ClientSuspended),
         // A certificate of a community alone is one factor of no organisation.
         None if !client.certificates.is_empty() => return Err(RefusedReader::NotRegistered),
         Some(_) | None => {}
@@ -36,7 +39,7 @@ pub fn admit_partner(
     if presented.organisation.is_none() {
         return Err(RefusedReader::OtherOrganisation);
     }
-    granted(registry, client, certificate, presented)?.with_person_where_needed()
+    granted(registry, client, owner.map(|(_, known)| known), certificate, presented)?.with_person_where_needed()
 }
 
 /// Decides one request with credentials that the client got, with this certificate, for a while (N003-3).
@@ -49,7 +52,11 @@ pub fn admit_credential(
     certificate: Fingerprint,
     address: IpAddr,
 ) -> Result<Reader, RefusedReader> {
+    registry.require_read()?;
     let client = registry.client(client).ok_or(RefusedReader::WrongSecret)?;
+    if is_removed(registry, certificate) {
+        return Err(RefusedReader::Removed);
+    }
     let certificate = PresentedCertificate {
         community: String::new(),
         fingerprint: certificate,
@@ -65,5 +72,5 @@ pub fn admit_credential(
         organisation: None,
         environment: "",
     };
-    granted(registry, client, &certificate, &presented)?.with_person_where_needed()
+    granted(registry, client, None, &certificate, &presented)?.with_person_where_needed()
 }

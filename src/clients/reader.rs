@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::client::KnownCertificate;
 use super::oid::Oid;
 use super::refused::RefusedReader;
-use super::scope::{Interaction, Scopes};
 use super::token::Holder;
 use crate::model::{DeviceId, Fingerprint};
+use crate::model::{Interaction, Scopes};
 
 /// A client that was admitted for one request: who it is, and what it may read. Clones are cheap.
 ///
@@ -21,6 +22,7 @@ pub(super) struct Rights {
     pub(super) holder: Holder,
     pub(super) organisation: Option<Oid>,
     pub(super) certificate: Fingerprint,
+    pub(super) known: Option<KnownCertificate>,
     pub(super) address: IpAddr,
     pub(super) scopes: Scopes,
     pub(super) devices: Option<Vec<DeviceId>>,
@@ -73,6 +75,13 @@ impl Reader {
         self.0.certificate
     }
 
+    /// By what the certificate is known: for its client, or as that of a member of a community. `None`: the
+    /// client has proved who it is by a secret.
+    #[must_use]
+    pub fn known(&self) -> Option<&KnownCertificate> {
+        self.0.known.as_ref()
+    }
+
     /// The address from which the request came.
     #[must_use]
     pub fn address(&self) -> IpAddr {
@@ -117,6 +126,7 @@ mod tests {
                 holder: Holder::Client("ehr".parse().unwrap()),
                 organisation: Some("2.25.1".parse().unwrap()),
                 certificate: Fingerprint::sha256(b"certificate"),
+                known: None,
                 address: IpAddr::from([192, 0, 2, 7]),
                 scopes: scopes.parse().unwrap(),
                 devices,

@@ -11,6 +11,8 @@ pub enum RefusedReader {
     Certificate(Refusal),
     /// Its certificate belongs to no client, and reading is for registered clients.
     NotRegistered,
+    /// An operator has taken its certificate from a client, or rejected its registration.
+    Removed,
     /// The id and the secret that it names do not fit.
     WrongSecret,
     /// The client is suspended.
@@ -25,6 +27,8 @@ pub enum RefusedReader {
     Scope,
     /// Its certificate is for another environment.
     OtherEnvironment,
+    /// The platform has not read its clients, or not for a while.
+    Unread,
     /// Its token is unknown, has ended, or was revoked.
     InvalidToken,
     /// Its token is bound to another certificate than that of the connection.
@@ -41,6 +45,7 @@ impl RefusedReader {
         "no-certificate",
         "certificate",
         "not-registered",
+        "removed",
         "wrong-secret",
         "client-suspended",
         "organisation-suspended",
@@ -48,6 +53,7 @@ impl RefusedReader {
         "other-network",
         "scope",
         "other-environment",
+        "clients-unread",
         "invalid-token",
         "token-of-other",
         "person-needed",
@@ -61,6 +67,7 @@ impl RefusedReader {
             Self::NoCertificate => "no-certificate",
             Self::Certificate(_) => "certificate",
             Self::NotRegistered => "not-registered",
+            Self::Removed => "removed",
             Self::WrongSecret => "wrong-secret",
             Self::ClientSuspended => "client-suspended",
             Self::OrganisationSuspended => "organisation-suspended",
@@ -68,6 +75,7 @@ impl RefusedReader {
             Self::OtherNetwork => "other-network",
             Self::Scope => "scope",
             Self::OtherEnvironment => "other-environment",
+            Self::Unread => "clients-unread",
             Self::InvalidToken => "invalid-token",
             Self::TokenOfOther => "token-of-other",
             Self::PersonNeeded => "person-needed",
@@ -115,6 +123,10 @@ impl RefusedReader {
             Self::NotRegistered => {
                 "the certificate belongs to no registered client; ask the operator of the platform to add it"
             }
+            Self::Removed => {
+                "the operator of the platform has withdrawn this certificate; ask for it to be added again, or use \
+                 another one"
+            }
             Self::WrongSecret => {
                 "the client id and secret do not fit this certificate; send the current secret, or none"
             }
@@ -130,6 +142,7 @@ impl RefusedReader {
                 "the Common Name of the certificate states another environment than that of this platform; use the \
                  certificate for this one, or correct the address"
             }
+            Self::Unread => "the platform cannot read who its clients are now; try again",
             Self::InvalidToken => {
                 "the access token is unknown, has ended, or was revoked; ask for another one at the token endpoint"
             }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::client::{Application, Client, ClientId, KnownCertificate};
 use super::oid::Oid;
-use super::scope::Scopes;
+use crate::model::{Fingerprint, Scopes};
 
 /// A registration. Its client reads when an operator has approved it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,14 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// Changes with everything that the client says of itself: an operator approves what was looked at.
+    #[must_use]
+    pub fn revision(&self) -> String {
+        let Self { community, issuer, name, contacts, scopes, .. } = self;
+        let text = format!("{community}\0{issuer}\0{name}\0{}\0{scopes}", contacts.join("\0"));
+        Fingerprint::sha256(text.as_bytes()).to_string().chars().take(REVISION_DIGITS).collect()
+    }
+
     /// By what the certificates of the client are known.
     #[must_use]
     pub fn known(&self) -> KnownCertificate {
@@ -59,3 +67,6 @@ impl Registration {
         (!self.redirect_uris.is_empty()).then(own)
     }
 }
+
+/// Digits of a revision.
+const REVISION_DIGITS: usize = 12;

@@ -1,6 +1,6 @@
 //! All organisations and clients, as they were last read from the store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -8,22 +8,30 @@ use arc_swap::ArcSwap;
 use super::client::{Client, ClientId, KnownCertificate};
 use super::oid::Oid;
 use super::organisation::Organisation;
+use super::refused::RefusedReader;
 
-/// Organisations and clients. Requests of clients are decided by the current one.
+/// Organisations and clients. Requests of clients are decided by the current one; by one that was not read
+/// from the store none is.
 #[derive(Debug, Default)]
 pub struct Registry {
     organisations: HashMap<Oid, Organisation>,
     clients: HashMap<ClientId, Client>,
     by_certificate: HashMap<KnownCertificate, ClientId>,
+    removed: HashSet<KnownCertificate>,
+    is_read: bool,
 }
 
 /// The current registry; it is replaced as a whole.
 pub type RegistryHandle = Arc<ArcSwap<Registry>>;
 
 impl Registry {
-    /// A registry of what the store has.
+    /// A registry of what the store has: `removed` is what an operator has taken from clients.
     #[must_use]
-    pub fn new(organisations: Vec<Organisation>, clients: Vec<Client>) -> Self {
+    pub fn new(
+        organisations: Vec<Organisation>,
+        clients: Vec<Client>,
+        removed: Vec<KnownCertificate>,
+    ) -> Self {
         let known = |client: &Client| {
             let id = client.id.clone();
             client.certificates.clone().into_iter().map(move |known| (known, id.clone()))
@@ -32,7 +40,15 @@ impl Registry {
             by_certificate: clients.iter().flat_map(known).collect(),
             organisations: organisations.into_iter().map(|own| (own.oid.clone(), own)).collect(),
             clients: clients.into_iter().map(|own| (own.id.clone(), own)).collect(),
+            removed: removed.into_iter().collect(),
+            is_read: true,
         }
+    }
+
+    /// # Errors
+    /// When it was not read from the store: who is refused is not known.
+    pub(super) const fn require_read(&self) -> Result<(), RefusedReader> {
+        if self.is_read { Ok(()) } else { Err(RefusedReader::Unread) }
     }
 
     /// How many clients there are.
@@ -63,5 +79,11 @@ impl Registry {
     #[must_use]
     pub fn client_of(&self, known: &KnownCertificate) -> Option<&Client> {
         self.clients.get(self.by_certificate.get(known)?)
+    }
+
+    /// Whether an operator has taken it from a client, and has given it to none since.
+    #[must_use]
+    pub fn is_removed(&self, known: &KnownCertificate) -> bool {
+        self.removed.contains(known)
     }
 }

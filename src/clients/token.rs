@@ -6,9 +6,9 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use super::authorization::Person;
-use super::client::ClientId;
-use super::scope::Scopes;
+use super::client::{ClientId, KnownCertificate};
 use crate::model::Fingerprint;
+use crate::model::Scopes;
 
 /// Whose a token is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,6 +38,11 @@ pub struct Token {
     pub certificate: Fingerprint,
     /// Whether it counts over connections with this certificate alone (RFC 8705 section 3).
     pub is_bound: bool,
+    /// The certificate that proved who asked for it.
+    pub proof: Fingerprint,
+    /// By what that certificate was known for the holder: what was taken from a client since opens nothing.
+    /// `None`: the client came with a secret.
+    pub known: Option<KnownCertificate>,
     /// What was granted; at each request what the client may still read of this counts.
     pub scopes: Scopes,
     /// When it ends.

@@ -11,6 +11,7 @@ use super::key::{Key, ReloadClass};
 use super::network::Network;
 use super::quantity;
 use super::tls::Credential;
+use crate::model::{Scope, Scopes};
 
 /// The listener for hospital systems that read what devices sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +159,8 @@ pub struct Registration {
     pub approve: Approval,
     /// The object identifier of the organisation of clients that are approved automatically.
     pub organisation: Option<String>,
+    /// Registrations that are approved automatically; further ones wait for an operator.
+    pub max_automatic: u32,
     /// Registrations that wait for approval; a further one gets 429.
     pub max_pending: u32,
     /// How long a registration waits for approval; then it is deleted.
@@ -182,6 +185,7 @@ impl Default for Registration {
             scopes: vec!["system/Observation.rs".to_owned()],
             approve: Approval::Operator,
             organisation: None,
+            max_automatic: 100,
             max_pending: 100,
             keep_pending: Duration::from_hours(24 * 7),
         }
@@ -245,9 +249,27 @@ pub(super) fn problems(api: &Api) -> Vec<(&'static str, String)> {
                     `organisation list` shows those that there are";
         problems.push(("api.registration.organisation", what.to_owned()));
     }
+    problems.extend(registration_problem(registration).map(|what| ("api.registration.scopes", what)));
     let of_communities = community_problems(&api.communities);
     problems.extend(of_communities.into_iter().map(|what| ("api.communities", what)));
     problems
+}
+
+fn registration_problem(registration: &Registration) -> Option<String> {
+    if registration.enabled && registration.scopes.is_empty() {
+        return Some(
+            "name at least one scope, such as system/Observation.rs: without one no client can register"
+                .into(),
+        );
+    }
+    let mut scopes = registration.scopes.iter().map(|text| (text, text.parse::<Scope>()));
+    let (text, error) = scopes.find_map(|(text, scope)| Some((text, scope.err()?)))?;
+    let known = Scopes::NAMES.join(", ");
+    let closest = Scopes::NAMES.iter().find(|own| own.eq_ignore_ascii_case(text));
+    Some(match closest {
+        Some(own) => format!("{error}; write \"{own}\""),
+        None => format!("{error}; name scopes of this list: {known}"),
+    })
 }
 
 fn community_problems(communities: &[Community]) -> Vec<String> {
@@ -332,6 +354,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("api.registration.scopes", ReloadClass::Applied),
     Key::new("api.registration.approve", ReloadClass::Applied),
     Key::new("api.registration.organisation", ReloadClass::Applied),
+    Key::new("api.registration.max-automatic", ReloadClass::Applied).count(0..=100_000),
     Key::new("api.registration.max-pending", ReloadClass::Applied).count(1..=10_000),
     Key::new("api.registration.keep-pending", ReloadClass::Applied)
         .time(Duration::from_mins(1), Duration::from_hours(24 * 365)),
@@ -384,5 +407,21 @@ mod tests {
         }
         let everyone = problems_of("proxy-protocol = [\"0.0.0.0/0\"]");
         assert!(everyone[0].starts_with("api.proxy-protocol: 0.0.0.0/0 lets"), "{everyone:?}");
+    }
+
+    #[test]
+    fn n001_7_the_scopes_of_registration_are_checked() {
+        let problem = |scopes: &str| {
+            let text = format!("registration = {{ enabled = true, scopes = {scopes} }}");
+            let api: Api = toml::from_str(&text).unwrap();
+            let found = problems(&api).into_iter().find(|(key, _)| *key == "api.registration.scopes");
+            found.map(|(_, what)| what)
+        };
+        assert_eq!(problem("[\"system/Observation.rs\", \"system/*.r\"]"), None);
+        assert!(problem("[]").unwrap().contains("name at least one scope"));
+        let wrong = problem("[\"system/Observation.rs\", \"system/Encounter.rs\"]").unwrap();
+        assert!(wrong.contains("\"system/Encounter.rs\"") && wrong.contains("system/Patient.rs"), "{wrong}");
+        let spelled = problem("[\"system/observation.rs\"]").unwrap();
+        assert!(spelled.contains("write \"system/Observation.rs\""), "{spelled}");
     }
 }

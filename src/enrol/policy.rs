@@ -1,10 +1,11 @@
 //! What is asked of a certificate request (N000-4, N000-6, N000-8).
 
+use super::record::{CheckedRequest, Record};
 use super::refused::RefusedEnrolment;
 use super::role::Role;
 use crate::clients::PresentedCertificate;
 use crate::config::Enrol;
-use crate::model::{KeyHash, name_attributes};
+use crate::model::name_attributes;
 use crate::x509::{Digest, KeyKind, KeyUsage, RequestFacts, Signed};
 
 /// What the configuration asks of a request.
@@ -14,19 +15,6 @@ pub struct Policy<'c> {
     environment: &'c str,
 }
 
-/// A request that was checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckedRequest {
-    /// PKCS#10 in DER.
-    pub der: Vec<u8>,
-    /// SHA-256 of its public key.
-    pub key: KeyHash,
-    /// Its subject (RFC 4514).
-    pub subject: String,
-    /// The DNS names that it asks for.
-    pub dns_names: Vec<String>,
-}
-
 impl<'c> Policy<'c> {
     /// What this configuration asks, on a platform for this environment.
     #[must_use]
@@ -34,12 +22,13 @@ impl<'c> Policy<'c> {
         Self { config, environment }
     }
 
-    /// Checks a request for a certificate of this role and name: its key, the proof that the requester has it
+    /// Checks a request for the certificate of this enrolment: its key, the proof that the requester has it
     /// (RFC 2986 section 4.2), and its names.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn check(&self, der: Vec<u8>, role: Role, name: &str) -> Result<CheckedRequest, RefusedEnrolment> {
+    pub fn check(&self, der: Vec<u8>, record: &Record) -> Result<CheckedRequest, RefusedEnrolment> {
+        let (role, name) = (record.role, record.name.as_str());
         let facts = RequestFacts::read(&der).map_err(|_| RefusedEnrolment::Malformed)?;
         check_key(&facts)?;
         let signed = Signed::read(&der).map_err(|_| RefusedEnrolment::Malformed)?;
@@ -51,9 +40,10 @@ impl<'c> Policy<'c> {
         let subject = facts.subject.to_string();
         self.check_attributes(&subject, role)?;
         self.check_common_name(facts.subject.common_name().ok(), role, name)?;
-        check_alternative_names(&facts, role, name)?;
-        let dns_names = facts.extensions.dns_names;
-        Ok(CheckedRequest { der, key: facts.public_key.hash(), subject, dns_names })
+        let mut alternative_names = facts.extensions.alternative_names;
+        check_alternative_names(&alternative_names, record)?;
+        alternative_names.sort_unstable();
+        Ok(CheckedRequest { der, key: facts.public_key.hash(), subject, alternative_names })
     }
 
     fn check_attributes(&self, subject: &str, role: Role) -> Result<(), RefusedEnrolment> {
@@ -98,21 +88,28 @@ fn check_key(facts: &RequestFacts) -> Result<(), RefusedEnrolment> {
     }
 }
 
-/// A server's name is the one that is in the invitation, and it has it as an alternative name (RFC 6125). A
-/// device may have its own; a client has none.
-fn check_alternative_names(facts: &RequestFacts, role: Role, name: &str) -> Result<(), RefusedEnrolment> {
-    let names = &facts.extensions.dns_names;
-    let is_own = facts.extensions.ip_addresses.is_empty()
-        && names.iter().all(|own| role != Role::Client && own.eq_ignore_ascii_case(name))
-        && (role != Role::Server || !names.is_empty());
-    if is_own {
+/// What the role has: a server the DNS name of the invitation (RFC 6125); a device its own, or none; a client
+/// the URIs of the invitation, under which it registers itself, or none. Names of all other kinds are
+/// refused: a community, or another platform, may take them for those of someone else.
+fn check_alternative_names(own: &[String], record: &Record) -> Result<(), RefusedEnrolment> {
+    let dns = || format!("DNS:{}", record.name.to_ascii_lowercase());
+    let (needed, allowed): (Vec<String>, Vec<String>) = match record.role {
+        Role::Client => (record.uris.iter().map(|uri| format!("URI:{uri}")).collect(), Vec::new()),
+        Role::Server => (vec![dns()], Vec::new()),
+        Role::Device => (Vec::new(), vec![dns()]),
+    };
+    let other = own.iter().find(|name| !needed.contains(name) && !allowed.contains(name));
+    if other.is_none() && needed.iter().all(|name| own.contains(name)) {
         return Ok(());
     }
-    let wanted = match role {
-        Role::Client => "left out".to_owned(),
-        Role::Server => format!("DNS:{name}"),
-        Role::Device => format!("DNS:{name}, or left out"),
+    let mut wanted = match (needed.as_slice(), allowed.as_slice()) {
+        ([], []) => "left out".to_owned(),
+        ([], allowed) => format!("{}, or left out", allowed.join(", ")),
+        (needed, _) => needed.join(", "),
     };
+    if let Some((kind, _)) = other.and_then(|name| name.split_once(':')) {
+        wanted.push_str(&format!(", and there is one of the kind {kind} that is not"));
+    }
     Err(RefusedEnrolment::AlternativeName(wanted))
 }
 

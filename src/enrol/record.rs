@@ -11,12 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::device::InvitedDevice;
 use super::id::EnrolmentId;
-use super::policy::CheckedRequest;
 use super::role::Role;
 use super::text;
 use crate::authz::DeviceKind;
 use crate::model::{Fingerprint, KeyHash};
-use crate::x509::{CertificateFacts, Part, X509Error, pem};
+use crate::x509::{CertificateFacts, Part, RequestFacts, X509Error, pem};
 
 /// An enrolment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +68,9 @@ pub struct Record {
     /// The registered client that gets the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reader: Option<String>,
+    /// The URIs that the certificate of a client has: under them it registers itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uris: Vec<String>,
     /// The certificate that is renewed.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text::optional")]
     pub renews: Option<Fingerprint>,
@@ -98,6 +100,19 @@ pub struct Invitation {
     /// SHA-256 of the code; a renewal has none.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text::optional")]
     pub code: Option<Fingerprint>,
+}
+
+/// A request that was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedRequest {
+    /// PKCS#10 in DER.
+    pub der: Vec<u8>,
+    /// SHA-256 of its public key.
+    pub key: KeyHash,
+    /// Its subject (RFC 4514).
+    pub subject: String,
+    /// The alternative names that it asks for, each with its kind.
+    pub alternative_names: Vec<String>,
 }
 
 /// A request that was taken.
@@ -196,6 +211,26 @@ impl Enrolment {
     pub fn waits_since(&self) -> Option<Timestamp> {
         let request = self.record.request.as_ref().filter(|_| self.state == State::Pending);
         request.map(|request| request.at)
+    }
+}
+
+impl Record {
+    /// The alternative names of its certificate, or else of its request, each with its kind, sorted; `None`
+    /// without either.
+    #[must_use]
+    pub fn alternative_names(&self) -> Option<Vec<String>> {
+        let of_certificate = |own: &Certified| {
+            let der = pem::certificates(own.chain.as_bytes()).ok()?.into_iter().next()?;
+            Some(CertificateFacts::read(&der).ok()?.extensions.alternative_names)
+        };
+        let of_request =
+            |own: &Requested| Some(RequestFacts::read(&own.in_der()).ok()?.extensions.alternative_names);
+        let mut names = match &self.certificate {
+            Some(certificate) => of_certificate(certificate)?,
+            None => of_request(self.request.as_ref()?)?,
+        };
+        names.sort_unstable();
+        Some(names)
     }
 }
 

@@ -37,6 +37,8 @@ pub enum RefusedEnrolment {
     OtherEnvironment(String),
     /// The alternative names are not those that are expected.
     AlternativeName(String),
+    /// The subject, or a URI, is that of another client.
+    NameTaken,
     /// The request asks for the certificate of a CA.
     Authority,
     /// The environment of the platform has changed since the invitation.
@@ -57,7 +59,7 @@ pub enum RefusedEnrolment {
 
 impl RefusedEnrolment {
     /// Every code, for metrics that start at zero.
-    pub const CODES: [&'static str; 25] = [
+    pub const CODES: [&'static str; 26] = [
         "enrolment-disabled",
         "no-code",
         "wrong-code",
@@ -75,6 +77,7 @@ impl RefusedEnrolment {
         "common-name",
         "request-environment",
         "alternative-name",
+        "name-taken",
         "asks-for-ca",
         "environment-changed",
         "enrolment-full",
@@ -106,6 +109,7 @@ impl RefusedEnrolment {
             Self::CommonName(_) => "common-name",
             Self::OtherEnvironment(_) => "request-environment",
             Self::AlternativeName(_) => "alternative-name",
+            Self::NameTaken => "name-taken",
             Self::Authority => "asks-for-ca",
             Self::EnvironmentChanged => "environment-changed",
             Self::Full => "enrolment-full",
@@ -146,6 +150,10 @@ impl RefusedEnrolment {
             Self::Digest => {
                 "the request is not signed with SHA-256, SHA-384 or SHA-512; make it with -sha256"
             }
+            Self::NameTaken => {
+                "the subject, or a URI, is that of another client of the platform; make the request again with your own, \
+                 or ask the operator"
+            }
             Self::Authority => "the request asks for the certificate of a CA; leave those extensions out",
             Self::EnvironmentChanged => {
                 "the platform is used for another environment than when the code was made; ask for a new one"
@@ -181,7 +189,7 @@ impl RefusedEnrolment {
                  send the request to the other platform"
             ),
             Self::AlternativeName(wanted) => {
-                format!("the alternative names of the request have to be {wanted}; make the request again")
+                format!("the alternative names of the request have to be: {wanted}; make the request again")
             }
             Self::Certificate(why) => format!(
                 "the present certificate cannot be renewed ({why}); ask the operator of the platform for an invitation"
@@ -215,6 +223,7 @@ mod tests {
             RefusedEnrolment::CommonName("PUMP-1".to_owned()),
             RefusedEnrolment::OtherEnvironment("demo".to_owned()),
             RefusedEnrolment::AlternativeName("none".to_owned()),
+            RefusedEnrolment::NameTaken,
             RefusedEnrolment::Authority,
             RefusedEnrolment::EnvironmentChanged,
             RefusedEnrolment::Full,

@@ -5,9 +5,27 @@ use serde_json::{Value, json};
 use super::profile;
 use super::search::{ResourceType, parameter_names};
 
-/// What the platform offers to readers at `base`, at `date`.
+/// Where clients get access tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenEndpoints {
+    /// The token endpoint.
+    pub token: String,
+    /// The revocation endpoint.
+    pub revoke: String,
+    /// The registration endpoint, where clients may register themselves.
+    pub register: Option<String>,
+    /// The authorization endpoint, where people agree.
+    pub authorize: Option<String>,
+}
+
+/// What the platform offers to readers at `base`, at `date`; where they get tokens, if they do.
 #[must_use]
-pub fn capability_statement(base: &str, software: &str, date: &str) -> Value {
+pub fn capability_statement(
+    base: &str,
+    software: &str,
+    date: &str,
+    tokens: Option<&TokenEndpoints>,
+) -> Value {
     json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -20,9 +38,31 @@ pub fn capability_statement(base: &str, software: &str, date: &str) -> Value {
         "rest": [{
             "mode": "server",
             "documentation": DOCUMENTATION,
-            "security": { "description": SECURITY },
+            "security": security(tokens),
             "resource": ResourceType::ALL.map(resource),
         }],
+    })
+}
+
+/// The ways in (SMART App Launch 2.2, "Declaring support for OAuth 2.0 endpoints"). The service coding comes
+/// with the endpoints.
+fn security(tokens: Option<&TokenEndpoints>) -> Value {
+    let Some(tokens) = tokens else { return json!({ "description": SECURITY }) };
+    let named = [
+        ("token", Some(&tokens.token)),
+        ("revoke", Some(&tokens.revoke)),
+        ("register", tokens.register.as_ref()),
+        ("authorize", tokens.authorize.as_ref()),
+    ];
+    let uris: Vec<_> =
+        named.into_iter().filter_map(|(name, uri)| Some(json!({ "url": name, "valueUri": uri? }))).collect();
+    json!({
+        "extension": [{ "url": OAUTH_URIS, "extension": uris }],
+        "service": [{
+            "coding": [{ "system": SECURITY_SERVICE, "code": "SMART-on-FHIR", "display": "SMART-on-FHIR" }],
+            "text": "OAuth 2.0 access tokens (client_credentials)",
+        }],
+        "description": format!("{SECURITY} {TOKENS}"),
     })
 }
 
@@ -105,6 +145,10 @@ _lastUpdated or _id; others are refused as too costly. date compares times with 
 and demonstrations are found only by _security. Resources are removed with the message that they are rendered from.";
 const SECURITY: &str = "TLS with a client certificate of a client that the operator registered. The \
 CapabilityStatement alone is open.";
+const TOKENS: &str = "Such a client may get an access token at the token endpoint, by its certificate (RFC 8705) or by \
+an assertion that its key has signed (RFC 7523).";
+const OAUTH_URIS: &str = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris";
+const SECURITY_SERVICE: &str = "http://terminology.hl7.org/CodeSystem/restful-security-service";
 const OBSERVATION: &str = "\
 A measured value, a setting, an event or an alert. subject is the patient that the message named, or else the device. \
 An alert is one Observation, and each of its reports a version. patient.identifier and device:DeviceMetric.source are \

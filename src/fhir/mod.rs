@@ -37,7 +37,7 @@ mod vital_signs;
 mod wanted;
 
 pub use bundle::{Bundle, Entry, SearchMode};
-pub use capability::capability_statement;
+pub use capability::{TokenEndpoints, capability_statement};
 pub use datatypes::{
     Annotation, CodeableConcept, Coding, Extension, Identifier, Meta, Period, Quantity, Range, Ratio,
     Reference, SampledData,

@@ -17,11 +17,17 @@ use crate::x509::CertificateFacts;
 #[derive(Debug)]
 pub struct Assertion<'a>(Jws<'a>);
 
+/// The claims of an assertion whose signature was verified.
+#[derive(Debug)]
+pub struct SignedClaims(Claims);
+
 /// What the claims of an assertion have to say.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
     /// The client to which the certificate belongs.
     pub client: &'a str,
+    /// Whose `jti` it is: those of two clients may be equal.
+    pub owner: &'a str,
     /// The address of the token endpoint (RFC 7523 section 3), and the issuer.
     pub audiences: [&'a str; 2],
     /// The time.
@@ -31,7 +37,7 @@ pub struct Expected<'a> {
 /// An assertion that was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// The hash of its issuer and its `jti`: it counts once.
+    /// The hash of its owner and its `jti`: it counts once.
     pub id: Fingerprint,
     /// When it would be refused as too old.
     pub ends: Timestamp,
@@ -40,7 +46,7 @@ pub struct Verified {
 }
 
 /// The claims of a signed JWT (RFC 7519 section 4.1).
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Claims {
     iss: Option<String>,
     sub: Option<String>,
@@ -53,7 +59,7 @@ pub(super) struct Claims {
 }
 
 /// RFC 7519 section 4.1.3.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Audience {
     One(String),
@@ -91,14 +97,23 @@ impl<'a> Assertion<'a> {
         &self.0.leaf
     }
 
-    /// Verifies the signature, and then the claims.
+    /// Verifies the signature. Only then the certificate is asked about: who has copied it learns nothing.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn verify(&self, expected: &Expected<'_>) -> Result<Verified, AssertionFault> {
+    pub fn verify(&self) -> Result<SignedClaims, AssertionFault> {
         let payload = self.0.verify()?;
-        let claims: Claims = serde_json::from_slice(&payload).map_err(|_| AssertionFault::Claims)?;
-        claims.check(expected)
+        serde_json::from_slice(&payload).map(SignedClaims).map_err(|_| AssertionFault::Claims)
+    }
+}
+
+impl SignedClaims {
+    /// Verifies what they say.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(self, expected: &Expected<'_>) -> Result<Verified, AssertionFault> {
+        self.0.check(expected)
     }
 }
 
@@ -135,7 +150,7 @@ impl Claims {
             None => None,
             Some(extension) => Some(Purpose::read(extension).ok_or(AssertionFault::Extension)?),
         };
-        let id = Fingerprint::sha256(format!("{issuer}\0{id}").as_bytes());
+        let id = Fingerprint::sha256(format!("{}\0{id}", expected.owner).as_bytes());
         let ends = ends.saturating_add(TOLERANCE * 2).map_err(|_| missing)?;
         Ok(Verified { id, ends, purpose })
     }
@@ -165,6 +180,7 @@ mod tests {
     fn check(claims: Value) -> Result<Verified, AssertionFault> {
         let expected = Expected {
             client: "ehr",
+            owner: "ehr",
             audiences: ["https://platform.example/oauth/token", "https://platform.example"],
             now: Timestamp::from_second(NOW).unwrap(),
         };

@@ -1,9 +1,10 @@
 //! OAuth 2.0 for hospital systems: assertions, and what the token endpoint says. Pure.
 //!
 //! An assertion is a JWT signed with the key of a certificate that it carries (`x5c`): [`Assertion::read`]
-//! examines its form, the caller the certificate, and [`Assertion::verify`] the signature and the claims. A
-//! [`Statement`] by which a client registers itself is examined in the same way. An [`AuthorizationRequest`]
-//! asks a person whether an application may read. What a client may read is
+//! examines its form, the caller the certificate, [`Assertion::verify`] the signature, the caller whether the
+//! certificate is revoked, and [`SignedClaims::check`] the claims. A [`Statement`] by which a client registers
+//! itself is examined in the same way. An [`AuthorizationRequest`] asks a person whether an application may
+//! read. What a client may read is
 //! decided by [`clients`](crate::clients).
 
 mod assertion;
@@ -17,7 +18,7 @@ mod refused_authorization;
 mod refused_registration;
 mod statement;
 
-pub use assertion::{Assertion, Expected, Verified};
+pub use assertion::{Assertion, Expected, SignedClaims, Verified};
 pub use authorization_request::{Asked, AuthorizationRequest};
 pub use b2b::Purpose;
 pub use code::{CodeExchange, CodeFault};

@@ -198,6 +198,10 @@ impl RefusedGrant {
             | Self::Assertion(AssertionFault::Certificate(
                 RefusedReader::OtherNetwork | RefusedReader::OtherOrganisation | RefusedReader::Scope,
             )) => ErrorCode::UnauthorizedClient,
+            Self::Client(RefusedReader::Unread)
+            | Self::Assertion(AssertionFault::Certificate(RefusedReader::Unread)) => {
+                ErrorCode::TemporarilyUnavailable
+            }
             Self::OtherClient | Self::Client(_) | Self::Assertion(_) => ErrorCode::InvalidClient,
             Self::AssertionNeeded => ErrorCode::InvalidClient,
             Self::Code(_) => ErrorCode::InvalidGrant,
@@ -209,10 +213,19 @@ impl RefusedGrant {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self.error() {
+            _ if self.is_unread() => 503,
             ErrorCode::InvalidClient => 401,
             ErrorCode::TemporarilyUnavailable => 429,
             _ => 400,
         }
+    }
+
+    const fn is_unread(self) -> bool {
+        matches!(
+            self,
+            Self::Client(RefusedReader::Unread)
+                | Self::Assertion(AssertionFault::Certificate(RefusedReader::Unread))
+        )
     }
 
     /// What happened and what to do, for the people who run the client.

@@ -19,6 +19,10 @@ pub enum RefusedRegistration {
     Redirect,
     /// Nothing that it asks for may be registered.
     Scope,
+    /// Its certificate is given to a client by itself.
+    Registered,
+    /// An operator has changed the client at the same time.
+    Changed,
     /// There is nothing to cancel.
     Unknown,
     /// As many registrations wait for approval as may.
@@ -29,13 +33,15 @@ pub enum RefusedRegistration {
 
 impl RefusedRegistration {
     /// Every reason of its own, for metrics that start at zero.
-    pub const CODES: [&'static str; 8] = [
+    pub const CODES: [&'static str; 10] = [
         "registration-form",
         "registration-issuer",
         "registration-metadata",
         "registration-grant-type",
         "registration-redirect",
         "registration-scope",
+        "registration-registered",
+        "registration-changed",
         "registration-unknown",
         "too-many-registrations",
     ];
@@ -51,6 +57,8 @@ impl RefusedRegistration {
             Self::GrantType => "registration-grant-type",
             Self::Redirect => "registration-redirect",
             Self::Scope => "registration-scope",
+            Self::Registered => "registration-registered",
+            Self::Changed => "registration-changed",
             Self::Unknown => "registration-unknown",
             Self::TooMany => "too-many-registrations",
             Self::TooFast => RefusedGrant::TooFast.code(),
@@ -73,7 +81,8 @@ impl RefusedRegistration {
             Self::Statement(AssertionFault::Certificate(_)) => "unapproved_software_statement",
             Self::Statement(_) | Self::Issuer => "invalid_software_statement",
             Self::Redirect => "invalid_redirect_uri",
-            Self::TooMany | Self::TooFast => "temporarily_unavailable",
+            Self::TooMany | Self::TooFast | Self::Changed => "temporarily_unavailable",
+            Self::Registered => "unapproved_software_statement",
             Self::Form | Self::Metadata | Self::GrantType | Self::Scope | Self::Unknown => {
                 "invalid_client_metadata"
             }
@@ -84,7 +93,7 @@ impl RefusedRegistration {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::TooMany | Self::TooFast => 429,
+            Self::TooMany | Self::TooFast | Self::Changed => 429,
             _ => 400,
         }
     }
@@ -116,6 +125,11 @@ impl RefusedRegistration {
                  omit them with client_credentials"
             }
             Self::Scope => "nothing that was asked for may be registered; see scopes_supported",
+            Self::Registered => {
+                "the certificate is registered for a client already, which needs no registration; ask the operator of the \
+                 platform for its id"
+            }
+            Self::Changed => "an operator has changed the client at the same time; send the statement again",
             Self::Unknown => "there is no registration of this issuer that could be cancelled",
             Self::TooMany => {
                 "as many registrations wait for approval as may; ask the operator of the platform to decide them"

@@ -85,7 +85,8 @@ impl<'a> Statement<'a> {
         if issuer.len() > MAX_TEXT || !self.leaf().uris.contains(&issuer) {
             return Err(RefusedRegistration::Issuer);
         }
-        let expected = Expected { client: &issuer, audiences: [endpoint; 2], now };
+        let owner = self.leaf().fingerprint.to_string();
+        let expected = Expected { client: &issuer, owner: &owner, audiences: [endpoint; 2], now };
         let verified = claims.check(&expected).map_err(failed)?;
         let fields: Fields = serde_json::from_slice(&payload).map_err(|_| RefusedRegistration::Metadata)?;
         Ok((fields.metadata(issuer)?, verified))

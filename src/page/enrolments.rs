@@ -167,6 +167,10 @@ fn facts(enrolment: &Enrolment, frame: &Frame) -> Facts {
             if enrolment.failed == 0 { Html::default() } else { Html::text(&enrolment.failed.to_string()) },
         ),
         ("Renews", record.renews.map(|renews| Html::code(&renews.to_string())).unwrap_or_default()),
+        (
+            "Alternative names",
+            Html::text(&record.alternative_names().unwrap_or_else(|| record.uris.clone()).join(", ")),
+        ),
         ("Reader", Html::text(record.reader.as_deref().unwrap_or_default())),
         ("Called", device_fact(|device| device.name.clone())),
         ("Ward", device_fact(|device| device.ward.clone())),
@@ -269,8 +273,8 @@ pub(super) async fn revoke_form(
     let can = enrolment.state == Reached::Issued;
     let effects = if can {
         vec![
-            "It is renewed no more. The test PKI revokes it and publishes its CRLs; connections end when the revocation \
-             is known."
+            "It is renewed no more, what has renewed it is revoked too, and no client reads with either. The test PKI revokes \
+             them and publishes its CRLs; connections end when the revocation is known."
                 .to_owned(),
             "A certificate of another CA has to be revoked there; suspend the device or the client meanwhile.".to_owned(),
         ]

@@ -31,6 +31,7 @@ mod problem;
 mod query;
 mod readers;
 mod refusals;
+mod registrations;
 mod response;
 mod search;
 mod state;
@@ -73,6 +74,11 @@ pub fn routes() -> Vec<Route> {
         Route::get("/refusals", Right::See, refusals::show).with_parameters(),
         Route::get("/trust", Right::See, trust::show).with_parameters(),
         Route::get("/trust.csv", Right::See, trust::csv).with_parameters(),
+        Route::get("/registrations", Right::See, registrations::show),
+        Route::get("/registrations/{id}", Right::See, registrations::one),
+        Route::post("/registrations/{id}/approve", Right::Administer, registrations::approve),
+        Route::get("/registrations/{id}/reject", Right::Administer, registrations::reject_form),
+        Route::post("/registrations/{id}/reject", Right::Administer, registrations::reject),
         Route::get("/enrolments", Right::See, enrolments::show),
         Route::post("/enrolments/invite", Right::Operate, enrolments::invite),
         Route::get("/enrolments/{id}", Right::See, enrolments::one),

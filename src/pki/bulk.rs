@@ -100,7 +100,8 @@ impl BulkIssuer {
             }
         };
         let subject = certify::subject(&[common_name.to_owned()])?;
-        let params = certify::end_entity(subject, self.family, &role.purposes(), &[], validity, &self.urls)?;
+        let params =
+            certify::end_entity(subject, self.family, &role.purposes(), Vec::new(), validity, &self.urls)?;
         let key = number % self.keys.len();
         let pair = self.keys.get(key).ok_or(PkiError::Random)?;
         let certificate = params.signed_by(pair, &self.issuer);

@@ -89,7 +89,7 @@ pub(super) fn end_entity(
     subject: DistinguishedName,
     family: KeyFamily,
     purposes: &[KeyPurpose],
-    sans: &[String],
+    names: Vec<SanType>,
     validity: Validity,
     urls: &StatusUrls,
 ) -> Result<CertificateParams, PkiError> {
@@ -102,8 +102,13 @@ pub(super) fn end_entity(
         KeyFamily::Rsa => vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment],
     };
     params.extended_key_usages = purposes.iter().map(purpose).collect::<Result<_, _>>()?;
-    params.subject_alt_names = sans.iter().map(|name| alt_name(name)).collect::<Result<_, _>>()?;
+    params.subject_alt_names = names;
     Ok(params)
+}
+
+/// Alternative names, the kind of each by its form.
+pub(super) fn alt_names(names: &[String]) -> Result<Vec<SanType>, PkiError> {
+    names.iter().map(|name| alt_name(name)).collect()
 }
 
 /// The names of a platform on this machine, and `more`.

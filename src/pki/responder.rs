@@ -154,7 +154,8 @@ fn delegate(pki: &TestPki, authority: Authority) -> Result<(Vec<u8>, KeyPair), P
     let validity = Validity::days_from(pki.clock.now(), DELEGATE_DAYS)?;
     let purposes = [KeyPurpose::OcspSigning];
     let family = authority.family();
-    let mut params = certify::end_entity(subject, family, &purposes, &[], validity, &StatusUrls::default())?;
+    let mut params =
+        certify::end_entity(subject, family, &purposes, Vec::new(), validity, &StatusUrls::default())?;
     // id-pkix-ocsp-nocheck: the certificate lives as long as the responder.
     params
         .custom_extensions

@@ -1,6 +1,6 @@
 //! Signing of certificate requests.
 
-use rcgen::{DistinguishedName, DnType, DnValue, SubjectPublicKeyInfo};
+use rcgen::{DistinguishedName, DnType, DnValue, SanType, SubjectPublicKeyInfo};
 use x509_parser::asn1_rs::Tag;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
@@ -59,14 +59,12 @@ impl TestPki {
             _ => KeyFamily::Ecc,
         };
         let authority = Authority::issuing(role, family);
-        let names = facts.extensions.dns_names.iter().cloned();
-        let names: Vec<String> =
-            names.chain(facts.extensions.ip_addresses.iter().map(ToString::to_string)).collect();
+        let names = names(&facts)?;
         let params = certify::end_entity(
             subject(&info.subject)?,
             family,
             purposes,
-            &names,
+            names,
             Validity::days_from(self.clock.now(), days)?,
             &StatusUrls::new(&self.base_url, authority),
         )?;
@@ -74,6 +72,25 @@ impl TestPki {
         let certificate = certificate.map_err(PkiError::make("a certificate"))?;
         Ok(certificate.pem() + &file::read(&self.certificate(authority))?)
     }
+}
+
+/// The alternative names of the request, each of its own kind.
+fn names(facts: &RequestFacts) -> Result<Vec<SanType>, PkiError> {
+    let refused = |name: &String| PkiError::SubjectAltName(name.clone());
+    let of_kind = |name: &String| match name.split_once(':') {
+        Some(("IP", address)) => address.parse().map(SanType::IpAddress).map_err(|_| refused(name)),
+        Some(("DNS", host)) => match certify::alt_name(host)? {
+            kind @ SanType::DnsName(_) => Ok(kind),
+            // An address, or a URI, that is called a DNS name.
+            _ => Err(refused(name)),
+        },
+        Some(("URI", uri)) => match certify::alt_name(uri)? {
+            kind @ SanType::URI(_) => Ok(kind),
+            _ => Err(refused(name)),
+        },
+        _ => Err(refused(name)),
+    };
+    facts.extensions.alternative_names.iter().map(of_kind).collect()
 }
 
 /// Proof of possession: the requester must hold the key (RFC 2986 section 3).

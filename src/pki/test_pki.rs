@@ -78,10 +78,9 @@ impl TestPki {
             None => Validity::days_from(self.clock.now(), order.days)?,
         };
         let purposes = order.purposes.clone().unwrap_or_else(|| order.role.purposes());
-        let names = certify::platform_names(order.role, &order.sans);
+        let names = certify::alt_names(&certify::platform_names(order.role, &order.sans))?;
         let subject = certify::subject(&order.common_names)?;
-        let mut params =
-            certify::end_entity(subject, order.key.family(), &purposes, &names, validity, &urls)?;
+        let mut params = certify::end_entity(subject, order.key.family(), &purposes, names, validity, &urls)?;
         if order.must_staple {
             params.custom_extensions.push(extension::must_staple());
         }

@@ -8,6 +8,7 @@
 
 mod access;
 mod backup_advice;
+mod conflict;
 mod content;
 mod deferred_audit;
 mod error;

@@ -41,7 +41,7 @@ use crate::audit::Certificate;
 use crate::config::Config;
 use crate::model::{Clock, Fingerprint, Refusal};
 use crate::revocation::{Engine, IssuedCertificate};
-use crate::x509::CertificateFacts;
+use crate::x509::{CertificateFacts, CommonName};
 
 tokio::task_local! {
     /// The chain in the handshake of this task. rustls calls the verifier on the polling thread.
@@ -141,10 +141,9 @@ impl Membership {
         presented_certificate(&self.facts)
     }
 
-    /// The Common Name of the subject, if it has exactly one.
-    #[must_use]
-    pub fn common_name(&self) -> Option<&str> {
-        self.facts.subject.common_name().ok()
+    /// The Common Names of the subject that can be read.
+    pub fn common_names(&self) -> impl Iterator<Item = &str> {
+        self.facts.subject.common_names().iter().filter_map(CommonName::text)
     }
 }
 
@@ -295,14 +294,18 @@ impl ApiAcceptor {
         self.examine(chain, self.settings.load_full()?)
     }
 
-    /// The community of the first certificate of a chain that came by another way than the handshake, if it
-    /// counts now. That its owner has the key is not proved by this.
+    /// The first certificate of a chain that came by another way than the handshake, if it leads to a
+    /// community and is not known to be revoked. No responder is asked: that its owner has the key is not
+    /// proved by this. When that is proved, [`membership`](Self::membership) says whether it counts.
     ///
     /// # Errors
     /// Why it does not count.
-    pub async fn membership_of_chain(&self, chain: &[Vec<u8>]) -> Result<Membership, Refusal> {
-        let certificate = self.examine_chain(chain).ok_or(Refusal::UntrustedIssuer)?;
-        self.membership(&certificate).await
+    pub fn claimed(&self, chain: &[Vec<u8>]) -> Result<ApiCertificate, Refusal> {
+        let settings = self.settings.load_full().ok_or(Refusal::UntrustedIssuer)?;
+        let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.clone())).collect();
+        let certificate = self.examine(chain, Arc::clone(&settings)).ok_or(Refusal::UntrustedIssuer)?;
+        let (member, path) = self.path_of(&settings, &certificate)?;
+        if member.verifier.is_known_revoked(&path) { Err(Refusal::Revoked) } else { Ok(certificate) }
     }
 
     /// The community of the certificate, if it counts now: under the present configuration, at this time, and
@@ -312,14 +315,32 @@ impl ApiAcceptor {
     /// Why it does not count.
     pub async fn membership(&self, certificate: &ApiCertificate) -> Result<Membership, Refusal> {
         let settings = self.settings.load_full().ok_or(Refusal::UntrustedIssuer)?;
-        let is_same = Arc::ptr_eq(&settings, &certificate.examined.settings);
+        let (member, path) = self.path_of(&settings, certificate)?;
+        match member.verifier.revocation_refusal(&path).await {
+            Some(refusal) => Err(refusal),
+            None => {
+                Ok(Membership { community: Arc::clone(&member.name), facts: Arc::clone(&certificate.facts) })
+            }
+        }
+    }
+
+    /// The community to which the certificate leads under these settings at this time, and the path.
+    fn path_of<'s>(
+        &self,
+        settings: &'s Arc<ApiSettings>,
+        certificate: &ApiCertificate,
+    ) -> Result<(&'s Member, Arc<[IssuedCertificate]>), Refusal> {
+        let is_same = Arc::ptr_eq(settings, &certificate.examined.settings);
         let (community, path) = match &certificate.examined.result {
             Ok(_) if !is_same => Member::find(&settings.communities, &certificate.chain, &self.clock)?,
             result => result.clone()?,
         };
         let member = settings.communities.iter().find(|member| member.name == community);
-        member.ok_or(Refusal::UntrustedIssuer)?.check_now(&path, &self.clock).await?;
-        Ok(Membership { community, facts: Arc::clone(&certificate.facts) })
+        let member = member.ok_or(Refusal::UntrustedIssuer)?;
+        match member.verifier.lost_admission(&path, self.clock.now()) {
+            Some(refusal) => Err(refusal),
+            None => Ok((member, path)),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use x509_parser::extensions::{
 
 use super::distribution::CrlDistributionPoint;
 use super::error::X509Error;
+use crate::model::hexadecimal;
 
 /// The extensions of a certificate, or those requested in a certificate request. The field of an absent
 /// extension is empty.
@@ -31,6 +32,9 @@ pub struct Extensions {
     pub uris: Vec<String>,
     /// subjectAltName: IP addresses.
     pub ip_addresses: Vec<IpAddr>,
+    /// subjectAltName: every name of whatever kind, with the kind before it, as `URI:https://ehr.example`;
+    /// DNS names in lower case.
+    pub alternative_names: Vec<String>,
     /// authorityInfoAccess: the URLs of OCSP responders (A9.2), in the certificate's order.
     pub ocsp_urls: Vec<String>,
     /// cRLDistributionPoints (A9.2).
@@ -136,6 +140,7 @@ impl Extensions {
 
     fn add_names(&mut self, names: &SubjectAlternativeName<'_>) -> Option<()> {
         for name in &names.general_names {
+            self.alternative_names.push(with_kind(name)?);
             match name {
                 GeneralName::DNSName(name) => self.dns_names.push((*name).to_owned()),
                 GeneralName::URI(uri) => self.uris.push((*uri).to_owned()),
@@ -208,6 +213,22 @@ fn purposes(usage: &ExtendedKeyUsage<'_>) -> Option<Vec<KeyPurpose>> {
     let other = usage.other.iter().map(|oid| KeyPurpose::Other(oid.to_string()));
     let purposes: Vec<KeyPurpose> = known.chain(other).collect();
     (!purposes.is_empty()).then_some(purposes)
+}
+
+/// A name with its kind; `None` if it is malformed. Of kinds that no decision depends on, the bytes.
+fn with_kind(name: &GeneralName<'_>) -> Option<String> {
+    Some(match name {
+        GeneralName::DNSName(name) => format!("DNS:{}", name.to_ascii_lowercase()),
+        GeneralName::URI(uri) => format!("URI:{uri}"),
+        GeneralName::IPAddress(octets) => format!("IP:{}", ip_address(octets)?),
+        GeneralName::RFC822Name(mailbox) => format!("email:{mailbox}"),
+        GeneralName::DirectoryName(name) => format!("directoryName:{}", hexadecimal::encode(name.as_raw())),
+        GeneralName::OtherName(kind, value) => format!("otherName:{kind}:{}", hexadecimal::encode(value)),
+        GeneralName::RegisteredID(id) => format!("registeredID:{id}"),
+        GeneralName::X400Address(any) => format!("x400Address:{}", hexadecimal::encode(any.data)),
+        GeneralName::EDIPartyName(any) => format!("ediPartyName:{}", hexadecimal::encode(any.data)),
+        GeneralName::Invalid(..) => return None,
+    })
 }
 
 fn ip_address(octets: &[u8]) -> Option<IpAddr> {

@@ -129,6 +129,15 @@ impl fmt::Debug for DistinguishedName {
 }
 
 impl CommonName {
+    /// The text, if it decodes.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Unreadable { .. } => None,
+        }
+    }
+
     fn from_attribute(attribute: &AttributeTypeAndValue<'_>) -> Self {
         let value = attribute.attr_value();
         let tag = value.tag().0;

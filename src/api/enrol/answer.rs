@@ -94,6 +94,7 @@ const fn status(refused: &RefusedEnrolment) -> StatusCode {
         | RefusedEnrolment::CommonName(_)
         | RefusedEnrolment::OtherEnvironment(_)
         | RefusedEnrolment::AlternativeName(_)
+        | RefusedEnrolment::NameTaken
         | RefusedEnrolment::Authority
         | RefusedEnrolment::OtherSubject => StatusCode::BAD_REQUEST,
         RefusedEnrolment::Full => StatusCode::SERVICE_UNAVAILABLE,

@@ -15,7 +15,7 @@ use crate::enrol::RefusedEnrolment;
 /// When the address has sent too many requests in this minute.
 pub(super) fn check_rate(state: &ApiState, peer: &Peer, config: &Config) -> Result<(), RefusedEnrolment> {
     let (address, max) = (peer.address.ip(), config.enrol.requests_per_minute);
-    if state.enrolment_rate.allows(address, max, state.clock.now()) {
+    if state.enrolment_rates.allows_address(address, max, state.clock.instant()) {
         Ok(())
     } else {
         Err(RefusedEnrolment::TooMany)

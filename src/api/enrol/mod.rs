@@ -8,7 +8,6 @@
 
 mod answer;
 mod intake;
-mod rate;
 mod renewal;
 mod request;
 
@@ -23,8 +22,6 @@ use crate::config::Config;
 use crate::enrol::RefusedEnrolment;
 use crate::model::steps_beside_tasks;
 use crate::x509::bundle;
-
-pub(super) use rate::Rate;
 
 /// Whether the path belongs to enrolment.
 pub(super) fn is_path(path: &str) -> bool {

@@ -42,16 +42,19 @@ pub(super) async fn renew(
     if present.state != State::Issued {
         return Err(RefusedEnrolment::Certificate("revoked"));
     }
-    match still_stands(state, &present.record, fingerprint).await {
-        Ok(true) => {}
-        Ok(false) => return Err(RefusedEnrolment::Certificate("withdrawn")),
+    let Owner(owner) = match owner_now(state, &present.record, fingerprint).await {
+        Ok(Some(owner)) => owner,
+        Ok(None) => return Err(RefusedEnrolment::Certificate("withdrawn")),
         Err(error) => return Ok(unavailable(&error)),
-    }
+    };
     let (head, body) = request.into_parts();
     let body = read_body(&head.headers, body, config.enrol.max_body).await?;
     let policy = Policy::new(&config.enrol, &config.api.environment);
-    let checked = policy.check(request_in(body)?, present.record.role, &present.record.name)?;
-    if present.record.request.as_ref().is_none_or(|before| before.subject != checked.subject) {
+    let checked = policy.check(request_in(body)?, &present.record)?;
+    let before = present.record.request.as_ref();
+    if before.is_none_or(|before| before.subject != checked.subject)
+        || present.record.alternative_names() != Some(checked.alternative_names.clone())
+    {
         return Err(RefusedEnrolment::OtherSubject);
     }
     let id = EnrolmentId::for_renewal(fingerprint, checked.key);
@@ -69,38 +72,70 @@ pub(super) async fn renew(
         Ok(_) => {}
         Err(error) => return Ok(unavailable(&error)),
     }
-    let renewal = renewal(state, peer, config, (id, fingerprint), &present, &checked);
+    let mut renewal = renewal(state, peer, config, (id, fingerprint), &present, &checked);
+    renewal.record.reader = owner;
+    added(state, config, renewal, &checked).await
+}
+
+/// Stores the renewal, and issues its certificate where that is configured.
+async fn added(
+    state: &ApiState,
+    config: &Config,
+    renewal: Enrolment,
+    checked: &CheckedRequest,
+) -> Result<Response<Body>, RefusedEnrolment> {
     match state.store.add_enrolment(renewal.clone(), Some(config.enrol.max_pending), "").await {
         Ok(()) => state.metrics.api.enrolled("requested"),
         Err(StoreError::Enrolment(EnrolmentConflict::Full)) => return Err(RefusedEnrolment::Full),
+        Err(StoreError::Enrolment(EnrolmentConflict::Withdrawn)) => {
+            return Err(RefusedEnrolment::Certificate("withdrawn"));
+        }
         // The same request was faster; this one is answered when it comes again.
         Err(StoreError::Enrolment(_)) => return Ok(answer::pending(config.enrol.retry_after)),
         Err(error) => return Ok(unavailable(&error)),
     }
     match issued(state, config, renewal).await {
-        Some(issued) => polled(state, config, &issued, &checked),
+        Some(issued) => polled(state, config, &issued, checked),
         None => Ok(answer::pending(config.enrol.retry_after)),
     }
 }
 
-/// Whether the certificate still stands for what it was issued for. An operator may have suspended or removed
-/// the device, the reader or its organisation, or taken the certificate from the reader.
-async fn still_stands(
+/// Whose the certificate is now, if it still stands: an operator may have suspended or removed the device,
+/// the client or its organisation, or taken the certificate from the client. The client to which it belongs
+/// now counts, not for whom it was issued. `None`: it does not stand.
+async fn owner_now(
     state: &ApiState,
     record: &Record,
     certificate: Fingerprint,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Owner>, StoreError> {
     if record.role == Role::Device {
-        let Ok(device) = record.name.parse() else { return Ok(false) };
-        return Ok(state.store.device(&device).await?.is_some_and(|device| device.is_active()));
+        let Ok(device) = record.name.parse() else { return Ok(None) };
+        let is_active = state.store.device(&device).await?.is_some_and(|device| device.is_active());
+        return Ok(is_active.then_some(Owner(None)));
     }
-    let Some(reader) = record.reader.as_deref() else { return Ok(true) };
-    let Some(client) = client(state, Some(reader)).await? else { return Ok(false) };
+    let itself = KnownCertificate::Fingerprint(certificate);
+    if state.store.removed_certificates().await?.contains(&itself) {
+        return Ok(None);
+    }
+    let subject = record.request.as_ref().map(|request| request.subject.as_str());
+    let is_known = |known: &KnownCertificate| match known {
+        KnownCertificate::Fingerprint(_) => *known == itself,
+        KnownCertificate::Subject { subject: own, .. } => subject == Some(own.as_str()),
+        KnownCertificate::Uri { uri, .. } => record.uris.contains(uri),
+    };
+    let clients = state.store.clients().await?;
+    let owner = clients
+        .iter()
+        .find(|client| client.certificates.contains(&itself))
+        .or_else(|| clients.iter().find(|client| client.certificates.iter().any(is_known)));
+    let Some(owner) = owner else { return Ok(record.reader.is_none().then_some(Owner(None))) };
     let organisations = state.store.organisations().await?;
-    let is_active = organisations.iter().any(|own| own.oid == client.organisation && !own.is_suspended);
-    let is_known = client.certificates.contains(&KnownCertificate::Fingerprint(certificate));
-    Ok(is_active && is_known && !client.is_suspended)
+    let is_active = organisations.iter().any(|own| own.oid == owner.organisation && !own.is_suspended);
+    Ok((is_active && !owner.is_suspended).then(|| Owner(Some(owner.id.to_string()))))
 }
+
+/// The client to which the certificate belongs, if it belongs to one.
+struct Owner(Option<String>);
 
 /// The same renewal again.
 fn known_renewal(
@@ -138,7 +173,8 @@ fn renewal(
             environment: config.api.environment.clone(),
             invitation: Invitation { at: now, by: "renewal".to_owned(), expires: now, code: None },
             device: before.device.clone(),
-            reader: before.reader.clone(),
+            reader: None,
+            uris: before.uris.clone(),
             renews: Some(certificate),
             request: Some(Requested::new(checked, peer.address.ip(), now)),
             decision: None,

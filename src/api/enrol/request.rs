@@ -36,10 +36,18 @@ pub(super) async fn enrol(
     };
     let body = read_body(&head.headers, body, config.enrol.max_body).await?;
     let policy = Policy::new(&config.enrol, &config.api.environment);
-    let (role, name) = (enrolment.record.role, enrolment.record.name.as_str());
-    let checked = policy.check(request_in(body)?, role, name)?;
+    let checked = policy.check(request_in(body)?, &enrolment.record)?;
     match enrolment.state {
-        State::Invited => requested(state, peer, config, enrolment, &checked).await,
+        State::Invited => match state.store.names_of_clients().await {
+            Err(error) => Ok(unavailable(&error)),
+            Ok(others) => {
+                let owner = others.owner_of_names(&enrolment, Some(&checked.subject), state.store.now());
+                if owner.is_some() {
+                    return Err(RefusedEnrolment::NameTaken);
+                }
+                requested(state, peer, config, enrolment, &checked).await
+            }
+        },
         _ => polled(state, config, &enrolment, &checked),
     }
 }

@@ -15,6 +15,7 @@ use super::negotiate::{check_format, is_lenient, takes_gzip};
 use super::read::Asking;
 use super::reads::{Reads, instant};
 use super::sending::AnswerMemory;
+use crate::api::oauth::token_endpoints;
 use crate::clients::Reader;
 use crate::fhir::capability_statement;
 use crate::fhir::search::ResourceType;
@@ -66,7 +67,12 @@ async fn answer(reads: &Reads, reader: Option<&Reader>, request: &Request<Bytes>
     let target = target(request.method(), request.uri().path())?;
     if target == Target::Metadata {
         let date = instant(reads.store.now());
-        let statement = capability_statement(&reads.base, env!("CARGO_PKG_VERSION"), &date);
+        let statement = capability_statement(
+            &reads.base,
+            env!("CARGO_PKG_VERSION"),
+            &date,
+            token_endpoints(&reads.config.load().api).as_ref(),
+        );
         return Answer::json(StatusCode::OK, &statement);
     }
     let reader = reader.ok_or_else(Failure::unauthorized)?;

@@ -10,7 +10,7 @@ use crate::api::peer::Peer;
 use crate::api::state::ApiState;
 use crate::audit::Certificate;
 use crate::clients::{Bearer, PresentedCertificate, Reader, RefusedReader};
-use crate::model::{Fingerprint, Refusal, steps_beside_tasks};
+use crate::model::{Fingerprint, Refusal, beside_tasks};
 use crate::oauth::{Assertion, AssertionFault, Expected, RefusedGrant, Verified};
 
 /// A client that has proved who it is.
@@ -68,7 +68,8 @@ pub(super) async fn authenticate(
     Ok(authenticated)
 }
 
-/// Size, form and algorithm, then the certificate and its revocation, then the signature and the claims.
+/// Size, form and algorithm, then the certificate and what is known of its revocation, then the signature;
+/// only then the responders are asked, and whose the certificate is. Then the claims.
 async fn by_assertion(
     state: &ApiState,
     peer: &Peer,
@@ -83,17 +84,20 @@ async fn by_assertion(
     let text = form.get("client_assertion").ok_or(fault(AssertionFault::Type))?;
     let assertion = Assertion::read(text).map_err(fault)?;
     let of_assertion = |refused| fault(AssertionFault::Certificate(refused));
-    let member = steps_beside_tasks(state.acceptor.membership_of_chain(assertion.chain())).await;
-    let member = member.map_err(|refusal| of_assertion(RefusedReader::Certificate(refusal)))?;
-    attempt.certificate = Some(member.recorded());
+    let of_path = |refusal| of_assertion(RefusedReader::Certificate(refusal));
+    let claimed = beside_tasks(|| state.acceptor.claimed(assertion.chain())).map_err(of_path)?;
+    attempt.certificate = Some(claimed.recorded());
+    let claims = beside_tasks(|| assertion.verify()).map_err(fault)?;
+    let member = state.acceptor.membership(&claimed).await.map_err(of_path)?;
     let own = gate::presented_certificate(&member);
     let shown = Shown { secret: None, bearer: Bearer::None, organisation };
     let reader = gate::decide(state, peer, Some(Ok(own)), &shown).map_err(of_assertion)?;
     let config = state.config.load_full();
     let endpoint = format!("{}{TOKEN}", config.api.base_url);
     let audiences = [endpoint.as_str(), config.api.base_url.as_str()];
-    let expected = Expected { client: reader.client(), audiences, now: state.clock.now() };
-    let verified = assertion.verify(&expected).map_err(fault)?;
+    let (client, owner) = (reader.client(), reader.holder().to_string());
+    let expected = Expected { client, owner: &owner, audiences, now: state.clock.now() };
+    let verified = claims.check(&expected).map_err(fault)?;
     // A token is bound to the certificate of the connection, if there is one: then it has to count.
     if let Some(Err(refusal)) = certificate {
         return Err(RefusedGrant::Client(RefusedReader::Certificate(refusal)));

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::paths::{AUTHORIZATION, REGISTRATION, REVOCATION, TOKEN};
 use super::respond::{json as answer, not_found};
 use crate::api::state::ApiState;
+use crate::clients::Scopes;
 use crate::model::Fingerprint;
 
 /// A JSON object that grows with what is on.
@@ -104,7 +105,7 @@ fn described(endpoints: Document, is_open: bool, asks: bool) -> Document {
         .with("udap_certifications_supported", json!([]))
         .with("udap_certifications_required", json!([]))
         .with("grant_types_supported", json!(grants(asks)))
-        .with("scopes_supported", json!(SCOPES))
+        .with("scopes_supported", json!(Scopes::NAMES))
         .with("token_endpoint_auth_methods_supported", json!(["private_key_jwt"]))
         .with("token_endpoint_auth_signing_alg_values_supported", json!(ALGORITHMS))
         .with_if(is_open, "registration_endpoint_jwt_signing_alg_values_supported", json!(ALGORITHMS))
@@ -127,7 +128,7 @@ fn common(base: &str, asks: bool) -> Document {
         .with("response_types_supported", if asks { json!(["code"]) } else { json!([]) })
         .with("token_endpoint_auth_methods_supported", json!(METHODS))
         .with("token_endpoint_auth_signing_alg_values_supported", json!(ALGORITHMS))
-        .with("scopes_supported", json!(SCOPES))
+        .with("scopes_supported", json!(Scopes::NAMES))
 }
 
 /// The profiles of UDAP; the last one is registration.
@@ -139,11 +140,3 @@ const METHODS: [&str; 4] =
     ["tls_client_auth", "private_key_jwt", "client_secret_basic", "client_secret_post"];
 /// How assertions are signed.
 const ALGORITHMS: [&str; 4] = ["RS256", "RS384", "ES256", "ES384"];
-/// What may be granted; `r` and `s` alone too.
-const SCOPES: [&str; 5] = [
-    "system/*.rs",
-    "system/Observation.rs",
-    "system/Device.rs",
-    "system/DeviceMetric.rs",
-    "system/Patient.rs",
-];

@@ -29,6 +29,7 @@ use super::rates::network_of;
 use super::state::ApiState;
 use crate::oauth::{RefusedAuthorization, RefusedGrant, RefusedRegistration};
 use form::Form;
+pub(super) use paths::token_endpoints;
 use paths::{AUTHORIZATION, DECISION, REGISTRATION, REVOCATION, TOKEN};
 pub(super) use signed_metadata::SignedMetadata;
 

@@ -1,5 +1,8 @@
 //! Where the endpoints are.
 
+use crate::config::Api;
+use crate::fhir::TokenEndpoints;
+
 /// The path of the token endpoint.
 pub(super) const TOKEN: &str = "/oauth/token";
 /// The path of the revocation endpoint.
@@ -10,3 +13,14 @@ pub(super) const REGISTRATION: &str = "/oauth/register";
 pub(super) const AUTHORIZATION: &str = "/oauth/authorize";
 /// Where the form of its page goes.
 pub(super) const DECISION: &str = "/oauth/decide";
+
+/// Where clients get tokens; `None` where no listener grants them.
+pub(in crate::api) fn token_endpoints(api: &Api) -> Option<TokenEndpoints> {
+    let at = |path: &str| format!("{}{path}", api.base_url);
+    api.is_on().then(|| TokenEndpoints {
+        token: at(TOKEN),
+        revoke: at(REVOCATION),
+        register: api.registration.enabled.then(|| at(REGISTRATION)),
+        authorize: api.has_users().then(|| at(AUTHORIZATION)),
+    })
+}

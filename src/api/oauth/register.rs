@@ -13,9 +13,11 @@ use crate::api::gate;
 use crate::api::peer::Peer;
 use crate::api::state::ApiState;
 use crate::audit::{Certificate, Event};
-use crate::clients::{Oid, RefusedReader, Registration, Scopes, StoredSecret};
+use crate::clients::{
+    KnownCertificate, Oid, PresentedCertificate, RefusedReader, Registration, Scopes, StoredSecret,
+};
 use crate::config::Approval;
-use crate::model::{explained, steps_beside_tasks};
+use crate::model::{beside_tasks, explained};
 use crate::oauth::{AssertionFault, ClientMetadata, RefusedRegistration, Statement};
 use crate::store::{ClientsConflict, StoreError};
 
@@ -27,7 +29,7 @@ struct Posted {
 
 /// A client whose statement was verified.
 struct Stated {
-    community: String,
+    certificate: PresentedCertificate,
     metadata: ClientMetadata,
 }
 
@@ -50,6 +52,9 @@ impl From<StoreError> for Failed {
         match error {
             StoreError::Clients(ClientsConflict::TooManyRegistrations) => {
                 Self::Refused(RefusedRegistration::TooMany)
+            }
+            StoreError::Clients(ClientsConflict::ChangedMeanwhile) => {
+                Self::Refused(RefusedRegistration::Changed)
             }
             error => Self::Store(error),
         }
@@ -107,9 +112,10 @@ async fn registered(
     let is_json = content_type.split(';').next().is_some_and(|kind| kind.trim() == "application/json");
     let posted = serde_json::from_slice::<Posted>(body).ok().filter(|posted| is_json && posted.udap == "1");
     let posted = posted.ok_or(RefusedRegistration::Form)?;
-    let Stated { community, metadata } = verified(state, &posted.software_statement, certificate).await?;
+    let Stated { certificate, metadata } = verified(state, &posted.software_statement, certificate).await?;
     let all = state.store.registrations().await?;
-    let known = all.into_iter().find(|own| own.community == community && own.issuer == metadata.issuer);
+    let is_own = |own: &Registration| own.community == certificate.community && own.issuer == metadata.issuer;
+    let known = all.into_iter().find(is_own);
     if metadata.is_cancelled {
         let own = known.ok_or(RefusedRegistration::Unknown)?;
         let answer = answer(&own, &posted, &[]);
@@ -129,13 +135,13 @@ async fn registered(
     let grant = if is_application { "authorization_code" } else { "client_credentials" };
     let (status, own) = match known {
         Some(known) => (StatusCode::OK, change(state, known, metadata, scopes).await?),
-        None => (StatusCode::CREATED, add(state, community, metadata, scopes).await?),
+        None => (StatusCode::CREATED, add(state, certificate, metadata, scopes).await?),
     };
     Ok(respond::json(status, &answer(&own, &posted, &[grant])))
 }
 
-/// Size, form and algorithm, then the certificate and its revocation, then the signature and the claims. A
-/// statement counts once.
+/// Size, form and algorithm, then the certificate and what is known of its revocation, then the signature and
+/// the claims; only then the responders are asked. A statement counts once.
 async fn verified(
     state: &ApiState,
     statement: &str,
@@ -143,24 +149,43 @@ async fn verified(
 ) -> Result<Stated, Failed> {
     let statement = Statement::read(statement)?;
     let of_certificate = |refused| RefusedRegistration::Statement(AssertionFault::Certificate(refused));
-    let member = steps_beside_tasks(state.acceptor.membership_of_chain(statement.chain())).await;
-    let member = member.map_err(|refusal| of_certificate(RefusedReader::Certificate(refusal)))?;
-    *certificate = Some(member.recorded());
+    let of_path = |refusal| of_certificate(RefusedReader::Certificate(refusal));
+    let claimed = beside_tasks(|| state.acceptor.claimed(statement.chain())).map_err(of_path)?;
+    *certificate = Some(claimed.recorded());
     let config = state.config.load_full();
-    if !gate::presented_certificate(&member).is_for(&config.api.environment) {
+    let endpoint = format!("{}{REGISTRATION}", config.api.base_url);
+    let (metadata, verified) = beside_tasks(|| statement.verify(&endpoint, state.clock.now()))?;
+    let member = state.acceptor.membership(&claimed).await.map_err(of_path)?;
+    let own = gate::presented_certificate(&member);
+    if !own.is_for(&config.api.environment) {
         return Err(of_certificate(RefusedReader::OtherEnvironment).into());
     }
-    let endpoint = format!("{}{REGISTRATION}", config.api.base_url);
-    let (metadata, verified) = statement.verify(&endpoint, state.clock.now())?;
+    // A certificate that is given to a client by itself, or was taken from one, is that of no other client,
+    // whatever URIs it has.
+    let registry = state.registry.load_full();
+    let uri = KnownCertificate::Uri { community: own.community.clone(), uri: metadata.issuer.clone() };
+    for known in own.names().iter().filter(|known| !matches!(known, KnownCertificate::Uri { .. })) {
+        if registry.is_removed(known) {
+            return Err(of_certificate(RefusedReader::Removed).into());
+        }
+        if registry.client_of(known).is_some_and(|client| !client.certificates.contains(&uri)) {
+            return Err(RefusedRegistration::Registered.into());
+        }
+    }
+    // Each takes a row, and more when it changes something.
+    let whose = format!("{} {}", own.community, metadata.issuer);
+    if !state.registration_rates.allows_client(&whose, MAX_STATEMENTS, state.clock.instant()) {
+        return Err(RefusedRegistration::TooFast.into());
+    }
     if !state.store.use_assertion(verified.id, verified.ends).await? {
         return Err(RefusedRegistration::Statement(AssertionFault::Replayed).into());
     }
-    Ok(Stated { community: member.community().to_owned(), metadata })
+    Ok(Stated { certificate: own, metadata })
 }
 
 async fn add(
     state: &ApiState,
-    community: String,
+    certificate: PresentedCertificate,
     metadata: ClientMetadata,
     scopes: Scopes,
 ) -> Result<Registration, Failed> {
@@ -171,7 +196,7 @@ async fn add(
     let id = format!("{PREFIX}{}", random.get(..RANDOM_CHARS).unwrap_or_default());
     let own = Registration {
         client: id.parse().map_err(|_| Failed::Randomness)?,
-        community,
+        community: certificate.community.clone(),
         issuer: metadata.issuer,
         name: metadata.name,
         contacts: metadata.contacts,
@@ -185,7 +210,12 @@ async fn add(
     let organisation = config.api.registration.organisation.as_ref().and_then(|oid| oid.parse::<Oid>().ok());
     if let (Approval::Automatic, Some(organisation)) = (config.api.registration.approve, organisation) {
         let client = own.approved(organisation, own.scopes.clone());
-        state.store.approve_registration(own.clone(), client, BY_CONFIGURATION).await?;
+        let (names, max) = (certificate.names(), config.api.registration.max_automatic);
+        match state.store.approve_automatically((own.clone(), client), names, max, BY_CONFIGURATION).await {
+            // It waits for an operator.
+            Ok(()) | Err(StoreError::Clients(ClientsConflict::ApprovalNeeded)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(own)
 }
@@ -199,13 +229,16 @@ async fn change(
 ) -> Result<Registration, Failed> {
     let clients = if known.is_approved { state.store.clients().await? } else { Vec::new() };
     let granted = clients.into_iter().find(|client| client.id == known.client).map(|client| client.scopes);
-    let scopes = granted.map_or_else(|| asked.clone(), |granted| granted.intersection(&asked));
+    let scopes = granted.as_ref().map_or_else(|| asked.clone(), |granted| granted.intersection(&asked));
     if scopes.is_empty() {
         return Err(RefusedRegistration::Scope.into());
     }
     let ClientMetadata { name, contacts, redirect_uris, .. } = metadata;
-    let own = Registration { name, contacts, redirect_uris, scopes, ..known };
-    state.store.change_registration(own.clone()).await?;
+    let own = Registration { name, contacts, redirect_uris, scopes, ..known.clone() };
+    if own == known && granted.as_ref().is_none_or(|granted| *granted == own.scopes) {
+        return Ok(own);
+    }
+    state.store.change_registration(own.clone(), granted).await?;
     Ok(own)
 }
 
@@ -232,5 +265,7 @@ fn answer(own: &Registration, posted: &Posted, grants: &[&str]) -> Value {
 const PREFIX: &str = "r-";
 /// Random characters of such an id: 132 bits.
 const RANDOM_CHARS: usize = 22;
+/// Statements of one issuer that are looked into within a minute.
+const MAX_STATEMENTS: u32 = 30;
 /// Who approves where the configuration does.
 const BY_CONFIGURATION: &str = "configuration";

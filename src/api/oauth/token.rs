@@ -13,7 +13,7 @@ use super::respond;
 use crate::api::peer::Peer;
 use crate::api::state::ApiState;
 use crate::audit::{Event, TokenGranted, TokenRevoked};
-use crate::clients::{Scopes, StoredSecret, Token};
+use crate::clients::{RefusedReader, Scopes, StoredSecret, Token};
 use crate::model::{Fingerprint, explained};
 use crate::oauth::{AssertionFault, CodeFault, RefusedGrant};
 use crate::store::{NewToken, TokenWrite};
@@ -115,6 +115,8 @@ async fn issue(
         holder: reader.holder().clone(),
         certificate: bound.unwrap_or_else(|| reader.certificate()),
         is_bound: bound.is_some(),
+        proof: reader.certificate(),
+        known: reader.known().cloned(),
         ends: state.clock.now().saturating_add(lifetime).unwrap_or_else(|_| state.clock.now()),
         scopes,
         person: allowed.map(|allowed| allowed.person.clone()),
@@ -153,6 +155,7 @@ async fn issue(
             Ok(respond::json(StatusCode::OK, &answer))
         }
         TokenWrite::Replayed => Err(RefusedGrant::Assertion(AssertionFault::Replayed).into()),
+        TokenWrite::Withdrawn => Err(RefusedGrant::Client(RefusedReader::Removed).into()),
         TokenWrite::TooMany => Err(RefusedGrant::TooManyTokens.into()),
         TokenWrite::CodeUsed => Err(RefusedGrant::Code(CodeFault::Used).into()),
     }

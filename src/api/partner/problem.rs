@@ -43,6 +43,7 @@ impl Problem {
             RefusedReader::WrongSecret
             | RefusedReader::ClientSuspended
             | RefusedReader::OrganisationSuspended => Self::InvalidClient,
+            RefusedReader::Unread => Self::Busy,
             _ => Self::Certificate,
         }
     }

@@ -57,6 +57,7 @@ pub(super) async fn approve(
         return Err(Failure::new(Exit::Config, what));
     };
     check_policy(&enrolment, request, config)?;
+    check_names(&enrolment, request, store).await?;
     let days = days.unwrap_or(config.enrol.days);
     let chain = pki::issue_enrolled(folder, &enrolment, request, days, &Clock::system())?;
     issue(enrolment, chain, store, actor).await
@@ -72,6 +73,7 @@ pub(super) async fn import(
 ) -> Result<Enrolment, Failure> {
     let request = pending(&enrolment)?;
     check_policy(&enrolment, request, config)?;
+    check_names(&enrolment, request, store).await?;
     let unusable = || format!("cannot use {}", file.display());
     let contents = input::read(file).with_context(unusable)?;
     let mut certificates = bundle::certificates(&contents).with_context(unusable)?;
@@ -81,7 +83,7 @@ pub(super) async fn import(
     let place = place.ok_or_else(|| refused("no certificate in the file is for the key of the request"))?;
     certificates.swap(0, place);
     let facts = certificates.first().map(|der| CertificateFacts::read(der)).transpose()?;
-    let subject = facts.map(|facts| facts.subject.to_string()).unwrap_or_default();
+    let subject = facts.as_ref().map(|facts| facts.subject.to_string()).unwrap_or_default();
     if subject != request.subject {
         let what = format!("the certificate is for {subject}, the request for {}", request.subject);
         return Err(refused(&what));
@@ -95,6 +97,19 @@ pub(super) async fn import(
         let what = format!("the certificate would be refused: {code}; `pcd-platform help {code}` says why");
         refused(&what)
     })?;
+    // What was approved, and nothing else: another name would open what that opens.
+    let mut names = facts.map(|facts| facts.extensions.alternative_names).unwrap_or_default();
+    names.sort_unstable();
+    let asked = enrolment.record.alternative_names().unwrap_or_default();
+    if names != asked {
+        let shown = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let what = format!(
+            "the alternative names of the certificate are {}, of the request {}",
+            shown(&names),
+            shown(&asked)
+        );
+        return Err(refused(&what));
+    }
     let chain = certificates.iter().map(|der| in_pem(der)).collect();
     issue(enrolment, chain, store, actor).await
 }
@@ -116,8 +131,38 @@ pub(super) async fn reject(
     Ok(enrolment)
 }
 
-/// Revokes an issued certificate.
+/// Revokes an issued certificate, and those that renew it: who has its key may have renewed it. Returns the
+/// enrolments, that of the certificate first.
 pub(super) async fn revoke(
+    enrolment: Enrolment,
+    reason: String,
+    config: &Config,
+    store: &Store,
+    actor: &str,
+) -> Result<Vec<Enrolment>, Failure> {
+    let mut ended = vec![revoke_one(enrolment, reason.clone(), config, store, actor).await?];
+    // A renewal of one that is revoked is not stored any more: this ends.
+    while let Some(next) = next_renewal(&ended, store).await? {
+        ended.push(match next.state {
+            State::Issued => revoke_one(next, reason.clone(), config, store, actor).await?,
+            _ => reject(next, reason.clone(), store, actor).await?,
+        });
+    }
+    Ok(ended)
+}
+
+/// A renewal of these, issued or waiting.
+async fn next_renewal(ended: &[Enrolment], store: &Store) -> Result<Option<Enrolment>, Failure> {
+    let certificate = |own: &Enrolment| own.record.certificate.as_ref().map(|own| own.fingerprint);
+    let revoked: Vec<_> = ended.iter().filter_map(certificate).collect();
+    let all = store.enrolments().await.map_err(failed)?;
+    Ok(all.into_iter().find(|own| {
+        matches!(own.state, State::Pending | State::Issued)
+            && own.record.renews.is_some_and(|renews| revoked.contains(&renews))
+    }))
+}
+
+async fn revoke_one(
     mut enrolment: Enrolment,
     reason: String,
     config: &Config,
@@ -184,8 +229,19 @@ async fn reader(enrolment: &Enrolment, store: &Store) -> Result<Option<Client>, 
 /// The policy may have changed since the request was taken.
 fn check_policy(enrolment: &Enrolment, request: &Requested, config: &Config) -> Result<(), Failure> {
     let policy = Policy::new(&config.enrol, &config.api.environment);
-    let checked = policy.check(request.in_der(), enrolment.record.role, &enrolment.record.name);
+    let checked = policy.check(request.in_der(), &enrolment.record);
     checked.map(drop).map_err(|error| refused(&error.text()))
+}
+
+/// Another client may have got a name since the request was taken.
+async fn check_names(enrolment: &Enrolment, request: &Requested, store: &Store) -> Result<(), Failure> {
+    let others = store.names_of_clients().await.map_err(failed)?;
+    match others.owner_of_names(enrolment, Some(&request.subject), store.now()) {
+        None => Ok(()),
+        Some(owner) => Err(refused(&format!(
+            "{owner} is known by the subject, or by a URI, of this request; reject it, or remove that"
+        ))),
+    }
 }
 
 fn authority(config: &Config, role: Role) -> Option<&Path> {

@@ -7,6 +7,7 @@ use super::line::Line;
 use crate::authz::{Device, DeviceKind};
 use crate::cli::context::failed;
 use crate::cli::device::{AboutOptions, OrderOptions, SpeaksFor, kind_parser};
+use crate::cli::text::column;
 use crate::cli::time::parse_duration;
 use crate::cli::{Failure, Output};
 use crate::clients::ClientId;
@@ -30,6 +31,10 @@ pub(in crate::cli) struct Arguments {
     /// The registered client that gets the certificate when it is issued
     #[arg(long, value_name = "ID")]
     reader: Option<ClientId>,
+    /// Of a client: a URI that its certificate has, such as https://ehr.example/fhir; under it the client
+    /// registers itself. Several times
+    #[arg(long = "uri", value_name = "URI")]
+    uris: Vec<String>,
     /// Of a device: what it is
     #[arg(long, value_parser = kind_parser(), default_value = "device")]
     kind: DeviceKind,
@@ -57,7 +62,7 @@ pub(super) async fn run(
     if !config.enrol.enabled {
         return Err(anyhow!("enrolment is switched off; set enrol.enabled = true").into());
     }
-    let Arguments { who, role, lifetime, reader, kind, speaks_for, about, orders, expected, note } =
+    let Arguments { who, role, lifetime, reader, uris, kind, speaks_for, about, orders, expected, note } =
         arguments;
     if role == Role::Server && !is_host_name(who.as_str()) {
         return Err(anyhow!("{who} is not the whole name of a host, such as emr.partner.example").into());
@@ -66,6 +71,7 @@ pub(super) async fn run(
         require_reader(store, reader, role).await?;
     }
     let is_recorded = || Ok(config.devices.identity == Identity::Record);
+    check_uris(&uris, role)?;
     let device = Device { kind, expected, note, ..Device::new(who.clone()) };
     let device =
         speaks_for.applied_to(about.applied_to(orders.applied_to(device)), is_recorded, store).await?;
@@ -90,22 +96,56 @@ pub(super) async fn run(
             },
             device,
             reader: reader.map(|reader| reader.to_string()),
+            uris,
             renews: None,
             request: None,
             decision: None,
             certificate: None,
         },
     };
-    let stored = store.add_enrolment(enrolment.clone(), None, actor).await;
-    match stored {
-        // Forty random bits: it can be there.
-        Err(StoreError::Enrolment(EnrolmentConflict::Exists)) => {
-            return Err(anyhow!("the random id is taken already; run the command again").into());
-        }
-        other => other.map_err(failed)?,
-    }
+    add(&enrolment, store, actor).await?;
     let line = Line::new(&enrolment, now).with_code(&code, &config.api.base_url);
     Ok(output.print(&line, |line| line.whole(output))?)
+}
+
+fn is_lower_case(host: &str) -> bool {
+    !host.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+async fn add(enrolment: &Enrolment, store: &Store, actor: &str) -> Result<(), Failure> {
+    let others = store.names_of_clients().await.map_err(failed)?;
+    if let Some(owner) = others.owner_of_names(enrolment, None, store.now()) {
+        return Err(anyhow!("a URI is that of {owner}; a URI belongs to one client").into());
+    }
+    match store.add_enrolment(enrolment.clone(), None, actor).await {
+        // Forty random bits: it can be there.
+        Err(StoreError::Enrolment(EnrolmentConflict::Exists)) => {
+            Err(anyhow!("the random id is taken already; run the command again").into())
+        }
+        other => other.map_err(failed),
+    }
+}
+
+fn check_uris(uris: &[String], role: Role) -> Result<(), Failure> {
+    if !uris.is_empty() && role != Role::Client {
+        return Err(anyhow!("only the certificate of a client has URIs; leave --uri out").into());
+    }
+    let is_uri = |uri: &str| {
+        let rest = uri.strip_prefix("https://");
+        uri.len() <= MAX_URI
+            && uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}@#".contains(&byte))
+            && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+            // By its meaning it is one that another client may have.
+            && rest.and_then(|rest| rest.split('/').next()).is_some_and(is_lower_case)
+    };
+    match uris.iter().find(|uri| !is_uri(uri)) {
+        None => Ok(()),
+        Some(uri) => Err(anyhow!(
+            "{} is not https://HOST/PATH with the host in lower case, at most {MAX_URI} characters",
+            column(uri)
+        )
+        .into()),
+    }
 }
 
 /// Whether it is a name that a server can prove: labels of letters, digits and hyphens, at least two.
@@ -133,6 +173,9 @@ async fn require_reader(store: &Store, reader: &ClientId, role: Role) -> Result<
         Err(anyhow!("there is no client {reader}; `reader list` shows all").into())
     }
 }
+
+/// Characters of a URI.
+const MAX_URI: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,9 @@ pub(super) struct Line<'a> {
     failed: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     reader: Option<&'a str>,
+    /// Each alternative name, with its kind: of the certificate, or of the request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alternative_names: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     renews: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +83,9 @@ impl<'a> Line<'a> {
             expires: record.invitation.expires.to_string(),
             failed: enrolment.failed,
             reader: record.reader.as_deref(),
+            alternative_names: record
+                .alternative_names()
+                .unwrap_or_else(|| record.uris.iter().map(|uri| format!("URI:{uri}")).collect()),
             renews: record.renews.map(|renews| renews.to_string()),
             device: record.device.as_ref(),
             request: record.request.as_ref().map(|request| RequestLine {

@@ -74,10 +74,10 @@ pub(super) enum Command {
         /// The certificate and its CAs
         file: PathBuf,
     },
-    /// Revoke an issued certificate: it is renewed no more
+    /// Revoke an issued certificate, and those that renew it
     ///
-    /// The test PKI revokes a certificate that it has issued, and publishes its CRLs; another CA has to
-    /// revoke its own.
+    /// A client reads with none of them any more. The test PKI revokes a certificate that it has issued, and
+    /// publishes its CRLs; another CA has to revoke its own.
     Revoke {
         /// Its id
         id: EnrolmentId,
@@ -134,8 +134,9 @@ pub(super) async fn run(command: Command, config: &Config, store: &Store, output
         }
         Command::Revoke { id, reason } => {
             let enrolment = find(store, &id).await?;
-            let enrolment = decide::revoke(enrolment, reason, config, store, &actor).await?;
-            print(&enrolment, store, output)?;
+            for ended in decide::revoke(enrolment, reason, config, store, &actor).await? {
+                print(&ended, store, output)?;
+            }
         }
     }
     Ok(Exit::Done)

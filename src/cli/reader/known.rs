@@ -20,8 +20,11 @@ pub(super) enum KnownError {
 /// The fingerprint of a certificate, with or without `sha256:`; a subject of a community; or the first
 /// certificate of a file.
 pub(super) fn parse(text: &str) -> Result<KnownCertificate, KnownError> {
-    if let Ok(known) = text.parse::<KnownCertificate>() {
-        return Ok(known);
+    match text.parse::<KnownCertificate>() {
+        // It is given by a registration alone.
+        Ok(KnownCertificate::Uri { .. }) => return Err(KnownError::Unknown(text.to_owned())),
+        Ok(known) => return Ok(known),
+        Err(_) => {}
     }
     let digits: String = text.chars().filter(|letter| *letter != ':').collect();
     if let Ok(fingerprint) = digits.to_ascii_lowercase().parse::<Fingerprint>() {

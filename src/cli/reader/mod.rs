@@ -3,9 +3,10 @@
 mod known;
 mod registrations;
 
-use anyhow::anyhow;
 use jiff::SignedDuration;
 use serde::Serialize;
+
+use registrations::Admitted;
 
 use super::context::failed;
 use super::operator::operator;
@@ -91,7 +92,9 @@ pub(super) enum Command {
     Registrations,
     /// Admit a client that has registered itself; it may read within a second
     ///
-    /// `reader registrations` shows who waits: make sure that its contacts know of it.
+    /// `reader registrations` shows who waits: make sure that its contacts know of it. Prints the client as
+    /// it is admitted. With --revision, which is printed there, it is refused when the client has changed
+    /// what it says since.
     ///
     /// Example: pcd-platform reader approve r-Zm9v --organisation 2.25.1
     Approve {
@@ -103,6 +106,9 @@ pub(super) enum Command {
         /// What it may read, if that is less than it asks for: SMART scopes with blanks between them
         #[arg(long)]
         scopes: Option<Scopes>,
+        /// The revision of the registration that was looked at
+        #[arg(long)]
+        revision: Option<String>,
     },
     /// End the registration of a client: it is suspended, and its tokens end at once
     Reject {
@@ -228,11 +234,13 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
             store.add_client_certificate(client, certificate, &actor).await.map_err(failed)?;
         }
         Command::RemoveCertificate { id, certificate } => {
-            remove_certificate(store, &id, certificate, &actor).await?;
+            let client = client(store, &id).await?;
+            store.remove_client_certificate(client, certificate, &actor).await.map_err(failed)?;
         }
         Command::Registrations => registrations::list(store, output).await?,
-        Command::Approve { id, organisation, scopes } => {
-            approve(store, &id, (organisation, scopes), &actor).await?;
+        Command::Approve { id, organisation, scopes, revision } => {
+            let client = approve(store, &id, Admitted { organisation, scopes, revision }, &actor).await?;
+            output.print(&Line::new(&client, None), Line::shown)?;
         }
         Command::Reject { id } => registrations::reject(store, &id, &actor).await?,
         Command::Suspend { id } => suspend(store, &id, true, &actor).await?,
@@ -241,31 +249,9 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
     Ok(Exit::Done)
 }
 
-async fn remove_certificate(
-    store: &Store,
-    id: &ClientId,
-    certificate: KnownCertificate,
-    actor: &str,
-) -> Result<(), Failure> {
-    let client = client(store, id).await?;
-    if client.certificates == [certificate.clone()] {
-        let error = anyhow!(
-            "it is the only certificate of {id}: without one, the client could read with any certificate of a \
-             community and its secret; add another certificate first, or suspend the client"
-        );
-        return Err(Failure::new(Exit::Refused, error));
-    }
-    store.remove_client_certificate(client, certificate, actor).await.map_err(failed)
-}
-
-async fn approve(
-    store: &Store,
-    id: &ClientId,
-    (organisation, scopes): (Oid, Option<Scopes>),
-    actor: &str,
-) -> Result<(), Failure> {
-    require_organisation(store, &organisation).await?;
-    registrations::approve(store, id, (organisation, scopes), actor).await
+async fn approve(store: &Store, id: &ClientId, admitted: Admitted, actor: &str) -> Result<Client, Failure> {
+    require_organisation(store, &admitted.organisation).await?;
+    registrations::approve(store, id, admitted, actor).await
 }
 
 async fn suspend(store: &Store, id: &ClientId, is: bool, actor: &str) -> Result<(), Failure> {

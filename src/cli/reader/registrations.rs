@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::context::failed;
 use crate::cli::text::{column, paragraph};
 use crate::cli::{Failure, Output};
-use crate::clients::{ClientId, Oid, Registration, Scopes};
+use crate::clients::{Client, ClientId, Oid, Registration, Scopes};
 use crate::store::{ClientsConflict, Store, StoreError};
 
 /// A registration, as it is printed.
@@ -22,6 +22,8 @@ struct Line<'a> {
     /// Where an application takes the answers of people.
     redirect_uris: &'a [String],
     registered: String,
+    /// For `--revision`.
+    revision: String,
 }
 
 impl<'a> Line<'a> {
@@ -36,6 +38,7 @@ impl<'a> Line<'a> {
             scopes: own.scopes.to_string(),
             redirect_uris: &own.redirect_uris,
             registered: own.registered_at.to_string(),
+            revision: own.revision(),
         }
     }
 
@@ -51,6 +54,7 @@ impl<'a> Line<'a> {
             ("scopes", self.scopes.clone()),
             ("answers to", self.redirect_uris.iter().map(|uri| column(uri)).collect::<Vec<_>>().join(" ")),
             ("registered", self.registered.clone()),
+            ("revision", self.revision.clone()),
         ])
     }
 }
@@ -65,18 +69,31 @@ pub(super) async fn list(store: &Store, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Admits a client. It gets no more than it asks for.
+/// What an operator admits.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) organisation: Oid,
+    pub(super) scopes: Option<Scopes>,
+    /// The revision of the registration that was looked at.
+    pub(super) revision: Option<String>,
+}
+
+/// Admits a client. It gets no more than it asks for. Returns the client.
 pub(super) async fn approve(
     store: &Store,
     id: &ClientId,
-    (organisation, scopes): (Oid, Option<Scopes>),
+    Admitted { organisation, scopes, revision }: Admitted,
     actor: &str,
-) -> Result<(), Failure> {
+) -> Result<Client, Failure> {
     let own = registration(store, id).await?;
+    if revision.is_some_and(|revision| revision != own.revision()) {
+        return Err(failed(StoreError::Clients(ClientsConflict::ChangedMeanwhile)));
+    }
     let scopes = scopes.map_or_else(|| own.scopes.clone(), |scopes| scopes.intersection(&own.scopes));
     check_scopes(&scopes)?;
     let client = own.approved(organisation, scopes);
-    store.approve_registration(own, client, actor).await.map_err(failed)
+    store.approve_registration(own, client.clone(), actor).await.map_err(failed)?;
+    Ok(client)
 }
 
 /// Ends a registration.

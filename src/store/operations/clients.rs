@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 
-use crate::clients::{Client, KnownCertificate, Oid, Organisation, Registration};
+use crate::clients::{Client, KnownCertificate, Oid, Organisation, Registration, Scopes};
 use crate::model::Fingerprint;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
-use crate::store::write::clients::{ClientsUpdate, Ended};
+use crate::store::write::clients::ClientsUpdate;
 use crate::store::write::entry::Write;
+use crate::store::write::registration::{AutomaticApproval, Ended};
 
 impl Store {
     /// A number that grows with each change of organisations and clients.
@@ -32,6 +33,14 @@ impl Store {
     /// When they cannot be read.
     pub async fn clients(&self) -> Result<Vec<Client>, StoreError> {
         self.reader().clients().await
+    }
+
+    /// What operators have taken from clients, and have given to none since.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn removed_certificates(&self) -> Result<Vec<KnownCertificate>, StoreError> {
+        self.reader().removed_certificates().await
     }
 
     /// Adds an organisation.
@@ -140,16 +149,20 @@ impl Store {
     }
 
     /// Changes a registration, by its client. The scopes of a client that was approved become those that it
-    /// names, so the caller has to see that it had them.
+    /// names, so the caller has to see that it had them: `has` is what it has.
     ///
     /// # Errors
-    /// [`StoreError::Clients`] when there is none.
-    pub async fn change_registration(&self, own: Registration) -> Result<(), StoreError> {
+    /// [`StoreError::Clients`] when there is none, or its client has other scopes by now.
+    pub async fn change_registration(
+        &self,
+        own: Registration,
+        has: Option<Scopes>,
+    ) -> Result<(), StoreError> {
         let actor = own.issuer.clone();
-        self.update_clients(ClientsUpdate::ChangeRegistration(own), &actor).await
+        self.update_clients(ClientsUpdate::ChangeRegistration(own, has), &actor).await
     }
 
-    /// Ends a registration, by its client: the client is suspended.
+    /// Ends a registration, by its client: the client is removed, unless it is suspended.
     ///
     /// # Errors
     /// [`StoreError::Clients`] when there is none.
@@ -176,7 +189,23 @@ impl Store {
         client: Client,
         actor: &str,
     ) -> Result<(), StoreError> {
-        self.update_clients(ClientsUpdate::Approve(own, client), actor).await
+        self.update_clients(ClientsUpdate::Approve(own, client, None), actor).await
+    }
+
+    /// Approves a registration as the configuration has it, while at most `max` are approved, and adds its
+    /// client. `names`: by what the certificate of its statement may be known.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when an operator has to decide.
+    pub async fn approve_automatically(
+        &self,
+        (own, client): (Registration, Client),
+        names: Vec<KnownCertificate>,
+        max: u32,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        let automatic = AutomaticApproval { names, max };
+        self.update_clients(ClientsUpdate::Approve(own, client, Some(automatic)), actor).await
     }
 
     async fn update_clients(&self, change: ClientsUpdate, actor: &str) -> Result<(), StoreError> {

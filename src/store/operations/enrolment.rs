@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::authz::Device;
 use crate::clients::{Client, KnownCertificate};
-use crate::enrol::{Enrolment, EnrolmentId, State};
+use crate::enrol::{Enrolment, EnrolmentId, Others, State};
 use crate::model::Fingerprint;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
@@ -45,6 +45,18 @@ impl Store {
     /// When it cannot be read.
     pub async fn enrolment_of(&self, certificate: &Fingerprint) -> Result<Option<Enrolment>, StoreError> {
         self.reader().enrolment_of(certificate).await
+    }
+
+    /// Whose names may be: what there is besides an enrolment.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn names_of_clients(&self) -> Result<Others, StoreError> {
+        Ok(Others {
+            clients: self.clients().await?,
+            registrations: self.registrations().await?,
+            enrolments: self.enrolments().await?,
+        })
     }
 
     /// How many requests wait for an operator, and since when the first one does.

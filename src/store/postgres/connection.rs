@@ -69,6 +69,7 @@ impl Connection for PgConnection {
         "NOT EXISTS (SELECT 1 FROM node_lease WHERE node_lease.node = {table}.node AND renewed_at > $2)";
 
     const LOCK_KEY: &'static str = " FOR KEY SHARE";
+    const LOCK_ROWS: &'static str = " FOR SHARE";
 
     async fn identifiers(&mut self, statement: Statement) -> Result<Vec<MessageId>, StoreError> {
         let rows = statement.query::<Postgres>().fetch_all(self).await.map_err(classify)?;

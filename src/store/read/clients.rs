@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::clients::{Client, KnownCertificate, Organisation, Registration, StoredSecret};
+use crate::clients::{Client, ClientId, KnownCertificate, Organisation, Registration, Scopes, StoredSecret};
+use crate::model::explained;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::row::Row;
@@ -58,6 +59,12 @@ impl Reader {
         Ok(clients)
     }
 
+    /// What operators have taken from clients.
+    pub(in crate::store) async fn removed_certificates(&self) -> Result<Vec<KnownCertificate>, StoreError> {
+        let rows = self.fetch(Statement::new("SELECT known FROM api_removed")).await?;
+        rows.iter().map(|row| row.parsed("known", "api_removed.known")).collect()
+    }
+
     /// Every registration, by the id of its client.
     pub(in crate::store) async fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
         let rows = self.fetch(Statement::new(SELECT_REGISTRATIONS)).await?;
@@ -90,7 +97,25 @@ fn organisation(row: &Row) -> Result<Organisation, StoreError> {
     })
 }
 
+/// What another version has written, and this one cannot read, is a client that is refused; the others read
+/// on.
 fn client(row: &Row) -> Result<Client, StoreError> {
+    readable(row).or_else(|error| {
+        let id: ClientId = row.parsed("id", "api_client.id")?;
+        tracing::error!(client = %id, error = %explained(&error), "a client cannot be read; it is refused");
+        Ok(Client {
+            id,
+            organisation: row.parsed("organisation", "api_client.organisation")?,
+            scopes: Scopes::default(),
+            devices: Some(Vec::new()),
+            is_suspended: true,
+            certificates: Vec::new(),
+            secrets: Vec::new(),
+        })
+    })
+}
+
+fn readable(row: &Row) -> Result<Client, StoreError> {
     let devices = match row.get::<Option<String>>("devices")? {
         None => None,
         Some(_) => {

@@ -52,6 +52,14 @@ fn token(row: &Row) -> Result<Token, StoreError> {
         holder: row.parsed("holder", "api_token.holder")?,
         certificate: row.parsed("certificate", "api_token.certificate")?,
         is_bound: row.get::<i64>("bound")? != 0,
+        proof: match row.get::<Option<String>>("proof")? {
+            Some(_) => row.parsed("proof", "api_token.proof")?,
+            None => row.parsed("certificate", "api_token.certificate")?,
+        },
+        known: match row.get::<Option<String>>("known")? {
+            Some(_) => Some(row.parsed("known", "api_token.known")?),
+            None => None,
+        },
         scopes: row.parsed::<Scopes>("scopes", "api_token.scopes")?,
         ends: row.time("ends", "api_token.ends")?,
         person: match row.get::<Option<String>>("person")? {
@@ -67,7 +75,8 @@ fn token(row: &Row) -> Result<Token, StoreError> {
 
 /// A token whose authorization is gone does not count.
 const SELECT_TOKEN: &str = "
-SELECT t.holder, t.certificate, t.bound, t.scopes, t.ends, a.person, a.certificate AS person_certificate, a.chain
+SELECT t.holder, t.certificate, t.bound, t.proof, t.known, t.scopes, t.ends, a.person,
+    a.certificate AS person_certificate, a.chain
 FROM api_token t LEFT JOIN api_authorization a ON a.hash = t.code
 WHERE t.hash = $1 AND (t.code = '' OR a.hash IS NOT NULL)";
 const SELECT_AUTHORIZATION: &str = "

@@ -32,6 +32,8 @@ pub enum TokenWrite {
     Replayed,
     /// The holder has as many tokens as it may.
     TooMany,
+    /// The client, its organisation or its certificate was suspended or removed meanwhile.
+    Withdrawn,
     /// The authorization code was used already, or has ended.
     CodeUsed,
 }

@@ -147,6 +147,7 @@ impl Connection for Sqlite {
     const NODE_IS_GONE: &'static str = "$2 IS NOT NULL";
 
     const LOCK_KEY: &'static str = "";
+    const LOCK_ROWS: &'static str = "";
 
     async fn identifiers(&mut self, statement: Statement) -> Result<Vec<MessageId>, StoreError> {
         let mut prepared = bound(self, statement)?;

@@ -13,6 +13,7 @@ mod file;
 mod foreign_rows;
 mod forged_passes;
 mod forward;
+mod grants;
 mod integrity;
 mod messages;
 mod migration;

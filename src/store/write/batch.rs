@@ -316,7 +316,9 @@ async fn apply_entry(
             trail.push((*at, change.event(actor)));
         }
         Write::Grant(change) => {
-            let outcome = grant::apply(connection, *at, change).await?;
+            // What one node forgets as ended counts on none.
+            let now = connection.now(*at).await?;
+            let outcome = grant::apply(connection, now, change).await?;
             trail.extend(change.event(outcome).map(|event| (*at, event)));
             return Ok(WriteOutcome::Grant(outcome));
         }

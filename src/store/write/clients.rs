@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 
 use crate::audit::{ClientsChange, Event};
-use crate::clients::{Client, ClientId, KnownCertificate, Oid, Organisation, Registration};
+use crate::clients::{Client, ClientId, KnownCertificate, Oid, Organisation, Registration, Scopes};
 use crate::model::Fingerprint;
 use crate::store::error::{ClientsConflict, StoreError};
 use crate::store::statement::{Statement, json};
 use crate::store::write::connection::Connection;
 use crate::store::write::one_row::one;
+use crate::store::write::registration::{AutomaticApproval, Ended};
 use crate::store::write::{grant, registration};
 
 /// A change of organisations and clients.
@@ -35,21 +36,27 @@ pub(in crate::store) enum ClientsUpdate {
     /// A client registers itself; at most this number waits for approval.
     Register(Registration, u32),
     /// A client that has registered itself changes what it says of itself. It loses scopes, and gets none.
-    ChangeRegistration(Registration),
+    /// The scopes that an approved client has now are given: they must not have changed meanwhile.
+    ChangeRegistration(Registration, Option<Scopes>),
     /// The registration ends, by the client or an operator; its client is suspended.
     EndRegistration(Registration, Ended),
-    /// An operator, or the configuration, admits the client.
-    Approve(Registration, Client),
-}
-
-/// Who ended a registration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Ended {
-    Cancelled,
-    Rejected,
+    /// An operator admits the client; or the configuration, within these limits.
+    Approve(Registration, Client, Option<AutomaticApproval>),
 }
 
 impl ClientsUpdate {
+    /// Whether a client asks for it: it waits behind other requests of clients, and devices and operators do
+    /// not wait.
+    pub(in crate::store) const fn is_asked_by_client(&self) -> bool {
+        matches!(
+            self,
+            Self::Register(..)
+                | Self::ChangeRegistration(..)
+                | Self::EndRegistration(_, Ended::Cancelled)
+                | Self::Approve(_, _, Some(_))
+        )
+    }
+
     /// The audit row of the change, written in the same transaction.
     pub(in crate::store) fn event(&self, actor: &str) -> Event {
         let suspended = |is: bool, yes: &'static str, no: &'static str| if is { yes } else { no };
@@ -76,9 +83,9 @@ impl ClientsUpdate {
                 ("certificate-removed", of(client), Some(known.to_string()))
             }
             Self::Rotate { client, .. } => ("secret-rotated", of(client), None),
-            Self::Approve(_, client) => ("registration-approved", of(client), Some(described(client))),
+            Self::Approve(_, client, _) => ("registration-approved", of(client), Some(described(client))),
             Self::Register(own, _) => ("client-registered", registered(own), Some(own.known().to_string())),
-            Self::ChangeRegistration(own) => ("registration-changed", registered(own), Some(asked(own))),
+            Self::ChangeRegistration(own, _) => ("registration-changed", registered(own), Some(asked(own))),
             Self::EndRegistration(own, ended) => {
                 let change = match ended {
                     Ended::Cancelled => "registration-cancelled",
@@ -115,7 +122,7 @@ impl ClientsUpdate {
             }
             Self::AddCertificate(client, known) => ("api_certificate", certificate(client, known), 1),
             Self::RemoveCertificate(client, known) => ("api_certificate", certificate(client, known), 0),
-            Self::Register(own, _) | Self::ChangeRegistration(own) => {
+            Self::Register(own, _) | Self::ChangeRegistration(own, _) => {
                 let sql = "SELECT 1 FROM api_registration WHERE client = $1 AND issuer = $2 AND scopes = $3";
                 let select = Statement::new(sql).bind(own.client.as_str()).bind(own.issuer.as_str());
                 ("api_registration", select.bind(own.scopes.to_string()), 1)
@@ -124,7 +131,7 @@ impl ClientsUpdate {
                 let sql = "SELECT 1 FROM api_registration WHERE client = $1";
                 ("api_registration", Statement::new(sql).bind(own.client.as_str()), 0)
             }
-            Self::Approve(own, _) => {
+            Self::Approve(own, ..) => {
                 let sql = "SELECT 1 FROM api_registration WHERE client = $1 AND approved = 1";
                 ("api_registration", Statement::new(sql).bind(own.client.as_str()), 1)
             }
@@ -196,11 +203,7 @@ pub(in crate::store) async fn apply(
         }
         ClientsUpdate::AddCertificate(client, known) => add_certificate(connection, client, known).await?,
         ClientsUpdate::RemoveCertificate(client, known) => {
-            let statement = Statement::new("DELETE FROM api_certificate WHERE known = $1 AND client = $2")
-                .bind(known.to_string())
-                .bind(client.id.as_str());
-            one(connection, statement, ClientsConflict::CertificateUnknown).await?;
-            grant::revoke_all(connection, client.id.as_str()).await?;
+            remove_certificate(connection, client, known).await?;
         }
         ClientsUpdate::Rotate { client, hash, overlap } => {
             let ended = Statement::new("DELETE FROM api_secret WHERE client = $1 AND ends IS NOT NULL");
@@ -213,6 +216,20 @@ pub(in crate::store) async fn apply(
         }
         of_registration => apply_registration(connection, of_registration).await?,
     }
+    changed(connection).await
+}
+
+/// An enrolled certificate opens nothing more, whatever its CA says.
+pub(in crate::store) async fn withdraw(
+    connection: &mut impl Connection,
+    certificate: Fingerprint,
+    enrolment: &str,
+) -> Result<(), StoreError> {
+    grant::remove(connection, &KnownCertificate::Fingerprint(certificate), enrolment).await?;
+    changed(connection).await
+}
+
+async fn changed(connection: &mut impl Connection) -> Result<(), StoreError> {
     connection.execute(Statement::new("UPDATE api_revision SET value = value + 1")).await.map(drop)
 }
 
@@ -223,10 +240,16 @@ async fn apply_registration(
 ) -> Result<(), StoreError> {
     match change {
         ClientsUpdate::Register(own, max) => registration::register(connection, own, *max).await,
-        ClientsUpdate::ChangeRegistration(own) => registration::change(connection, own).await,
-        ClientsUpdate::EndRegistration(own, _) => registration::end(connection, own).await,
-        ClientsUpdate::Approve(own, client) => {
+        ClientsUpdate::ChangeRegistration(own, has) => {
+            registration::change(connection, own, has.as_ref()).await
+        }
+        ClientsUpdate::EndRegistration(own, ended) => registration::end(connection, own, *ended).await,
+        ClientsUpdate::Approve(own, client, automatic) => {
+            if let Some(automatic) = automatic {
+                registration::require_automatic(connection, own, automatic).await?;
+            }
             registration::approve(connection, own).await?;
+            grant::forget_removal(connection, &own.known()).await?;
             add_client(connection, client).await
         }
         _ => Ok(()),
@@ -276,7 +299,29 @@ async fn add_certificate(
     known: &KnownCertificate,
 ) -> Result<(), StoreError> {
     let statement = Statement::new(INSERT_CERTIFICATE).bind(known.to_string()).bind(client.id.as_str());
-    one(connection, statement, ClientsConflict::CertificateTaken).await
+    one(connection, statement, ClientsConflict::CertificateTaken).await?;
+    grant::forget_removal(connection, known).await
+}
+
+/// It is remembered: where every member of a community reads, it must not read as one of these. What is
+/// granted at the same time waits for the row of the client, so that its tokens are found here.
+async fn remove_certificate(
+    connection: &mut impl Connection,
+    client: &Client,
+    known: &KnownCertificate,
+) -> Result<(), StoreError> {
+    let id = client.id.as_str();
+    let turn = Statement::new("UPDATE api_client SET suspended = suspended WHERE id = $1");
+    one(connection, turn.bind(id), ClientsConflict::ClientUnknown).await?;
+    let statement = Statement::new("DELETE FROM api_certificate WHERE known = $1 AND client = $2");
+    let statement = statement.bind(known.to_string()).bind(id);
+    one(connection, statement, ClientsConflict::CertificateUnknown).await?;
+    let others = Statement::new(SELECT_CERTIFICATES).bind(id);
+    if connection.count(others).await? == 0 {
+        return Err(StoreError::Clients(ClientsConflict::LastCertificate));
+    }
+    grant::remove(connection, known, id).await?;
+    grant::revoke_all(connection, id).await
 }
 
 async fn add_secret(
@@ -312,3 +357,6 @@ const INSERT_CLIENT: &str = "
     INSERT INTO api_client (id, organisation, scopes, devices, suspended) VALUES ($1, $2, $3, ";
 const INSERT_CERTIFICATE: &str =
     "INSERT INTO api_certificate (known, client) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+const SELECT_CERTIFICATES: &str = "
+    SELECT 1 FROM api_certificate WHERE client = $1
+    UNION ALL SELECT 1 FROM api_registration WHERE client = $1 AND approved = 1";

@@ -38,6 +38,10 @@ pub(in crate::store) trait Connection: Send {
     /// Ends a SELECT whose rows must stay until the transaction ends. SQLite has one transaction at a time.
     const LOCK_KEY: &'static str;
 
+    /// Ends a SELECT whose rows must stay as they are until the transaction ends. The role of the platform
+    /// needs UPDATE on each table of it.
+    const LOCK_ROWS: &'static str;
+
     /// Runs a statement that returns the identifiers of rows, in order.
     fn identifiers(
         &mut self,

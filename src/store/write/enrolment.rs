@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 
 use crate::audit::{EnrolmentChange, EnrolmentEvent, EnrolmentRequest, Event};
-use crate::enrol::{Enrolment, EnrolmentId, Record, State};
+use crate::clients::KnownCertificate;
+use crate::enrol::{Enrolment, EnrolmentId, Record, Role, State};
 use crate::store::error::{EnrolmentConflict, StoreError};
 use crate::store::statement::Statement;
 use crate::store::write::clients::{self, ClientsUpdate};
 use crate::store::write::connection::Connection;
 use crate::store::write::directory::{self, DirectoryChange};
+use crate::store::write::grant;
 
 /// A change of an enrolment.
 #[derive(Debug)]
@@ -104,14 +106,47 @@ pub(in crate::store) async fn apply(
             return Err(StoreError::Enrolment(EnrolmentConflict::Full));
         }
     }
+    require_standing(connection, &reached.enrolment).await?;
     put(connection, at, &reached.enrolment, reached.from).await?;
     if let Some(change) = &reached.clients {
         clients::apply(connection, change).await?;
+    }
+    let Enrolment { id, state, record, .. } = &reached.enrolment;
+    if let (State::Revoked, Some(certificate)) = (state, &record.certificate) {
+        // Its CA may publish that late, or never.
+        clients::withdraw(connection, certificate.fingerprint, id.as_str()).await?;
     }
     match &reached.directory {
         Some(change) => directory::apply(connection, at, change, actor).await,
         None => Ok(Vec::new()),
     }
+}
+
+/// A renewal gets its certificate only while that which it renews stands: an operator may have withdrawn it,
+/// its client or its device since the request was taken.
+async fn require_standing<C: Connection>(
+    connection: &mut C,
+    Enrolment { state, record, .. }: &Enrolment,
+) -> Result<(), StoreError> {
+    let (State::Issued | State::Pending, Some(renews)) = (state, record.renews) else { return Ok(()) };
+    let mut before = Statement::new("SELECT 1 FROM enrolment WHERE fingerprint = $1 AND state = 'issued'");
+    before = before.bind(renews.to_string());
+    before.push(C::LOCK_ROWS);
+    let known = KnownCertificate::Fingerprint(renews);
+    let removed = Statement::new("SELECT 1 FROM api_removed WHERE known = $1").bind(known.to_string());
+    let stands = connection.count(before).await? > 0
+        && connection.count(removed).await? == 0
+        && match (&record.reader, record.role) {
+            (Some(reader), _) => grant::is_active(connection, reader).await?,
+            (None, Role::Device) => {
+                let mut active = Statement::new("SELECT 1 FROM device WHERE id = $1 AND status = 'active'");
+                active = active.bind(record.name.as_str());
+                active.push(C::LOCK_ROWS);
+                connection.count(active).await? > 0
+            }
+            (None, _) => true,
+        };
+    if stands { Ok(()) } else { Err(StoreError::Enrolment(EnrolmentConflict::Withdrawn)) }
 }
 
 async fn put(

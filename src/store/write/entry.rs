@@ -142,6 +142,7 @@ impl Entry {
                 | PartnerChange::Issue { .. } => Lane::Readers,
                 _ => Lane::Platform,
             },
+            Write::Clients { change, .. } if change.is_asked_by_client() => Lane::Readers,
             Write::Message { record, .. } => Lane::Device(record.device.clone()),
             Write::Audit(audit::Event::ResourcesRead(_) | audit::Event::PartnerServed(_))
             | Write::Grant(_) => Lane::Readers,

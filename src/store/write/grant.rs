@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::audit::{Event, TokenRevoked};
-use crate::clients::Holder;
+use crate::clients::{Holder, KnownCertificate, Token};
 use crate::model::Fingerprint;
 use crate::store::error::StoreError;
 use crate::store::records::grant::{
@@ -98,6 +98,9 @@ async fn grant(
     {
         return Ok(TokenWrite::Replayed);
     }
+    if !stands(connection, &new.token).await? {
+        return Ok(TokenWrite::Withdrawn);
+    }
     let holder = new.token.holder.to_string();
     let counted = Statement::new(SELECT_OWN).bind(holder.as_str()).bind(now).bind(new.max_tokens);
     if connection.count(counted).await? >= u64::from(new.max_tokens) {
@@ -108,16 +111,70 @@ async fn grant(
     {
         return Ok(TokenWrite::CodeUsed);
     }
-    let statement = Statement::new(INSERT_TOKEN)
+    let mut statement = Statement::new(INSERT_TOKEN)
         .bind(new.hash.to_string())
         .bind(holder)
         .bind(new.token.certificate.to_string())
         .bind(i64::from(new.token.is_bound))
         .bind(new.token.scopes.to_string())
         .bind(new.token.ends)
-        .bind(new.code.as_ref().map(ToString::to_string).unwrap_or_default());
+        .bind(new.code.as_ref().map(ToString::to_string).unwrap_or_default())
+        .bind(new.token.proof.to_string());
+    match &new.token.known {
+        Some(known) => statement.push_bind(known.to_string()),
+        None => statement.push("NULL"),
+    };
+    statement.push(")");
     connection.execute(statement).await?;
     Ok(TokenWrite::Granted)
+}
+
+/// Whether the holder, and the certificates by which it asks, still have what was found when it was admitted.
+/// What is found here stays so until the token is there, so that a removal finds the token.
+async fn stands<C: Connection>(connection: &mut C, token: &Token) -> Result<bool, StoreError> {
+    let (proof, known) = (KnownCertificate::Fingerprint(token.proof).to_string(), token.known.as_ref());
+    let shown = KnownCertificate::Fingerprint(token.certificate).to_string();
+    let known_text = known.map_or_else(|| proof.clone(), ToString::to_string);
+    let is_owned = match &token.holder {
+        Holder::Client(id) => {
+            is_active(connection, id.as_str()).await? && has(connection, id.as_str(), known).await?
+        }
+        Holder::Member { .. } => {
+            let owned = Statement::new("SELECT 1 FROM api_certificate WHERE known IN ($1, $2)");
+            connection.count(owned.bind(proof.as_str()).bind(known_text.as_str())).await? == 0
+        }
+    };
+    let removed = Statement::new("SELECT 1 FROM api_removed WHERE known IN ($1, $2, $3)");
+    let removed = removed.bind(proof).bind(shown).bind(known_text);
+    Ok(is_owned && connection.count(removed).await? == 0)
+}
+
+/// Whether neither the client nor its organisation is suspended; they are not until the transaction ends.
+pub(in crate::store) async fn is_active<C: Connection>(
+    connection: &mut C,
+    client: &str,
+) -> Result<bool, StoreError> {
+    let mut active = Statement::new(SELECT_ACTIVE).bind(client);
+    active.push(C::LOCK_ROWS);
+    Ok(connection.count(active).await? > 0)
+}
+
+/// Whether the client still has what it is known by. It proves who it is by a secret where that is nothing.
+async fn has(
+    connection: &mut impl Connection,
+    client: &str,
+    known: Option<&KnownCertificate>,
+) -> Result<bool, StoreError> {
+    let select = match known {
+        None => return Ok(true),
+        Some(KnownCertificate::Uri { community, uri }) => {
+            Statement::new(SELECT_REGISTERED).bind(client).bind(community.as_str()).bind(uri.as_str())
+        }
+        Some(known) => Statement::new("SELECT 1 FROM api_certificate WHERE client = $1 AND known = $2")
+            .bind(client)
+            .bind(known.to_string()),
+    };
+    Ok(connection.count(select).await? > 0)
 }
 
 /// Whether the assertion was not used before, on any node.
@@ -130,29 +187,69 @@ async fn use_once(
     connection.execute(statement).await.map(|rows| rows > 0)
 }
 
-/// Ends the tokens of a client.
+/// Ends the tokens of a client, and its credentials for files.
 pub(in crate::store) async fn revoke_all(
     connection: &mut impl Connection,
     client: &str,
 ) -> Result<(), StoreError> {
     authorization::end_all(connection, client).await?;
-    let statement = Statement::new("DELETE FROM api_token WHERE holder = $1").bind(client);
-    connection.execute(statement).await.map(drop)
+    let tokens = "DELETE FROM api_token WHERE holder = $1";
+    for delete in [tokens, "DELETE FROM partner_credential WHERE client = $1"] {
+        connection.execute(Statement::new(delete).bind(client)).await?;
+    }
+    Ok(())
 }
 
-/// Ends the tokens of all clients of an organisation.
+/// Ends the tokens of all clients of an organisation, and their credentials for files.
 pub(in crate::store) async fn revoke_all_of(
     connection: &mut impl Connection,
     organisation: &str,
 ) -> Result<(), StoreError> {
     authorization::end_all_of(connection, organisation).await?;
-    connection.execute(Statement::new(DELETE_OF_ORGANISATION).bind(organisation)).await.map(drop)
+    for delete in [DELETE_OF_ORGANISATION, DELETE_CREDENTIALS_OF_ORGANISATION] {
+        connection.execute(Statement::new(delete).bind(organisation)).await?;
+    }
+    Ok(())
+}
+
+/// Remembers what an operator has taken from a client: it opens nothing more. Ends what was got by it.
+pub(in crate::store) async fn remove(
+    connection: &mut impl Connection,
+    known: &KnownCertificate,
+    whose: &str,
+) -> Result<(), StoreError> {
+    connection.execute(Statement::new(INSERT_REMOVED).bind(known.to_string()).bind(whose)).await?;
+    let KnownCertificate::Fingerprint(fingerprint) = known else { return Ok(()) };
+    for column in ["proof", "certificate"] {
+        let mut delete = Statement::new("DELETE FROM api_token WHERE ");
+        delete.push(column).push(" = ").push_bind(fingerprint.to_string());
+        connection.execute(delete).await?;
+    }
+    let credentials = Statement::new("DELETE FROM partner_credential WHERE certificate = $1");
+    connection.execute(credentials.bind(fingerprint.as_bytes().as_slice())).await.map(drop)
+}
+
+/// It may open something again.
+pub(in crate::store) async fn forget_removal(
+    connection: &mut impl Connection,
+    known: &KnownCertificate,
+) -> Result<(), StoreError> {
+    let delete = Statement::new("DELETE FROM api_removed WHERE known = $1").bind(known.to_string());
+    connection.execute(delete).await.map(drop)
 }
 
 const INSERT_JTI: &str = "INSERT INTO api_jti (hash, ends) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const SELECT_OWN: &str = "SELECT 1 FROM api_token WHERE holder = $1 AND ends > $2 LIMIT $3";
 const INSERT_TOKEN: &str = "
-INSERT INTO api_token (hash, holder, certificate, bound, scopes, ends, code) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+INSERT INTO api_token (hash, holder, certificate, bound, scopes, ends, code, proof, known)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, ";
+const SELECT_ACTIVE: &str = "
+SELECT 1 FROM api_client JOIN organisation ON organisation.oid = api_client.organisation
+WHERE api_client.id = $1 AND api_client.suspended = 0 AND organisation.suspended = 0";
+const SELECT_REGISTERED: &str = "
+SELECT 1 FROM api_registration WHERE client = $1 AND approved = 1 AND community = $2 AND issuer = $3";
+const INSERT_REMOVED: &str = "
+INSERT INTO api_removed (known, client) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const DELETE_TOKENS: &str = "
 DELETE FROM api_token WHERE hash IN (SELECT hash FROM api_token WHERE ends <= $1 LIMIT $2)";
 const DELETE_JTIS: &str =
@@ -162,3 +259,5 @@ DELETE FROM api_authorization WHERE hash IN (SELECT hash FROM api_authorization 
 const DELETE_REGISTRATIONS: &str = "DELETE FROM api_registration WHERE approved = 0 AND registered_at < $1";
 const DELETE_OF_ORGANISATION: &str = "
 DELETE FROM api_token WHERE holder IN (SELECT id FROM api_client WHERE organisation = $1)";
+const DELETE_CREDENTIALS_OF_ORGANISATION: &str = "
+DELETE FROM partner_credential WHERE client IN (SELECT id FROM api_client WHERE organisation = $1)";

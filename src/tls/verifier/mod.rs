@@ -181,6 +181,11 @@ impl PeerVerifier {
         (refuses && statuses.iter().any(is_undetermined)).then_some(Refusal::RevocationUndetermined)
     }
 
+    /// Whether a certificate of the path is revoked by what is in memory.
+    pub(super) fn is_known_revoked(&self, path: &Arc<[IssuedCertificate]>) -> bool {
+        self.revocation.try_check(path).is_some_and(|statuses| is_revoked(&statuses))
+    }
+
     /// The first valid path that `admit` admits. `admit` gets the revocation status of the last path.
     fn find_path<T>(
         &self,

@@ -30,7 +30,7 @@ fn n000_2_registered_clients_read_until_they_are_suspended() {
         expect(site, &platform, &spare, &[], "");
         expect(site, &platform, &ehr, &[], "");
         platform.cli().run(&["reader", "remove-certificate", "ehr", &chain(&ehr)]);
-        expect(site, &platform, &ehr, &[], "not-registered");
+        expect(site, &platform, &ehr, &[], "removed");
         // Without any, every certificate of the community would do beside the secret.
         let words = ["reader", "remove-certificate", "ehr", &chain(&spare)];
         let (status, _, error) = platform.cli().try_run(&words);
@@ -186,4 +186,41 @@ fn n001_9_what_a_device_has_just_sent_is_read_by_those_who_may() {
     let index = platform.cli().json(&["fhir", "status"]).remove(0);
     assert_eq!(index["clients"], 3, "{index}");
     assert!(!platform.stop().log.contains("panicked"));
+}
+
+// Where every member of a community reads, a removal holds as well.
+#[test]
+fn n000_2_what_an_operator_has_ended_reads_nothing_as_a_member() {
+    for site in Site::on_each_store() {
+        let hospital = Hospital::of(site, "community");
+        let (site, platform) = (&hospital.site, hospital.site.start());
+        let [old, new, other] = ["old", "new", "other"].map(|name| hospital.client(name));
+        let [before, member] = [&old, &other].map(|own| super::tokens::token_of(site, &platform, own));
+        platform.cli().run(&["organisation", "add", "St. Mary", "--oid", "1.2.3.4"]);
+        let [old_chain, new_chain] = [&old, &new].map(|own| own.chain.display().to_string());
+        let words = ["reader", "add", "ehr", "--organisation", "1.2.3.4", "--certificate", &old_chain];
+        platform
+            .cli()
+            .run(&[&words[..], &["--certificate", &new_chain, "--scopes", "system/Device.r"]].concat());
+        // What it got as a member, it has not any more: a client has its own scopes.
+        eventually("the token of the member ends", || {
+            super::tokens::read(site, &platform, Some(&old), &before).status == 401
+        });
+        platform.cli().run(&["reader", "remove-certificate", "ehr", &old_chain]);
+        expect(site, &platform, &old, &[], "removed");
+        let form = ["--data", "grant_type=client_credentials"];
+        let answer = ask(site, &platform, Some(&old), "/oauth/token", &form);
+        assert!(answer.status == 401 && answer.body.contains("removed"), "{answer:?}");
+        platform.cli().run(&["reader", "suspend", "ehr"]);
+        expect(site, &platform, &new, &[], "client-suspended");
+        expect(site, &platform, &other, &[], "");
+        assert!(super::tokens::read(site, &platform, Some(&other), &member).is_admitted());
+        platform.cli().run(&["reader", "resume", "ehr"]);
+        platform.cli().run(&["reader", "add-certificate", "ehr", &old_chain]);
+        eventually("it was given back", || {
+            let answer = ask(site, &platform, Some(&old), READ, &[]);
+            answer.status == 403 && answer.code() == "scope"
+        });
+        assert!(!platform.stop().log.contains("panicked"));
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::tokens::{Clients, read, token_of};
 use super::*;
+use crate::pages::{open, post};
 
 fn scene(site: Site) -> Clients {
     let hospital = Hospital::of(site, "registered");
@@ -117,7 +118,7 @@ fn n001_7_registration_is_not_there_unless_it_is_configured() {
 }
 
 #[test]
-fn n001_7_an_operator_rejects_a_registration_or_the_configuration_approves_all() {
+fn n001_7_an_operator_rejects_a_registration_and_the_configuration_does_not_approve_it() {
     let clients = scene(Site::new());
     let platform = clients.hospital.site.start();
     let got = clients.run("registration.mjs", &platform, &json!({ "step": "register" }));
@@ -131,14 +132,123 @@ fn n001_7_an_operator_rejects_a_registration_or_the_configuration_approves_all()
     let site = site.with("api", "registration.organisation = \"1.2.3.4\"");
     let clients = Clients { hospital: Hospital { site, ..hospital }, issued };
     let platform = clients.hospital.site.start();
-    let got = clients.run("registration.mjs", &platform, &json!({ "step": "register" }));
-    let id = got["registered"]["client_id"].as_str().unwrap();
-    let step = json!({ "step": "token", "client": id });
-    eventually("the client is admitted", || {
-        clients.run("registration.mjs", &platform, &step)["token"]["status"] == 200
-    });
-    token_of(&clients.hospital.site, &platform, &clients.issued["app"]);
+    // What an operator has rejected is not approved by the configuration.
+    clients.run("registration.mjs", &platform, &json!({ "step": "register" }));
+    let line = platform.cli().json(&["reader", "registrations"]).remove(0);
+    assert_eq!(line["status"], "pending", "{line}");
     assert!(!platform.stop().log.contains("panicked"));
+}
+
+// What an operator has suspended or rejected does not come back by itself, whatever is configured.
+#[test]
+fn n001_7_a_client_that_an_operator_has_ended_comes_back_with_an_operator_alone() {
+    let Clients { hospital, issued } = scene(Site::new());
+    let site = hospital.site.with("api", "registration.approve = \"automatic\"");
+    let site = site.with("api", "registration.organisation = \"1.2.3.4\"");
+    let clients = Clients { hospital: Hospital { site, ..hospital }, issued };
+    let (site, platform) = (&clients.hospital.site, clients.hospital.site.start());
+    platform.cli().run(&["organisation", "add", "St. Mary", "--oid", "1.2.3.4"]);
+    let step = |step: &str, client: &str| {
+        clients.run("registration.mjs", &platform, &json!({ "step": step, "client": client }))
+    };
+    let register = || step("register", "")["registered"]["client_id"].as_str().unwrap().to_owned();
+    let status = |client: &str| {
+        let all = platform.cli().json(&["reader", "registrations"]);
+        all.into_iter().find(|line| line["id"] == client).map(|line| line["status"].clone())
+    };
+    let app = &clients.issued["app"];
+    let first = register();
+    assert_eq!(status(&first), Some(json!("approved")));
+    expect(site, &platform, app, &[], "");
+    let token = token_of(site, &platform, app);
+    platform.cli().run(&["reader", "suspend", &first]);
+    assert_eq!(read(site, &platform, Some(app), &token).code(), "invalid-token");
+    step("cancel", &first);
+    let second = register();
+    assert!(second != first && status(&second) == Some(json!("pending")), "it was suspended");
+    expect(site, &platform, app, &[], "removed");
+    platform.cli().run(&["reader", "approve", &second, "--organisation", "1.2.3.4"]);
+    expect(site, &platform, app, &[], "");
+    platform.cli().run(&["reader", "reject", &second]);
+    expect(site, &platform, app, &[], "removed");
+    let third = register();
+    assert_eq!(status(&third), Some(json!("pending")), "it was rejected");
+    // What the operator has looked at is what is approved.
+    let seen = platform.cli().json(&["reader", "registrations"]).remove(0)["revision"].clone();
+    step("token", &third);
+    let words = ["reader", "approve", &third, "--organisation", "1.2.3.4", "--revision"];
+    let (status, _, error) = platform.cli().try_run(&[&words[..], &[seen.as_str().unwrap()]].concat());
+    assert!(!status.success() && error.contains("changed at the same time"), "{error}");
+    assert!(!platform.stop().log.contains("panicked"));
+}
+
+// A certificate that is given to a client by itself is that of no registration.
+#[test]
+fn n001_7_a_client_that_is_registered_by_its_certificate_does_not_register_itself() {
+    let clients = scene(Site::new());
+    let platform = clients.hospital.site.start();
+    platform.cli().run(&["organisation", "add", "St. Mary", "--oid", "1.2.3.4"]);
+    let chain = clients.issued["app"].chain.display().to_string();
+    let words = ["reader", "add", "ehr", "--organisation", "1.2.3.4", "--certificate", &chain];
+    platform.cli().run(&words);
+    expect(&clients.hospital.site, &platform, &clients.issued["app"], &[], "");
+    let got = clients.run("registration.mjs", &platform, &json!({ "step": "token", "client": "ehr" }));
+    assert_eq!(got["token"]["status"], 200, "{got}");
+    assert_eq!(got["wider"]["reason"], "registration-registered", "{}", got["wider"]);
+    assert!(!platform.stop().log.contains("panicked"));
+}
+
+#[test]
+fn n001_7_an_operator_approves_and_rejects_on_the_page() {
+    let clients = scene(Site::new());
+    let (site, platform) = (&clients.hospital.site, clients.hospital.site.start());
+    let got = clients.run("registration.mjs", &platform, &json!({ "step": "register" }));
+    let here = format!("/registrations/{}", got["registered"]["client_id"].as_str().unwrap());
+    let (status, _, page) = open(&platform, "/registrations");
+    assert!(status == 200 && page.contains(&here) && page.contains("https://app.example/fhir"), "{page}");
+    let (_, _, page) = open(&platform, &here);
+    assert!(page.contains("Approval needs an organisation") && page.contains("mailto:it@hospital"), "{page}");
+    platform.cli().run(&["organisation", "add", "St. Mary", "--oid", "1.2.3.4"]);
+    let (_, _, page) = open(&platform, &here);
+    let (_, rest) = page.split_once("name=\"revision\" value=\"").unwrap_or_else(|| panic!("{page}"));
+    let revision = rest.split_once('"').unwrap().0;
+    let form =
+        |revision: &str| format!("organisation=1.2.3.4&scopes=system/Observation.r&revision={revision}");
+    let (status, _, page) = post(&platform, &format!("{here}/approve"), &form("000000000000"));
+    assert!(status == 400 && page.contains("changed at the same time"), "{status}: {page}");
+    let (status, head, page) = post(&platform, &format!("{here}/approve"), &form(revision));
+    assert!(status == 303 && head.contains(&here), "{status}: {page}");
+    expect(site, &platform, &clients.issued["app"], &[], "");
+    let line = platform.cli().json(&["reader", "list"]).remove(0);
+    assert_eq!(line["scopes"], "system/Observation.r", "no more than the form has");
+    let (_, _, page) = open(&platform, &format!("{here}/reject"));
+    assert!(page.contains("tokens end at once"), "{page}");
+    assert_eq!(post(&platform, &format!("{here}/reject"), "").0, 303);
+    expect(site, &platform, &clients.issued["app"], &[], "removed");
+    assert_eq!(open(&platform, &here).0, 404);
+    assert!(!platform.stop().log.contains("panicked"));
+}
+
+// N001-8
+#[test]
+fn n001_8_the_capability_statement_names_the_ways_in() {
+    for registers in [true, false] {
+        let Clients { hospital, .. } = scene(Site::new());
+        let site = hospital.site.without("api", "registration.enabled");
+        let site = site.with("api", &format!("registration.enabled = {registers}"));
+        let platform = site.start();
+        let metadata = ask(&site, &platform, None, "/fhir/metadata", &[]);
+        let metadata: Value = serde_json::from_str(&metadata.body).unwrap();
+        let security = &metadata["rest"][0]["security"];
+        assert_eq!(security["service"][0]["coding"][0]["code"], "SMART-on-FHIR", "{security}");
+        let uris = security["extension"][0]["extension"].as_array().unwrap();
+        let uri = |name: &str| uris.iter().find(|own| own["url"] == name).map(|own| own["valueUri"].clone());
+        assert_eq!(uri("token"), Some(json!("https://127.0.0.1:8443/oauth/token")));
+        assert_eq!(uri("revoke"), Some(json!("https://127.0.0.1:8443/oauth/revoke")));
+        assert_eq!(uri("register").is_some(), registers, "it says only what is on");
+        assert_eq!(uri("authorize"), None);
+        assert!(!platform.stop().log.contains("panicked"));
+    }
 }
 
 /// Each wrong registration of registration.mjs with its error (RFC 7591) and the reason.

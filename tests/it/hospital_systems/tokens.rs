@@ -280,6 +280,14 @@ fn n001_5_nodes_share_the_assertions_that_were_used_and_the_tokens() {
     let again = ask(&second, &second_platform, None, "/oauth/token", &["--data", &form]);
     assert!(again.status == 401 && again.body.contains("assertion-replayed"), "{again:?}");
     assert!(read(&second, &second_platform, None, token).is_admitted(), "a token counts on every node");
+    // What a certificate has got ends with it, on the other node too.
+    let own = token_of(&second, &second_platform, &clients.issued["p384"]);
+    assert!(read(&second, &second_platform, Some(&clients.issued["p384"]), &own).is_admitted());
+    let chain = |name: &str| clients.issued[name].chain.display().to_string();
+    first.cli().run(&["reader", "add-certificate", "p384", &chain("stranger")]);
+    first.cli().run(&["reader", "remove-certificate", "p384", &chain("p384")]);
+    let ended = read(&second, &second_platform, Some(&clients.issued["p384"]), &own);
+    assert_eq!(ended.code(), "invalid-token");
     // A suspension on one node counts at once on the other.
     first.cli().run(&["reader", "suspend", "ehr"]);
     assert_eq!(read(&second, &second_platform, None, token).code(), "invalid-token");
@@ -418,3 +426,46 @@ const REFUSED: [(&str, u64, &str, &str); 83] = [
     ("wrong secret", 401, INVALID, "wrong-secret"),
     ("assertion beside a revoked certificate", 401, INVALID, "revoked"),
 ];
+
+/// A JWT with a certificate that was copied, signed with no key.
+fn copied(own: &Issued) -> String {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let ders = pcd_platform::x509::pem::certificates(&std::fs::read(&own.chain).unwrap()).unwrap();
+    let chain: Vec<_> = ders.iter().map(|der| STANDARD.encode(der)).collect();
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = part(json!({ "alg": "ES256", "x5c": chain }));
+    format!("{header}.{}.{}", part(json!({})), URL_SAFE_NO_PAD.encode([1_u8; 64]))
+}
+
+// N001-5, A9.2: a responder is asked about a certificate whose key has signed.
+#[test]
+fn n001_5_a_copied_certificate_causes_no_query() {
+    let responder = crate::harness::Server::start(std::time::Duration::ZERO, std::sync::Arc::new(|_| None));
+    let hospital = Hospital::new("registered");
+    let site = hospital.site.without("revocation", "installed-crls");
+    let site = site.with("revocation", "when-undetermined = \"accept\"");
+    let site = site.with("api", "registration.enabled = true");
+    let hospital = Hospital { site, ..hospital };
+    let (site, platform) = (&hospital.site, hospital.site.start());
+    let mut order = order("ehr");
+    order.ocsp_urls = Some(vec![responder.url("ocsp")]);
+    order.crl_urls = Some(vec![responder.url("crl")]);
+    let own = hospital.issue(&order);
+    let asked = || *responder.asked.lock().unwrap();
+    let copy = copied(&own);
+    let form = format!(
+        "grant_type=client_credentials&client_assertion={copy}&client_assertion_type=\
+         urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
+    );
+    let answer = ask(site, &platform, None, "/oauth/token", &["--data", &form]);
+    assert!(answer.status == 401 && answer.body.contains("assertion-signature"), "{answer:?}");
+    let json = json!({ "software_statement": copy, "udap": "1" }).to_string();
+    let words = ["--data", json.as_str(), "--header", "Content-Type: application/json"];
+    let answer = ask(site, &platform, None, "/oauth/register", &words);
+    assert!(answer.status == 400 && answer.body.contains("assertion-signature"), "{answer:?}");
+    assert_eq!(asked(), 0);
+    expect(site, &platform, &own, &[], "not-registered");
+    assert!(asked() > 0, "the holder of the key causes the query");
+    assert!(!platform.stop().log.contains("panicked"));
+}

@@ -57,6 +57,7 @@ const UNIQUE_INDEXES: [(&str, &str, &str); 56] = [
     ("organisation", "oid", ""),
     ("api_client", "id", ""),
     ("api_certificate", "known", ""),
+    ("api_removed", "known", ""),
     ("api_secret", "hash", ""),
     ("api_revision", "one", ""),
     ("subscription", "name", ""),

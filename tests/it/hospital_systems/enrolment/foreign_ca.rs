@@ -89,6 +89,18 @@ fn n000_5_a_certificate_of_the_hospitals_ca_is_checked_and_imported() {
     let other = Wanted::with_key(&site, "renamed", "/CN=renamed", &wanted.key, &["-outform", "PEM"]);
     let other = other.key.with_file_name("renamed.csr");
     refused(&user, &ca.issue(&other, "renamed", client_auth), "the certificate is for CN=renamed");
+    // What was approved, and no name of another client beside it.
+    for (name, kind) in [
+        ("uri", "URI:https://other.example/fhir"),
+        ("dns", "DNS:other.example"),
+        ("email", "email:a@other.example"),
+        ("rid", "RID:1.2.3.4"),
+        ("dir", "dirName:other\n[other]\nCN=other"),
+        ("other-name", "otherName:1.2.3.4;UTF8:other"),
+    ] {
+        let extensions = format!("{client_auth}\nsubjectAltName={kind}");
+        refused(&user, &ca.issue(&request, name, &extensions), "the alternative names of the certificate");
+    }
     let issued = ca.issue(&request, "good", client_auth);
     let (status, _, error) = import(&user, &issued);
     assert!(status.success(), "{error}");

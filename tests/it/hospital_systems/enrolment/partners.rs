@@ -115,3 +115,76 @@ fn n000_5_two_nodes_share_invitations_requests_and_the_count_of_wrong_codes() {
     }
     assert!(!one.stop().log.contains("panicked") && !two.stop().log.contains("panicked"));
 }
+
+// A URI, and a subject, belong to one client.
+#[test]
+fn n001_7_a_name_by_which_a_client_is_known_is_certified_for_it_alone() {
+    let hospital = enrolling(Site::new(), "registered");
+    let site = hospital.site.with("api", "registration.enabled = true");
+    let hospital = Hospital { site, ..hospital };
+    let (site, platform) = (&hospital.site, hospital.site.start());
+    let own = "https://ehr.example/fhir";
+    let p256 = "ec -pkeyopt ec_paramgen_curve:P-256";
+    let san = format!("subjectAltName=URI:{own}");
+    let user = invite(&platform, "ehr", "client", &["--uri", own]);
+    let without = Wanted::new(site, "without", PARTNER);
+    let answer = send(site, &platform, Some(&user), &without.request, &[]);
+    assert!(answer.status == 400 && answer.body.contains(&format!("URI:{own}")), "{answer:?}");
+    let wanted = Wanted::of(site, "with", PARTNER, p256, &["-addext", &san]);
+    let Issued { chain, .. } = enrolled(site, &platform, &user, &wanted);
+    let shown = openssl(&["x509", "-in", chain.to_str().unwrap(), "-noout", "-ext", "subjectAltName"]);
+    assert!(shown.contains(&format!("URI:{own}")) && !shown.contains("DNS"), "{shown}");
+    // Another client gets neither the URI, however it is spelled, nor the subject.
+    for uri in [own, "https://ehr.example/fhir/"] {
+        let (status, _, error) =
+            platform.cli().try_run(&["enrol", "invite", "lab", "--role", "client", "--uri", uri]);
+        assert!(!status.success() && error.contains("a URI belongs to one client"), "{uri}: {error}");
+    }
+    for uri in ["https://EHR.example/fhir", "http://ehr.example", "https://a b", "ehr"] {
+        let (status, _, error) =
+            platform.cli().try_run(&["enrol", "invite", "lab", "--role", "client", "--uri", uri]);
+        assert!(!status.success() && error.contains("https://HOST/PATH"), "{uri}: {error}");
+    }
+    let other = invite(&platform, "lab", "client", &[]);
+    let answer = send(site, &platform, Some(&other), &without.request, &[]);
+    assert!(answer.status == 400 && answer.body.contains("name-taken"), "{answer:?}");
+    // A client that is known by a subject; the request came before.
+    platform.cli().run(&["organisation", "add", "St. Mary", "--oid", "1.2.3.4"]);
+    let subject = PARTNER.replace("OU=Partner", "OU=Known");
+    let early = invite(&platform, "early", "client", &[]);
+    let wanted = Wanted::new(site, "early", &subject);
+    assert_eq!(send(site, &platform, Some(&early), &wanted.request, &[]).status, 202);
+    let line = platform.cli().json(&["enrol", "show", id(&early)]).remove(0);
+    let known = format!("subject:hospital:{}", line["request"]["subject"].as_str().unwrap());
+    platform.cli().run(&["reader", "add", "known", "--organisation", "1.2.3.4", "--certificate", &known]);
+    let (status, _, error) = platform.cli().try_run(&["enrol", "approve", id(&early)]);
+    assert!(!status.success() && error.contains("client known"), "{error}");
+    let late = invite(&platform, "late", "client", &[]);
+    let answer = send(site, &platform, Some(&late), &wanted.request, &[]);
+    assert!(answer.status == 400 && answer.body.contains("name-taken"), "{answer:?}");
+    assert!(!platform.stop().log.contains("panicked"));
+}
+
+#[test]
+fn n000_5_a_request_that_waits_for_long_is_a_finding() {
+    let hospital = enrolling(Site::new(), "registered");
+    let site = hospital.site.with("enrol", "max-wait = \"1s\"");
+    let platform = site.start();
+    let findings = || {
+        let (status, body) = platform.get("/api/findings");
+        assert_eq!(status, 200, "{body}");
+        let all: Vec<Value> = serde_json::from_str(&body).unwrap();
+        all.into_iter().filter(|finding| finding["code"] == "enrolment-waiting").collect::<Vec<_>>()
+    };
+    let user = invite(&platform, "partner", "client", &[]);
+    let wanted = Wanted::new(&site, "waits", PARTNER);
+    assert_eq!(send(&site, &platform, Some(&user), &wanted.request, &[]).status, 202);
+    eventually("the finding is there", || findings().len() == 1);
+    let found = findings().remove(0);
+    assert!(found["what"].as_str().is_some_and(|what| what.contains("1")), "{found}");
+    assert_eq!(platform.metric("pcd_enrolments_pending"), 1.0);
+    assert_eq!(platform.metric("pcd_findings{code=\"enrolment-waiting\"}"), 1.0);
+    platform.cli().run(&["enrol", "reject", id(&user)]);
+    eventually("the finding ends", || findings().is_empty());
+    assert!(!platform.stop().log.contains("panicked"));
+}

@@ -2,6 +2,8 @@
 
 use super::*;
 
+const SAN: &str = "alternative-name";
+
 /// File, invitation, subject, kind of key, further arguments of OpenSSL, and the code of the refusal.
 type Case<'a> = (&'a str, &'a str, &'a str, &'a str, &'a [&'a str], &'a str);
 
@@ -14,7 +16,7 @@ fn n000_4_each_fault_of_a_request_is_refused_with_its_own_words() {
     let server = invite(&platform, "emr.partner.example", "server", &[]);
     let p256 = "ec -pkeyopt ec_paramgen_curve:P-256";
     let server_subject = "/C=ES/ST=B/L=S/O=P/CN=emr.partner.example";
-    let cases: [Case<'_>; 18] = [
+    let cases: [Case<'_>; 26] = [
         ("rsa-1024", &client, PARTNER, "RSA -pkeyopt rsa_keygen_bits:1024", &[], "weak-key"),
         ("p-192", &client, PARTNER, "ec -pkeyopt ec_paramgen_curve:P-192", &[], "weak-key"),
         ("ed25519", &client, PARTNER, "ed25519", &[], "weak-key"),
@@ -36,6 +38,42 @@ fn n000_4_each_fault_of_a_request_is_refused_with_its_own_words() {
             "request-environment",
         ),
         ("client-san", &client, PARTNER, p256, &["-addext", "subjectAltName=DNS:a.b"], "alternative-name"),
+        (
+            "client-uri",
+            &client,
+            PARTNER,
+            p256,
+            &["-addext", "subjectAltName=URI:https://ehr.example/fhir"],
+            SAN,
+        ),
+        ("client-ip", &client, PARTNER, p256, &["-addext", "subjectAltName=IP:192.0.2.1"], SAN),
+        ("client-email", &client, PARTNER, p256, &["-addext", "subjectAltName=email:a@b.example"], SAN),
+        ("client-rid", &client, PARTNER, p256, &["-addext", "subjectAltName=RID:1.2.3.4"], SAN),
+        (
+            "client-other",
+            &client,
+            PARTNER,
+            p256,
+            &["-addext", "subjectAltName=otherName:1.2.3.4;UTF8:a"],
+            SAN,
+        ),
+        (
+            "device-uri",
+            &device,
+            "/CN=PUMP-1",
+            p256,
+            &["-addext", "subjectAltName=URI:https://ehr.example"],
+            SAN,
+        ),
+        ("device-email", &device, "/CN=PUMP-1", p256, &["-addext", "subjectAltName=email:a@b.example"], SAN),
+        (
+            "server-uri",
+            &server,
+            server_subject,
+            p256,
+            &["-addext", "subjectAltName=DNS:emr.partner.example,URI:https://ehr.example/fhir"],
+            SAN,
+        ),
         ("ca", &client, PARTNER, p256, &["-addext", "basicConstraints=critical,CA:TRUE"], "asks-for-ca"),
         ("other-device", &device, "/CN=PUMP-2", p256, &[], "common-name"),
         ("no-san", &server, server_subject, p256, &[], "alternative-name"),

@@ -126,3 +126,38 @@ fn n000_5_a_device_renews_by_its_certificate_at_once_where_the_configuration_say
     refused(&renew(&site, &platform, Some(&foreign), &wanted), 401, "renewal-refused", "not-enrolled");
     assert!(!platform.stop().log.contains("panicked"));
 }
+
+// Who has the key of a certificate may have renewed it.
+#[test]
+fn n000_5_a_revocation_ends_what_was_renewed_by_the_certificate() {
+    let hospital = enrolling(Site::new(), "registered");
+    let site = hospital.site.with("enrol", "renewal = \"automatic\"");
+    let hospital = Hospital { site, ..hospital };
+    let (site, platform) = (&hospital.site, hospital.site.start());
+    platform.cli().run(&["organisation", "add", "St. Mary", "--oid", "1.2.3.4"]);
+    platform.cli().run(&["reader", "add", "ehr", "--organisation", "1.2.3.4"]);
+    let user = invite(&platform, "ehr", "client", &["--reader", "ehr"]);
+    let first = enrolled(site, &platform, &user, &Wanted::new(site, "first", PARTNER));
+    expect(site, &platform, &first, &[], "");
+    let wanted = Wanted::new(site, "second", PARTNER);
+    let data = format!("@{}", wanted.request.display());
+    let words = ["--data-binary", data.as_str(), "--header", "Content-Type: application/pkcs10"];
+    let renew = |own: &Issued| ask(site, &platform, Some(own), "/.well-known/est/simplereenroll", &words);
+    let own = certificates(&renew(&first));
+    let chain = site.path().join("second.chain.pem");
+    let authorities = std::fs::read_to_string(&first.chain).unwrap();
+    let (_, authorities) = authorities.split_once("-----END CERTIFICATE-----").unwrap();
+    std::fs::write(&chain, own + authorities).unwrap();
+    let second = Issued { chain, key: wanted.key.clone() };
+    expect(site, &platform, &second, &[], "");
+    let ended = platform.cli().json(&["enrol", "revoke", id(&user)]);
+    assert_eq!(ended.len(), 2, "{ended:?}");
+    assert!(ended.iter().all(|line| line["state"] == "revoked"), "{ended:?}");
+    for own in [&first, &second] {
+        eventually("it reads nothing", || {
+            ["removed", "revoked"].contains(&ask(site, &platform, Some(own), READ, &[]).code().as_str())
+        });
+    }
+    assert_eq!(renew(&second).status, 401);
+    assert!(!platform.stop().log.contains("panicked"));
+}

@@ -97,6 +97,15 @@ impl Scopes {
         Self(text.split_ascii_whitespace().filter_map(|scope| scope.parse().ok()).collect())
     }
 
+    /// What may be granted; `r` and `s` alone too.
+    pub const NAMES: [&'static str; 5] = [
+        "system/*.rs",
+        "system/Observation.rs",
+        "system/Device.rs",
+        "system/DeviceMetric.rs",
+        "system/Patient.rs",
+    ];
+
     /// Reading and searching of every type.
     #[must_use]
     pub fn everything() -> Self {
