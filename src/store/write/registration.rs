@@ -130,7 +130,8 @@ pub(in crate::store) async fn approve(
         .bind(own.client.as_str())
         .bind(own.name.as_str())
         .bind(json(&own.contacts))
-        .bind(own.scopes.to_string());
+        .bind(own.scopes.to_string())
+        .bind(json(&own.redirect_uris));
     one(connection, statement, ClientsConflict::ChangedMeanwhile).await
 }
 
@@ -142,4 +143,4 @@ const UPDATE: &str = "
 UPDATE api_registration SET name = $1, contacts = $2, scopes = $3, redirect_uris = $5 WHERE client = $4";
 const APPROVE: &str = "
 UPDATE api_registration SET approved = 1
-WHERE client = $1 AND approved = 0 AND name = $2 AND contacts = $3 AND scopes = $4";
+WHERE client = $1 AND approved = 0 AND name = $2 AND contacts = $3 AND scopes = $4 AND redirect_uris = $5";
