@@ -26,7 +26,7 @@ use crate::store::{
     ProjectedMessage, ProjectedTo, Projection, ProjectionLeader, Store, StoreError, TrailRow,
 };
 use batch::{Batch, Counts, KnownResources, batch};
-use notifications::{NotificationUpkeep, Notifier};
+use notifications::{NotificationUpkeep, Notifier, oldest_unseen};
 use status::index_revision;
 pub use status::{IndexStatus, NodeStatus, ProjectionStatus};
 use worker::Worker;
@@ -56,6 +56,7 @@ struct Run {
     measured: Option<Instant>,
     upkeep: NotificationUpkeep,
     is_failing: bool,
+    is_notifying_failing: bool,
 }
 
 /// How a round ended.
@@ -99,11 +100,15 @@ impl Projector {
             self.stop_leading(run).await;
             self.metrics.fhir.lag_seconds.set(0);
             self.status.disable();
+            self.measure(run, false).await;
             return DISABLED_PAUSE;
         }
         let round = self.round(run).await;
         self.metrics.fhir.leads.set(i64::from(run.lead.is_some()));
-        self.measure(run).await;
+        if run.lead.is_none() {
+            self.metrics.api.partners.measure([]);
+        }
+        self.measure(run, true).await;
         match round {
             Ok(round) => {
                 if std::mem::take(&mut run.is_failing) {
@@ -130,11 +135,29 @@ impl Projector {
         }
     }
 
-    /// A batch of each node.
+    /// A batch of each node, and the notifications of what is indexed.
     async fn round(&self, run: &mut Run) -> Result<Round, StoreError> {
         if !self.leads(run).await? {
             return Ok(Round::Follows);
         }
+        let projected = self.project_nodes(run).await;
+        // What cannot be indexed keeps no notification back that waits for the partner.
+        let Some((leader, _)) = &run.lead else { return projected };
+        let Self { config, store, metrics, clock, .. } = self;
+        let written = (Notifier { config, store, metrics, clock }).write(leader, &mut run.upkeep).await;
+        // What keeps notifications from being written keeps the index from nothing.
+        if let Err(error) = &written
+            && !run.is_notifying_failing
+        {
+            let error = explained(error);
+            tracing::warn!(error, "notifications of partners cannot be written; it is tried again");
+        }
+        run.is_notifying_failing = written.is_err();
+        let round = projected?;
+        Ok(if written.unwrap_or(false) { Round::More } else { round })
+    }
+
+    async fn project_nodes(&self, run: &mut Run) -> Result<Round, StoreError> {
         let positions = self.store.projected_to().await?;
         let mut round = Round::Done;
         for node in self.store.projected_nodes().await? {
@@ -154,11 +177,6 @@ impl Projector {
                     return Ok(Round::More);
                 }
             }
-        }
-        let Some((leader, _)) = &run.lead else { return Ok(round) };
-        let Self { config, store, metrics, clock, .. } = self;
-        if (Notifier { config, store, metrics, clock }).write(leader, &mut run.upkeep).await? {
-            round = Round::More;
         }
         Ok(round)
     }
@@ -284,19 +302,26 @@ impl Projector {
         }
     }
 
-    /// How far the index is behind, every few seconds: also where another node leads, or none does.
-    async fn measure(&self, run: &mut Run) {
+    /// How far the index and the notifications are behind, every few seconds: also where another node leads,
+    /// or none does.
+    async fn measure(&self, run: &mut Run, has_index: bool) {
         let now = self.clock.instant();
         if run.measured.is_some_and(|measured| now.saturating_duration_since(measured) < MEASURED_EVERY) {
             return;
         }
         run.measured = Some(now);
         // Without the store the last value stays, and grows.
-        if let Ok(oldest) = self.oldest_waiting().await {
+        if has_index && let Ok(oldest) = self.oldest_waiting().await {
             self.status.note(oldest);
         }
-        let lag = self.status.lag(self.store.now()).unwrap_or_default();
+        if let Ok(oldest) = oldest_unseen(&self.store).await {
+            self.status.note_notifications(oldest);
+        }
+        let now = self.store.now();
+        let lag = self.status.lag(now).unwrap_or_default();
         self.metrics.fhir.lag_seconds.set(lag.as_secs());
+        let lag = self.status.notification_lag(now).unwrap_or_default();
+        self.metrics.api.partners.lag_seconds.set(lag.as_secs());
     }
 
     /// The time of the oldest row that is not projected.

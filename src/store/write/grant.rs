@@ -103,20 +103,31 @@ async fn use_once(
     connection.execute(statement).await.map(|rows| rows > 0)
 }
 
-/// Ends the tokens of a client.
+/// Ends the tokens of a client, and its credentials for files.
 pub(in crate::store) async fn revoke_all(
     connection: &mut impl Connection,
     client: &str,
 ) -> Result<(), StoreError> {
+    revoke_credentials(connection, client).await?;
     let statement = Statement::new("DELETE FROM api_token WHERE holder = $1").bind(client);
     connection.execute(statement).await.map(drop)
 }
 
-/// Ends the tokens of all clients of an organisation.
+/// Ends the credentials for files of a client.
+pub(in crate::store) async fn revoke_credentials(
+    connection: &mut impl Connection,
+    client: &str,
+) -> Result<(), StoreError> {
+    let statement = Statement::new("DELETE FROM partner_credential WHERE client = $1").bind(client);
+    connection.execute(statement).await.map(drop)
+}
+
+/// Ends the tokens of all clients of an organisation, and their credentials for files.
 pub(in crate::store) async fn revoke_all_of(
     connection: &mut impl Connection,
     organisation: &str,
 ) -> Result<(), StoreError> {
+    connection.execute(Statement::new(DELETE_CREDENTIALS_OF_ORGANISATION).bind(organisation)).await?;
     connection.execute(Statement::new(DELETE_OF_ORGANISATION).bind(organisation)).await.map(drop)
 }
 
@@ -129,5 +140,7 @@ DELETE FROM api_token WHERE hash IN (SELECT hash FROM api_token WHERE ends <= $1
 const DELETE_JTIS: &str =
     "DELETE FROM api_jti WHERE hash IN (SELECT hash FROM api_jti WHERE ends <= $1 LIMIT $2)";
 const DELETE_REGISTRATIONS: &str = "DELETE FROM api_registration WHERE approved = 0 AND registered_at < $1";
+const DELETE_CREDENTIALS_OF_ORGANISATION: &str = "
+DELETE FROM partner_credential WHERE client IN (SELECT id FROM api_client WHERE organisation = $1)";
 const DELETE_OF_ORGANISATION: &str = "
 DELETE FROM api_token WHERE holder IN (SELECT id FROM api_client WHERE organisation = $1)";

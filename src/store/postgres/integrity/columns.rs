@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 288] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -298,6 +298,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
     ("partner_notification", "visible_at", "bigint not null"),
     ("partner_notification", "receipt", "bytea not null"),
     ("partner_notification", "error", "text not null"),
+    ("partner_notification", "settled_at", "bigint not null"),
     ("patient_key", "one", "bigint not null"),
     ("patient_key", "secret", "bytea not null"),
     ("probe", "one", "bigint not null"),
@@ -328,6 +329,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 286] = [
     ("subscription", "events", "text not null"),
     ("subscription", "receiver", "text not null"),
     ("subscription", "created_at", "bigint not null"),
+    ("subscription", "removed", "bigint not null"),
     ("subscription_position", "subscription", "text C not null"),
     ("subscription_position", "node", "text C not null"),
     ("subscription_position", "number", "bigint not null"),
