@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::fhir::Reads;
 use super::oauth::SignedMetadata;
+use super::partner::PartnerQueue;
 use super::places::Places;
 use super::rates::Rates;
 use super::refusals::RefusalRows;
@@ -31,6 +32,8 @@ pub struct ApiState {
     pub(super) turns: Turns,
     /// Requests of partners that wait for a notification.
     pub(super) waiting: Turns,
+    /// The queue of their notifications.
+    pub(super) partners: PartnerQueue,
     /// What handshakes compute.
     pub(super) handshaking: ComputingTurns,
     pub(super) refusals: RefusalRows,
@@ -66,6 +69,7 @@ impl ApiState {
         Self {
             turns: Turns::new(started.api.max_requests),
             waiting: Turns::new(started.api.max_requests),
+            partners: PartnerQueue::new(&store),
             config,
             acceptor,
             registry,

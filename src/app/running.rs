@@ -204,7 +204,9 @@ impl Shared {
     fn start_outbound(&self, tasks: &mut Tasks) {
         let outbound = Outbound {
             config: Arc::clone(&self.platform.config),
-            store: self.platform.store.clone(),
+            // What partners cause takes no connection from the platform itself.
+            store: self.platform.store.with_own_connections(),
+            registry: Arc::clone(&self.platform.clients),
             metrics: self.platform.metrics.clone(),
             clock: self.platform.clock.clone(),
             receivers: Receivers::default(),

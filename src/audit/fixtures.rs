@@ -178,6 +178,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             request: Some("4711".to_owned()),
             notification: Some(message.to_string()),
             count: 1,
+            patients: vec!["0a1b".to_owned()],
         })),
         Event::AuthorizationDecided(Box::new(AuthorizationDecided {
             person: "CN=Ada".to_owned(),

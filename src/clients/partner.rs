@@ -32,9 +32,9 @@ pub fn admit_partner(
             return Err(RefusedReader::OtherOrganisation);
         }
         Some((owner, _)) if owner.is_suspended => return Err(RefusedReader::ClientSuspended),
-        // A certificate of a community alone is one factor of no organisation.
-        None if !client.certificates.is_empty() => return Err(RefusedReader::NotRegistered),
-        Some(_) | None => {}
+        // A certificate of a community alone is a factor of no organisation.
+        None => return Err(RefusedReader::NotRegistered),
+        Some(_) => {}
     }
     if presented.organisation.is_none() {
         return Err(RefusedReader::OtherOrganisation);

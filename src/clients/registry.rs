@@ -9,6 +9,7 @@ use super::client::{Client, ClientId, KnownCertificate};
 use super::oid::Oid;
 use super::organisation::Organisation;
 use super::refused::RefusedReader;
+use crate::model::DeviceId;
 
 /// Organisations and clients. Requests of clients are decided by the current one; by one that was not read
 /// from the store none is.
@@ -73,6 +74,19 @@ impl Registry {
     #[must_use]
     pub fn client(&self, id: &ClientId) -> Option<&Client> {
         self.clients.get(id)
+    }
+
+    /// The senders whose messages some client of the organisation may read; `None`: all.
+    #[must_use]
+    pub fn devices_of(&self, organisation: &Oid) -> Option<Vec<DeviceId>> {
+        let own = self.clients.values().filter(|own| own.organisation == *organisation && !own.is_suspended);
+        let mut devices = Vec::new();
+        for client in own {
+            devices.extend_from_slice(client.devices.as_deref()?);
+        }
+        devices.sort_unstable();
+        devices.dedup();
+        Some(devices)
     }
 
     /// The client to which a certificate belongs.

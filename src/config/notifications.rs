@@ -18,6 +18,9 @@ pub struct Notifications {
     pub visibility: Duration,
     /// Deliveries that a partner answers and does not acknowledge, after which a notification is given up.
     pub deliveries: u32,
+    /// How long a notification may wait before that is a finding.
+    #[serde(with = "quantity::duration")]
+    pub max_wait: Duration,
     /// How long the credentials count with which a partner reads files.
     #[serde(with = "quantity::duration")]
     pub credential_lifetime: Duration,
@@ -87,6 +90,7 @@ impl Default for Notifications {
         Self {
             visibility: Duration::from_mins(5),
             deliveries: 10,
+            max_wait: Duration::from_hours(1),
             credential_lifetime: Duration::from_mins(15),
             credentials: Vec::new(),
             ca_bundles: Vec::new(),
@@ -99,6 +103,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("notifications.visibility", ReloadClass::Applied)
         .time(Duration::from_secs(1), Duration::from_hours(12)),
     Key::new("notifications.deliveries", ReloadClass::Applied).count(1..=1000),
+    Key::new("notifications.max-wait", ReloadClass::Applied)
+        .time(Duration::from_secs(1), Duration::from_hours(30 * 24)),
     Key::new("notifications.credential-lifetime", ReloadClass::Applied)
         .time(Duration::from_mins(1), Duration::from_hours(1)),
     Key::new("notifications.credentials", ReloadClass::Applied),

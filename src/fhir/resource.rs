@@ -288,6 +288,18 @@ impl Value {
 }
 
 impl Resource {
+    /// The opaque id of the patient that it is about.
+    #[must_use]
+    pub fn patient(&self) -> Option<&str> {
+        match self {
+            Self::Patient(patient) => Some(&patient.id),
+            Self::Observation(observation) => {
+                observation.subject.reference.as_deref()?.strip_prefix("Patient/")
+            }
+            Self::Device(_) | Self::DeviceMetric(_) => None,
+        }
+    }
+
     /// Where it comes from, for what the index adds.
     pub const fn meta_mut(&mut self) -> &mut Meta {
         match self {

@@ -221,6 +221,15 @@ codes! {
     /// A request for a certificate waits for an operator.
     EnrolmentWaiting, "enrolment-waiting", Attention,
         "`pcd-platform enrol list --state pending` shows who asks; approve or reject it, also on the page `/enrolments`";
+    /// Notifications of partners are written late.
+    PartnerNotificationsBehind, "partner-notifications-behind", Attention,
+        "`pcd-platform fhir status` shows which node writes the index and the notifications, and the log why it does not";
+    /// Notifications of a partner wait for too long.
+    PartnerNotificationsWaiting, "partner-notifications-waiting", Attention,
+        "`pcd-platform subscription list` shows what waits, and `notification show ID` why; speak to the partner";
+    /// Notifications of a partner were given up.
+    PartnerNotificationsGivenUp, "partner-notifications-given-up", Attention,
+        "`pcd-platform notification list --state dead` shows them; `notification replay NAME` delivers them again";
     /// The platform of a gateway refused a message of a device.
     ForwardRefused, "forward-refused", Attention,
         "correct what the reason names, mostly the entry of this gateway at the platform; `pcd-platform message list --forward refused-24h` lists all of them";

@@ -14,12 +14,11 @@ use tokio::time::timeout;
 use tokio_util::codec::Framed;
 
 use super::answer::Awaited;
-use super::reach::reach;
 use super::receiver::{Receiver, RefuseAll, answers};
 use super::{Answer, ClientError};
 use crate::hl7::{Message, batch};
 use crate::mllp::{Codec, Received};
-use crate::tls::{Connector, SecuredStream, limit_send_buffer, prepare_tcp};
+use crate::tls::{Connector, SecuredStream, limit_send_buffer, prepare_tcp, reach};
 
 /// A connection to a platform. It has no task of its own: it reads while [`send`](Self::send) waits for an
 /// acknowledgement, and in [`listen`](Self::listen).

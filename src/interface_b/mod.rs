@@ -11,7 +11,6 @@ mod answer;
 mod client;
 mod error;
 mod observation;
-mod reach;
 mod receiver;
 mod retry;
 
@@ -20,6 +19,5 @@ pub use answer::{Answer, Requested};
 pub use client::{Client, DEAD_PEER_TIMEOUT, Incoming, MAX_OTHERS};
 pub use error::ClientError;
 pub use observation::Observation;
-pub use reach::reach;
 pub use receiver::{Receiver, RefuseAll, Reply, acknowledgement, answers};
 pub use retry::{Backoff, Target, keep_connected};

@@ -1,6 +1,6 @@
 //! Metrics of the notifications of partners.
 
-use prometheus::IntGaugeVec;
+use prometheus::{IntGauge, IntGaugeVec};
 
 use super::registrar::{CounterVec, Registrar};
 
@@ -9,6 +9,8 @@ use super::registrar::{CounterVec, Registrar};
 pub struct Partners {
     /// Notifications by what became of them: `made`, `delivered`, `failed`, `acknowledged`, `dead`.
     pub notifications_total: CounterVec,
+    /// How far notifications are behind what happened.
+    pub lag_seconds: IntGauge,
     waiting: IntGaugeVec,
     dead: IntGaugeVec,
     age_seconds: IntGaugeVec,
@@ -20,6 +22,7 @@ impl Partners {
     pub(super) fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
         Ok(Self {
             notifications_total: r.counters("partner_notifications_total", NOTIFICATIONS, &["result"])?,
+            lag_seconds: r.gauge("partner_notification_lag_seconds", LAG)?,
             waiting: r.gauges("partner_notifications_waiting", WAITING, &["subscription"])?,
             dead: r.gauges("partner_notifications_dead", DEAD, &["subscription"])?,
             age_seconds: r.gauges("partner_notification_age_seconds", AGE, &["subscription"])?,
@@ -53,6 +56,7 @@ impl Partners {
 }
 
 const NOTIFICATIONS: &str = "Notifications of partners, by what became of them";
-const WAITING: &str = "Notifications of a subscription that wait for the partner";
-const DEAD: &str = "Notifications of a subscription that were given up";
+const LAG: &str = "Age of the oldest event that was not looked at for notifications; 0 without one";
+const WAITING: &str = "Notifications of a subscription that wait for the partner, counted up to 10000";
+const DEAD: &str = "Notifications of a subscription that were given up, counted up to 10000";
 const AGE: &str = "Age of the oldest notification of a subscription that waits; 0 without one";

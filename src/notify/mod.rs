@@ -15,7 +15,6 @@ mod signature;
 mod status;
 mod watch;
 
-pub use client::DeliveryError;
 pub use payload::test_body;
 pub use receiver::{Receiver, ReceiverError};
 pub use status::{Failing, Status};

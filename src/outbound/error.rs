@@ -1,7 +1,6 @@
 //! Why a notification was not delivered.
 
-use std::io;
-use std::time::Duration;
+use crate::tls::WebPostError;
 
 /// Why a notification was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,17 +17,6 @@ pub(super) enum WebhookError {
         "the host is this machine or link-local; list it in notifications.allowed-hosts if that is meant"
     )]
     RefusedHost,
-    #[error("connection failed: {0}")]
-    Connect(io::ErrorKind),
-    #[error("TLS failed: the certificate does not chain to the CA bundle, or names another host")]
-    Tls,
-    #[error("no response within {} seconds", DEADLINE.as_secs())]
-    Timeout,
-    #[error("HTTP status {0}")]
-    Status(u16),
-    #[error("the response is not valid HTTP, its head is too large, or the connection was closed early")]
-    Protocol,
+    #[error(transparent)]
+    Post(#[from] WebPostError),
 }
-
-/// From the look-up of the name to the head of the response.
-pub(super) const DEADLINE: Duration = Duration::from_secs(10);

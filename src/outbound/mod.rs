@@ -18,12 +18,12 @@ use jiff::SignedDuration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::clients::{ReceiptHandle, Subscription, SubscriptionName, Webhook};
+use crate::clients::{ReceiptHandle, RegistryHandle, Subscription, SubscriptionName, Webhook};
 use crate::config::ConfigHandle;
 use crate::metrics::Metrics;
 use crate::model::{Clock, explained};
 use crate::render::notification_body;
-use crate::store::{Delivery, Due, Store, StoreError};
+use crate::store::{Delivery, Due, PartnerNotification, Store, StoreError};
 use error::WebhookError;
 
 /// Posts notifications until shutdown.
@@ -31,8 +31,10 @@ use error::WebhookError;
 pub struct Outbound {
     /// The current configuration.
     pub config: ConfigHandle,
-    /// The store.
+    /// The store, with connections of its own.
     pub store: Store,
+    /// Which partner may see which devices.
+    pub registry: RegistryHandle,
     /// The metrics.
     pub metrics: Metrics,
     /// The clock.
@@ -101,13 +103,21 @@ impl Outbound {
     /// Posts the next notification. False: there is none, or the attempt has failed.
     async fn post_next(&self, subscription: &Subscription, webhook: &Webhook) -> Result<bool, StoreError> {
         let config = self.config.load_full();
+        // What none of the organisation's clients may read is not posted to it either.
+        let devices = self.registry.load().devices_of(&subscription.organisation);
         let due = Due {
+            organisation: &subscription.organisation,
             subscriptions: std::slice::from_ref(&subscription.name),
-            devices: None,
+            devices: devices.as_deref(),
             max_deliveries: config.notifications.deliveries,
             limit: 1,
         };
         let Some(found) = self.store.due_notifications(&due).await?.pop() else { return Ok(false) };
+        // One of this name may have been added since, for another receiver. What was found before is not
+        // of that one.
+        if !self.store.subscriptions().await?.contains(subscription) {
+            return Ok(false);
+        }
         let Ok((handle, receipt)) = ReceiptHandle::generate() else { return Ok(false) };
         let visibility =
             SignedDuration::try_from(config.notifications.visibility).unwrap_or(SignedDuration::ZERO);
@@ -116,15 +126,17 @@ impl Outbound {
         let Some(begun) = self.store.begin_deliveries(vec![delivery], visibility, None).await?.pop() else {
             return Ok(true);
         };
+        // This delivery counts once it is answered.
+        let begun = PartnerNotification { deliveries: begun.deliveries + 1, ..begun };
         let body = notification_body(&begun, &handle).to_string();
         match webhook::post(webhook, &config.notifications, &self.clock, (&begun.id.to_string(), body)).await
         {
             Ok(()) => {
-                self.metrics.api.partners.count("delivered", 1);
                 if self.receivers.succeed(&subscription.name) {
                     tracing::info!(subscription = %subscription.name, "the receiver of a partner responds again");
                 }
                 self.store.note_answer(begun.id, receipt).await?;
+                self.metrics.api.partners.count("delivered", 1);
                 Ok(true)
             }
             Err(error) => {

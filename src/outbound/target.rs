@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use super::error::WebhookError;
 use crate::config::WebhookUrl;
 use crate::revocation::{NamedHost, is_local_address};
+use crate::tls::look_up;
 
 /// The addresses of the receiver.
 pub(super) async fn resolve(
@@ -20,10 +21,7 @@ pub(super) async fn resolve(
         NamedHost::Malformed => return Err(WebhookError::RefusedHost),
         NamedHost::Local if !is_listed => return Err(WebhookError::RefusedHost),
         NamedHost::Address(address) => vec![SocketAddr::new(address, url.port())],
-        NamedHost::Local | NamedHost::Name(_) => {
-            let found = tokio::net::lookup_host((url.host(), url.port())).await;
-            found.map_err(|error| WebhookError::Connect(error.kind()))?.collect()
-        }
+        NamedHost::Local | NamedHost::Name(_) => look_up(url).await?,
     };
     // One local address is enough: the name may mean this machine the next time as well.
     if !is_listed && addresses.iter().any(|address| is_local_address(address.ip())) {

@@ -1,8 +1,7 @@
 //! One notification is posted.
 //!
 //! The receiver proves itself to a named CA bundle, and the platform authenticates itself by HTTP Basic (RFC
-//! 7617). The whole exchange has a deadline, the head of the response a limit; its body is not read, and
-//! redirects are not followed.
+//! 7617).
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -10,39 +9,24 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
-use hyper::{Method, Request, StatusCode};
-use tokio::net::TcpStream;
+use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use super::error::{DEADLINE, WebhookError};
+use super::error::WebhookError;
 use super::target::resolve;
 use crate::clients::Webhook;
 use crate::config::{Notifications, WebhookUrl};
 use crate::filesystem::NotPrivate;
 use crate::model::Clock;
-use crate::tls::{WebConnector, send_request};
+use crate::tls::{WebConnector, WebPost, WebPostError};
 
 /// Posts a notification: its id, and the body.
 pub(super) async fn post(
     webhook: &Webhook,
     settings: &Notifications,
     clock: &Clock,
-    notification: (&str, String),
-) -> Result<(), WebhookError> {
-    let exchange = exchange(webhook, settings, clock, notification);
-    let status = tokio::time::timeout(DEADLINE, exchange).await.map_err(|_| WebhookError::Timeout)??;
-    if status.is_success() { Ok(()) } else { Err(WebhookError::Status(status.as_u16())) }
-}
-
-async fn exchange(
-    webhook: &Webhook,
-    settings: &Notifications,
-    clock: &Clock,
     (id, body): (&str, String),
-) -> Result<StatusCode, WebhookError> {
+) -> Result<(), WebhookError> {
     let url: WebhookUrl = webhook.url.parse().map_err(|_| WebhookError::Url)?;
     if !url.is_tls() {
         return Err(WebhookError::Url);
@@ -55,31 +39,12 @@ async fn exchange(
         }
     };
     let connector = WebConnector::build(anchors, clock).map_err(|_| WebhookError::Bundle)?;
-    let request = request(&url, &basic(webhook, settings)?, id, body)?;
-    let addresses = resolve(&url, &settings.allowed_hosts).await?;
-    let tcp = TcpStream::connect(addresses.as_slice()).await;
-    let tcp = tcp.map_err(|error| WebhookError::Connect(error.kind()))?;
-    let stream = connector.connect(url.host(), tcp).await.map_err(|_| WebhookError::Tls)?;
-    send_request(stream, request).await.ok_or(WebhookError::Protocol)
-}
-
-fn request(
-    url: &WebhookUrl,
-    basic: &str,
-    id: &str,
-    body: String,
-) -> Result<Request<Full<Bytes>>, WebhookError> {
-    Request::builder()
-        .method(Method::POST)
-        .uri(url.path())
-        .header(HOST, url.authority())
-        .header(CONNECTION, "close")
-        .header(CONTENT_TYPE, "application/json")
-        .header(AUTHORIZATION, basic)
-        .header(USER_AGENT, concat!("pcd-platform/", env!("CARGO_PKG_VERSION")))
-        .header("x-operation-id", id)
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|_| WebhookError::Protocol)
+    let value = |text: &str| HeaderValue::try_from(text).map_err(|_| WebPostError::Protocol);
+    let mut basic = value(&basic(webhook, settings)?)?;
+    basic.set_sensitive(true);
+    let headers = vec![(AUTHORIZATION, basic), (HeaderName::from_static("x-operation-id"), value(id)?)];
+    let post = WebPost { url: &url, tls: Some(&connector), headers, body: body.into() };
+    post.send(resolve(&url, &settings.allowed_hosts)).await
 }
 
 /// The value of the header Authorization.

@@ -25,7 +25,7 @@ use crate::render::{Mapper, mapping_options};
 use crate::store::{ProjectedTo, Projection, ProjectionLeader, Store, StoreError, TrailRow};
 use batch::{Batch, Counts, KnownResources, batch};
 use messages::ReadMessages;
-use notifications::{NotificationUpkeep, Notifier};
+use notifications::{NotificationUpkeep, Notifier, oldest_unseen};
 use status::index_revision;
 pub use status::{IndexStatus, NodeStatus, ProjectionStatus};
 use worker::Worker;
@@ -129,11 +129,15 @@ impl Projector {
             self.stop_leading(run).await;
             self.metrics.fhir.lag_seconds.set(0);
             self.status.disable();
+            self.measure(run, false).await;
             return DISABLED_PAUSE;
         }
         let round = self.round(run).await;
         self.metrics.fhir.leads.set(i64::from(run.lead.is_some()));
-        self.measure(run).await;
+        if run.lead.is_none() {
+            self.metrics.api.partners.measure([]);
+        }
+        self.measure(run, true).await;
         match round {
             Ok(round) => {
                 if std::mem::take(&mut run.is_failing) {
@@ -392,21 +396,28 @@ impl Projector {
         }
     }
 
-    /// How far the index is behind, every few seconds: also where another node leads, or none does.
-    async fn measure(&self, run: &mut Run) {
+    /// How far the index and the notifications are behind, every few seconds: also where another node leads,
+    /// or none does.
+    async fn measure(&self, run: &mut Run, has_index: bool) {
         let now = self.clock.instant();
         if run.measured.is_some_and(|measured| now.saturating_duration_since(measured) < MEASURED_EVERY) {
             return;
         }
         run.measured = Some(now);
         // Without the store the last value stays, and grows.
-        if let Ok(status) = IndexStatus::read(&self.store, &self.config.load()).await {
+        if has_index && let Ok(status) = IndexStatus::read(&self.store, &self.config.load()).await {
             self.status.note(status.nodes.iter().filter_map(|node| node.waiting_since).min());
             let left = status.nodes.iter().map(|node| node.left).sum::<u64>();
             self.metrics.fhir.rows_again.set(i64::try_from(left).unwrap_or(i64::MAX));
         }
-        let lag = self.status.lag(self.store.now()).unwrap_or_default();
+        if let Ok(oldest) = oldest_unseen(&self.store).await {
+            self.status.note_notifications(oldest);
+        }
+        let now = self.store.now();
+        let lag = self.status.lag(now).unwrap_or_default();
         self.metrics.fhir.lag_seconds.set(lag.as_secs());
+        let lag = self.status.notification_lag(now).unwrap_or_default();
+        self.metrics.api.partners.lag_seconds.set(lag.as_secs());
     }
 }
 

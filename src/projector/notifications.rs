@@ -17,14 +17,18 @@ use crate::metrics::Metrics;
 use crate::model::{Clock, MessageId, NodeName};
 use crate::pcd::Transaction;
 use crate::store::{
-    EventRow, NotificationBatch, NotificationLimits, ProjectedMessage, ProjectionLeader, Store, StoreError,
-    SubscriptionBatch, SubscriptionPosition, TrailEvent,
+    EventRow, NotificationBatch, NotificationState, NotificationStep, ProjectedMessage, ProjectionLeader,
+    Store, StoreError, SubscriptionBatch, SubscriptionPosition, TrailEvent,
 };
 
 /// What is remembered between rounds.
 #[derive(Debug, Default)]
 pub(super) struct NotificationUpkeep {
+    /// When the last pass ended; `None`: it has more to do.
     kept_up: Option<Instant>,
+    measured: Option<Instant>,
+    /// Whether there is no subscription, and nothing left of one.
+    is_idle: bool,
 }
 
 /// Writes the notifications of partners, while its node leads.
@@ -43,16 +47,23 @@ impl Notifier<'_> {
         upkeep: &mut NotificationUpkeep,
     ) -> Result<bool, StoreError> {
         let subscriptions = self.store.subscriptions().await?;
-        if subscriptions.is_empty() {
+        if subscriptions.is_empty() && upkeep.is_idle {
             return Ok(false);
         }
-        self.keep_up(upkeep).await?;
+        let mut is_more = self.keep_up(upkeep).await?;
+        upkeep.is_idle = subscriptions.is_empty() && !is_more;
+        if subscriptions.is_empty() {
+            self.metrics.api.partners.measure([]);
+            return Ok(is_more);
+        }
         let positions = self.store.subscription_positions().await?;
         let projected = self.store.projected_to().await?;
-        let mut is_more = false;
         for node in self.store.projected_nodes().await? {
-            let until = projected.get(node.as_str()).map_or(0, |position| position.number);
             let from = from(&subscriptions, &positions, &node);
+            let indexed = projected.get(node.as_str()).map_or(0, |position| position.number);
+            // An index that is behind what was notified is built again, which can take hours.
+            let is_rebuilt = from.iter().any(|(_, number)| *number > indexed);
+            let until = if is_rebuilt { self.store.chain_end(&node).await?.number } else { indexed };
             is_more |= self.write_of(&node, &from, until, leader).await?;
         }
         Ok(is_more)
@@ -100,11 +111,13 @@ impl Notifier<'_> {
             }
         }
         parts.retain(|part| part.from < to);
+        let started = self.clock.instant();
         let batch = NotificationBatch { leader: leader.clone(), node: node.clone(), to, parts };
         if !self.store.write_notifications(batch).await? {
             return Ok(false);
         }
         self.metrics.api.partners.count("made", count);
+        self.store.give_way(started).await;
         Ok(to < until)
     }
 
@@ -122,25 +135,58 @@ impl Notifier<'_> {
         Ok(messages)
     }
 
-    /// Gives up what was delivered too often or waited for too long, every few seconds.
-    async fn keep_up(&self, upkeep: &mut NotificationUpkeep) -> Result<(), StoreError> {
+    /// Gives up what was delivered too often or waited for too long, and forgets what is settled, every few
+    /// seconds and in small parts. True: there is more.
+    async fn keep_up(&self, upkeep: &mut NotificationUpkeep) -> Result<bool, StoreError> {
         let instant = self.clock.instant();
-        let is_due = |last: Instant| instant.saturating_duration_since(last) >= KEPT_UP_EVERY;
-        if upkeep.kept_up.is_some_and(|last| !is_due(last)) {
-            return Ok(());
-        }
-        upkeep.kept_up = Some(instant);
-        let (config, now) = (self.config.load_full(), self.store.now());
-        let ago = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
-        let retained = config.store.retain_messages.age();
-        let limits = NotificationLimits {
-            max_deliveries: config.notifications.deliveries,
-            dead_before: retained.map(ago),
-            forget_before: ago(FORGOTTEN_AFTER),
-            forget_dead_before: retained.map(|age| ago(age.saturating_add(DEAD_FOR))),
+        let is_due = |last: Option<Instant>, every| {
+            last.is_none_or(|last| instant.saturating_duration_since(last) >= every)
         };
-        let dead = self.store.keep_up_notifications(limits).await?;
-        self.metrics.api.partners.count("dead", dead);
+        if !is_due(upkeep.kept_up, KEPT_UP_EVERY) {
+            return Ok(false);
+        }
+        let mut is_more = false;
+        for step in self.steps() {
+            let started = self.clock.instant();
+            let rows = self.store.keep_up_notifications(step).await?;
+            if matches!(step, NotificationStep::NotAcknowledged { .. } | NotificationStep::Expired { .. }) {
+                self.metrics.api.partners.count("dead", rows);
+            }
+            is_more |= rows >= u64::from(NotificationStep::MAX_ROWS);
+            self.store.give_way(started).await;
+        }
+        upkeep.kept_up = (!is_more).then_some(instant);
+        if is_due(upkeep.measured, MEASURED_EVERY) {
+            upkeep.measured = Some(instant);
+            self.measure().await?;
+        }
+        Ok(is_more)
+    }
+
+    fn steps(&self) -> impl Iterator<Item = NotificationStep> {
+        let (config, now) = (self.config.load_full(), self.store.believed_now());
+        let before = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
+        let max_deliveries = config.notifications.deliveries;
+        let retained = config.store.retain_messages.age();
+        let longest_wait = SignedDuration::try_from(config.notifications.visibility.max(MAX_PAUSE));
+        let forgotten = |state, age| NotificationStep::Forgotten { state, before: before(age) };
+        let expired = retained.map(|age| NotificationStep::Expired { before: before(age) });
+        let dead = retained.map(|age| forgotten(NotificationState::Dead, age.saturating_add(DEAD_FOR)));
+        let acknowledged = forgotten(NotificationState::Acknowledged, FORGOTTEN_AFTER);
+        [
+            longest_wait.ok().map(|longest_wait| NotificationStep::Distant { longest_wait }),
+            Some(NotificationStep::NotAcknowledged { max_deliveries }),
+            expired,
+            Some(acknowledged),
+            dead,
+            Some(NotificationStep::Removed),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    async fn measure(&self) -> Result<(), StoreError> {
+        let now = self.store.believed_now();
         let standings = self.store.subscription_standings().await?;
         let age = |oldest: Timestamp| now.duration_since(oldest).as_secs().max(0);
         self.metrics.api.partners.measure(standings.iter().map(|standing| {
@@ -149,6 +195,26 @@ impl Notifier<'_> {
         }));
         Ok(())
     }
+}
+
+/// The time of the oldest row of an audit chain that was not looked through for each subscription; `None`:
+/// there is none.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(super) async fn oldest_unseen(store: &Store) -> Result<Option<Timestamp>, StoreError> {
+    let subscriptions = store.subscriptions().await?;
+    if subscriptions.is_empty() {
+        return Ok(None);
+    }
+    let positions = store.subscription_positions().await?;
+    let mut oldest: Option<Timestamp> = None;
+    for node in store.projected_nodes().await? {
+        let numbers = from(&subscriptions, &positions, &node).into_iter().map(|(_, number)| number);
+        let next = store.trail_after(&node, numbers.min().unwrap_or_default(), 1).await?;
+        oldest = oldest.into_iter().chain(next.first().map(|row| row.at)).min();
+    }
+    Ok(oldest)
 }
 
 /// Each subscription with its position in the chain of a node.
@@ -178,7 +244,10 @@ fn notice(row: &EventRow, messages: &ReadMessages) -> Option<NotifiableEvent> {
     };
     match &row.event {
         TrailEvent::Accepted(id) => of_message(messages.get(*id)?, row.at),
-        TrailEvent::Silent(device) => Some(about(EventKind::DeviceSilent, device.clone(), String::new())),
+        TrailEvent::Silent(device, is_behind) => {
+            let reason = if *is_behind { BEHIND_GATEWAY } else { "" };
+            Some(about(EventKind::DeviceSilent, device.clone(), reason.to_owned()))
+        }
         TrailEvent::Refused(device, code) => {
             Some(about(EventKind::CertificateRefused, device.clone(), code.clone()))
         }
@@ -211,6 +280,8 @@ fn wards(message: &Message<'_>) -> Vec<String> {
     wards.filter(|ward| !ward.is_empty()).take(MAX_WARDS).collect()
 }
 
+/// Devices behind a gateway are silent, and not the gateway.
+const BEHIND_GATEWAY: &str = "behind-gateway";
 /// Rows of a chain that are looked through at once.
 const MAX_ROWS: u32 = 200;
 /// Notifications of one transaction, but for those of its last row: senders wait for it.
@@ -219,6 +290,10 @@ const MAX_NOTICES: u64 = 600;
 const MAX_WARDS: usize = 16;
 /// How often is looked for what is given up.
 const KEPT_UP_EVERY: Duration = Duration::from_secs(5);
+/// How often the notifications of subscriptions are counted.
+const MEASURED_EVERY: Duration = Duration::from_secs(15);
+/// The longest pause between attempts to post a notification.
+const MAX_PAUSE: Duration = Duration::from_mins(5);
 /// How long a handle that was acknowledged can be acknowledged again.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long what was given up is listed after its message was removed.

@@ -13,7 +13,10 @@ use crate::store::{ProjectionLeader, Store, StoreError};
 
 /// What the projector knows of its lag. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct ProjectionStatus(Arc<ArcSwapOption<Timestamp>>);
+pub struct ProjectionStatus {
+    index: Arc<ArcSwapOption<Timestamp>>,
+    notifications: Arc<ArcSwapOption<Timestamp>>,
+}
 
 /// How far the index is, as the store has it.
 #[derive(Debug, Clone)]
@@ -43,17 +46,32 @@ impl ProjectionStatus {
     /// How far the index is behind; `None` when it is up to date, or switched off.
     #[must_use]
     pub fn lag(&self, now: Timestamp) -> Option<SignedDuration> {
-        let since = self.0.load_full()?;
-        Some(now.duration_since(*since).max(SignedDuration::ZERO))
+        since(&self.index, now)
+    }
+
+    /// How far the notifications of partners are behind what happened; `None` when they are up to date, or
+    /// there is no subscription.
+    #[must_use]
+    pub fn notification_lag(&self, now: Timestamp) -> Option<SignedDuration> {
+        since(&self.notifications, now)
     }
 
     pub(super) fn note(&self, oldest: Option<Timestamp>) {
-        self.0.store(oldest.map(Arc::new));
+        self.index.store(oldest.map(Arc::new));
+    }
+
+    pub(super) fn note_notifications(&self, oldest: Option<Timestamp>) {
+        self.notifications.store(oldest.map(Arc::new));
     }
 
     pub(super) fn disable(&self) {
-        self.0.store(None);
+        self.index.store(None);
     }
+}
+
+fn since(oldest: &ArcSwapOption<Timestamp>, now: Timestamp) -> Option<SignedDuration> {
+    let since = oldest.load_full()?;
+    Some(now.duration_since(*since).max(SignedDuration::ZERO))
 }
 
 impl IndexStatus {

@@ -7,12 +7,16 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::audit::MessageKind;
 use crate::audit::fixtures::Repeating;
+use crate::audit::{Event, FeedsBehind};
+use crate::clients::{EventFilter, EventKind, Oid, Organisation, Subscription};
 use crate::config::Config;
 use crate::fhir::{Options, Resource};
-use crate::model::MessageId;
+use crate::model::{DeviceId, MessageId};
 use crate::render::{Found, Renderer};
 use crate::store::fixtures::{TestStore, battery};
-use crate::store::{GroupRow, MessageRecord, Reconsideration, ReportKind, ResourcesOf};
+use crate::store::{
+    GroupRow, MessageRecord, NotificationFilter, PartnerNotification, Reconsideration, ReportKind, ResourcesOf,
+};
 
 battery! {
     each_accepted_message_is_indexed_once,
@@ -30,6 +34,9 @@ battery! {
     the_last_report_of_an_alert_replaces_the_others,
     an_earlier_report_of_an_alert_replaces_no_later_one,
     settings_that_change_what_readers_get_make_changes,
+    n000_7_notifications_do_not_wait_for_an_index_that_is_built_again,
+    notifications_that_cannot_be_written_keep_the_index_from_nothing,
+    n000_7_alerts_silence_and_refusals_are_notified,
 }
 
 const MONITOR: &str = "00A037FFFE000001";
@@ -559,4 +566,89 @@ async fn settings_that_change_what_readers_get_make_changes(place: TestStore) {
 
 fn any() -> crate::store::MessageFilter {
     crate::store::MessageFilter { limit: 1, ..crate::store::MessageFilter::default() }
+}
+
+/// A subscription to everything.
+async fn subscribe(store: &Store) {
+    let oid: Oid = "2.25.1".parse().unwrap();
+    let organisation =
+        Organisation { oid: oid.clone(), name: "lab".to_owned(), networks: Vec::new(), is_suspended: false };
+    store.add_organisation(organisation, "alice").await.unwrap();
+    let subscription = Subscription {
+        name: "lab".parse().unwrap(),
+        organisation: oid,
+        filter: EventFilter { events: EventKind::ALL.to_vec(), ..EventFilter::default() },
+        webhook: None,
+        created_at: Timestamp::UNIX_EPOCH,
+    };
+    store.subscribe(subscription, "alice").await.unwrap();
+}
+
+async fn notified(store: &Store) -> Vec<PartnerNotification> {
+    let filter = NotificationFilter { limit: 100, ..NotificationFilter::default() };
+    let mut all = store.partner_notifications(&filter).await.unwrap();
+    all.reverse();
+    all
+}
+
+async fn n000_7_notifications_do_not_wait_for_an_index_that_is_built_again(place: TestStore) {
+    let store = place.open().await;
+    subscribe(&store).await;
+    store.record(measured(&place, 1, "4711", 1)).await.unwrap();
+    let projector = projector(&place, store.clone());
+    project_all(&projector).await;
+    assert_eq!(notified(&store).await.len(), 1);
+    store.rebuild_projection().await.unwrap();
+    let later = measured(&place, 2, "4711", 2);
+    store.record(later.clone()).await.unwrap();
+    // The index has not begun.
+    assert!(oldest_unseen(&store).await.unwrap().is_some(), "they are behind");
+    let leader = store.projection_leader().await.unwrap();
+    let Projector { config, store, metrics, clock, .. } = &projector;
+    let notifier = Notifier { config, store, metrics, clock };
+    notifier.write(&leader, &mut NotificationUpkeep::default()).await.unwrap();
+    assert_eq!(store.groups_of_messages(&[later.id]).await.unwrap(), []);
+    let messages = |all: Vec<PartnerNotification>| all.into_iter().map(|own| own.message).collect::<Vec<_>>();
+    assert_eq!(messages(notified(store).await)[1..], [Some(later.id)]);
+    assert_eq!(oldest_unseen(store).await.unwrap(), None);
+    project_all(&projector).await;
+    assert_eq!(notified(store).await.len(), 2, "each once");
+}
+
+async fn notifications_that_cannot_be_written_keep_the_index_from_nothing(place: TestStore) {
+    let store = place.open().await;
+    subscribe(&store).await;
+    place.execute("UPDATE subscription SET events = '{\"later\": 1}'").await.unwrap();
+    let accepted = measured(&place, 1, "4711", 1);
+    store.record(accepted.clone()).await.unwrap();
+    let projector = projector(&place, store.clone());
+    project_all(&projector).await;
+    assert_eq!(store.groups_of_messages(&[accepted.id]).await.unwrap().len(), 1);
+    assert_eq!(notified(&store).await, []);
+    place.execute("UPDATE subscription SET events = '{\"events\":[],\"devices\":[],\"wards\":[],\"transactions\":[]}'").await.unwrap();
+    project_all(&projector).await;
+    assert_eq!(notified(&store).await.len(), 1, "afterwards");
+}
+
+async fn n000_7_alerts_silence_and_refusals_are_notified(place: TestStore) {
+    let store = place.open().await;
+    subscribe(&store).await;
+    store.record(report(&place, 1, "start")).await.unwrap();
+    let device: DeviceId = "PUMP-1".parse().unwrap();
+    store
+        .audit(Event::FeedSilent { device: device.clone(), last: place.clock.now(), threshold: 90 })
+        .await
+        .unwrap();
+    let behind = FeedsBehind {
+        device: device.clone(),
+        identities: vec!["00A0370000000001".to_owned()],
+        others: 0,
+        last: Some(place.clock.now()),
+    };
+    store.audit(Event::FeedsBehindSilent(behind)).await.unwrap();
+    project_all(&projector(&place, store.clone())).await;
+    let made: Vec<_> =
+        notified(&store).await.into_iter().map(|own| (own.event, own.reason, own.device)).collect();
+    let of = |event: &str, reason: &str| (event.to_owned(), reason.to_owned(), Some(device.clone()));
+    assert_eq!(made, [of("alert", "pcd-04"), of("device-silent", ""), of("device-silent", "behind-gateway")]);
 }

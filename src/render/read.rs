@@ -259,19 +259,42 @@ impl Renderer {
         Ok(found)
     }
 
-    /// Maps messages, in a turn of the reader, and not on a thread that serves devices.
+    /// What one stored message becomes, and `then` of that, which may compute: only its result is held.
+    /// `None` as for [`Self::render`].
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn render_as<T: Send + 'static>(
+        &self,
+        message: MessageId,
+        then: impl FnOnce(Rendered) -> T + Send + 'static,
+    ) -> Result<Option<T>, StoreError> {
+        let (mut stored, _) = self.store.projected_messages(&[message], MAX_BATCH_BYTES).await?;
+        let Some(stored) = stored.pop() else { return Ok(None) };
+        let mapper = Arc::clone(&self.mapper);
+        Ok(self.compute(move || rendered(&mapper, stored, &Wanted::All).map(then)).await.flatten())
+    }
+
     async fn map(&self, stored: Vec<ProjectedMessage>, wanted: &Wanted) -> Vec<Rendered> {
         let (mapper, wanted) = (Arc::clone(&self.mapper), wanted.clone());
+        let mapped = self.compute(move || {
+            stored.into_iter().filter_map(|message| rendered(&mapper, message, &wanted)).collect()
+        });
+        mapped.await.unwrap_or_default()
+    }
+
+    /// Computes in a turn of the reader, and not on a thread that serves devices.
+    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let turn = match &self.turns {
             Some(turns) => Some(turns.take().await),
             None => None,
         };
-        let mapped = tokio::task::spawn_blocking(move || {
+        let computed = tokio::task::spawn_blocking(move || {
             // The request may have been given up; the processor is busy all the same.
             let _turn = turn;
-            stored.into_iter().filter_map(|message| rendered(&mapper, message, &wanted)).collect::<Vec<_>>()
+            work()
         });
-        mapped.await.unwrap_or_default()
+        computed.await.ok()
     }
 }
 

@@ -65,9 +65,9 @@ pub use records::outbox::{
     AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage,
 };
 pub use records::partner::{
-    Delivery, Due, EventRow, NotificationBatch, NotificationFilter, NotificationLimits, NotificationState,
-    NotificationStateError, PartnerCredential, PartnerNotification, SubscriptionBatch, SubscriptionPosition,
-    SubscriptionStanding, TrailEvent,
+    Delivery, Due, EventRow, NotificationBatch, NotificationFilter, NotificationState,
+    NotificationStateError, NotificationStep, PartnerCredential, PartnerNotification, SubscriptionBatch,
+    SubscriptionPosition, SubscriptionStanding, TrailEvent,
 };
 pub use records::projection::{
     FoundGroup, FoundResource, FoundVersion, GroupPage, GroupPlace, GroupRow, GroupsOf, PatientLink,

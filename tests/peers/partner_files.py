@@ -36,6 +36,9 @@ for line in sys.stdin:
     credentials = asked["token"]["awsCredentials"]
     bucket = asked["token"]["awsResources"][0].removeprefix("arn:aws:s3:::")
     s3 = client(asked, credentials)
+    if "only-list" in asked:
+        print(json.dumps(refused(lambda: s3.list_objects_v2(Bucket=bucket))), flush=True)
+        continue
     # Pages of one: the client follows the continuation tokens by itself.
     pages = s3.get_paginator("list_objects_v2").paginate(
         Bucket=bucket, Prefix="delivery/", PaginationConfig={"PageSize": 1}
@@ -53,10 +56,25 @@ for line in sys.stdin:
             "tags": sorted({item["ETag"], head["ETag"], got["ETag"]}),
             "part": part == body[2:14],
         }
+    # As `aws s3 ls` does, from folder to folder.
+    folders = []
+    folder = ""
+    while True:
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=folder, Delimiter="/", EncodingType="url")
+        below = [one["Prefix"] for one in listed.get("CommonPrefixes", [])]
+        folders.append([len(below), len(listed.get("Contents", [])), listed["KeyCount"]])
+        if not below:
+            break
+        folder = below[0]
+    first = min(files)
+    behind = s3.list_objects_v2(Bucket=bucket, StartAfter=first[:-9]).get("Contents", [])
     wrong = dict(credentials, SecretAccessKey="x" * 43)
     other = dict(credentials, SessionToken="x" * 43)
     result = {
         "files": files,
+        "folders": folders,
+        "behind-a-part-of-the-first": sorted(item["Key"] for item in behind) == sorted(files),
+        "behind-the-first": len(s3.list_objects_v2(Bucket=bucket, StartAfter=first).get("Contents", [])),
         "wrong-secret": refused(lambda: client(asked, wrong).list_objects_v2(Bucket=bucket)),
         "wrong-token": refused(lambda: client(asked, other).list_objects_v2(Bucket=bucket)),
         "put": refused(lambda: s3.put_object(Bucket=bucket, Key="x", Body=b"x")),

@@ -24,7 +24,7 @@ pub(super) async fn record(
     (interaction, kind): (&'static str, &'static str),
     resources: &[Resource],
 ) -> Result<(), Failure> {
-    let patients: BTreeSet<&str> = resources.iter().filter_map(patient).collect();
+    let patients: BTreeSet<&str> = resources.iter().filter_map(Resource::patient).collect();
     let read = ResourcesRead {
         client: reader.client().to_owned(),
         organisation: reader.organisation().map(ToString::to_string),
@@ -52,15 +52,4 @@ pub(super) async fn record(
         return reads.minute.begin(read, reads.store.clone()).await;
     }
     Ok(write_rows(read, &reads.store).await?)
-}
-
-/// The opaque id of the patient that a resource is about.
-fn patient(resource: &Resource) -> Option<&str> {
-    match resource {
-        Resource::Patient(patient) => Some(&patient.id),
-        Resource::Observation(observation) => {
-            observation.subject.reference.as_deref()?.strip_prefix("Patient/")
-        }
-        Resource::Device(_) | Resource::DeviceMetric(_) => None,
-    }
 }

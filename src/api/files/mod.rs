@@ -23,7 +23,8 @@ use jiff::Timestamp;
 use super::partner::{bucket, notification_of};
 use super::peer::Peer;
 use super::state::ApiState;
-use bundle::{File, files};
+use crate::model::steps_beside_tasks;
+use bundle::{File, file};
 use caller::{Caller, admit};
 use error::FileError;
 use list::list;
@@ -38,7 +39,9 @@ pub(super) fn is_path(path: &str) -> bool {
 pub(super) async fn answer(state: &ApiState, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
     let (head, _) = request.into_parts();
     let limit = state.config.load().api.query_timeout;
-    let served = tokio::time::timeout(limit, Box::pin(serve(state, peer, &head))).await;
+    // A signature computes, and its request decides for how long: it delays no device.
+    let serving = Box::pin(steps_beside_tasks(serve(state, peer, &head)));
+    let served = tokio::time::timeout(limit, serving).await;
     let mut response = match served {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => error.response(),
@@ -63,10 +66,6 @@ async fn serve(state: &ApiState, peer: &Peer, head: &Parts) -> Result<Response<B
     if named != bucket(&caller.organisation) {
         return Err(FileError::AccessDenied);
     }
-    let Some(_turn) = state.turns.take(caller.reader.client()) else {
-        state.metrics.api.refuse("busy");
-        return Err(FileError::SlowDown);
-    };
     match (key, &head.method) {
         ("", &Method::HEAD) => Ok(Response::new(Body::empty())),
         ("", _) => list(&caller, head.uri.query().unwrap_or_default()).await,
@@ -83,11 +82,12 @@ async fn object(
 ) -> Result<Response<Body>, FileError> {
     let id = notification_of(&caller.organisation, key).ok_or(FileError::NoSuchKey)?;
     let of_store = |error| FileError::of_store(&error);
-    let found = caller.state.store.partner_notification(&caller.organisation, id).await.map_err(of_store)?;
+    let found =
+        caller.state.partners.store.partner_notification(&caller.organisation, id).await.map_err(of_store)?;
     let found = found.ok_or(FileError::NoSuchKey)?;
-    let file = files(caller, std::slice::from_ref(&found)).await?.pop().ok_or(FileError::NoSuchKey)?;
+    let file = file(caller, &found, |file| file).await?.ok_or(FileError::NoSuchKey)?;
     // The row is there before the file leaves.
-    caller.record("file-read", Some(found.id.to_string()), 1).await?;
+    caller.record("file-read", Some(found.id.to_string()), 1, file.patients.clone()).await?;
     respond(caller.state, &file, is_head, headers)
 }
 

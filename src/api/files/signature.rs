@@ -2,8 +2,8 @@
 //! Requests: Using the Authorization Header", Amazon S3 API reference).
 
 use aws_lc_rs::hmac;
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderName};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -53,11 +53,15 @@ impl<'h> Signed<'h> {
         let at = DateTime::strptime("%Y%m%dT%H%M%SZ", amz_date).ok()?;
         let at = TimeZone::UTC.to_timestamp(at).ok()?;
         let signed_headers = part("SignedHeaders")?;
+        // In the order of their names, each once: what is hashed is no larger than the head of the request.
+        let is_sorted = signed_headers.split(';').is_sorted_by(|one, next| one < next)
+            && !signed_headers.bytes().any(|byte| byte.is_ascii_uppercase());
         let is_signed = |name: &str| signed_headers.split(';').any(|signed| signed == name);
-        // What decides who asks, for what and when is a part of what is signed.
-        let is_whole = is_signed("host") && is_signed("x-amz-date") && amz_date.starts_with(date);
+        // What decides who asks, for what and when is a part of what is signed: also each `x-amz-` header.
+        let mut decisive = headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-amz-"));
+        let is_whole = is_signed("host") && decisive.all(is_signed) && amz_date.starts_with(date);
         let signature = part("Signature")?;
-        (is_scope && is_whole).then_some(Self {
+        (is_scope && is_whole && is_sorted).then_some(Self {
             access_key,
             at,
             date,
@@ -140,7 +144,7 @@ const MAX_SKEW: SignedDuration = SignedDuration::from_mins(15);
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue};
+    use axum::http::HeaderValue;
 
     use super::*;
 
@@ -203,13 +207,35 @@ mod tests {
     }
 
     #[test]
-    fn n003_3_a_signature_covers_the_host_and_the_time() {
-        for signed in ["x-amz-date", "host", ""] {
+    fn n003_3_each_header_is_signed_once_in_the_order_of_the_names() {
+        let many = format!("host;x-amz-date{}", ";a".repeat(7500));
+        for signed in
+            ["host;x-amz-date;host", "host;host;x-amz-date", "x-amz-date;host", "Host;x-amz-date", &many]
+        {
             let authorization = format!(
                 "AWS4-HMAC-SHA256 Credential=A/20130524/us-east-1/s3/aws4_request, SignedHeaders={signed}, Signature=0"
             );
             let headers = headers(&[("authorization", &authorization), ("x-amz-date", "20130524T000000Z")]);
-            assert!(Signed::read(&headers).is_none(), "{signed}");
+            assert!(Signed::read(&headers).is_none(), "{}", signed.len());
+        }
+    }
+
+    #[test]
+    fn n003_3_a_signature_covers_the_host_the_time_the_token_and_the_digest_of_the_body() {
+        let all = ["host", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"];
+        let without = |left_out: &str| all.into_iter().filter(|name| *name != left_out).collect::<Vec<_>>();
+        for left_out in all.into_iter().chain([""]) {
+            let signed = without(left_out).join(";");
+            let authorization = format!(
+                "AWS4-HMAC-SHA256 Credential=A/20130524/us-east-1/s3/aws4_request, SignedHeaders={signed}, Signature=0"
+            );
+            let headers = headers(&[
+                ("authorization", &authorization),
+                ("x-amz-content-sha256", EMPTY),
+                ("x-amz-date", "20130524T000000Z"),
+                ("x-amz-security-token", "token"),
+            ]);
+            assert_eq!(Signed::read(&headers).is_some(), left_out.is_empty(), "{signed}");
         }
     }
 }

@@ -17,9 +17,16 @@ pub(super) struct Caller<'a> {
     pub(super) organisation: Oid,
     /// What it calls its request.
     pub(super) request: &'a str,
+    pub(super) peer: &'a Peer,
+    pub(super) headers: &'a HeaderMap,
 }
 
 impl Caller<'_> {
+    /// Refuses a partner that may not do this any more: its request has waited.
+    pub(super) async fn admit_again(&self) -> Result<(), Problem> {
+        admit(self.state, self.peer, self.headers).await.map(drop)
+    }
+
     /// The audit row of a service.
     pub(super) fn served(&self, service: &'static str, count: u64) -> PartnerServed {
         PartnerServed {
@@ -31,6 +38,7 @@ impl Caller<'_> {
             request: Some(self.request.to_owned()),
             notification: None,
             count,
+            patients: Vec::new(),
         }
     }
 }

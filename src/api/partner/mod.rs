@@ -9,6 +9,7 @@ mod contract;
 mod identity;
 mod notifications;
 mod problem;
+mod queue;
 mod token;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ use super::state::ApiState;
 use contract::{API, REQUEST_ID};
 use identity::{Caller, request_id};
 use problem::Problem;
+pub(super) use queue::PartnerQueue;
 pub(super) use token::{bucket, key_of, notification_of, secret_access_key};
 
 /// A service, by its path.
@@ -92,10 +94,22 @@ async fn serve(
     let reader = identity::admit(state, peer, &head.headers).await?;
     let id = request_id(&head.headers).ok_or(Problem::RequestId)?;
     let organisation = reader.organisation().cloned().ok_or(Problem::Certificate)?;
-    let caller = Caller { state, reader, organisation, request: id };
+    // Each is a durable write: other hospital systems wait for the same ones.
+    let max = state.config.load().api.token_requests;
+    let is_allowed = state.rates.allows_client(reader.client(), max, state.clock.instant());
+    let turn = state.turns.take(reader.client()).filter(|_| is_allowed);
+    let Some(turn) = turn else {
+        state.metrics.api.refuse("busy");
+        return Err(Problem::Busy);
+    };
+    let caller = Caller { state, reader, organisation, request: id, peer, headers: &head.headers };
     match service {
         Service::Acknowledge => notifications::acknowledge(&caller, &head.headers).await,
-        Service::Notifications => notifications::receive(&caller, &head.uri).await,
+        Service::Notifications => {
+            // One that waits has a turn of those that wait.
+            drop(turn);
+            notifications::receive(&caller, &head.uri).await
+        }
         Service::Token => token::issue(&caller).await,
     }
 }

@@ -33,7 +33,7 @@ pub(super) async fn acknowledge(caller: &Caller<'_>, headers: &HeaderMap) -> Res
     let handle = only(headers, "receiptHandle").and_then(|text| text.parse::<ReceiptHandle>().ok());
     let handle = handle.ok_or(Problem::ReceiptHandle)?;
     let event = caller.served("notification-acknowledged", 1);
-    let store = &caller.state.store;
+    let store = &caller.state.partners.store;
     let found = store.acknowledge_notification(&caller.organisation, handle.hash(), event).await;
     let id = found.map_err(|error| Problem::of_store(&error))?.ok_or(Problem::ReceiptHandle)?.to_string();
     tracing::info!(
@@ -57,34 +57,45 @@ pub(super) async fn receive(caller: &Caller<'_>, uri: &Uri) -> Result<Response<B
     let clock = &caller.state.clock;
     let until = clock.instant() + Duration::from_secs(asked.wait);
     // A request that waits takes no turn of others, and of those that wait there is a limit.
-    let waiting = caller.state.waiting.take(&caller.organisation.to_string());
+    let Some(_waiting) = caller.state.waiting.take(&caller.organisation.to_string()) else {
+        caller.state.metrics.api.refuse("busy");
+        return Err(Problem::Busy);
+    };
+    let queue = &caller.state.partners;
+    let mut given = give(caller, asked.max).await?;
     loop {
-        let given = give(caller, asked.max).await?;
-        let is_over = waiting.is_none() || clock.instant() + POLL_INTERVAL > until;
+        let is_over = clock.instant() + POLL_INTERVAL > until;
         if !given.is_empty() || is_over {
             let all: Vec<_> =
                 given.iter().map(|(handle, notification)| notification_body(notification, handle)).collect();
             return Ok(json_response(StatusCode::OK, &json!({ "notifications": all })));
         }
         tokio::time::sleep(POLL_INTERVAL).await;
+        let may_have = queue.may_have_due(&caller.organisation, clock.instant()).await;
+        if may_have.map_err(|error| Problem::of_store(&error))? {
+            caller.admit_again().await?;
+            given = give(caller, asked.max).await?;
+        }
     }
 }
 
 async fn give(caller: &Caller<'_>, max: u32) -> Result<Vec<(String, PartnerNotification)>, Problem> {
     let Caller { state, reader, organisation, .. } = caller;
     let of_store = |error| Problem::of_store(&error);
-    let subscriptions = state.store.subscriptions().await.map_err(of_store)?;
+    let store = &state.partners.store;
+    let subscriptions = store.subscriptions().await.map_err(of_store)?;
     let pulled =
         subscriptions.into_iter().filter(|own| own.organisation == *organisation && own.webhook.is_none());
     let pulled: Vec<SubscriptionName> = pulled.map(|own| own.name).collect();
     let config = state.config.load_full();
     let due = Due {
+        organisation,
         subscriptions: &pulled,
         devices: reader.devices(),
         max_deliveries: config.notifications.deliveries,
         limit: max,
     };
-    let due = state.store.due_notifications(&due).await.map_err(of_store)?;
+    let due = store.due_notifications(&due).await.map_err(of_store)?;
     let mut handles = Vec::new();
     let mut deliveries = Vec::new();
     for found in due {
@@ -95,7 +106,7 @@ async fn give(caller: &Caller<'_>, max: u32) -> Result<Vec<(String, PartnerNotif
     let visibility =
         SignedDuration::try_from(config.notifications.visibility).unwrap_or(SignedDuration::ZERO);
     let event = caller.served("notifications-received", u64::try_from(deliveries.len()).unwrap_or(u64::MAX));
-    let begun = state.store.begin_deliveries(deliveries, visibility, Some(event)).await.map_err(of_store)?;
+    let begun = store.begin_deliveries(deliveries, visibility, Some(event)).await.map_err(of_store)?;
     state.metrics.api.partners.count("delivered", u64::try_from(begun.len()).unwrap_or_default());
     let mut given = Vec::new();
     for (receipt, handle) in handles {

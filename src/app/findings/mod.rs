@@ -13,6 +13,7 @@ mod gateway;
 mod limits;
 mod notifications;
 mod orders;
+mod partners;
 mod sizes;
 mod store;
 mod trust;
@@ -58,6 +59,7 @@ pub(super) struct Examiner {
 struct State {
     limits: limits::Limits,
     upkeep: upkeep::Upkeep,
+    partners: partners::Partners,
 }
 
 impl Examiner {
@@ -143,6 +145,7 @@ impl Examiner {
         found.extend(sizes::near(&self.platform.sizes.known(), clock.now()));
         found.extend(fhir::look(&self.platform));
         found.extend(enrol::look(&self.platform).await);
+        found.extend(state.partners.look(&self.platform).await);
         found.extend(gateway::refused(store, clock.now()).await);
         found.extend(gateway::left_behind(store, config.load().gateway.as_ref(), clock.now()).await);
         found.extend(of_store);

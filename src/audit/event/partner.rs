@@ -25,6 +25,8 @@ pub struct PartnerServed {
     pub notification: Option<String>,
     /// How many notifications or files the answer has.
     pub count: u64,
+    /// The opaque ids of the patients whose values the answer has.
+    pub patients: Vec<String>,
 }
 
 /// A change of subscriptions, or of their notifications.
@@ -51,6 +53,9 @@ impl PartnerServed {
         set("organisation", self.organisation.as_str().into());
         set("peer", self.peer.to_string().into());
         set("count", self.count.into());
+        if !self.patients.is_empty() {
+            set("patients", json!(self.patients));
+        }
         if let Some(certificate) = &self.certificate {
             set("certificate", certificate.to_string().into());
         }

@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use super::platform::Platform;
 use crate::cli::{Exit, Failure, Outcome, Output};
-use crate::interface_b::{DEAD_PEER_TIMEOUT, reach};
+use crate::interface_b::DEAD_PEER_TIMEOUT;
 use crate::model::{BindError, Clock, explained};
-use crate::tls::{Connector, SecuredStream, prepare_tcp};
+use crate::tls::{Connector, SecuredStream, prepare_tcp, reach};
 
 /// Options of `client tunnel`.
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 //! API (OpenAPI) show the same ones. Facts never have content of a message.
 
 mod device;
+mod partner;
 mod platform;
 mod store;
 mod time;
@@ -12,6 +13,10 @@ mod trust;
 pub use device::{
     DeviceCertificateEnding, DeviceLeft, DeviceLockedOut, DeviceNeverSeen, DeviceRefused, DeviceRejected,
     DeviceSilent, ForwardRefused, OrderFailed, OrderOutcome,
+};
+pub use partner::{
+    GivenUpSubscription, PartnerNotificationsBehind, PartnerNotificationsGivenUp,
+    PartnerNotificationsWaiting, WaitingSubscription,
 };
 pub use platform::{
     ClockDifference, ClockUnconfirmed, EnrolmentWaiting, FailingReceiver, FhirBehind, ForwardQueueFull,

@@ -1,6 +1,9 @@
 //! Partners: subscriptions, notifications and their acknowledgements.
 
-use jiff::SignedDuration;
+use std::ops::RangeInclusive;
+use std::time::Instant;
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::audit::PartnerServed;
 use crate::clients::{Oid, Subscription};
@@ -8,12 +11,12 @@ use crate::model::{DeviceId, Fingerprint, MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::partner::{
-    Delivery, Due, EventRow, NotificationBatch, NotificationFilter, NotificationLimits, PartnerCredential,
+    Delivery, Due, EventRow, NotificationBatch, NotificationFilter, NotificationStep, PartnerCredential,
     PartnerNotification, SubscriptionPosition, SubscriptionStanding,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
-use crate::store::write::partner::PartnerChange;
+use crate::store::write::partner::{PartnerChange, Replayed};
 
 impl Store {
     /// Every subscription, by its name.
@@ -29,17 +32,41 @@ impl Store {
     /// # Errors
     /// [`StoreError::Clients`] when there is one with this name.
     pub async fn subscribe(&self, subscription: Subscription, actor: &str) -> Result<(), StoreError> {
+        // A former one of this name may not be deleted as a whole.
+        self.delete_removed_subscriptions().await?;
         let actor = actor.to_owned();
         self.change_partners(PartnerChange::Subscribe { subscription, actor }).await.map(drop)
     }
 
-    /// Removes a subscription with its notifications.
+    /// Removes a subscription with its notifications. These are deleted in parts; when that is interrupted,
+    /// the node that writes notifications goes on.
     ///
     /// # Errors
     /// [`StoreError::Clients`] when there is none with this name.
     pub async fn unsubscribe(&self, subscription: Subscription, actor: &str) -> Result<(), StoreError> {
         let actor = actor.to_owned();
-        self.change_partners(PartnerChange::Unsubscribe { subscription, actor }).await.map(drop)
+        self.change_partners(PartnerChange::Unsubscribe { subscription, actor }).await?;
+        self.delete_removed_subscriptions().await
+    }
+
+    async fn delete_removed_subscriptions(&self) -> Result<(), StoreError> {
+        loop {
+            let started = self.clock().instant();
+            let deleted = self.keep_up_notifications(NotificationStep::Removed).await?;
+            if deleted < u64::from(NotificationStep::MAX_ROWS) {
+                return Ok(());
+            }
+            self.give_way(started).await;
+        }
+    }
+
+    /// Waits as long as the part of a larger change took that has begun at this instant: devices have the
+    /// store for at least half of the time.
+    pub async fn give_way(&self, started: Instant) {
+        let (waiting, _) = self.queued();
+        if waiting > 0 {
+            tokio::time::sleep(self.clock().instant().saturating_duration_since(started)).await;
+        }
     }
 
     /// How far each audit chain was looked through for each subscription.
@@ -76,7 +103,21 @@ impl Store {
     /// # Errors
     /// When they cannot be read.
     pub async fn due_notifications(&self, due: &Due<'_>) -> Result<Vec<PartnerNotification>, StoreError> {
-        self.reader().due_notifications(due, self.now()).await
+        self.reader().due_notifications(due, self.believed_now()).await
+    }
+
+    /// The organisations that ask for their notifications and may have one now.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn organisations_with_due(&self) -> Result<Vec<Oid>, StoreError> {
+        self.reader().organisations_with_due(self.believed_now()).await
+    }
+
+    /// The time by which notifications wait and are forgotten: not that of a clock that is not believed.
+    #[must_use]
+    pub fn believed_now(&self) -> Timestamp {
+        MessageId::believed_time(self.now())
     }
 
     /// Begins deliveries, each with a new receipt; `event` is the audit row. Returns the notifications that
@@ -141,7 +182,8 @@ impl Store {
         Ok((written > 0).then_some(found.id))
     }
 
-    /// Delivers dead notifications of a subscription again: this one, or all of them. Returns how many.
+    /// Delivers dead notifications of a subscription again: this one, or all that are dead now. Returns how
+    /// many.
     ///
     /// # Errors
     /// When they cannot be written.
@@ -151,17 +193,38 @@ impl Store {
         id: Option<MessageId>,
         actor: &str,
     ) -> Result<u64, StoreError> {
-        let actor = actor.to_owned();
-        self.change_partners(PartnerChange::Replay { subscription, id, actor }).await
+        let mut audited = Some(Replayed { id, actor: actor.to_owned() });
+        if let Some(id) = id {
+            return self.replay(subscription, id..=id, audited).await;
+        }
+        // By id: what is given up again meanwhile is not replayed twice.
+        let (mut after, mut replayed) = (None, 0);
+        loop {
+            let ids = self.reader().dead_notifications(&subscription.name, after).await?;
+            let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(replayed) };
+            let started = self.clock().instant();
+            replayed += self.replay(subscription.clone(), *first..=*last, audited.take()).await?;
+            after = Some(*last);
+            self.give_way(started).await;
+        }
     }
 
-    /// Gives up what was delivered too often, or waited for too long, and forgets what is settled for long.
-    /// Returns how many were given up.
+    async fn replay(
+        &self,
+        subscription: Subscription,
+        ids: RangeInclusive<MessageId>,
+        audited: Option<Replayed>,
+    ) -> Result<u64, StoreError> {
+        self.change_partners(PartnerChange::Replay { subscription, ids, audited }).await
+    }
+
+    /// A step of the upkeep of notifications. Returns how many rows it changed: with
+    /// [`NotificationStep::MAX_ROWS`] there may be more.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn keep_up_notifications(&self, limits: NotificationLimits) -> Result<u64, StoreError> {
-        self.change_partners(PartnerChange::KeepUp(limits)).await
+    pub async fn keep_up_notifications(&self, step: NotificationStep) -> Result<u64, StoreError> {
+        self.change_partners(PartnerChange::KeepUp(step)).await
     }
 
     /// A notification of an organisation.
@@ -195,7 +258,8 @@ impl Store {
         self.reader().partner_notifications(filter).await
     }
 
-    /// How many notifications of each subscription wait, and how many were given up.
+    /// How many notifications of each subscription wait, and how many were given up: at most
+    /// [`SubscriptionStanding::COUNTED`] are counted.
     ///
     /// # Errors
     /// When it cannot be read.

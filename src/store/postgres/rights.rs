@@ -83,7 +83,7 @@ pub(in crate::store) const RIGHTS: [Rights; 58] = [
     always("api_removed", &["SELECT", "INSERT", "DELETE"]),
     always("api_secret", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("api_revision", &["SELECT", "UPDATE"]),
-    always("subscription", &["SELECT", "INSERT", "DELETE"]),
+    always("subscription", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("subscription_position", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("partner_credential", &["SELECT", "INSERT", "DELETE"]),
     always("partner_notification", &["SELECT", "INSERT", "UPDATE", "DELETE"]),

@@ -3,17 +3,16 @@
 use jiff::Timestamp;
 
 use crate::audit::ChainRow;
-use crate::clients::{Oid, Subscription};
+use crate::clients::{Oid, Subscription, SubscriptionName};
 use crate::model::{DeviceId, Fingerprint, MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::partner::{
-    Due, EventRow, NotificationFilter, PartnerCredential, PartnerNotification, SubscriptionPosition,
-    SubscriptionStanding, TrailEvent,
+    Due, EventRow, NotificationFilter, NotificationStep, PartnerCredential, PartnerNotification,
+    SubscriptionPosition, SubscriptionStanding, TrailEvent,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
-use crate::store::write::partner::latest;
 
 impl Reader {
     /// Every subscription, by its name.
@@ -46,33 +45,46 @@ impl Reader {
         self.audit_chain(node, Some(after), limit).await?.iter().map(event_row).collect()
     }
 
-    /// The notifications that may be delivered, the one that waits for the longest time first.
+    /// The notifications that may be delivered, the one that waits for the longest time first. Each
+    /// subscription has its own in that order, so no more are looked at than may be delivered.
     pub(in crate::store) async fn due_notifications(
         &self,
         due: &Due<'_>,
         now: Timestamp,
     ) -> Result<Vec<PartnerNotification>, StoreError> {
-        let Due { subscriptions, devices, max_deliveries, limit } = due;
-        if subscriptions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut select = Statement::new(SELECT_NOTIFICATION);
-        select.push(" WHERE state = 'waiting' AND deliveries < ").push_bind(*max_deliveries);
-        select.push(" AND (visible_at <= ").push_bind(now);
-        select.push(" OR visible_at > ").push_bind(latest(now)).push(") AND subscription IN (");
-        for (place, name) in subscriptions.iter().enumerate() {
-            select.push(if place == 0 { "" } else { ", " }).push_bind(name.as_str());
-        }
-        select.push(")").push(OF_ACTIVE);
-        if let Some(devices) = devices {
-            select.push(" AND device IN (''");
-            for device in *devices {
-                select.push(", ").push_bind(device.as_str());
+        let mut found = Vec::new();
+        for name in due.subscriptions {
+            let rows = self.fetch(select_due(due, name, now)).await?;
+            for row in &rows {
+                found.push(notification(row)?);
             }
-            select.push(")");
         }
-        select.push(" ORDER BY visible_at, id LIMIT ").push_bind(*limit);
-        self.fetch(select).await?.iter().map(notification).collect()
+        found.sort_by_key(|own: &PartnerNotification| (own.visible_at, *own.id.as_bytes()));
+        found.truncate(usize::try_from(due.limit).unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
+    /// The organisations that ask for their notifications and may have one now.
+    pub(in crate::store) async fn organisations_with_due(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<Oid>, StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_WITH_DUE).bind(now)).await?;
+        rows.iter().map(|row| row.parsed("organisation", "subscription.organisation")).collect()
+    }
+
+    /// The ids of the dead notifications of a subscription after `after`, in their order.
+    pub(in crate::store) async fn dead_notifications(
+        &self,
+        subscription: &SubscriptionName,
+        after: Option<MessageId>,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        let after = after.map_or([0; 16], |id| *id.as_bytes());
+        let select = Statement::new(SELECT_DEAD)
+            .bind(subscription.as_str())
+            .bind(after.as_slice())
+            .bind(NotificationStep::MAX_ROWS);
+        self.fetch(select).await?.iter().map(message_id).collect()
     }
 
     /// The notifications with these receipts.
@@ -127,7 +139,7 @@ impl Reader {
         select.push(" WHERE organisation = ").push_bind(organisation.as_str());
         select.push(" AND id > ").push_bind(after.as_slice()).push(" AND length(message) = 16");
         if let Some(devices) = devices {
-            select.push(" AND device IN (''");
+            select.push(" AND device IN (NULL");
             for device in devices {
                 select.push(", ").push_bind(device.as_str());
             }
@@ -168,10 +180,33 @@ impl Reader {
                 waiting: row.count("waiting", "partner_notification")?,
                 dead: row.count("dead", "partner_notification")?,
                 oldest: oldest.map(|id| MessageId::from_bytes(id).time()),
+                error: row.get::<Option<String>>("error")?.unwrap_or_default(),
             })
         };
-        self.fetch(Statement::new(SELECT_STANDINGS)).await?.iter().map(standing).collect()
+        self.fetch(Statement::new(SELECT_STANDINGS).bind(SubscriptionStanding::COUNTED))
+            .await?
+            .iter()
+            .map(standing)
+            .collect()
     }
+}
+
+/// What may be delivered of one subscription, by its index.
+pub(in crate::store) fn select_due(due: &Due<'_>, name: &SubscriptionName, now: Timestamp) -> Statement {
+    let mut select = Statement::new(SELECT_NOTIFICATION);
+    select.push(" WHERE state = 'waiting' AND subscription = ").push_bind(name.as_str());
+    select.push(" AND visible_at <= ").push_bind(now);
+    select.push(" AND organisation = ").push_bind(due.organisation.as_str());
+    select.push(" AND deliveries < ").push_bind(due.max_deliveries).push(OF_ACTIVE);
+    if let Some(devices) = due.devices {
+        select.push(" AND device IN (NULL");
+        for device in devices {
+            select.push(", ").push_bind(device.as_str());
+        }
+        select.push(")");
+    }
+    select.push(" ORDER BY visible_at LIMIT ").push_bind(due.limit);
+    select
 }
 
 fn subscription(row: &Row) -> Result<Subscription, StoreError> {
@@ -235,7 +270,9 @@ fn event_row(row: &ChainRow) -> Result<EventRow, StoreError> {
         ACCEPTED | RECONSIDERED => {
             text("/message").and_then(|id| id.parse().ok()).map_or(TrailEvent::Other, TrailEvent::Accepted)
         }
-        SILENT | SILENT_BEHIND => TrailEvent::Silent(text("/device").and_then(|id| id.parse().ok())),
+        name @ (SILENT | SILENT_BEHIND) => {
+            TrailEvent::Silent(text("/device").and_then(|id| id.parse().ok()), name == SILENT_BEHIND)
+        }
         // A peer without a certificate is no device.
         REFUSED if details.get("certificate").is_some() => {
             let device = text("/certificate/common-name").and_then(|name| name.parse().ok());
@@ -256,8 +293,7 @@ const SILENT: &str = "feed-silent";
 const SILENT_BEHIND: &str = "feeds-behind-silent";
 const REFUSED: &str = "connection-refused";
 
-const SELECT_SUBSCRIPTIONS: &str =
-    "SELECT name, organisation, events, receiver, created_at FROM subscription ORDER BY name";
+const SELECT_SUBSCRIPTIONS: &str = "SELECT name, organisation, events, receiver, created_at FROM subscription WHERE removed = 0 ORDER BY name";
 
 const SELECT_POSITIONS: &str = "SELECT subscription, node, number FROM subscription_position";
 
@@ -273,9 +309,22 @@ const OF_ACTIVE: &str = "
 const SELECT_CREDENTIAL: &str =
     "SELECT access_key, token, client, certificate, expires FROM partner_credential WHERE access_key = $1";
 
-const SELECT_STANDINGS: &str = "
+/// How the subscriptions stand: by an index, and counted as far as $1.
+pub(in crate::store) const SELECT_STANDINGS: &str = "
 SELECT name,
-    (SELECT count(*) FROM partner_notification WHERE subscription = name AND state = 'waiting') AS waiting,
-    (SELECT count(*) FROM partner_notification WHERE subscription = name AND state = 'dead') AS dead,
-    (SELECT id FROM partner_notification WHERE subscription = name AND state = 'waiting' ORDER BY id LIMIT 1) AS oldest
-FROM subscription ORDER BY name";
+    (SELECT count(*) FROM (SELECT 1 AS one FROM partner_notification
+        WHERE subscription = name AND state = 'waiting' LIMIT $1) AS counted) AS waiting,
+    (SELECT count(*) FROM (SELECT 1 AS one FROM partner_notification
+        WHERE subscription = name AND state = 'dead' LIMIT $1) AS counted) AS dead,
+    (SELECT id FROM partner_notification WHERE subscription = name AND state = 'waiting' ORDER BY id LIMIT 1) AS oldest,
+    (SELECT error FROM partner_notification WHERE subscription = name AND state = 'waiting' ORDER BY id LIMIT 1) AS error
+FROM subscription WHERE removed = 0 ORDER BY name";
+
+/// `receiver` is JSON: null without a webhook.
+const SELECT_WITH_DUE: &str = "
+SELECT DISTINCT organisation FROM subscription WHERE removed = 0 AND receiver = 'null' AND EXISTS
+    (SELECT 1 FROM partner_notification AS own
+     WHERE own.subscription = subscription.name AND own.state = 'waiting' AND own.visible_at <= $1)";
+
+const SELECT_DEAD: &str = "
+SELECT id FROM partner_notification WHERE subscription = $1 AND state = 'dead' AND id > $2 ORDER BY id LIMIT $3";

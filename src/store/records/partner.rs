@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::{ClientId, NotifiableEvent, Oid, SubscriptionName};
 use crate::model::{DeviceId, Fingerprint, MessageId, NodeName};
@@ -68,8 +68,8 @@ pub struct EventRow {
 pub enum TrailEvent {
     /// A message was accepted.
     Accepted(MessageId),
-    /// A device has become silent.
-    Silent(Option<DeviceId>),
+    /// A device has become silent; true: devices behind this one.
+    Silent(Option<DeviceId>, bool),
     /// The certificate of a device was refused, with this code.
     Refused(Option<DeviceId>, String),
     /// Partners are not notified of it.
@@ -116,6 +116,8 @@ pub struct NotificationBatch {
 /// Who asks for notifications.
 #[derive(Debug, Clone, Copy)]
 pub struct Due<'q> {
+    /// Whose they are.
+    pub organisation: &'q Oid,
     /// The subscriptions.
     pub subscriptions: &'q [SubscriptionName],
     /// The devices that the client may read; `None`: all.
@@ -137,17 +139,33 @@ pub struct Delivery {
     pub receipt: Fingerprint,
 }
 
-/// What the upkeep of notifications did.
+/// A step of the upkeep of notifications. Each changes at most [`NotificationStep::MAX_ROWS`] rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotificationLimits {
-    /// Deliveries after which a notification that is not acknowledged is dead.
-    pub max_deliveries: u32,
-    /// Notifications from before this time are dead: their messages are removed.
-    pub dead_before: Option<Timestamp>,
-    /// Acknowledged notifications from before this time are forgotten.
-    pub forget_before: Timestamp,
-    /// Dead ones from before this time too.
-    pub forget_dead_before: Option<Timestamp>,
+pub enum NotificationStep {
+    /// Gives up what was delivered this often and not acknowledged.
+    NotAcknowledged {
+        /// Deliveries.
+        max_deliveries: u32,
+    },
+    /// Gives up what is from before this time, if its message was removed or it has none.
+    Expired {
+        /// The time.
+        before: Timestamp,
+    },
+    /// Forgets what was acknowledged, or given up, before this time.
+    Forgotten {
+        /// Either of them.
+        state: NotificationState,
+        /// The time.
+        before: Timestamp,
+    },
+    /// Delivers now what would wait longer than anything waits.
+    Distant {
+        /// The longest time between two deliveries.
+        longest_wait: SignedDuration,
+    },
+    /// Deletes what belonged to a subscription that was removed.
+    Removed,
 }
 
 /// Which notifications are listed.
@@ -183,12 +201,24 @@ pub struct PartnerCredential {
 pub struct SubscriptionStanding {
     /// The subscription.
     pub subscription: SubscriptionName,
-    /// Notifications that wait.
+    /// Notifications that wait; counted up to [`SubscriptionStanding::COUNTED`].
     pub waiting: u64,
-    /// Notifications that were given up.
+    /// Notifications that were given up; counted as far.
     pub dead: u64,
     /// When the oldest that waits was made.
     pub oldest: Option<Timestamp>,
+    /// Why the last attempt to deliver that failed; empty: none did.
+    pub error: String,
+}
+
+impl NotificationStep {
+    /// Notifications that are changed in one transaction: it takes some milliseconds, in which senders wait.
+    pub const MAX_ROWS: u32 = 200;
+}
+
+impl SubscriptionStanding {
+    /// How far the notifications of a subscription are counted.
+    pub const COUNTED: u32 = 10_000;
 }
 
 impl NotificationState {

@@ -23,6 +23,7 @@ mod opening;
 mod other_chains;
 mod outbox;
 mod own_chain;
+mod partners;
 mod plans;
 mod read_back;
 mod relay;

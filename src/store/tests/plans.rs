@@ -5,14 +5,49 @@ use crate::model::Searched;
 use crate::store::ForwardFilter;
 use crate::store::read::audit::select_audit_rows;
 use crate::store::read::message::{Lookup, select_floor, select_messages};
+use crate::store::read::partner::{SELECT_STANDINGS, select_due};
 use crate::store::read::projection::{select_groups, select_open, select_resources};
 use crate::store::records::audit::WITHOUT_MESSAGES;
 use crate::store::statement::Statement;
+use crate::store::write::partner::step_statement;
 use crate::store::write::{envelope, forward, projection, retention, search_key};
 
 async fn plan(store: &Store, statement: Statement) -> String {
     let rows = store.reader().fetch(statement.prefixed("EXPLAIN QUERY PLAN ")).await.unwrap();
     rows.iter().map(|row| row.get::<String>("detail").unwrap() + "\n").collect()
+}
+
+#[tokio::test]
+async fn notifications_of_partners_are_found_by_an_index() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    let (now, name) = (store.now(), "lab".parse().unwrap());
+    let devices = ["PUMP-1".parse().unwrap()];
+    let organisation = "2.25.1".parse().unwrap();
+    let subscriptions = std::slice::from_ref(&name);
+    for devices in [None, Some(&devices[..])] {
+        let due = Due { organisation: &organisation, subscriptions, devices, max_deliveries: 3, limit: 10 };
+        let plan = plan(&store, select_due(&due, &name, now)).await;
+        assert!(plan.contains("partner_notification_due (subscription=? AND visible_at<?)"), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    }
+    let plan_of_standings = plan(&store, Statement::new(SELECT_STANDINGS).bind(10_u32)).await;
+    assert!(!plan_of_standings.contains("SCAN partner_notification"), "{plan_of_standings}");
+    assert!(!plan_of_standings.contains("TEMP B-TREE"), "{plan_of_standings}");
+    for step in [
+        NotificationStep::NotAcknowledged { max_deliveries: 3 },
+        NotificationStep::Expired { before: now },
+        NotificationStep::Forgotten { state: NotificationState::Dead, before: now },
+        NotificationStep::Distant { longest_wait: jiff::SignedDuration::from_secs(1) },
+        NotificationStep::Removed,
+    ] {
+        let plan = plan(&store, step_statement(&step, now)).await;
+        assert!(
+            !plan.contains("SCAN partner_notification") && !plan.contains("SCAN own"),
+            "{step:?}: {plan}"
+        );
+        assert!(!plan.contains("TEMP B-TREE"), "{step:?}: {plan}");
+    }
 }
 
 #[tokio::test]

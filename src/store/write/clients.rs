@@ -213,6 +213,8 @@ pub(in crate::store) async fn apply(
                 .bind(client.id.as_str());
             connection.execute(earlier).await?;
             add_secret(connection, &client.id, hash, None).await?;
+            // The secret is one of the two factors by which they were got.
+            grant::revoke_credentials(connection, client.id.as_str()).await?;
         }
         of_registration => apply_registration(connection, of_registration).await?,
     }

@@ -193,11 +193,18 @@ pub(in crate::store) async fn revoke_all(
     client: &str,
 ) -> Result<(), StoreError> {
     authorization::end_all(connection, client).await?;
-    let tokens = "DELETE FROM api_token WHERE holder = $1";
-    for delete in [tokens, "DELETE FROM partner_credential WHERE client = $1"] {
-        connection.execute(Statement::new(delete).bind(client)).await?;
-    }
-    Ok(())
+    revoke_credentials(connection, client).await?;
+    let statement = Statement::new("DELETE FROM api_token WHERE holder = $1").bind(client);
+    connection.execute(statement).await.map(drop)
+}
+
+/// Ends the credentials for files of a client.
+pub(in crate::store) async fn revoke_credentials(
+    connection: &mut impl Connection,
+    client: &str,
+) -> Result<(), StoreError> {
+    let statement = Statement::new("DELETE FROM partner_credential WHERE client = $1").bind(client);
+    connection.execute(statement).await.map(drop)
 }
 
 /// Ends the tokens of all clients of an organisation, and their credentials for files.

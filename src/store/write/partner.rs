@@ -4,6 +4,8 @@
 //! and only from where the writer found it: each row of the chain is notified once. A leader that was paused
 //! finds another fence, and writes nothing.
 
+use std::ops::RangeInclusive;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::audit::{Event, PartnerServed, SubscriptionsChange};
@@ -12,7 +14,7 @@ use crate::model::{Fingerprint, MessageId};
 use crate::store::error::{ClientsConflict, StoreError};
 use crate::store::records::message::first_id;
 use crate::store::records::partner::{
-    Delivery, NotificationBatch, NotificationLimits, PartnerCredential, SubscriptionBatch,
+    Delivery, NotificationBatch, NotificationStep, PartnerCredential, SubscriptionBatch,
 };
 use crate::store::statement::{Statement, Value};
 use crate::store::write::connection::Connection;
@@ -22,24 +24,33 @@ use crate::store::write::connection::Connection;
 pub(in crate::store) enum PartnerChange {
     /// Adds a subscription: it begins with what happens now.
     Subscribe { subscription: Subscription, actor: String },
-    /// Removes a subscription with its notifications.
+    /// Removes a subscription. Its notifications are deleted in parts, by [`PartnerChange::KeepUp`].
     Unsubscribe { subscription: Subscription, actor: String },
     /// Writes the notifications of a part of an audit chain.
     Notify(NotificationBatch),
-    /// Begins deliveries: they are not delivered again for this time.
+    /// Begins deliveries: they are not delivered again for this time. Those with an audit row answer the
+    /// partner, and count; the partner has still to answer the others.
     Deliver { deliveries: Vec<Delivery>, visibility: SignedDuration, event: Option<PartnerServed> },
-    /// The partner has answered a delivery.
+    /// The partner has answered a delivery: from now on it counts.
     Answered { id: MessageId, receipt: Fingerprint },
     /// An attempt has failed: the next one follows after this time.
     Fail { id: MessageId, receipt: Fingerprint, pause: SignedDuration, error: String },
     /// The partner has processed a notification.
     Acknowledge { organisation: Oid, receipt: Fingerprint, event: PartnerServed },
-    /// Delivers dead notifications again: one, or all of a subscription.
-    Replay { subscription: Subscription, id: Option<MessageId>, actor: String },
+    /// Delivers the dead notifications with these ids again. The first part of a command has the audit row.
+    Replay { subscription: Subscription, ids: RangeInclusive<MessageId>, audited: Option<Replayed> },
     /// A client gets credentials for files.
     Issue { credential: PartnerCredential, event: PartnerServed },
     /// What time does.
-    KeepUp(NotificationLimits),
+    KeepUp(NotificationStep),
+}
+
+/// What the audit row of a replay says.
+#[derive(Debug)]
+pub(in crate::store) struct Replayed {
+    /// The notification; `None`: all of the subscription.
+    pub(in crate::store) id: Option<MessageId>,
+    pub(in crate::store) actor: String,
 }
 
 impl PartnerChange {
@@ -63,10 +74,10 @@ impl PartnerChange {
             Self::Unsubscribe { subscription, actor } => {
                 Some(changed(subscription, "subscription-removed", None, actor))
             }
-            Self::Replay { subscription, id, actor } => {
+            Self::Replay { subscription, audited, .. } => audited.as_ref().map(|Replayed { id, actor }| {
                 let detail = id.as_ref().map(ToString::to_string);
-                Some(changed(subscription, "notifications-replayed", detail, actor))
-            }
+                changed(subscription, "notifications-replayed", detail, actor)
+            }),
             Self::Deliver { event, .. } => event.as_ref().map(served),
             Self::Acknowledge { event, .. } | Self::Issue { event, .. } => Some(served(event)),
             Self::Notify(_) | Self::Answered { .. } | Self::Fail { .. } | Self::KeepUp(_) => None,
@@ -85,7 +96,7 @@ impl PartnerChange {
     /// A SELECT that finds this number of rows when what an operator changed is stored so.
     pub(in crate::store) fn stored(&self) -> Option<(&'static str, Statement, u64)> {
         let select = |own: &Subscription| {
-            let sql = "SELECT 1 FROM subscription WHERE name = $1 AND organisation = $2";
+            let sql = "SELECT 1 FROM subscription WHERE name = $1 AND organisation = $2 AND removed = 0";
             Statement::new(sql).bind(own.name.as_str()).bind(own.organisation.as_str())
         };
         match self {
@@ -102,14 +113,14 @@ pub(in crate::store) async fn apply(
     at: Timestamp,
     change: &PartnerChange,
 ) -> Result<u64, StoreError> {
-    let now = connection.now(at).await?;
+    let now = MessageId::believed_time(connection.now(at).await?);
     let after = |pause: SignedDuration| now.saturating_add(pause).unwrap_or(Timestamp::MAX);
     match change {
         PartnerChange::Subscribe { subscription, .. } => subscribe(connection, now, subscription).await,
         PartnerChange::Unsubscribe { subscription, .. } => unsubscribe(connection, &subscription.name).await,
         PartnerChange::Notify(batch) => notify(connection, batch).await,
-        PartnerChange::Deliver { deliveries, visibility, .. } => {
-            deliver(connection, now, after(*visibility), deliveries).await
+        PartnerChange::Deliver { deliveries, visibility, event } => {
+            deliver(connection, (now, after(*visibility)), deliveries, event.is_some()).await
         }
         PartnerChange::Answered { id, receipt } => {
             let answered = Statement::new(ANSWERED).bind(id.as_bytes().as_slice());
@@ -124,19 +135,22 @@ pub(in crate::store) async fn apply(
             connection.execute(fail).await
         }
         PartnerChange::Acknowledge { organisation, receipt, .. } => {
-            let acknowledge =
-                Statement::new(ACKNOWLEDGE).bind(receipt.as_bytes().as_slice()).bind(organisation.as_str());
+            let acknowledge = Statement::new(ACKNOWLEDGE)
+                .bind(receipt.as_bytes().as_slice())
+                .bind(organisation.as_str())
+                .bind(now);
             connection.execute(acknowledge).await
         }
-        PartnerChange::Replay { subscription, id, .. } => {
-            let mut replay = Statement::new(REPLAY).bind(now).bind(subscription.name.as_str());
-            if let Some(id) = id {
-                replay.push(" AND id = ").push_bind(id.as_bytes().as_slice());
-            }
+        PartnerChange::Replay { subscription, ids, .. } => {
+            let replay = Statement::new(REPLAY)
+                .bind(now)
+                .bind(subscription.name.as_str())
+                .bind(ids.start().as_bytes().as_slice())
+                .bind(ids.end().as_bytes().as_slice());
             connection.execute(replay).await
         }
         PartnerChange::Issue { credential, .. } => issue(connection, now, credential).await,
-        PartnerChange::KeepUp(limits) => keep_up(connection, now, limits).await,
+        PartnerChange::KeepUp(step) => keep_up(connection, now, step).await,
     }
 }
 
@@ -162,17 +176,13 @@ async fn subscribe(
     Ok(1)
 }
 
+/// Its notifications are not delivered from now on, and no more are made.
 async fn unsubscribe(connection: &mut impl Connection, name: &SubscriptionName) -> Result<u64, StoreError> {
-    let delete = |sql| Statement::new(sql).bind(name.as_str());
-    if connection.execute(delete("DELETE FROM subscription WHERE name = $1")).await? == 0 {
+    if connection.execute(Statement::new(REMOVE).bind(name.as_str())).await? == 0 {
         return Err(ClientsConflict::SubscriptionUnknown.into());
     }
-    for sql in [
-        "DELETE FROM subscription_position WHERE subscription = $1",
-        "DELETE FROM partner_notification WHERE subscription = $1",
-    ] {
-        connection.execute(delete(sql)).await?;
-    }
+    let positions = Statement::new("DELETE FROM subscription_position WHERE subscription = $1");
+    connection.execute(positions.bind(name.as_str())).await?;
     Ok(1)
 }
 
@@ -222,9 +232,9 @@ async fn notify(connection: &mut impl Connection, batch: &NotificationBatch) -> 
 
 async fn deliver(
     connection: &mut impl Connection,
-    now: Timestamp,
-    until: Timestamp,
+    (now, until): (Timestamp, Timestamp),
     deliveries: &[Delivery],
+    counts: bool,
 ) -> Result<u64, StoreError> {
     let mut delivered = 0;
     for Delivery { id, known, receipt } in deliveries {
@@ -234,7 +244,7 @@ async fn deliver(
             .bind(id.as_bytes().as_slice())
             .bind(known.as_bytes().as_slice())
             .bind(now)
-            .bind(latest(now));
+            .bind(u32::from(counts));
         delivered += connection.execute(statement).await?;
     }
     Ok(delivered)
@@ -260,40 +270,44 @@ async fn issue(
     connection.execute(insert).await
 }
 
+/// Returns how many rows changed.
 async fn keep_up(
     connection: &mut impl Connection,
     now: Timestamp,
-    limits: &NotificationLimits,
+    step: &NotificationStep,
 ) -> Result<u64, StoreError> {
-    let bury = Statement::new(BURY_NOT_ACKNOWLEDGED).bind(limits.max_deliveries).bind(now).bind(latest(now));
-    let mut dead = connection.execute(bury).await?;
-    if let Some(before) = limits.dead_before {
-        let bury = Statement::new(BURY_EXPIRED).bind(first_id(before).as_slice());
-        dead += connection.execute(bury).await?;
+    let changed = connection.execute(step_statement(step, now)).await?;
+    if *step == NotificationStep::Removed && changed < u64::from(NotificationStep::MAX_ROWS) {
+        connection.execute(Statement::new(DELETE_REMOVED)).await?;
     }
-    let forget = |state: &str, before: Timestamp| {
-        Statement::new(FORGET).bind(state).bind(first_id(before).as_slice()).bind(MAX_FORGOTTEN)
-    };
-    connection.execute(forget("acknowledged", limits.forget_before)).await?;
-    if let Some(before) = limits.forget_dead_before {
-        connection.execute(forget("dead", before)).await?;
-    }
-    Ok(dead)
+    Ok(changed)
 }
 
-/// A time that a notification does not wait for: the clock was ahead when it was set.
-pub(in crate::store) fn latest(now: Timestamp) -> Timestamp {
-    now.saturating_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX)
+/// A step. It changes at most [`NotificationStep::MAX_ROWS`] rows, which it finds by an index.
+pub(in crate::store) fn step_statement(step: &NotificationStep, now: Timestamp) -> Statement {
+    let limit = NotificationStep::MAX_ROWS;
+    match step {
+        NotificationStep::NotAcknowledged { max_deliveries } => {
+            Statement::new(BURY_NOT_ACKNOWLEDGED).bind(now).bind(*max_deliveries).bind(limit)
+        }
+        NotificationStep::Expired { before } => {
+            Statement::new(BURY_EXPIRED).bind(now).bind(first_id(*before).as_slice()).bind(limit)
+        }
+        NotificationStep::Forgotten { state, before } => {
+            Statement::new(FORGET).bind(state.name()).bind(*before).bind(limit)
+        }
+        NotificationStep::Distant { longest_wait } => {
+            let latest = now.saturating_add(*longest_wait).unwrap_or(Timestamp::MAX);
+            Statement::new(CORRECT_DISTANT).bind(now).bind(latest).bind(limit)
+        }
+        NotificationStep::Removed => Statement::new(DELETE_OF_REMOVED).bind(limit),
+    }
 }
 
-/// The longest visibility timeout that can be configured, and the longest pause between attempts.
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(12);
 /// Credentials of a client that count at once.
 const MAX_CREDENTIALS: u32 = 64;
 /// Rows of one statement.
 const ROWS_OF_A_STATEMENT: usize = 32;
-/// Rows that are forgotten at once: senders wait for it.
-const MAX_FORGOTTEN: u32 = 2000;
 
 const INSERT: &str = "
 INSERT INTO subscription (name, organisation, events, receiver, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -316,32 +330,37 @@ UPDATE subscription_position SET number = $1 WHERE subscription = $2 AND node = 
 /// A node that is new since the subscription was added.
 const BEGIN_NODE: &str = "
 INSERT INTO subscription_position (subscription, node, number)
-SELECT name, $3, $1 FROM subscription WHERE name = $2 ON CONFLICT (subscription, node) DO NOTHING";
+SELECT name, $3, $1 FROM subscription WHERE name = $2 AND removed = 0 ON CONFLICT (subscription, node) DO NOTHING";
 
 const INSERT_NOTIFICATIONS: &str = "
 INSERT INTO partner_notification (
     id, subscription, organisation, event, device, message, reason, at, visible_at, receipt, state, deliveries, attempts, error
 ) VALUES ";
 
+const REMOVE: &str = "UPDATE subscription SET removed = 1 WHERE name = $1 AND removed = 0";
+
 const DELIVER: &str = "
-UPDATE partner_notification SET receipt = $1, visible_at = $2, deliveries = deliveries + 1
-WHERE id = $3 AND receipt = $4 AND state = 'waiting' AND (visible_at <= $5 OR visible_at > $6)";
+UPDATE partner_notification SET receipt = $1, visible_at = $2, deliveries = deliveries + $6
+WHERE id = $3 AND receipt = $4 AND state = 'waiting' AND visible_at <= $5";
 
-const ANSWERED: &str = "UPDATE partner_notification SET attempts = 0, error = '' WHERE id = $1 AND receipt = $2 AND state = 'waiting'";
+const ANSWERED: &str = "
+UPDATE partner_notification SET deliveries = deliveries + 1, attempts = 0, error = ''
+WHERE id = $1 AND receipt = $2 AND state = 'waiting'";
 
-/// An attempt that the partner has not answered does not count as a delivery.
+/// An attempt that the partner has not answered is no delivery.
 const FAIL: &str = "
-UPDATE partner_notification SET visible_at = $1, error = $2, attempts = attempts + 1,
-    deliveries = CASE WHEN deliveries > 0 THEN deliveries - 1 ELSE 0 END
+UPDATE partner_notification SET visible_at = $1, error = $2, attempts = attempts + 1
 WHERE id = $3 AND receipt = $4 AND state = 'waiting'";
 
 /// Twice is as once. One that was given up meanwhile is processed all the same.
 const ACKNOWLEDGE: &str = "
-UPDATE partner_notification SET state = 'acknowledged', error = '' WHERE receipt = $1 AND organisation = $2";
+UPDATE partner_notification SET
+    settled_at = CASE WHEN state = 'acknowledged' THEN settled_at ELSE $3 END, state = 'acknowledged', error = ''
+WHERE receipt = $1 AND organisation = $2";
 
 const REPLAY: &str = "
-UPDATE partner_notification SET state = 'waiting', deliveries = 0, attempts = 0, visible_at = $1
-WHERE state = 'dead' AND subscription = $2";
+UPDATE partner_notification SET state = 'waiting', deliveries = 0, attempts = 0, visible_at = $1, settled_at = 0
+WHERE state = 'dead' AND subscription = $2 AND id BETWEEN $3 AND $4";
 
 const INSERT_CREDENTIAL: &str = "
 INSERT INTO partner_credential (access_key, token, client, certificate, expires) VALUES ($1, $2, $3, $4, $5)";
@@ -351,12 +370,37 @@ DELETE FROM partner_credential WHERE client = $1 AND access_key NOT IN
     (SELECT access_key FROM partner_credential WHERE client = $1 ORDER BY expires DESC LIMIT $2)";
 
 const BURY_NOT_ACKNOWLEDGED: &str = "
-UPDATE partner_notification SET state = 'dead', error = 'not-acknowledged'
-WHERE state = 'waiting' AND deliveries >= $1 AND (visible_at <= $2 OR visible_at > $3)";
+UPDATE partner_notification SET state = 'dead', error = 'not-acknowledged', settled_at = $1
+WHERE state = 'waiting' AND id IN
+    (SELECT id FROM partner_notification WHERE state = 'waiting' AND deliveries >= $2 AND visible_at <= $1 LIMIT $3)";
 
+/// Notifications last as long as their messages, which retention removes by a clock that it believes. Those
+/// without a message last as long as one of their time.
 const BURY_EXPIRED: &str = "
-UPDATE partner_notification SET state = 'dead', error = 'expired' WHERE state = 'waiting' AND id < $1";
+UPDATE partner_notification SET state = 'dead', error = 'expired', settled_at = $1
+WHERE state = 'waiting' AND id IN
+    (SELECT old.id FROM
+        (SELECT own.id, own.message FROM subscription CROSS JOIN partner_notification AS own
+         WHERE own.subscription = subscription.name AND own.state = 'waiting' AND own.id < $2 LIMIT $3) AS old
+     WHERE length(old.message) = 0 OR NOT EXISTS (SELECT 1 FROM message WHERE message.id = old.message))";
 
 const FORGET: &str = "
 DELETE FROM partner_notification WHERE id IN
-    (SELECT id FROM partner_notification WHERE state = $1 AND state <> 'waiting' AND id < $2 ORDER BY id LIMIT $3)";
+    (SELECT id FROM partner_notification WHERE state = $1 AND state <> 'waiting' AND settled_at < $2
+     ORDER BY settled_at LIMIT $3)";
+
+/// A time that is further away than anything waits: the clock was ahead when it was set.
+const CORRECT_DISTANT: &str = "
+UPDATE partner_notification SET visible_at = $1
+WHERE state = 'waiting' AND id IN
+    (SELECT own.id FROM subscription CROSS JOIN partner_notification AS own
+     WHERE own.subscription = subscription.name AND own.state = 'waiting' AND own.visible_at > $2 LIMIT $3)";
+
+const DELETE_OF_REMOVED: &str = "
+DELETE FROM partner_notification WHERE id IN
+    (SELECT own.id FROM subscription CROSS JOIN partner_notification AS own
+     WHERE own.subscription = subscription.name AND subscription.removed = 1 LIMIT $1)";
+
+const DELETE_REMOVED: &str = "
+DELETE FROM subscription WHERE removed = 1
+    AND NOT EXISTS (SELECT 1 FROM partner_notification WHERE subscription = subscription.name)";

@@ -11,20 +11,24 @@ use crate::harness::{command_at, finish, message};
 
 const TOKEN: &str = "/partners/services/api/v1/token";
 
-/// What boto3 finds with credentials of the partner.
-fn read(partners: &Partners, partner: &Partner, others: &[(String, String)]) -> Value {
+fn token(partners: &Partners, partner: &Partner) -> Value {
     let mut middleware = partners.middleware(Some(&partner.certificate));
     let token = middleware.call(&json!({ "path": TOKEN, "headers": partner.headers() }));
     assert_eq!(token["status"], 200, "{token}");
     assert_eq!(token["body"]["awsResources"], json!([format!("arn:aws:s3:::pcd-{}", partner.oid)]));
+    token["body"].clone()
+}
+
+/// What boto3 finds with credentials of the partner.
+fn read(partners: &Partners, partner: &Partner, others: &[(String, String)]) -> Value {
+    with_boto3(partners, json!({ "token": token(partners, partner), "others": others }))
+}
+
+fn with_boto3(partners: &Partners, mut asked: Value) -> Value {
     let mut python = command_at(&peers().join("python/bin/python"));
     python.arg(root().join("tests/peers/partner_files.py"));
-    let asked = json!({
-        "endpoint": format!("{}/files", partners.base),
-        "ca": partners.site().trust_bundle(),
-        "token": token["body"],
-        "others": others,
-    });
+    asked["endpoint"] = format!("{}/files", partners.base).into();
+    asked["ca"] = json!(partners.site().trust_bundle());
     let output = finish(python, format!("{asked}\n").as_bytes(), None);
     assert!(output.success, "{}", output.text());
     serde_json::from_slice(&output.stdout).unwrap()
@@ -92,6 +96,14 @@ fn n003_3_an_s3_client_reads_the_files_of_its_organisation_and_no_others() {
             (&json!("SignatureDoesNotMatch"), &json!("SignatureDoesNotMatch"))
         );
         assert_eq!(found["put"], "MethodNotAllowed");
+        assert_eq!(found["folders"], json!([[1, 0, 1], [1, 0, 1], [0, 3, 3]]));
+        assert_eq!(
+            (&found["behind-a-part-of-the-first"], &found["behind-the-first"]),
+            (&json!(true), &json!(2))
+        );
+        assert!(refusals(&platform, "invalid-token") > 0, "a wrong signature is recorded");
+        read_files_are_found_by_their_patient(&platform, files.values().next().unwrap());
+        credentials_end_with_what_they_were_got_by(&partners, &platform, &lab);
         let served = platform.cli().json(&["audit", "list", "--event", "partner-served", "--limit", "1000"]);
         let services: BTreeSet<_> =
             served.iter().map(|row| row["details"]["service"].as_str().unwrap()).collect();
@@ -106,6 +118,32 @@ fn n003_3_an_s3_client_reads_the_files_of_its_organisation_and_no_others() {
         let stopped = platform.stop();
         assert!(!stopped.log.contains("panicked"), "{}", stopped.log);
     }
+}
+
+/// Who has read about a patient is found as for reads of FHIR.
+fn read_files_are_found_by_their_patient(platform: &Platform, file: &Value) {
+    let mut entries = file["bundle"]["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]);
+    let own = entries.find(|resource| resource["resourceType"] == "Patient").unwrap();
+    let rows = platform.cli().json(&["audit", "list", "--event", "partner-served", "--limit", "1000"]);
+    let read = rows.iter().filter(|row| row["details"]["service"] == "file-read");
+    let patients: BTreeSet<_> = read.map(|row| row["details"]["patients"].to_string()).collect();
+    assert_eq!(patients, BTreeSet::from([json!([own["id"]]).to_string()]));
+}
+
+fn credentials_end_with_what_they_were_got_by(partners: &Partners, platform: &Platform, lab: &Partner) {
+    let list = |token: &Value| with_boto3(partners, json!({ "token": token, "only-list": true }));
+    let before = token(partners, lab);
+    assert_eq!(list(&before), "done");
+    platform.cli().run(&["reader", "rotate", "lab"]);
+    assert_eq!(list(&before), "InvalidAccessKeyId", "the secret is one of the factors");
+    let before = token(partners, lab);
+    platform.cli().run(&["reader", "suspend", "lab"]);
+    platform.cli().run(&["reader", "resume", "lab"]);
+    assert_eq!(list(&before), "InvalidAccessKeyId", "they do not count again");
+    eventually("the client is known again", || {
+        let mut middleware = partners.middleware(Some(&lab.certificate));
+        middleware.call(&json!({ "path": TOKEN, "headers": lab.headers() }))["status"] == 200
+    });
 }
 
 // N003-7
@@ -159,4 +197,37 @@ fn n003_7_the_services_are_described_as_openapi_and_the_description_is_valid() {
         assert_eq!(other.status, 405, "{path}");
     }
     assert!(!platform.stop().log.contains("panicked"));
+}
+
+// N003-7: whatever the description allows and forbids is asked.
+#[test]
+fn n003_7_schemathesis_finds_nothing_that_the_description_does_not_say() {
+    let site = Site::new().with("notifications", "visibility = \"1s\"");
+    let partners = Partners::of(site.with("notifications", "deliveries = 1000"));
+    let platform = partners.site().start();
+    let lab = partners.partner(&platform, "lab");
+    platform.cli().run(&["subscription", "add", "all", "--organisation", &lab.oid]);
+    // One that waits: a request with `wait` ends soon.
+    assert_eq!(device(partners.site(), &platform).code(message("00A037FFFE000001", "1")), "CA");
+    let described = ask(partners.site(), &platform, None, "/partners/services/api/openapi.json", &[]);
+    let description = partners.site().path().join("partners.json");
+    std::fs::write(&description, described.body).unwrap();
+    let mut python = command_at(&peers().join("python/bin/schemathesis"));
+    python.arg("run").arg(&description);
+    python.arg("--url").arg(format!("{}/partners/services/api", partners.base));
+    python.arg("--tls-verify").arg(partners.site().trust_bundle());
+    python.arg("--request-cert").arg(&lab.certificate.chain);
+    python.arg("--request-cert-key").arg(&lab.certificate.key);
+    for (name, value) in [("org_id", &lab.oid), ("client_id", &lab.client), ("client_secret", &lab.secret)] {
+        python.arg("-H").arg(format!("{name}: {value}"));
+    }
+    // A handle that is well formed is that of a delivery or is refused: no description says which.
+    python.args(["--exclude-checks", "positive_data_acceptance"]);
+    python.args(["--phases", "examples,coverage,fuzzing", "--max-examples", "20", "--seed", "7"]);
+    python.args(["--rate-limit", "50/s", "--generation-database", "none", "--no-color"]);
+    python.current_dir(partners.site().path());
+    let output = finish(python, b"", None);
+    assert!(output.success, "{}", output.text());
+    let stopped = platform.stop();
+    assert!(!stopped.log.contains("panicked") && !stopped.log.contains(&lab.secret), "{}", stopped.log);
 }

@@ -157,8 +157,8 @@ fn n000_7_notifications_are_posted_until_the_receiver_acknowledges_them() {
     let acknowledged = platform.cli().json(&["notification", "list", "--state", "acknowledged"]);
     assert_eq!(acknowledged.len(), 2, "nothing is lost");
     nothing_is_posted_for_who_is_suspended(&partners, &platform, &mut receiver, &lab.oid);
+    nothing_is_posted_that_no_client_may_read(&partners, &platform, &mut receiver);
     // A receiver that does not prove itself to the CA bundle gets nothing.
-    platform.cli().run(&["subscription", "remove", "posted"]);
     add(&platform, "unproved", "other", &url);
     let mut sender = connect(partners.site(), &platform);
     assert_eq!(sender.code(message(NAME, "9")), "CA");
@@ -194,5 +194,38 @@ fn nothing_is_posted_for_who_is_suspended(
     }
     platform.cli().run(&["organisation", "resume", suspended]);
     while receiver.next()["path"] != "/notify?x=1" {}
+}
+
+/// The webhook of the other organisation shows again that the time has passed.
+fn nothing_is_posted_that_no_client_may_read(
+    partners: &Partners,
+    platform: &Platform,
+    receiver: &mut Receiver,
+) {
+    platform.cli().run(&["subscription", "remove", "posted"]);
+    platform.cli().run(&["reader", "change", "lab", "--device", "ANOTHER"]);
+    let lab = platform.cli().json(&["subscription", "list"]);
+    assert_eq!(lab.len(), 1, "that of the ward");
+    let organisations = platform.cli().json(&["organisation", "list"]);
+    let own = organisations.iter().find(|own| own["name"] == "lab").unwrap();
+    let url = format!("https://127.0.0.1:{}/limited", receiver.port);
+    let words =
+        ["subscription", "add", "limited", "--organisation", own["oid"].as_str().unwrap(), "--webhook", &url];
+    platform.cli().run(&[&words[..], &["--credential", "lab", "--ca-bundle", "lab"]].concat());
+    let mut sender = connect(partners.site(), platform);
+    let mut posted = std::collections::HashSet::new();
+    for id in ["6", "7", "8"] {
+        assert_eq!(sender.code(message(NAME, id)), "CA");
+        loop {
+            let request = receiver.next();
+            assert_ne!(request["path"], "/limited", "{request}");
+            if request["path"] == "/ward" && posted.insert(request["operation"].to_string()) {
+                break;
+            }
+        }
+    }
+    platform.cli().run(&["reader", "change", "lab", "--every-device"]);
+    while receiver.next()["path"] != "/limited" {}
+    platform.cli().run(&["subscription", "remove", "limited"]);
     platform.cli().run(&["subscription", "remove", "ward"]);
 }

@@ -259,6 +259,16 @@ fn n003_4_both_factors_are_of_one_organisation_or_the_request_is_refused() {
     assert_eq!(ask(&mut of_lab, &lab.headers_with("org_id", &ward.oid)), certificate);
     assert_eq!(ask(&mut of_lab, &lab.headers_with("org_id", "1.2.3")), certificate);
     assert_eq!(ask(&mut of_stranger, &lab.headers()), certificate);
+    // A client for which no certificate is registered has one factor.
+    let oid = platform.cli().json(&["organisation", "add", "bare"]).remove(0)["oid"].clone();
+    let oid = oid.as_str().unwrap();
+    let secret =
+        platform.cli().json(&["reader", "add", "bare", "--organisation", oid]).remove(0)["secret"].clone();
+    let bare = json!({
+        "org_id": oid, "client_id": "bare", "client_secret": secret, "x-origin-request-id": "r-1"
+    });
+    eventually("the client is known", || ask(&mut of_stranger, &bare).0 != 401);
+    assert_eq!(ask(&mut of_stranger, &bare), certificate);
     assert_eq!(ask(&mut without, &lab.headers()), certificate);
     assert_eq!(ask(&mut of_lab, &lab.headers_with("client_secret", "wrong")), client);
     assert_eq!(ask(&mut of_lab, &lab.headers_with("client_id", "unknown")), client);

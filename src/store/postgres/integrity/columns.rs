@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 299] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 308] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -318,6 +318,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 299] = [
     ("partner_notification", "visible_at", "bigint not null"),
     ("partner_notification", "receipt", "bytea not null"),
     ("partner_notification", "error", "text not null"),
+    ("partner_notification", "settled_at", "bigint not null"),
     ("patient_key", "one", "bigint not null"),
     ("patient_key", "secret", "bytea not null"),
     ("probe", "one", "bigint not null"),
@@ -348,6 +349,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 299] = [
     ("subscription", "events", "text not null"),
     ("subscription", "receiver", "text not null"),
     ("subscription", "created_at", "bigint not null"),
+    ("subscription", "removed", "bigint not null"),
     ("subscription_position", "subscription", "text C not null"),
     ("subscription_position", "node", "text C not null"),
     ("subscription_position", "number", "bigint not null"),

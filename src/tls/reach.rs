@@ -14,10 +14,11 @@ use tokio::net::{TcpStream, lookup_host};
 /// # Errors
 /// When the name has no address, or no address can be reached.
 pub async fn reach(host: &str, port: u16) -> io::Result<TcpStream> {
-    first_of(lookup_host((host, port)).await?).await
+    reach_first(lookup_host((host, port)).await?).await
 }
 
-async fn first_of(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+/// Connects to one of these addresses, as [`reach`] does.
+pub(super) async fn reach_first(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
     let mut attempts = FuturesUnordered::new();
     let mut failed = None;
     loop {
@@ -74,7 +75,7 @@ mod tests {
         let good = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addresses = [silent, good.local_addr().unwrap()];
         let limit = Duration::from_secs(60);
-        let reached = tokio::time::timeout(limit, first_of(addresses.into_iter())).await.expect("in time");
+        let reached = tokio::time::timeout(limit, reach_first(addresses.into_iter())).await.expect("in time");
         assert_eq!(reached.unwrap().peer_addr().unwrap(), addresses[1]);
     }
 
@@ -85,10 +86,10 @@ mod tests {
         let addresses = [gone, good].map(|listener| (listener.local_addr().unwrap(), listener));
         let [(refusing, gone), (answering, _good)] = addresses;
         drop(gone);
-        let reached = first_of([refusing, answering].into_iter()).await.unwrap();
+        let reached = reach_first([refusing, answering].into_iter()).await.unwrap();
         assert_eq!(reached.peer_addr().unwrap(), answering);
-        let refused = first_of([refusing].into_iter()).await.unwrap_err();
+        let refused = reach_first([refusing].into_iter()).await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
-        assert!(first_of([].into_iter()).await.is_err());
+        assert!(reach_first([].into_iter()).await.is_err());
     }
 }
