@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::client::ClientId;
-use super::scope::Scopes;
 use crate::model::Fingerprint;
+use crate::model::Scopes;
 
 /// A person who has proved who it is by a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]

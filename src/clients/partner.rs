@@ -39,7 +39,8 @@ pub fn admit_partner(
     if presented.organisation.is_none() {
         return Err(RefusedReader::OtherOrganisation);
     }
-    granted(registry, client, owner.map(|(_, known)| known), certificate, presented)?.with_person_where_needed()
+    granted(registry, client, owner.map(|(_, known)| known), certificate, presented)?
+        .with_person_where_needed()
 }
 
 /// Decides one request with credentials that the client got, with this certificate, for a while (N003-3).

@@ -41,7 +41,7 @@ pub enum RefusedReader {
 
 impl RefusedReader {
     /// Every code, for metrics that start at zero.
-    pub const CODES: [&'static str; 14] = [
+    pub const CODES: [&'static str; 16] = [
         "no-certificate",
         "certificate",
         "not-registered",

@@ -2,10 +2,9 @@
 //!
 //! An assertion is a JWT signed with the key of a certificate that it carries (`x5c`): [`Assertion::read`]
 //! examines its form, the caller the certificate, [`Assertion::verify`] the signature, the caller whether the
-//! certificate is revoked, and [`SignedClaims::check`] the claims. A [`Statement`] by which a client registers
-//! itself is examined in the same way. An [`AuthorizationRequest`] asks a person whether an application may
-//! read. What a client may read is
-//! decided by [`clients`](crate::clients).
+//! certificate is revoked, and [`SignedClaims::check`] the claims. A [`Statement`] by which a client
+//! registers itself is examined in the same way. An [`AuthorizationRequest`] asks a person whether an
+//! application may read. What a client may read is decided by [`clients`](crate::clients).
 
 mod assertion;
 mod authorization_request;

@@ -15,7 +15,8 @@ use crate::model::{DeviceId, MessageId};
 use crate::render::{Found, Renderer};
 use crate::store::fixtures::{TestStore, battery};
 use crate::store::{
-    GroupRow, MessageRecord, NotificationFilter, PartnerNotification, Reconsideration, ReportKind, ResourcesOf,
+    GroupRow, MessageRecord, NotificationFilter, PartnerNotification, Reconsideration, ReportKind,
+    ResourcesOf,
 };
 
 battery! {
@@ -413,14 +414,24 @@ async fn a_content_that_was_replaced_is_not_found_by_its_keys(place: TestStore) 
     }
 }
 
-/// A right that is missing, or a subscription of a newer program.
+/// A right that is missing, or a row that cannot be read.
 async fn notifications_that_cannot_be_written_do_not_keep_the_index_back(place: TestStore) {
     let store = place.open().await;
     let projector = projector(&place, store.clone());
     let mut run = Run::default();
     projector.step(&mut run).await;
     let fence = store.projection_leader().await.unwrap().fence;
-    place.execute("ALTER TABLE subscription RENAME TO other").await.unwrap();
+    let filter = r#"{"events":[],"devices":[],"wards":[],"transactions":[]}"#;
+    for sql in [
+        format!(
+            "INSERT INTO subscription (name, organisation, events, receiver, created_at)
+             VALUES ('ward-3', '2.25.1', '{filter}', 'null', 0)"
+        ),
+        "INSERT INTO subscription_position (subscription, node, number) VALUES ('ward-3', 'no name', 0)"
+            .to_owned(),
+    ] {
+        place.execute(&sql).await.unwrap();
+    }
     for number in 1..=3 {
         let record = measured(&place, number, "4711", 1);
         store.record(record.clone()).await.unwrap();

@@ -30,7 +30,8 @@ fn a_second_term_or_unit_leaves_the_value_out() {
 #[test]
 fn two_units_leave_out_whatever_has_numbers() {
     let two = "266016^MDC_DIM_MMHG^MDC^%^%^UCUM";
-    for (kind, value) in [("SN", "1^:^4"), ("SN", "^1^/^4"), ("SN", "^1^-^4"), ("NA", "1^2^3"), ("NM", "1")] {
+    for (kind, value) in [("SN", "^1^:^4"), ("SN", "^1^/^4"), ("SN", "^1^-^4"), ("NA", "1^2^3"), ("NM", "1")]
+    {
         let obx = format!(
             "OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X\r\
              OBX|2|{kind}|150020^MDC_PRESS_BLD_NONINV^MDC|1.1.1.1|{value}|{two}|||||R\r\

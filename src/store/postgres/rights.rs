@@ -53,7 +53,7 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 58] = [
+pub(in crate::store) const RIGHTS: [Rights; 59] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),

@@ -111,6 +111,7 @@ fn client(row: &Row) -> Result<Client, StoreError> {
             is_suspended: true,
             certificates: Vec::new(),
             secrets: Vec::new(),
+            application: None,
         })
     })
 }

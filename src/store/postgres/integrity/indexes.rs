@@ -36,7 +36,7 @@ pub(super) fn missing_indexes() -> String {
 }
 
 /// Table, columns, and the condition as the server prints it; empty without one.
-const UNIQUE_INDEXES: [(&str, &str, &str); 56] = [
+const UNIQUE_INDEXES: [(&str, &str, &str); 57] = [
     ("message", "id", ""),
     ("message", "device, correlation, digest", "(rejection IS NULL)"),
     ("message_identity", "identity, message", ""),
