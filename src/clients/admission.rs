@@ -575,6 +575,7 @@ mod tests {
             known: Some(known.clone()),
             scopes: "system/*.rs".parse().unwrap(),
             ends: Timestamp::MAX,
+            person: None,
         };
         let read = |registry: &Registry, token: &Token| {
             let shown = Presented { bearer: Bearer::Known(token), ..presented("member") };

@@ -108,9 +108,11 @@ impl Fields {
         }
         let is_uri = |uri: &String| RedirectUri::parse(uri).is_some();
         let has_uris = (1..=MAX_REDIRECT_URIS).contains(&self.redirect_uris.len());
-        if is_application && !(has_uris && self.redirect_uris.iter().all(is_uri))
-            || !is_application && !self.redirect_uris.is_empty()
-        {
+        let are_uris = match is_application {
+            true => has_uris && self.redirect_uris.iter().all(is_uri),
+            false => self.redirect_uris.is_empty(),
+        };
+        if !are_uris {
             return Err(RefusedRegistration::Redirect);
         }
         let are_responses = match is_application {

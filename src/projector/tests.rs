@@ -331,7 +331,7 @@ async fn what_is_new_is_indexed_beside_what_is_indexed_again(place: TestStore) {
     for request in ["fhir rebuild", "another mapping"] {
         match request {
             "fhir rebuild" => store.rebuild_projection().await.unwrap(),
-            _ => drop(place.execute("UPDATE fhir_position SET revision = 1").await.unwrap()),
+            _ => place.execute("UPDATE fhir_position SET revision = 1").await.unwrap(),
         }
         number += 1;
         let new = measured(&place, number, "0815", 2);

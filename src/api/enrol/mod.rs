@@ -78,9 +78,9 @@ async fn take(
     is_renewal: bool,
 ) -> Result<Response<Body>, RefusedEnrolment> {
     if is_renewal {
-        steps_beside_tasks(renewal::renew(state, peer, config, request)).await
+        steps_beside_tasks(Box::pin(renewal::renew(state, peer, config, request))).await
     } else {
-        steps_beside_tasks(request::enrol(state, peer, config, request)).await
+        steps_beside_tasks(Box::pin(request::enrol(state, peer, config, request))).await
     }
 }
 

@@ -87,6 +87,7 @@ mod tests {
         let read = |patients: usize| ResourcesRead {
             client: "ehr".to_owned(),
             organisation: None,
+            person: None,
             certificate: Fingerprint::sha256(b""),
             peer: IpAddr::from([192, 0, 2, 7]),
             interaction: "search-type",

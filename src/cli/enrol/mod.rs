@@ -27,7 +27,7 @@ pub(super) enum Command {
     /// listener for hospital systems. A device gets its entry of the directory when the request is approved.
     ///
     /// Example: pcd-platform enrol invite PUMP-7 --role device --name "Pump 7" --ward ICU
-    Invite(invite::Arguments),
+    Invite(Box<invite::Arguments>),
     /// List invitations, requests and certificates, the last invitation first
     List {
         /// Only those in this state: invited, pending, issued, rejected or revoked
@@ -103,7 +103,7 @@ impl Command {
 pub(super) async fn run(command: Command, config: &Config, store: &Store, output: Output) -> Outcome {
     let actor = operator();
     match command {
-        Command::Invite(arguments) => invite::run(arguments, config, store, &actor, output).await?,
+        Command::Invite(arguments) => invite::run(*arguments, config, store, &actor, output).await?,
         Command::List { state } => {
             for enrolment in store.enrolments().await.map_err(failed)? {
                 if state.is_none_or(|state| enrolment.state == state) {

@@ -166,7 +166,9 @@ pub(super) async fn run(
             }
         }
         Command::Evaluate(arguments) => return evaluate::run(arguments, config()?, store, output).await,
-        Command::Reconsider(arguments) => return reconsider::run(arguments, config()?, store, output).await,
+        Command::Reconsider(arguments) => {
+            return Box::pin(reconsider::run(arguments, config()?, store, output)).await;
+        }
         Command::Show { id, content } => {
             show::run(id, content, config()?.messages.zone.time_zone(), store, output).await?
         }

@@ -36,6 +36,7 @@ fn client(id: &str, certificates: &[&str]) -> Client {
         is_suspended: false,
         certificates: certificates.iter().map(|name| certificate(name)).collect(),
         secrets: Vec::new(),
+        application: None,
     }
 }
 
@@ -57,8 +58,9 @@ fn asked(holder: Holder, by: &str, known: Option<KnownCertificate>) -> NewToken 
         person: None,
     };
     let scopes = "system/*.rs".parse().unwrap();
-    let token = Token { holder, certificate: proof, is_bound: true, proof, known, scopes, ends };
-    NewToken { hash, token, max_tokens: 100, assertion: None, granted }
+    let token =
+        Token { holder, certificate: proof, is_bound: true, proof, known, scopes, ends, person: None };
+    NewToken { hash, token, max_tokens: 100, assertion: None, code: None, granted }
 }
 
 fn of_client(id: &str, by: &str) -> NewToken {
@@ -73,6 +75,7 @@ fn registration(client: &str) -> Registration {
         name: "App".to_owned(),
         contacts: vec!["mailto:it@hospital.example".to_owned()],
         scopes: "system/*.rs".parse().unwrap(),
+        redirect_uris: Vec::new(),
         registered_at: Clock::system().now(),
         is_approved: false,
     }

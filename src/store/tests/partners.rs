@@ -246,7 +246,7 @@ async fn n003_4_a_client_of_some_devices_gets_nothing_about_others(place: TestSt
         WHERE id = (SELECT id FROM partner_notification ORDER BY id LIMIT 1)";
     place.execute(nameless).await.unwrap();
     let [own, other]: [DeviceId; 2] = ["PUMP-1", "PUMP-2"].map(|name| name.parse().unwrap());
-    assert_eq!(due(&store, Some(&[other.clone()])).await, []);
+    assert_eq!(due(&store, Some(std::slice::from_ref(&other))).await, []);
     assert_eq!(due(&store, Some(&[])).await, []);
     let found = due(&store, Some(&[own.clone(), other])).await;
     assert_eq!(found.iter().map(|found| found.device.clone()).collect::<Vec<_>>(), [Some(own)]);

@@ -1,5 +1,7 @@
 //! Notifications of partners and a clock that is wrong for a while.
 
+use std::time::Duration;
+
 use super::partners::{Partners, device, handle};
 use super::*;
 use crate::clocks::{set, with_clock};
