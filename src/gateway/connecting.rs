@@ -44,19 +44,13 @@ impl Uplink {
                         }
                         // A connection that worked is no failed attempt: devices do not wait for a backoff.
                         Ok(Ended::Closed) => {
-                            self.close();
-                            tracing::info!(
-                                connection = self.number,
-                                "the platform closed a connection; connecting again"
-                            );
+                            self.reopen("the platform closed a connection; connecting again");
                             (is_again, backoff) = (false, Backoff::default());
                             continue;
                         }
                         Ok(Ended::Discarded) => {
-                            self.close();
-                            tracing::info!(
-                                connection = self.number,
-                                "the platform gave up an order and reset its connection; connecting again"
+                            self.reopen(
+                                "the platform gave up an order and reset its connection; connecting again",
                             );
                             backoff = Backoff::default();
                             AFTER_RESET
@@ -79,6 +73,12 @@ impl Uplink {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+    }
+
+    /// The connection has ended, which is no failure.
+    fn reopen(&self, why: &str) {
+        self.close();
+        tracing::info!(connection = self.number, "{why}");
     }
 
     fn close(&self) {

@@ -181,7 +181,7 @@ impl Sent {
         }
         let is_temporary = || answer.reason.as_deref().is_some_and(|code| TEMPORARY.contains(&code));
         if !answer.code.is_positive() && is_temporary() {
-            self.is_refused_now = true;
+            self.is_refused_now = answer.reason.as_deref().is_some_and(|code| OWN.contains(&code));
             return Heard::Later;
         }
         Heard::Settled(self.outcome(answer))
@@ -274,6 +274,9 @@ const TEMPORARY: [&str; 5] = [
     "platform-unreachable",
     "frame-memory-limit",
 ];
+
+/// Those of them that may be about this message alone. The others hold for every message.
+const OWN: [&str; 2] = ["store-unavailable", "frame-memory-limit"];
 
 #[cfg(test)]
 mod tests {

@@ -25,8 +25,7 @@ impl Job {
     }
 
     /// Gives the lane back, because this connection cannot send its next message at present.
-    pub(super) fn leave_to_others(mut self) -> ForwardLane {
-        self.claim.is_for_others = true;
+    pub(super) fn leave_to_others(self) -> ForwardLane {
         self.claim.lane.clone()
     }
 
@@ -160,7 +159,7 @@ mod tests {
         let (metrics, clock) = (Metrics::new().unwrap(), Clock::system());
         let queue = Queue::new(store.clone(), Relay::default(), metrics, clock, done.clone());
         let lane = ForwardLane { class: ForwardClass::Alarm, device: "PUMP-1".parse().unwrap() };
-        let claim = Claim { queue: Arc::new(queue), lane, has_more: false, is_for_others: false };
+        let claim = Claim { queue: Arc::new(queue), lane, has_more: false };
         let job = Job::new(claim, Vec::new());
         let outcome = ForwardOutcome { is_accepted: true, code: String::new(), reason: None, answer: None };
         let id = MessageId::at(store.now());

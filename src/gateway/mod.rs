@@ -80,7 +80,7 @@ impl Gateway {
     /// Finds what other processes have queued, or a former one has left, and publishes the numbers.
     async fn look_regularly(self, queue: Arc<Queue>, orders: Orders, done: CancellationToken) {
         let mut next = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
-        let (relay, mut adopted, mut unreadable) = (self.registry.relay().clone(), None, 0);
+        let (relay, mut is_adopted, mut unreadable) = (self.registry.relay().clone(), false, 0);
         loop {
             tokio::select! {
                 () = done.cancelled() => return,
@@ -91,9 +91,7 @@ impl Gateway {
                 () = &mut next => {}
             }
             let began = self.clock.instant();
-            if adopted.is_none_or(|at| began.saturating_duration_since(at) >= ADOPT) {
-                adopted = self.adopt(&orders).await.is_ok().then_some(began);
-            }
+            is_adopted = is_adopted || self.adopt(&orders).await.is_ok();
             match self.look(&queue, &mut unreadable).await {
                 Ok(()) => {}
                 // What is wrong with the store is a finding of its own.
@@ -105,12 +103,12 @@ impl Gateway {
         }
     }
 
-    /// Takes over what nodes have left that are gone: nothing else forwards it, and its devices have their
-    /// acknowledgements.
+    /// Takes over what a process under another name has left in a file: nothing else forwards it, and its
+    /// devices have their acknowledgements.
     async fn adopt(&self, orders: &Orders) -> Result<(), StoreError> {
         let adopted = self.store.adopt_forwards().await?;
         if adopted > 0 {
-            tracing::warn!(adopted, "messages and orders of a node that is gone are taken over");
+            tracing::warn!(adopted, "messages and orders of another node name in this file are taken over");
             orders.adopt();
         }
         Ok(())
@@ -142,7 +140,5 @@ impl Gateway {
     }
 }
 
-/// How often it is looked whether another node is gone.
-const ADOPT: Duration = Duration::from_secs(30);
 /// How often the queue in the store is looked at, besides the messages that come.
 const LOOK: Duration = Duration::from_secs(1);

@@ -119,7 +119,8 @@ impl Orders {
     /// A device has answered. Whether the store could be read.
     async fn hear(&self, OrderAnswer { order, answer, is_last }: OrderAnswer) -> bool {
         // Its last word counts, also at the platform.
-        if let Some(known) = self.arrived().remove(&order) {
+        let known = if is_last { self.arrived().remove(&order) } else { None };
+        if let Some(known) = known {
             self.open().insert(order, known);
         }
         // Others are of an operator of this gateway.

@@ -66,8 +66,6 @@ pub(super) struct Claim {
     pub(super) lane: ForwardLane,
     /// Whether the lane may have further messages.
     pub(super) has_more: bool,
-    /// Whether its connection cannot send the next one at present, and others may.
-    pub(super) is_for_others: bool,
 }
 
 impl Queue {
@@ -229,9 +227,12 @@ impl Queue {
 
     /// A lane of this class is ready. Who is notified may be busy, or have no room.
     fn notify(&self, class: ForwardClass) {
+        // One who waits may avoid this lane, so all who do look; one who is busy finds it later.
         self.changed.notify_one();
+        self.changed.notify_waiters();
         if class == ForwardClass::Alarm {
             self.alarms.notify_one();
+            self.alarms.notify_waiters();
         }
     }
 
@@ -245,7 +246,7 @@ impl Queue {
         drop(lanes);
         // One notification may stand for several lanes.
         next.into_iter().for_each(|class| self.notify(class));
-        Some(Claim { queue: Arc::clone(self), lane, has_more: true, is_for_others: false })
+        Some(Claim { queue: Arc::clone(self), lane, has_more: true })
     }
 
     async fn read(self: &Arc<Self>, mut claim: Claim) -> Option<(Claim, Vec<WaitingForward>)> {
@@ -301,18 +302,13 @@ impl Queue {
         Ok(())
     }
 
-    fn release(&self, Claim { lane, has_more, is_for_others, .. }: &Claim) {
+    fn release(&self, Claim { lane, has_more, .. }: &Claim) {
         let mut lanes = self.lanes();
         let again = matches!(lanes.state.remove(lane), Some(LaneState::Taken { again: true }));
         if *has_more || again {
             lanes.make_ready(lane.clone());
             drop(lanes);
             self.notify(lane.class);
-            if *is_for_others {
-                // Who got that one notification may have the same reason.
-                self.changed.notify_waiters();
-                self.alarms.notify_waiters();
-            }
         }
     }
 

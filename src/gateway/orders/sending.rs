@@ -69,16 +69,13 @@ impl Orders {
         {
             return Ok(Queued::Withdrawn { is_sent: sent.is_some() });
         }
-        if !device.receives_orders {
-            return Ok(Queued::DeviceAway);
-        }
-        if !registry.is_connected(&device.id) {
+        if !device.receives_orders || !registry.is_connected(&device.id) {
             return Ok(if sent.is_some() { Queued::InDoubt } else { Queued::DeviceAway });
         }
+        self.replace(device, sendable, sent.as_ref()).await;
         if self.open().len() >= MAX_OPEN {
             return Ok(Queued::Full);
         }
-        self.replace(device, sendable, sent.as_ref()).await;
         let message = self.message(device, sendable);
         let id = message.id;
         // Before it can be sent, or answered.
@@ -86,7 +83,8 @@ impl Orders {
         self.open().insert(id, known(device, sendable));
         match store.queue(message).await {
             Ok(()) => {
-                self.end_in_time(id, device.id.clone(), true);
+                // One that the device may have from before is refused for no reason.
+                self.end_in_time(id, device.id.clone(), sent.is_none());
                 Ok(Queued::Waits)
             }
             Err(error) => {

@@ -107,9 +107,9 @@ impl Store {
         Ok(matches!(written, WriteOutcome::Rows(1..)))
     }
 
-    /// Takes over what waits to be forwarded by nodes that are gone, and their orders of the platform. A file
-    /// has one node at a time, so any other one is gone; on a server it is one without a lease for a minute.
-    /// Returns how many messages and orders there were.
+    /// Takes over what waits to be forwarded under other names of nodes, and their orders of the platform. A
+    /// file has one node at a time, so any other one is gone; on a server nothing is taken over. Returns how
+    /// many messages and orders there were.
     ///
     /// # Errors
     /// When that is not durable.

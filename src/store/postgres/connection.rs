@@ -65,8 +65,7 @@ impl Connection for PgConnection {
         Ok(())
     }
 
-    const NODE_IS_GONE: &'static str =
-        "NOT EXISTS (SELECT 1 FROM node_lease WHERE node_lease.node = {table}.node AND renewed_at > $2)";
+    const HAS_ONE_NODE: bool = false;
 
     const LOCK_KEY: &'static str = " FOR KEY SHARE";
     const LOCK_ROWS: &'static str = " FOR SHARE";

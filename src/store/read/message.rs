@@ -285,34 +285,14 @@ fn selected(columns: &str, filter: &MessageFilter, floor: Option<MessageId>, loo
             id = "named.message";
             device = "coalesce(device, device)";
             rejection = "coalesce(rejection, rejection)";
-            const JOINED: &str =
-                " AS named CROSS JOIN message WHERE message.id = coalesce(named.message, named.message)";
-            statement.push(" FROM ");
-            match named {
-                Named::Key { table, column, value } => {
-                    statement.push(table).push(JOINED).push(" AND named.");
-                    statement.push(column).push(" = ").push_bind(value);
-                }
-                Named::Forward(forward) => {
-                    push_forward(&mut statement, filter, forward);
-                    statement.push(JOINED);
-                }
-            }
+            push_named(&mut statement, filter, named);
         }
     }
     if let (Some(forward), false) = (filter.forward, is_by_forward) {
         statement.push(" AND message.id IN ");
         push_forward(&mut statement, filter, forward);
     }
-    if let Some(identity) = &filter.identity {
-        // Match the identity in the JSON list: as a whole, or followed by a type that the filter does not
-        // have.
-        let listed = json(&[identity.to_string()]);
-        let begin = listed.trim_start_matches('[').trim_end_matches("\"]");
-        statement.push(" AND (replace(identities, ").push_bind(format!("{begin}\""));
-        statement.push(", '') <> identities OR replace(identities, ").push_bind(format!("{begin}^"));
-        statement.push(", '') <> identities)");
-    }
+    identified(&mut statement, filter);
     if let Some(wanted) = &filter.device {
         statement.push(" AND ").push(device).push(" = ").push_bind(wanted.as_str());
     }
@@ -343,6 +323,34 @@ fn selected(columns: &str, filter: &MessageFilter, floor: Option<MessageId>, loo
         statement.push(" AND ").push(id).push(" >= ").push_bind(floor.as_bytes().as_slice());
     }
     statement
+}
+
+/// Pushes the table by which messages are looked up, and its join with that of messages.
+fn push_named(statement: &mut Statement, filter: &MessageFilter, named: Named) {
+    statement.push(" FROM ");
+    match named {
+        Named::Key { table, column, value } => {
+            statement.push(table).push(JOINED).push(" AND named.");
+            statement.push(column).push(" = ").push_bind(value);
+        }
+        Named::Forward(forward) => {
+            push_forward(statement, filter, forward);
+            statement.push(JOINED);
+        }
+    }
+}
+
+/// The condition that a message names a device.
+fn identified(statement: &mut Statement, filter: &MessageFilter) {
+    if let Some(identity) = &filter.identity {
+        // Match the identity in the JSON list: as a whole, or followed by a type that the filter does not
+        // have.
+        let listed = json(&[identity.to_string()]);
+        let begin = listed.trim_start_matches('[').trim_end_matches("\"]");
+        statement.push(" AND (replace(identities, ").push_bind(format!("{begin}\""));
+        statement.push(", '') <> identities OR replace(identities, ").push_bind(format!("{begin}^"));
+        statement.push(", '') <> identities)");
+    }
 }
 
 /// The condition that a message has a warning.
@@ -404,6 +412,8 @@ fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
         reconsidered: None,
     })
 }
+
+const JOINED: &str = " AS named CROSS JOIN message WHERE message.id = coalesce(named.message, named.message)";
 
 const CONTROL_ID: &str = " AND substr(control_id, 1, 256) = ";
 

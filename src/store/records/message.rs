@@ -261,21 +261,7 @@ impl MessageFilter {
             };
         }
         if let Some(forward) = self.forward {
-            let is_more = self.identity.is_some()
-                || self.kind.is_some()
-                || self.control_id.is_some()
-                || self.warning.is_some()
-                || self.is_for_rejected();
-            let has_index = match forward {
-                ForwardFilter::Refused => true,
-                ForwardFilter::Waiting => self.device.is_none(),
-                ForwardFilter::RefusedSince(_) => false,
-            };
-            return if is_more || !has_index {
-                Some("forward (message) with the other conditions")
-            } else {
-                None
-            };
+            return self.missing_beside_forward(forward);
         }
         match self.base() {
             SearchBase::ControlId => {
@@ -309,6 +295,21 @@ impl MessageFilter {
             (true, true, ..) => Some("message_identity (identity, type, message)"),
             (true, false, _, true) => Some("message_identity (identity, message) of rejected messages"),
         }
+    }
+
+    /// The same of a search by what became of messages on their way to the platform.
+    const fn missing_beside_forward(&self, forward: ForwardFilter) -> Option<&'static str> {
+        let is_more = self.identity.is_some()
+            || self.kind.is_some()
+            || self.control_id.is_some()
+            || self.warning.is_some()
+            || self.is_for_rejected();
+        let has_index = match forward {
+            ForwardFilter::Refused => true,
+            ForwardFilter::Waiting => self.device.is_none(),
+            ForwardFilter::RefusedSince(_) => false,
+        };
+        if is_more || !has_index { Some("forward (message) with the other conditions") } else { None }
     }
 }
 

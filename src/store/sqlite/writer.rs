@@ -143,8 +143,7 @@ impl Connection for Sqlite {
         prepared(self, sql)?.execute([]).map(drop).map_err(write_error)
     }
 
-    // A file has one node.
-    const NODE_IS_GONE: &'static str = "$2 IS NOT NULL";
+    const HAS_ONE_NODE: bool = true;
 
     const LOCK_KEY: &'static str = "";
     const LOCK_ROWS: &'static str = "";

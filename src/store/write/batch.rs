@@ -389,7 +389,7 @@ async fn apply_entry(
             return forward::queue_again(connection, node, *id, *class).await.map(WriteOutcome::Rows);
         }
         Write::ForwardsAdopted => {
-            return forward::adopt(connection, node, *at).await.map(WriteOutcome::Rows);
+            return forward::adopt(connection, node).await.map(WriteOutcome::Rows);
         }
         Write::Probe => {
             connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;

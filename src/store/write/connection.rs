@@ -31,9 +31,8 @@ pub(in crate::store) trait Connection: Send {
     /// Runs a statement without parameters.
     fn run(&mut self, sql: &'static str) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The condition that the node of a row of `{table}` serves no more; `$2` is when its lease must have
-    /// ended.
-    const NODE_IS_GONE: &'static str;
+    /// Whether the store has one node at a time, so that every other one is gone.
+    const HAS_ONE_NODE: bool;
 
     /// Ends a SELECT whose rows must stay until the transaction ends. SQLite has one transaction at a time.
     const LOCK_KEY: &'static str;

@@ -69,7 +69,7 @@ pub(in crate::store) enum Write {
     Forwarded(Box<Forwarded>),
     /// A message that the platform of a gateway refused is forwarded again; without a row in the audit trail.
     ForwardedAgain(MessageId, ForwardClass),
-    /// What waits for nodes that are gone waits for this one; without a row in the audit trail.
+    /// What waits for other nodes waits for this one, where they are gone; without a row in the audit trail.
     ForwardsAdopted,
     /// A change of subscriptions or notifications; that of an operator or a partner has an audit row.
     Partner(Box<PartnerChange>),

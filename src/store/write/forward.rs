@@ -4,7 +4,7 @@
 //! its device is in the queue. Where the platform has accepted it and its device awaits no answer, the row
 //! is deleted.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
@@ -81,19 +81,18 @@ pub(in crate::store) async fn queue_again(
     connection.execute(update).await
 }
 
-/// Takes over what waits for nodes that are gone. Returns how many messages and orders of the platform
-/// there were.
+/// Takes over what waits for other nodes, where they are gone. Returns how many messages and orders of the
+/// platform there were.
 pub(in crate::store) async fn adopt<C: Connection>(
     connection: &mut C,
     node: &NodeName,
-    at: Timestamp,
 ) -> Result<u64, StoreError> {
-    let gone = connection.now(at).await?.saturating_sub(GONE_AFTER).unwrap_or(at);
-    let condition = C::NODE_IS_GONE.replace("{table}", "forward");
-    let adopt = Statement::new(&format!("{ADOPT} AND {condition}")).bind(node.as_str()).bind(gone);
-    let messages = connection.execute(adopt).await?;
-    let orders = outbox::adopt(connection, node, gone).await?;
-    Ok(messages + orders)
+    // A node of a server may return, and its devices with it: what it has keeps its order there.
+    if !C::HAS_ONE_NODE {
+        return Ok(0);
+    }
+    let messages = connection.execute(Statement::new(ADOPT).bind(node.as_str())).await?;
+    Ok(messages + outbox::adopt(connection, node).await?)
 }
 
 /// Deletes the row of a message that is stored again under another identifier.
@@ -145,8 +144,6 @@ SET node = excluded.node, class = excluded.class, settled_at = NULL, outcome = N
 WHERE forward.outcome = 'refused' OR (forward.settled_at IS NULL AND forward.node <> excluded.node)";
 
 const ADOPT: &str = "UPDATE forward SET node = $1 WHERE settled_at IS NULL AND node <> $1";
-/// How long a node has had no lease that is gone. Its process has committed nothing in that time.
-const GONE_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 pub(in crate::store) const DELETE_SETTLED: &str =
     "DELETE FROM forward WHERE settled_at IS NOT NULL AND message IN (";

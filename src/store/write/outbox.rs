@@ -225,15 +225,12 @@ SELECT $1, $2, $3, device.id, $5, $6, $7, $8 FROM device WHERE device.id = $4";
 
 const UNLESS_IT_WAITS: &str = " ON CONFLICT DO NOTHING";
 
-/// Takes over the orders of the platform that nodes have which are gone. Returns how many there were.
-pub(in crate::store) async fn adopt<C: Connection>(
-    connection: &mut C,
+/// Takes over the orders of the platform that other nodes have. Returns how many there were.
+pub(in crate::store) async fn adopt(
+    connection: &mut impl Connection,
     node: &NodeName,
-    gone: Timestamp,
 ) -> Result<u64, StoreError> {
-    let condition = C::NODE_IS_GONE.replace("{table}", "relayed_order");
-    let delete = Statement::new(&format!("{DELETE_OTHERS} AND {condition} RETURNING id"));
-    let orders = connection.identifiers(delete.bind(node.as_str()).bind(gone)).await?;
+    let orders = connection.identifiers(Statement::new(DELETE_OTHERS).bind(node.as_str())).await?;
     for order in &orders {
         let id = order.as_bytes().as_slice();
         connection.execute(Statement::new(INSERT_RELAYED).bind(id).bind(node.as_str())).await?;
@@ -241,7 +238,7 @@ pub(in crate::store) async fn adopt<C: Connection>(
     Ok(orders.len() as u64)
 }
 
-const DELETE_OTHERS: &str = "DELETE FROM relayed_order WHERE node <> $1";
+const DELETE_OTHERS: &str = "DELETE FROM relayed_order WHERE node <> $1 RETURNING id";
 
 const INSERT_RELAYED: &str = "INSERT INTO relayed_order (id, node) VALUES ($1, $2)";
 
