@@ -71,12 +71,7 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
         "content-refused" => row.refused_look(),
         "read-refused" | "enrolment-refused" => row.decided("peer", REFUSED_READ, "reason", Outcome::Serious),
         "clients-changed" | "enrolment-requested" | "enrolment-changed" => row.clients(),
-        "authorization-decided" => row.decided(
-            "person",
-            "a person decided whether an application reads",
-            "decision",
-            Outcome::Success,
-        ),
+        "authorization-decided" => row.decided("person", DECIDED, "decision", Outcome::Success),
         "token-granted" => row.decided("client", "an access token was granted", "scopes", Outcome::Success),
         "messages-exported" | "store-copied" => row.export(),
         "resources-read" => row.resources_read(),
@@ -489,6 +484,7 @@ fn kind_of_key(key: &str) -> Code {
     }
 }
 
+const DECIDED: &str = "a person decided whether an application reads";
 const REFUSED_READ: &str = "a client of the listener for hospital systems was refused";
 /// The type of an alert's detail (PS3.15 A.5.3.11).
 const ALERT: &str = "Alert Description";

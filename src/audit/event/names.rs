@@ -116,13 +116,12 @@ impl Event {
         }
     }
 
-    /// The name of an event of what is given away: access tokens, and copies of the store.
+    /// The name of an event of access tokens.
     const fn token_name(&self) -> &'static str {
         match self {
             Self::AuthorizationDecided(_) => "authorization-decided",
             Self::TokenGranted(_) => "token-granted",
-            Self::TokenRevoked(_) => "token-revoked",
-            _ => "store-copied",
+            _ => "token-revoked",
         }
     }
 
@@ -143,10 +142,11 @@ impl Event {
         }
     }
 
-    /// The name of an event of the index of FHIR resources.
+    /// The name of an event of the index of FHIR resources, or of copies of the store.
     const fn index_name(&self) -> &'static str {
         match self {
             Self::IndexRebuilt { .. } => "index-rebuilt",
+            Self::StoreCopied { .. } => "store-copied",
             _ => "patients-linked",
         }
     }
@@ -199,13 +199,14 @@ impl Event {
             Self::MessagesExported { .. } => "messages-exported",
             Self::MessagesPruned { .. } => Self::MESSAGES_PRUNED,
             Self::PersonLoggedIn { .. } | Self::PersonLoggedOut { .. } => self.session_name(),
-            Self::IndexRebuilt { .. } | Self::PatientsLinked(_) => self.index_name(),
+            Self::IndexRebuilt { .. } | Self::PatientsLinked(_) | Self::StoreCopied { .. } => {
+                self.index_name()
+            }
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::ResourcesRead(_) => self.reader_name(),
             Self::SubscriptionsChanged(_) | Self::PartnerServed(_) | Self::Enrolment(_) => self.named(),
-            Self::AuthorizationDecided(_)
-            | Self::TokenGranted(_)
-            | Self::TokenRevoked(_)
-            | Self::StoreCopied { .. } => self.token_name(),
+            Self::AuthorizationDecided(_) | Self::TokenGranted(_) | Self::TokenRevoked(_) => {
+                self.token_name()
+            }
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
             Self::AuditPruned { .. } => Self::AUDIT_PRUNED,

@@ -189,21 +189,17 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
     let actor = operator();
     match command {
         Command::Add { id, organisation, certificates, scopes, devices } => {
-            registrations::check_scopes(&scopes)?;
-            require_organisation(store, &organisation).await?;
-            let (secret, hash) = StoredSecret::generate()?;
-            let client = Client {
+            let own = Client {
                 id,
                 organisation,
                 scopes,
                 devices: (!devices.is_empty()).then_some(devices),
                 is_suspended: false,
                 certificates,
-                secrets: vec![StoredSecret { hash, ends: None }],
+                secrets: Vec::new(),
                 application: None,
             };
-            store.add_client(client.clone(), &actor).await.map_err(failed)?;
-            output.print(&Line::new(&client, Some(secret.as_str())), Line::shown)?;
+            add(store, own, output, &actor).await?;
         }
         Command::Change { id, scopes, devices, every_device } => {
             let mut client = client(store, &id).await?;
@@ -249,9 +245,47 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
     Ok(Exit::Done)
 }
 
+<<<<<<< ours
 async fn approve(store: &Store, id: &ClientId, admitted: Admitted, actor: &str) -> Result<Client, Failure> {
     require_organisation(store, &admitted.organisation).await?;
     registrations::approve(store, id, admitted, actor).await
+=======
+/// Adds a client, and prints its secret once.
+async fn add(store: &Store, own: Client, output: Output, actor: &str) -> Result<(), Failure> {
+    registrations::check_scopes(&own.scopes)?;
+    require_organisation(store, &own.organisation).await?;
+    let (secret, hash) = StoredSecret::generate()?;
+    let client = Client { secrets: vec![StoredSecret { hash, ends: None }], ..own };
+    store.add_client(client.clone(), actor).await.map_err(failed)?;
+    Ok(output.print(&Line::new(&client, Some(secret.as_str())), Line::shown)?)
+}
+
+async fn remove_certificate(
+    store: &Store,
+    id: &ClientId,
+    certificate: KnownCertificate,
+    actor: &str,
+) -> Result<(), Failure> {
+    let client = client(store, id).await?;
+    if client.certificates == [certificate.clone()] {
+        let error = anyhow!(
+            "it is the only certificate of {id}: without one, the client could read with any certificate of a \
+             community and its secret; add another certificate first, or suspend the client"
+        );
+        return Err(Failure::new(Exit::Refused, error));
+    }
+    store.remove_client_certificate(client, certificate, actor).await.map_err(failed)
+}
+
+async fn approve(
+    store: &Store,
+    id: &ClientId,
+    (organisation, scopes): (Oid, Option<Scopes>),
+    actor: &str,
+) -> Result<(), Failure> {
+    require_organisation(store, &organisation).await?;
+    registrations::approve(store, id, (organisation, scopes), actor).await
+>>>>>>> theirs
 }
 
 async fn suspend(store: &Store, id: &ClientId, is: bool, actor: &str) -> Result<(), Failure> {

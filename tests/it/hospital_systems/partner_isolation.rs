@@ -65,8 +65,8 @@ fn n003_4_no_partner_sees_what_is_of_another_one() {
         let name = format!("s{own}");
         platform.cli().run(&["subscription", "add", &name, "--organisation", &partner.oid]);
     };
-    for own in 0..3 {
-        add(own, &all[own].partner);
+    for (own, seen) in all.iter().enumerate() {
+        add(own, &seen.partner);
     }
     let mut number = 0;
     for step in steps {
