@@ -245,11 +245,6 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
     Ok(Exit::Done)
 }
 
-<<<<<<< ours
-async fn approve(store: &Store, id: &ClientId, admitted: Admitted, actor: &str) -> Result<Client, Failure> {
-    require_organisation(store, &admitted.organisation).await?;
-    registrations::approve(store, id, admitted, actor).await
-=======
 /// Adds a client, and prints its secret once.
 async fn add(store: &Store, own: Client, output: Output, actor: &str) -> Result<(), Failure> {
     registrations::check_scopes(&own.scopes)?;
@@ -260,32 +255,9 @@ async fn add(store: &Store, own: Client, output: Output, actor: &str) -> Result<
     Ok(output.print(&Line::new(&client, Some(secret.as_str())), Line::shown)?)
 }
 
-async fn remove_certificate(
-    store: &Store,
-    id: &ClientId,
-    certificate: KnownCertificate,
-    actor: &str,
-) -> Result<(), Failure> {
-    let client = client(store, id).await?;
-    if client.certificates == [certificate.clone()] {
-        let error = anyhow!(
-            "it is the only certificate of {id}: without one, the client could read with any certificate of a \
-             community and its secret; add another certificate first, or suspend the client"
-        );
-        return Err(Failure::new(Exit::Refused, error));
-    }
-    store.remove_client_certificate(client, certificate, actor).await.map_err(failed)
-}
-
-async fn approve(
-    store: &Store,
-    id: &ClientId,
-    (organisation, scopes): (Oid, Option<Scopes>),
-    actor: &str,
-) -> Result<(), Failure> {
-    require_organisation(store, &organisation).await?;
-    registrations::approve(store, id, (organisation, scopes), actor).await
->>>>>>> theirs
+async fn approve(store: &Store, id: &ClientId, admitted: Admitted, actor: &str) -> Result<Client, Failure> {
+    require_organisation(store, &admitted.organisation).await?;
+    registrations::approve(store, id, admitted, actor).await
 }
 
 async fn suspend(store: &Store, id: &ClientId, is: bool, actor: &str) -> Result<(), Failure> {

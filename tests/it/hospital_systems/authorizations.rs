@@ -247,13 +247,8 @@ fn n001_6_roots_of_people_are_roots_of_nothing_else() {
         let (status, found, error) = crate::harness::Cli::of(&site).try_run(&["check"]);
         let of = if is_of_community { "hospital" } else { "devices" };
         let named = "api.user-anchors names ";
-<<<<<<< ours
         let text = format!("{found}{error}");
         assert!(!status.success() && text.contains(named) && text.contains(of), "{text}");
-=======
-        let printed = format!("{found}{error}");
-        assert!(!status.success() && printed.contains(named) && printed.contains(of), "{printed}");
->>>>>>> theirs
     }
 }
 
