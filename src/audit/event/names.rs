@@ -119,7 +119,7 @@ impl Event {
     /// The name of an event of access tokens.
     const fn token_name(&self) -> &'static str {
         match self {
-            Self::AuthorizationDecided(_) => "authorization-decided",
+            Self::PersonDecided(_) => "authorization-decided",
             Self::TokenGranted(_) => "token-granted",
             _ => "token-revoked",
         }
@@ -143,7 +143,7 @@ impl Event {
     }
 
     /// The name of an event of the index of FHIR resources, or of copies of the store.
-    const fn index_name(&self) -> &'static str {
+    const fn stored(&self) -> &'static str {
         match self {
             Self::IndexRebuilt { .. } => "index-rebuilt",
             Self::StoreCopied { .. } => "store-copied",
@@ -199,14 +199,10 @@ impl Event {
             Self::MessagesExported { .. } => "messages-exported",
             Self::MessagesPruned { .. } => Self::MESSAGES_PRUNED,
             Self::PersonLoggedIn { .. } | Self::PersonLoggedOut { .. } => self.session_name(),
-            Self::IndexRebuilt { .. } | Self::PatientsLinked(_) | Self::StoreCopied { .. } => {
-                self.index_name()
-            }
+            Self::IndexRebuilt { .. } | Self::PatientsLinked(_) | Self::StoreCopied { .. } => self.stored(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::ResourcesRead(_) => self.reader_name(),
             Self::SubscriptionsChanged(_) | Self::PartnerServed(_) | Self::Enrolment(_) => self.named(),
-            Self::AuthorizationDecided(_) | Self::TokenGranted(_) | Self::TokenRevoked(_) => {
-                self.token_name()
-            }
+            Self::PersonDecided(_) | Self::TokenGranted(_) | Self::TokenRevoked(_) => self.token_name(),
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
             Self::AuditPruned { .. } => Self::AUDIT_PRUNED,

@@ -340,7 +340,7 @@ async fn every_unique_index_of_a_server_is_compared() {
                 AND relname NOT IN ('_sqlx_migrations', 'probe')",
         )
         .await;
-    assert_eq!(indexes.len(), 56, "{indexes:?}");
+    assert_eq!(indexes.len(), 57, "{indexes:?}");
     for index in indexes {
         // As a concurrent build that failed leaves it.
         let set = |valid: bool| {
