@@ -12,8 +12,8 @@ use crate::store::StoreError;
 
 /// Follows the store until `done`: what a command changes counts on every node within a second. When it
 /// cannot be read for a while, requests are refused: who was suspended meanwhile is not known.
-pub(super) async fn follow(state: &ApiState, done: CancellationToken) {
-    let (mut last, mut is_failing, mut read_at) = (None, false, state.clock.instant());
+pub(super) async fn follow(state: &ApiState, first: Option<u64>, done: CancellationToken) {
+    let (mut last, mut is_failing, mut read_at) = (first, false, state.clock.instant());
     loop {
         match read(state, &mut last).await {
             Ok(()) => (is_failing, read_at) = (false, state.clock.instant()),
@@ -37,6 +37,14 @@ pub(super) async fn follow(state: &ApiState, done: CancellationToken) {
             () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
     }
+}
+
+/// Reads them before the first connection is accepted. Returns their revision; none if they cannot be read yet.
+pub(super) async fn read_first(state: &ApiState) -> Option<u64> {
+    let mut revision = None;
+    // The error is logged when they are read again.
+    let _ = read(state, &mut revision).await;
+    revision
 }
 
 async fn read(state: &ApiState, last: &mut Option<u64>) -> Result<(), StoreError> {

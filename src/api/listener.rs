@@ -45,10 +45,11 @@ impl ApiListener {
             done.cancelled().await;
             return;
         }
+        let first = follower::read_first(&state).await;
         let accepts = self.sockets.iter().map(|socket| accept_all(socket, &state, &done));
         tokio::join!(
             join_all(accepts),
-            follower::follow(&state, done.clone()),
+            follower::follow(&state, first, done.clone()),
             oauth::forget_ended(&state, done.clone())
         );
         state.reads.finish().await;

@@ -60,11 +60,9 @@ impl Notifier<'_> {
         let projected = self.store.projected_to().await?;
         for node in self.store.projected_nodes().await? {
             let from = from(&subscriptions, &positions, &node);
+            // What is indexed again does not hold it back: that has a position of its own.
             let indexed = projected.get(node.as_str()).map_or(0, |position| position.number);
-            // An index that is behind what was notified is built again, which can take hours.
-            let is_rebuilt = from.iter().any(|(_, number)| *number > indexed);
-            let until = if is_rebuilt { self.store.chain_end(&node).await?.number } else { indexed };
-            is_more |= self.write_of(&node, &from, until, leader).await?;
+            is_more |= self.write_of(&node, &from, indexed, leader).await?;
         }
         Ok(is_more)
     }

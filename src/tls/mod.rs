@@ -8,6 +8,7 @@
 mod acceptor;
 mod anchor_fitness;
 mod api;
+mod api_authorities;
 mod api_user;
 mod audit_signature;
 mod ca_cache;

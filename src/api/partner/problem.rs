@@ -50,7 +50,7 @@ impl Problem {
 
     /// Of a method that is not one of these: 405, or 501 when nothing knows it.
     pub(super) fn of_method(method: &Method, allowed: &'static str) -> Self {
-        let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
+        let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "QUERY", "TRACE", "CONNECT"];
         if known.contains(&method.as_str()) { Self::Method(allowed) } else { Self::Unknown }
     }
 

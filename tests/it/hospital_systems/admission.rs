@@ -158,7 +158,11 @@ fn a_community_whose_roots_have_ended_stops_no_platform() {
     let mut device = Device::connect(site, platform.address, &own).unwrap();
     assert_eq!(device.code(message("00A037FFFE000001", "1")), "CA");
     let stopped = platform.stop();
-    assert!(stopped.log.contains("a root of a trust community is not used"), "{}", stopped.log);
+    assert!(
+        stopped.log.contains("a root of the listener for hospital systems is not used"),
+        "{}",
+        stopped.log
+    );
 }
 
 /// A root of OpenSSL that ended in 2021.

@@ -81,7 +81,9 @@ fn members_that_are_no_clients_keep_no_client_from_reading() {
     assert!(reader.get(READ).is_admitted());
     drop(held);
     eventually("they are closed", || platform.metric("pcd_api_connections") == 1.0);
-    let held: Vec<_> = (0..4).map(|_| OpenReader::connect(site, &platform, &one)).collect();
+    let mut held: Vec<_> = (0..4).map(|_| OpenReader::connect(site, &platform, &one)).collect();
+    // The connection is made by the first request.
+    assert!(held.iter_mut().all(|reader| reader.get("/fhir/metadata").status == 200));
     let refused = || platform.metric("pcd_api_refusals_total{reason=\"connections-per-certificate\"}");
     assert_eq!(ask(site, &platform, Some(&one), "/fhir/metadata", &[]).status, 0, "half of them are its own");
     assert_eq!(refused(), 1.0);

@@ -445,6 +445,7 @@ fn n001_5_a_copied_certificate_causes_no_query() {
     let hospital = Hospital::new("registered");
     let site = hospital.site.without("revocation", "installed-crls");
     let site = site.with("revocation", "when-undetermined = \"accept\"");
+    let site = site.with("revocation", "allowed-hosts = [\"127.0.0.1\"]");
     let site = site.with("api", "registration.enabled = true");
     let hospital = Hospital { site, ..hospital };
     let (site, platform) = (&hospital.site, hospital.site.start());
