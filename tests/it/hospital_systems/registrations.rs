@@ -213,14 +213,14 @@ fn n001_7_an_operator_approves_and_rejects_on_the_page() {
     let (_, rest) = page.split_once("name=\"revision\" value=\"").unwrap_or_else(|| panic!("{page}"));
     let revision = rest.split_once('"').unwrap().0;
     let form =
-        |revision: &str| format!("organisation=1.2.3.4&scopes=system/Observation.r&revision={revision}");
+        |revision: &str| format!("organisation=1.2.3.4&scopes=system/Observation.rs&revision={revision}");
     let (status, _, page) = post(&platform, &format!("{here}/approve"), &form("000000000000"));
     assert!(status == 400 && page.contains("changed at the same time"), "{status}: {page}");
     let (status, head, page) = post(&platform, &format!("{here}/approve"), &form(revision));
     assert!(status == 303 && head.to_lowercase().contains(&here.to_lowercase()), "{status}: {head} {page}");
     expect(site, &platform, &clients.issued["app"], &[], "");
     let line = platform.cli().json(&["reader", "list"]).remove(0);
-    assert_eq!(line["scopes"], "system/Observation.r", "no more than the form has");
+    assert_eq!(line["scopes"], "system/Observation.rs", "no more than the form has");
     let (_, _, page) = open(&platform, &format!("{here}/reject"));
     assert!(page.contains("tokens end at once"), "{page}");
     assert_eq!(post(&platform, &format!("{here}/reject"), "").0, 303);
