@@ -39,7 +39,7 @@ pub(super) async fn follow(state: &ApiState, first: Option<u64>, done: Cancellat
     }
 }
 
-/// Reads them before the first connection is accepted. Returns their revision; none if they cannot be read yet.
+/// Reads them before the first connection is accepted. Returns their revision; none: they cannot be read yet.
 pub(super) async fn read_first(state: &ApiState) -> Option<u64> {
     let mut revision = None;
     // The error is logged when they are read again.
