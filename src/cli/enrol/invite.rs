@@ -31,8 +31,7 @@ pub(in crate::cli) struct Arguments {
     /// The registered client that gets the certificate when it is issued
     #[arg(long, value_name = "ID")]
     reader: Option<ClientId>,
-    /// Of a client: a URI that its certificate has, such as https://ehr.example/fhir; under it the client
-    /// registers itself. Several times
+    /// Of a client: a URI that its certificate has; under it the client registers itself. Several times
     #[arg(long = "uri", value_name = "URI")]
     uris: Vec<String>,
     /// Of a device: what it is
