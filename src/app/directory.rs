@@ -10,18 +10,41 @@ use crate::authz::{Directory, DirectoryHandle};
 use crate::interface_a::Registry;
 use crate::metrics::Metrics;
 use crate::model::explained;
+use crate::revocation::{Engine, WithdrawnCertificates};
 use crate::store::{Store, StoreError};
 
 pub(super) async fn read(store: &Store) -> Result<Directory, StoreError> {
     Ok(Directory::from(store.devices().await?))
 }
 
-/// Keeps the directory in memory as the one in the store is.
+/// The certificates that operators have revoked.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn read_withdrawn(store: &Store) -> Result<WithdrawnCertificates, StoreError> {
+    let mut withdrawn = WithdrawnCertificates::default();
+    for enrolment in store.revoked_enrolments().await? {
+        let Some(certificate) = &enrolment.record.certificate else { continue };
+        let when = enrolment.record.decision.as_ref().map_or(enrolment.record.invitation.at, |own| own.at);
+        match certificate.facts() {
+            Ok(facts) => withdrawn.add(&facts, when),
+            Err(error) => tracing::error!(
+                enrolment = %enrolment.id,
+                error = %explained(&error),
+                "a revoked certificate cannot be read; its CA alone refuses it"
+            ),
+        }
+    }
+    Ok(withdrawn)
+}
+
+/// Keeps the directory, and the certificates that operators have revoked, in memory as they are in the store.
 #[derive(Debug)]
 pub(super) struct Follower {
     store: Store,
     directory: DirectoryHandle,
     registry: Registry,
+    revocation: Engine,
     metrics: Metrics,
     /// The revision that was read. Locked while a change is read: no older one is applied after a newer one.
     revision: Mutex<Option<u64>>,
@@ -32,9 +55,10 @@ impl Follower {
         store: Store,
         directory: DirectoryHandle,
         registry: Registry,
+        revocation: Engine,
         metrics: Metrics,
     ) -> Self {
-        Self { store, directory, registry, metrics, revision: Mutex::default() }
+        Self { store, directory, registry, revocation, metrics, revision: Mutex::default() }
     }
 
     /// Follows the directory in the store until `done` is cancelled.
@@ -68,14 +92,17 @@ impl Follower {
     }
 
     /// Reads the directory if its revision is another one, and ends the sessions of devices that were
-    /// suspended or removed.
+    /// suspended or removed, or whose certificates were revoked.
     async fn follow(&self) -> Result<(), StoreError> {
         let mut last = self.revision.lock().await;
         let revision = self.store.device_revision().await?;
         if *last == Some(revision) {
             return Ok(());
         }
-        let current = Arc::new(read(&self.store).await?);
+        let (current, withdrawn) = tokio::try_join!(read(&self.store), read_withdrawn(&self.store))?;
+        let current = Arc::new(current);
+        // The watch of revocation ends the sessions.
+        self.revocation.withdraw(withdrawn);
         self.directory.store(Arc::clone(&current));
         *last = Some(revision);
         self.metrics.directory_devices.set(i64::try_from(current.len()).unwrap_or(i64::MAX));

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::enrol::Role;
 use crate::metrics::Metrics;
 use crate::model::{Clock, Refusal};
-use crate::revocation::Engine;
+use crate::revocation::{Engine, WithdrawnCertificates};
 use crate::tls::{self, AcceptorError};
 
 /// Whose certificate it is.
@@ -33,7 +33,13 @@ pub fn examine_enrolled(
 ) -> Result<Result<(), &'static str>, PlatformError> {
     let examined = match partner.role {
         Role::Device => {
-            let examined = examine_chain(config, Directory::from(devices), chain, clock)?;
+            let examined = examine_chain(
+                config,
+                Directory::from(devices),
+                WithdrawnCertificates::default(),
+                chain,
+                clock,
+            )?;
             examined.map(drop).map_err(|(refusal, _)| refusal)
         }
         Role::Client => {

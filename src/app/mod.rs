@@ -63,6 +63,7 @@ use crate::store::{MigrationPolicy, OwnChain, Store, WhenBehind};
 use crate::tls::{Acceptor, ApiAcceptor, PeopleAcceptor};
 
 pub use chain::examine_chain;
+pub use directory::read_withdrawn;
 pub use enrolled::{ExaminedPartner, examine_enrolled};
 pub use error::PlatformError;
 pub use examine::{Examination, examine, fetch_staples, probe_sources};
@@ -167,6 +168,7 @@ impl Platform {
         store.defer_audit_rows(config.audit.max_deferred_rows, &metrics);
         log_missing_rights(&store, &config).await;
         directory.store(Arc::new(directory::read(&store).await?));
+        revocation.withdraw(directory::read_withdrawn(&store).await?);
         let platform = Self {
             started: config.values.clone(),
             config: Arc::new(ArcSwap::from_pointee(config)),

@@ -52,6 +52,7 @@ impl Bound {
             platform.store.clone(),
             Arc::clone(&platform.directory),
             registry.clone(),
+            platform.revocation.clone(),
             platform.metrics.clone(),
         ));
         let shared = Shared { platform: Arc::new(platform), registry, liveness, contacts, drain, follower };

@@ -219,10 +219,7 @@ impl Record {
     /// without either.
     #[must_use]
     pub fn alternative_names(&self) -> Option<Vec<String>> {
-        let of_certificate = |own: &Certified| {
-            let der = pem::certificates(own.chain.as_bytes()).ok()?.into_iter().next()?;
-            Some(CertificateFacts::read(&der).ok()?.extensions.alternative_names)
-        };
+        let of_certificate = |own: &Certified| Some(own.facts().ok()?.extensions.alternative_names);
         let of_request =
             |own: &Requested| Some(RequestFacts::read(&own.in_der()).ok()?.extensions.alternative_names);
         let mut names = match &self.certificate {
@@ -240,11 +237,22 @@ impl Certified {
     /// # Errors
     /// When it does not begin with a certificate.
     pub fn read(chain: String) -> Result<Self, X509Error> {
-        let certificates = pem::certificates(chain.as_bytes())?;
-        let der = certificates.first().ok_or(X509Error::Missing(Part::Certificate))?;
-        let facts = CertificateFacts::read(der)?;
+        let facts = first_certificate(&chain)?;
         Ok(Self { chain, fingerprint: facts.fingerprint, ends: facts.not_after })
     }
+
+    /// What the certificate says.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn facts(&self) -> Result<CertificateFacts, X509Error> {
+        first_certificate(&self.chain)
+    }
+}
+
+fn first_certificate(chain: &str) -> Result<CertificateFacts, X509Error> {
+    let certificates = pem::certificates(chain.as_bytes())?;
+    CertificateFacts::read(certificates.first().ok_or(X509Error::Missing(Part::Certificate))?)
 }
 
 impl Requested {

@@ -22,6 +22,7 @@ use super::recent::RecentCertificates;
 use super::settings::{Endpoint, RevocationError, Settings, load_installed_crls, require_directory};
 use super::single_flight::SingleFlight;
 use super::verdict::{CertStatus, Evidence, Report, Source, Status, UndeterminedReason, Verdict, outcomes};
+use super::withdrawn::WithdrawnCertificates;
 use super::{AttemptError, FailedAttempt, IssuedCertificate, Issuer};
 use crate::config;
 use crate::metrics::Metrics;
@@ -36,6 +37,7 @@ pub(super) struct Inner {
     pub(super) settings: ArcSwap<Settings>,
     pub(super) responses: ResponseCache,
     pub(super) crls: CrlStore,
+    withdrawn: ArcSwap<WithdrawnCertificates>,
     pub(super) disk: Disk,
     pub(super) clock: Clock,
     pub(super) recent: RecentCertificates,
@@ -115,6 +117,7 @@ impl Engine {
             settings: ArcSwap::from_pointee(settings),
             responses: ResponseCache::new(),
             crls,
+            withdrawn: ArcSwap::default(),
             disk,
             clock,
             recent: RecentCertificates::new(),
@@ -150,6 +153,14 @@ impl Engine {
         self.0.crls.install(prepared.crls);
         self.update_crl_gauge();
         self.notify_change();
+    }
+
+    /// From now on these certificates, and no others, count as revoked by an operator of this platform.
+    pub fn withdraw(&self, certificates: WithdrawnCertificates) {
+        if **self.0.withdrawn.load() != certificates {
+            self.0.withdrawn.store(Arc::new(certificates));
+            self.notify_change();
+        }
     }
 
     /// Cancelled when the thread that writes to disk has ended; while the engine lives, that is a fault.
@@ -334,6 +345,7 @@ impl Engine {
         signers: &[Arc<Issuer>],
     ) -> Knowledge {
         Knowledge {
+            withdrawn: self.0.withdrawn.load().report(issued),
             cached: self.cached_report(identity, Source::OcspCache),
             local: self.crl_report(issued, signers),
             ..Knowledge::default()

@@ -30,6 +30,7 @@ mod stapled;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod withdrawn;
 
 pub use engine::{Engine, Prepared};
 pub use error::{AttemptError, FailedAttempt};
@@ -44,6 +45,7 @@ pub use settings::{RevocationError, require_directory};
 pub use staple::{KnownStaple, Staple};
 pub use stapled::StapleFault;
 pub use verdict::{CertStatus, Evidence, Report, Source, Status, UndeterminedReason, Verdict};
+pub use withdrawn::WithdrawnCertificates;
 
 /// The name of an issuer as text, for logs and metrics.
 fn issuer_text(name: &[u8]) -> String {

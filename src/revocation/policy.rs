@@ -5,6 +5,8 @@ use super::verdict::{CertStatus, Evidence, Report, UndeterminedReason, Verdict};
 /// What is known about one certificate so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Knowledge {
+    /// That an operator of this platform has revoked it.
+    pub withdrawn: Option<Report>,
     /// The status by a cached OCSP response.
     pub cached: Option<Report>,
     /// The status by stored and installed CRLs.
@@ -31,7 +33,7 @@ pub enum Step {
 pub fn decide(known: &Knowledge) -> Step {
     let ocsp = [known.responder.as_ref().and_then(Option::as_ref), known.cached.as_ref()];
     let crls = [known.fetched.as_ref().and_then(Option::as_ref), known.local.as_ref()];
-    let all = || ocsp.into_iter().chain(crls).flatten();
+    let all = || [known.withdrawn.as_ref()].into_iter().chain(ocsp).chain(crls).flatten();
 
     // Revoked is final, also after the response or CRL has expired.
     if let Some(report) = all().find(|report| is_final(report)) {
@@ -159,6 +161,14 @@ mod tests {
         assert!(is_revoked(&against), "a good OCSP response does not outweigh a CRL");
     }
 
+    #[test]
+    fn what_an_operator_has_revoked_needs_no_query_and_no_source_clears_it() {
+        let known = Knowledge { withdrawn: Some(report(revoked(None), true)), ..Knowledge::default() };
+        assert!(is_revoked(&known));
+        let good = Some(report(GOOD, true));
+        assert!(is_revoked(&Knowledge { cached: good.clone(), local: good, ..known }));
+    }
+
     // Row 2
     #[test]
     fn row_2_an_expired_revocation_still_revokes() {
@@ -245,6 +255,7 @@ mod tests {
             local,
             responder,
             fetched,
+            ..Knowledge::default()
         })
     }
 

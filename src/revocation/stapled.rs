@@ -89,7 +89,13 @@ impl Engine {
         let revokes = |report: &Report| matches!(report.status, CertStatus::Revoked { .. });
         let local = self.crl_report(issued, &[]).filter(revokes);
         // Nothing else is asked.
-        match decide(&Knowledge { cached, local, responder: Some(None), fetched: Some(None) }) {
+        match decide(&Knowledge {
+            cached,
+            local,
+            responder: Some(None),
+            fetched: Some(None),
+            ..Knowledge::default()
+        }) {
             Step::Decided(Verdict::Good, _) => Ok(()),
             Step::Decided(Verdict::Revoked { when, reason }, _) => Err(StapleFault::Revoked { when, reason }),
             Step::Decided(Verdict::Undetermined(UndeterminedReason::Unknown), _) => Err(StapleFault::Unknown),

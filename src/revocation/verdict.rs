@@ -89,6 +89,8 @@ pub enum Source {
     CrlLocal,
     /// A CRL fetched for this check.
     CrlFetched,
+    /// An operator of this platform, who has revoked it.
+    Operator,
 }
 
 /// The result of a check of one certificate.
@@ -119,8 +121,8 @@ impl Verdict {
 }
 
 impl Source {
-    /// Every variant, for metrics that start at zero.
-    const ALL: [Self; 4] = [Self::OcspCache, Self::OcspResponder, Self::CrlLocal, Self::CrlFetched];
+    /// What CAs publish, for metrics that start at zero.
+    const PUBLISHED: [Self; 4] = [Self::OcspCache, Self::OcspResponder, Self::CrlLocal, Self::CrlFetched];
 
     /// The stable code: the label in metrics and the value in audit rows.
     #[must_use]
@@ -130,16 +132,17 @@ impl Source {
             Self::OcspResponder => "ocsp",
             Self::CrlLocal => "crl-cache",
             Self::CrlFetched => "crl",
+            Self::Operator => "operator",
         }
     }
 }
 
 /// The labels `source` and `verdict` of every outcome of a check.
 pub(super) fn outcomes() -> impl Iterator<Item = [&'static str; 2]> {
-    let found = Source::ALL.iter().flat_map(|source| {
+    let found = Source::PUBLISHED.iter().flat_map(|source| {
         ["good", "revoked", "undetermined"].into_iter().map(|verdict| [source.code(), verdict])
     });
-    found.chain([["none", "undetermined"]])
+    found.chain([[Source::Operator.code(), "revoked"], ["none", "undetermined"]])
 }
 
 impl fmt::Display for UndeterminedReason {

@@ -47,7 +47,8 @@ pub struct CertificateStatus {
     pub serial: String,
     /// `good`, `revoked` or `undetermined`.
     pub verdict: &'static str,
-    /// `ocsp`, `ocsp-cache`, `crl` or `crl-cache`; `None` when no source answered.
+    /// `ocsp`, `ocsp-cache`, `crl`, `crl-cache`, or `operator`: one of this platform has revoked it. `None`
+    /// when no source answered.
     pub source: Option<&'static str>,
     /// When the status was established (thisUpdate).
     pub this_update: Option<String>,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::app::examine_chain;
+use crate::app::{examine_chain, read_withdrawn};
 use crate::authz::Directory;
 use crate::cli::context::failed;
 use crate::cli::{Exit, Failure, Outcome, Output, input};
@@ -51,7 +51,8 @@ async fn examined(file: &Path, config: &Config, store: &Store) -> Result<Value, 
     let contents = input::read(file).with_context(unusable)?;
     let chain = pem::certificates(&contents).with_context(unusable)?;
     let directory = Directory::from(store.devices().await.map_err(failed)?);
-    let examined = examine_chain(config, directory, chain, &Clock::system());
+    let withdrawn = read_withdrawn(store).await.map_err(failed)?;
+    let examined = examine_chain(config, directory, withdrawn, chain, &Clock::system());
     let examined = examined.map_err(|error| Failure::new(Exit::Config, error))?;
     view(&WhyView::from(&of_chain(&file.display().to_string(), examined)))
 }

@@ -15,7 +15,7 @@ use crate::clients::Client;
 use crate::config::Config;
 use crate::enrol::{Certified, Decision, Enrolment, Policy, Requested, Role, State};
 use crate::model::{Clock, DeviceId};
-use crate::pki::{self, RevocationReason, TestPki};
+use crate::pki;
 use crate::store::{EnrolmentConflict, Opened, Store, StoreError};
 use crate::x509::{CertificateFacts, bundle};
 
@@ -131,65 +131,6 @@ pub(super) async fn reject(
     Ok(enrolment)
 }
 
-/// Revokes an issued certificate, and those that renew it: who has its key may have renewed it. Returns the
-/// enrolments, that of the certificate first.
-pub(super) async fn revoke(
-    enrolment: Enrolment,
-    reason: String,
-    config: &Config,
-    store: &Store,
-    actor: &str,
-) -> Result<Vec<Enrolment>, Failure> {
-    let mut ended = vec![revoke_one(enrolment, reason.clone(), config, store, actor).await?];
-    // A renewal of one that is revoked is not stored any more: this ends.
-    while let Some(next) = next_renewal(&ended, store).await? {
-        ended.push(match next.state {
-            State::Issued => revoke_one(next, reason.clone(), config, store, actor).await?,
-            _ => reject(next, reason.clone(), store, actor).await?,
-        });
-    }
-    Ok(ended)
-}
-
-/// A renewal of these, issued or waiting.
-async fn next_renewal(ended: &[Enrolment], store: &Store) -> Result<Option<Enrolment>, Failure> {
-    let certificate = |own: &Enrolment| own.record.certificate.as_ref().map(|own| own.fingerprint);
-    let revoked: Vec<_> = ended.iter().filter_map(certificate).collect();
-    let all = store.enrolments().await.map_err(failed)?;
-    Ok(all.into_iter().find(|own| {
-        matches!(own.state, State::Pending | State::Issued)
-            && own.record.renews.is_some_and(|renews| revoked.contains(&renews))
-    }))
-}
-
-async fn revoke_one(
-    mut enrolment: Enrolment,
-    reason: String,
-    config: &Config,
-    store: &Store,
-    actor: &str,
-) -> Result<Enrolment, Failure> {
-    let certificate = enrolment.record.certificate.clone().filter(|_| enrolment.state == State::Issued);
-    let certificate = certificate.ok_or_else(|| failed(StoreError::Enrolment(EnrolmentConflict::State)))?;
-    // First here: what fails in the PKI afterwards is repeated by `pki revoke`.
-    enrolment.state = State::Revoked;
-    enrolment.record.decision = Some(Decision { at: store.now(), by: actor.to_owned(), reason });
-    store
-        .decide_enrolment(enrolment.clone(), State::Issued, Opened::default(), actor)
-        .await
-        .map_err(failed)?;
-    if let Some(folder) = authority(config, enrolment.record.role) {
-        let pki = TestPki::open(folder, &Clock::system())?;
-        match pki.revoke(certificate.chain.as_bytes(), RevocationReason::Unspecified) {
-            Ok(_) => drop(pki.publish_crls(TestPki::CRL_DAYS)?),
-            // Another CA has issued it, or it is revoked already.
-            Err(pki::PkiError::Foreign | pki::PkiError::AlreadyRevoked(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(enrolment)
-}
-
 /// The enrolment has its certificate, and what this opens is opened.
 async fn issue(
     mut enrolment: Enrolment,
@@ -244,7 +185,7 @@ async fn check_names(enrolment: &Enrolment, request: &Requested, store: &Store) 
     }
 }
 
-fn authority(config: &Config, role: Role) -> Option<&Path> {
+pub(super) fn authority(config: &Config, role: Role) -> Option<&Path> {
     config.enrol.authority(role == Role::Device)
 }
 

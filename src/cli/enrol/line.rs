@@ -37,6 +37,9 @@ pub(super) struct Line<'a> {
     decision: Option<DecisionLine<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<CertificateLine<'a>>,
+    /// What is left to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_step: Option<&'static str>,
     /// A new code.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
@@ -104,9 +107,15 @@ impl<'a> Line<'a> {
                 ends: own.ends.to_string(),
                 chain: &own.chain,
             }),
+            next_step: None,
             code: None,
             address: None,
         }
+    }
+
+    /// Another CA has issued the certificate that is revoked.
+    pub(super) fn with_foreign_ca(self) -> Self {
+        Self { next_step: Some("let its CA revoke it too: others than this platform ask the CA"), ..self }
     }
 
     pub(super) fn with_code(self, code: &'a str, base_url: &str) -> Self {
@@ -158,6 +167,7 @@ impl<'a> Line<'a> {
             ("reason", text(decision.map(|own| own.reason))),
             ("certificate", certificate.map(|own| own.fingerprint.clone()).unwrap_or_default()),
             ("ends", certificate.map(|own| time(&own.ends)).unwrap_or_default()),
+            ("to do", text(self.next_step)),
             ("address", self.address.clone().unwrap_or_default()),
             ("code", text(self.code)),
         ])

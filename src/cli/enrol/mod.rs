@@ -3,6 +3,7 @@
 mod decide;
 mod invite;
 mod line;
+mod revoke;
 
 use std::path::PathBuf;
 
@@ -76,8 +77,9 @@ pub(super) enum Command {
     },
     /// Revoke an issued certificate, and those that renew it
     ///
-    /// A client reads with none of them any more. The test PKI revokes a certificate that it has issued, and
-    /// publishes its CRLs; another CA has to revoke its own.
+    /// Within a second the platform refuses them on every node, and ends their sessions. The test PKI revokes
+    /// a certificate that it has issued, and publishes its CRLs; another CA has to revoke its own. The command
+    /// may be repeated: what failed is done then.
     Revoke {
         /// Its id
         id: EnrolmentId,
@@ -134,9 +136,13 @@ pub(super) async fn run(command: Command, config: &Config, store: &Store, output
         }
         Command::Revoke { id, reason } => {
             let enrolment = find(store, &id).await?;
-            for ended in decide::revoke(enrolment, reason, config, store, &actor).await? {
-                print(&ended, store, output)?;
+            let revoked = revoke::revoke(enrolment, reason, config, store, &actor).await?;
+            for ended in &revoked.ended {
+                let line = Line::new(ended, store.now());
+                let line = if revoked.foreign.contains(&ended.id) { line.with_foreign_ca() } else { line };
+                output.print(&line, |line| line.whole(output))?;
             }
+            revoked.require_published()?;
         }
     }
     Ok(Exit::Done)

@@ -47,6 +47,14 @@ impl Store {
         self.reader().enrolment_of(certificate).await
     }
 
+    /// Those whose certificates are revoked.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn revoked_enrolments(&self) -> Result<Vec<Enrolment>, StoreError> {
+        self.reader().revoked_enrolments().await
+    }
+
     /// Whose names may be: what there is besides an enrolment.
     ///
     /// # Errors
@@ -65,6 +73,14 @@ impl Store {
     /// When they cannot be counted.
     pub async fn pending_enrolments(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
         self.reader().pending_enrolments().await
+    }
+
+    /// Those that renew this certificate, the first one first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn renewals_of(&self, certificate: &Fingerprint) -> Result<Vec<Enrolment>, StoreError> {
+        self.reader().renewals_of(certificate).await
     }
 
     /// How many renewals by this certificate there are since `since`.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::enrol::{Enrolment, EnrolmentId};
-use crate::model::Fingerprint;
+use crate::model::{Fingerprint, explained};
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::row::Row;
@@ -37,6 +37,25 @@ impl Reader {
         self.fetch(select).await?.first().map(enrolment).transpose()
     }
 
+    /// Those whose certificates are revoked. One that cannot be read is logged, and does not hide the others.
+    pub(in crate::store) async fn revoked_enrolments(&self) -> Result<Vec<Enrolment>, StoreError> {
+        let mut select = Statement::new(SELECT);
+        select.push(" WHERE state = 'revoked'");
+        let read = |row: &Row| {
+            let failed = |error: &StoreError| {
+                let id = row.get::<String>("id").unwrap_or_default();
+                let error = explained(error);
+                tracing::error!(
+                    enrolment = id,
+                    error,
+                    "a revoked certificate cannot be read; its CA alone refuses it"
+                );
+            };
+            enrolment(row).inspect_err(failed).ok()
+        };
+        Ok(self.fetch(select).await?.iter().filter_map(read).collect())
+    }
+
     /// How many requests wait, and since when the first one does.
     pub(in crate::store) async fn pending_enrolments(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
         let select =
@@ -45,6 +64,17 @@ impl Reader {
         let row = rows.first().ok_or(StoreError::unreadable("enrolment.state"))?;
         let since = row.get::<Option<i64>>("since")?.map(|_| row.time("since", "enrolment.changed_at"));
         Ok((row.count("count", "enrolment.state")?, since.transpose()?))
+    }
+
+    /// Those that renew this certificate.
+    pub(in crate::store) async fn renewals_of(
+        &self,
+        certificate: &Fingerprint,
+    ) -> Result<Vec<Enrolment>, StoreError> {
+        let mut select = Statement::new(SELECT);
+        select.push(" WHERE renews = ").push_bind(certificate.to_string());
+        select.push(" ORDER BY invited_at, id");
+        self.fetch(select).await?.iter().map(enrolment).collect()
     }
 
     /// How many renewals by this certificate there are since `since`.

@@ -75,6 +75,11 @@ impl DirectoryChange {
     }
 }
 
+/// Every node reads the directory, and what is revoked, again.
+pub(in crate::store) async fn touch(connection: &mut impl Connection) -> Result<(), StoreError> {
+    connection.execute(Statement::new("UPDATE device_revision SET value = value + 1")).await.map(drop)
+}
+
 /// Applies the change. Returns the audit rows of orders that it has withdrawn.
 pub(in crate::store) async fn apply(
     connection: &mut impl Connection,

@@ -115,6 +115,7 @@ pub(in crate::store) async fn apply(
     if let (State::Revoked, Some(certificate)) = (state, &record.certificate) {
         // Its CA may publish that late, or never.
         clients::withdraw(connection, certificate.fingerprint, id.as_str()).await?;
+        directory::touch(connection).await?;
     }
     match &reached.directory {
         Some(change) => directory::apply(connection, at, change, actor).await,

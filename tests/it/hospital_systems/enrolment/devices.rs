@@ -36,3 +36,59 @@ fn n000_5_an_enrolled_device_is_in_the_directory_and_connects() {
         assert!(!platform.stop().log.contains("panicked"));
     }
 }
+
+// Nothing is reloaded: the platforms do not read the CRLs that the command writes.
+#[test]
+fn n000_5_a_revocation_ends_the_sessions_of_a_device_at_once_on_every_node() {
+    const PUMP: &str = "00A037FFFE000027";
+    let hospital = enrolling(Site::on_postgres(), "registered");
+    let (site, platform) = (&hospital.site, hospital.site.start());
+    let second = Site::of_database(&site.database().unwrap()).with("store", "node = \"second\"");
+    let other = second.start();
+    let user = invite(&platform, PUMP, "device", &["--ward", "ICU"]);
+    let Issued { chain, key } =
+        enrolled(site, &platform, &user, &Wanted::new(site, "pump", &format!("/CN={PUMP}")));
+    let own = Credential { chain, key };
+    let mut here = Device::connect(site, platform.address, &own).unwrap();
+    assert_eq!(here.code(message(PUMP, "1")), "CA");
+    let connect = |control_id: &str| {
+        let mut device = Device::connect(&second, other.address, &own).ok()?;
+        device.send(message(PUMP, control_id)).ok().map(|_| device)
+    };
+    let mut there = None;
+    eventually("the second node knows the device", || {
+        there = connect("2");
+        there.is_some()
+    });
+    let mut there = there.unwrap();
+
+    let ended = platform.cli().json(&["enrol", "revoke", id(&user)]);
+    assert_eq!(ended[0]["state"], "revoked", "{ended:?}");
+    let started = std::time::Instant::now();
+    let mut number = 2;
+    let mut ends = |device: &mut Device| {
+        eventually("the session ends", || {
+            number += 1;
+            device.send(message(PUMP, &number.to_string())).is_err()
+        });
+    };
+    ends(&mut here);
+    ends(&mut there);
+    // Documented: within a second; the machine may be busy.
+    assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(connect("100").is_none(), "a new connection of the other node");
+    let new =
+        Device::connect(site, platform.address, &own).map(|mut device| device.send(message(PUMP, "101")));
+    assert!(!matches!(new, Ok(Ok(_))), "a new connection");
+    let row = crate::revocation::refused(&platform, "revoked");
+    assert_eq!(row["revocation"][0]["source"], "operator", "{row}");
+    let why = platform.cli().try_run(&["device", "why", "--chain", own.chain.to_str().unwrap()]);
+    assert!(!why.0.success() && why.1.contains("revoked"), "{why:?}");
+    assert!(!platform.stop().log.contains("panicked") && !other.stop().log.contains("panicked"));
+
+    // What is revoked stays so after a start.
+    let platform = site.start();
+    let new =
+        Device::connect(site, platform.address, &own).map(|mut device| device.send(message(PUMP, "102")));
+    assert!(!matches!(new, Ok(Ok(_))), "after a start");
+}

@@ -161,3 +161,55 @@ fn n000_5_a_revocation_ends_what_was_renewed_by_the_certificate() {
     assert_eq!(renew(&second).status, 401);
     assert!(!platform.stop().log.contains("panicked"));
 }
+
+// The store and the CRLs of a PKI are no transaction: what failed is done when the command is repeated.
+#[test]
+fn n000_5_a_revocation_whose_crls_could_not_be_written_counts_and_is_repeated() {
+    let hospital = enrolling(Site::new(), "registered");
+    let (site, platform) = (&hospital.site, hospital.site.start());
+    platform.cli().run(&["organisation", "add", "St. Mary", "--oid", "1.2.3.4"]);
+    platform.cli().run(&["reader", "add", "ehr", "--organisation", "1.2.3.4"]);
+    let user = invite(&platform, "ehr", "client", &["--reader", "ehr"]);
+    let own = enrolled(site, &platform, &user, &Wanted::new(site, "first", PARTNER));
+    expect(site, &platform, &own, &[], "");
+    let mut open = OpenReader::connect(site, &platform, &own);
+    assert!(open.get(READ).is_admitted());
+    let folder = hospital.community.trust_anchors()[0].parent().unwrap().to_owned();
+    let away = folder.with_extension("away");
+    std::fs::rename(&folder, &away).unwrap();
+    let (status, line, error) = platform.cli().try_run(&["enrol", "revoke", id(&user), "--reason", "stolen"]);
+    assert!(!status.success() && line.contains("revoked"), "{line} {error}");
+    for told in [folder.to_str().unwrap(), "refuses the certificate from now on", "repeat `enrol revoke"] {
+        assert!(error.contains(told), "{told}: {error}");
+    }
+    eventually("the open connection reads nothing more", || open.get(READ).status == 401);
+    eventually("a new connection reads nothing", || {
+        ask(site, &platform, Some(&own), READ, &[]).code() == "revoked"
+    });
+    let renewed = Wanted::new(site, "second", PARTNER);
+    refused(&renew(site, &platform, Some(&own), &renewed), 401, "renewal-refused", "revoked");
+
+    std::fs::rename(&away, &folder).unwrap();
+    let serial = openssl(&["x509", "-in", own.chain.to_str().unwrap(), "-noout", "-serial"]);
+    let serial = serial.trim().trim_start_matches("serial=").to_owned();
+    let is_published = || {
+        std::fs::read_dir(folder.join("crl")).unwrap().any(|file| {
+            let path = file.unwrap().path();
+            let words = ["crl", "-in", path.to_str().unwrap(), "-noout", "-text", "-inform", "DER"];
+            openssl(&words).contains(&serial)
+        })
+    };
+    assert!(!is_published());
+    for _ in 0..2 {
+        let again = platform.cli().json(&["enrol", "revoke", id(&user)]);
+        assert_eq!(
+            (&again[0]["state"], &again[0]["decision"]["reason"]),
+            (&"revoked".into(), &"stolen".into())
+        );
+        assert!(is_published());
+    }
+    let rows = platform.cli().json(&["audit", "list", "--event", "enrolment-changed"]);
+    let revoked = rows.iter().filter(|row| row["details"]["change"] == "revoked").count();
+    assert_eq!(revoked, 1, "{rows:?}");
+    assert!(!platform.stop().log.contains("panicked"));
+}
