@@ -11,7 +11,8 @@ use crate::revocation::{Engine, WithdrawnCertificates};
 use crate::tls::{self, AcceptorError};
 
 /// Decides about a chain of a client, the client's certificate first, as the listener does with this
-/// configuration, directory and revoked certificates. Asks responders and distribution points as it does; changes nothing.
+/// configuration, directory and revoked certificates. Asks responders and distribution points as it does;
+/// changes nothing.
 ///
 /// # Errors
 /// When the roots, or what is known about revocation, cannot be used.

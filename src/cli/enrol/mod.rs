@@ -78,8 +78,8 @@ pub(super) enum Command {
     /// Revoke an issued certificate, and those that renew it
     ///
     /// Within a second the platform refuses them on every node, and ends their sessions. The test PKI revokes
-    /// a certificate that it has issued, and publishes its CRLs; another CA has to revoke its own. The command
-    /// may be repeated: what failed is done then.
+    /// a certificate that it has issued, and publishes its CRLs; another CA has to revoke its own. The
+    /// command may be repeated: what failed is done then.
     Revoke {
         /// Its id
         id: EnrolmentId,

@@ -179,8 +179,8 @@ fn n000_5_a_revocation_whose_crls_could_not_be_written_counts_and_is_repeated() 
     std::fs::rename(&folder, &away).unwrap();
     let (status, line, error) = platform.cli().try_run(&["enrol", "revoke", id(&user), "--reason", "stolen"]);
     assert!(!status.success() && line.contains("revoked"), "{line} {error}");
-    for told in [folder.to_str().unwrap(), "refuses the certificate from now on", "repeat `enrol revoke"] {
-        assert!(error.contains(told), "{told}: {error}");
+    for part in [folder.to_str().unwrap(), "refuses the certificate from now on", "repeat `enrol revoke"] {
+        assert!(error.contains(part), "{part}: {error}");
     }
     eventually("the open connection reads nothing more", || open.get(READ).status == 401);
     eventually("a new connection reads nothing", || {
