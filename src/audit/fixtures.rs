@@ -180,7 +180,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             count: 1,
             patients: vec!["0a1b".to_owned()],
         })),
-        Event::PersonDecided(Box::new(AuthorizationDecided {
+        Event::AuthorizationDecided(Box::new(AuthorizationDecided {
             person: "CN=Ada".to_owned(),
             certificate: digest,
             peer: "192.0.2.7".parse().unwrap(),

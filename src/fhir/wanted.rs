@@ -5,7 +5,7 @@
 //! may be the same. All others are left out; the devices of the message are always there.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -115,6 +115,12 @@ impl Wanted {
 /// What ties each OBX of a tree to others.
 fn ties_of<'c>(tree: &Containment<'_>, number: usize, context: &'c Context<'_>) -> Vec<Tied<'c>> {
     let term = |position: usize| Tie::Term(Cow::Borrowed(context.term_key(position)));
+    let is_measured = |node: &&Node<'_>| node.path.level() < Level::Metric && !is_part(node);
+    // A device may put a measurement and a part of itself at one place.
+    let mut measured: HashMap<[u32; 6], Vec<usize>> = HashMap::new();
+    for node in tree.nodes().iter().filter(is_measured) {
+        measured.entry(node.path.numbers()).or_default().push(node.position);
+    }
     let placed = tree.nodes().iter().map(|node| {
         let mut ties = vec![term(node.position)];
         let base = context.term(node.position).and_then(|term| pressure_of(term.mdc?));
@@ -122,14 +128,16 @@ fn ties_of<'c>(tree: &Containment<'_>, number: usize, context: &'c Context<'_>) 
         if node.path.level() == Level::Metric {
             ties.push(Tie::Metric(node.position));
         }
-        if node.path.level() < Level::Metric && !is_part(node) {
+        if is_measured(&node) {
             ties.push(Tie::Head(number, node.path.numbers()));
         }
         for container in tree.containers(node) {
+            let place = container.path.numbers();
             if container.path.level() == Level::Metric {
                 ties.push(Tie::Metric(container.position));
-            } else if container.path.level() < Level::Metric && !is_part(container) {
-                ties.extend([Tie::Head(number, container.path.numbers()), term(container.position)]);
+            } else if let Some(heads) = measured.get(&place) {
+                ties.push(Tie::Head(number, place));
+                ties.extend(heads.iter().copied().map(term));
             }
         }
         Tied { position: node.position, ties }

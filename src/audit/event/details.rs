@@ -74,7 +74,9 @@ impl Event {
             Self::MessageResent { .. } | Self::CopyReplaced(_) | Self::CopyRenewed(_) => self.copy_fields(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::PatientsLinked(_) => self.api_fields(),
             Self::SubscriptionsChanged(_) | Self::PartnerServed(_) | Self::Enrolment(_) => self.partner(),
-            Self::TokenGranted(_) | Self::TokenRevoked(_) | Self::PersonDecided(_) => self.api_fields(),
+            Self::TokenGranted(_) | Self::TokenRevoked(_) | Self::AuthorizationDecided(_) => {
+                self.api_fields()
+            }
             Self::ContentRefused(_) => self.api_fields(),
             Self::PersonLoggedIn { .. } | Self::PersonLoggedOut(_) => self.person(),
             Self::DeviceAdded { .. }
@@ -108,7 +110,7 @@ impl Event {
             Self::ClientsChanged(change) => change.fields(),
             Self::TokenGranted(granted) => granted.fields(),
             Self::TokenRevoked(revoked) => revoked.fields(),
-            Self::PersonDecided(decided) => decided.fields(),
+            Self::AuthorizationDecided(decided) => decided.fields(),
             Self::PatientsLinked(link) => link.fields(),
             _ => Value::Null,
         }

@@ -389,7 +389,7 @@ pub enum Event {
     /// A hospital system got an access token; written before it gets it.
     TokenGranted(Box<TokenGranted>),
     /// A person decided whether an application of a hospital system reads.
-    PersonDecided(Box<AuthorizationDecided>),
+    AuthorizationDecided(Box<AuthorizationDecided>),
     /// A hospital system gave an access token back, or its code was used twice.
     TokenRevoked(Box<TokenRevoked>),
     /// Something happened to a request for a certificate.

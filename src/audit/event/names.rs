@@ -119,7 +119,7 @@ impl Event {
     /// The name of an event of access tokens.
     const fn token_name(&self) -> &'static str {
         match self {
-            Self::PersonDecided(_) => "authorization-decided",
+            Self::AuthorizationDecided(_) => "authorization-decided",
             Self::TokenGranted(_) => "token-granted",
             _ => "token-revoked",
         }
@@ -202,7 +202,9 @@ impl Event {
             Self::IndexRebuilt { .. } | Self::PatientsLinked(_) | Self::StoreCopied { .. } => self.stored(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::ResourcesRead(_) => self.reader_name(),
             Self::SubscriptionsChanged(_) | Self::PartnerServed(_) | Self::Enrolment(_) => self.named(),
-            Self::PersonDecided(_) | Self::TokenGranted(_) | Self::TokenRevoked(_) => self.token_name(),
+            Self::AuthorizationDecided(_) | Self::TokenGranted(_) | Self::TokenRevoked(_) => {
+                self.token_name()
+            }
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
             Self::AuditPruned { .. } => Self::AUDIT_PRUNED,

@@ -79,6 +79,12 @@ fn parts_of_a_pressure_come_together() {
     assert_eq!((found.len(), found[0]["component"].as_array().unwrap().len()), (1, 2));
 }
 
+#[test]
+fn a_measurement_beside_a_part_of_the_device_comes_with_its_own_parts() {
+    let obx = "OBX|1||68063^MDC_X^MDC|1.1.1.2|7\rOBX|2||150021^X^MDC|1.1.0.0\rOBX|3||69642^MDC_DEV_X_VMD^MDC|1.1.0.0\r";
+    check_each_part(observed(obx).as_bytes()).unwrap();
+}
+
 proptest! {
     #[test]
     fn a_part_is_what_it_is_in_the_whole(

@@ -40,7 +40,7 @@ impl GrantChange {
                 Some(Event::TokenGranted(Box::new(new.granted.clone())))
             }
             (Self::Decide(decision), GrantOutcome::Authorization(AuthorizationWrite::Written)) => {
-                Some(Event::PersonDecided(Box::new(decision.decided.clone())))
+                Some(Event::AuthorizationDecided(Box::new(decision.decided.clone())))
             }
             (Self::Revoke { revoked, .. } | Self::EndCode { revoked, .. }, GrantOutcome::Deleted(1..)) => {
                 Some(Event::TokenRevoked(Box::new(revoked.clone())))
