@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Gateway;
+use super::pardons::Pardons;
 use super::platform::SetupError;
 use super::session::{Ended, Session};
 use super::uplink::Uplink;
@@ -18,6 +19,7 @@ impl Uplink {
     pub(super) async fn run(self, done: CancellationToken) {
         let clock = self.gateway.clock.clone();
         let (mut backoff, mut is_again) = (Backoff::default(), false);
+        let mut pardons = Pardons::new(clock.instant());
         let lasted = |began| clock.instant().duration_since(began);
         while !done.is_cancelled() {
             let began = clock.instant();
@@ -31,8 +33,8 @@ impl Uplink {
                 Some(gateway) => {
                     let ended = tokio::select! {
                         () = done.cancelled() => return,
-                        connected = self.connect(&config, gateway) => match connected {
-                            Ok(client) => self.serve(client, gateway, is_again, &done).await,
+                        connected = self.connect_in_time(&config, gateway) => match connected {
+                            Ok(client) => self.serve(client, gateway, is_again, &done, &mut pardons).await,
                             Err(error) => Err(error),
                         },
                     };
@@ -86,6 +88,20 @@ impl Uplink {
         status.closed(self.number, registry.relay(), metrics);
     }
 
+    /// A connection that was closed as a proof counts as open while it is opened again, but not for long.
+    async fn connect_in_time(
+        &self,
+        config: &Arc<Config>,
+        gateway: &config::Gateway,
+    ) -> Result<Client, UplinkError> {
+        let mut connecting = std::pin::pin!(self.connect(config, gateway));
+        if let Ok(connected) = tokio::time::timeout(OPENED_WITHIN, &mut connecting).await {
+            return connected;
+        }
+        self.close();
+        connecting.await
+    }
+
     async fn connect(&self, config: &Arc<Config>, gateway: &config::Gateway) -> Result<Client, UplinkError> {
         let connector =
             self.connector.of(config, &self.gateway.clock).await?.ok_or(UplinkError::NoPlatform)?;
@@ -100,12 +116,13 @@ impl Uplink {
         gateway: &config::Gateway,
         is_again: bool,
         done: &CancellationToken,
+        pardons: &mut Pardons,
     ) -> Result<Ended, UplinkError> {
         let Gateway { status, registry, metrics, clock, .. } = &self.gateway;
         status.opened(self.number, clock, registry.relay(), metrics);
         // A connection that was closed as a proof is opened again at once, which is no news.
         let session = Session::new(self, client, gateway.clone(), !is_again);
-        Ok(session.run(done).await?)
+        Ok(session.run(done, pardons).await?)
     }
 
     /// Each failure is logged as an error (B17, B18). Returns `wait`.
@@ -149,6 +166,8 @@ enum UplinkError {
 
 /// Bounds a connection attempt, and each write.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection that is opened again counts as open.
+const OPENED_WITHIN: Duration = Duration::from_secs(2);
 /// When a connection is opened again that the platform has reset because of an order.
 const AFTER_RESET: Duration = Duration::from_millis(100);
 /// How often a gateway without a platform looks whether it has one.

@@ -142,14 +142,38 @@ const RETRY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::gateway::queue::Queue;
     use crate::metrics::Metrics;
     use crate::model::Clock;
-    use crate::store::ForwardClass;
     use crate::store::fixtures::TestStore;
+    use crate::store::{ForwardClass, MessageRecord};
+
+    // While a connection is closed for a proof, alarms wait for it.
+    #[tokio::test]
+    async fn outcomes_are_recorded_together() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let (metrics, clock) = (Metrics::new().unwrap(), Clock::system());
+        let queue = Queue::new(store.clone(), Relay::default(), metrics, clock, CancellationToken::new());
+        let lane = ForwardLane { class: ForwardClass::Data, device: "PUMP-1".parse().unwrap() };
+        let mut outcomes = Vec::new();
+        for number in 0..100 {
+            let record = place.record(&number.to_string(), b"MSH|^~\\&|A\r");
+            let taken = ForwardOutcome { is_accepted: true, code: String::new(), reason: None, answer: None };
+            outcomes.push((record.id, taken));
+            store.record(MessageRecord { forward: Some(lane.class), ..record }).await.unwrap();
+        }
+        let claim = Claim { queue: Arc::new(queue), lane, has_more: false, memory: None };
+        let last = outcomes.pop().unwrap();
+        // All of them are with the store before the first one is durable.
+        assert!(Job::new(claim, Vec::new()).record(outcomes, None).now_or_never().is_none());
+        store.settle_forward(last.0, last.1).await.unwrap();
+        assert_eq!(store.forward_backlog().await.unwrap().messages, 0);
+    }
 
     #[tokio::test]
     async fn a_store_that_takes_nothing_does_not_hold_up_the_end() {
@@ -159,7 +183,7 @@ mod tests {
         let (metrics, clock) = (Metrics::new().unwrap(), Clock::system());
         let queue = Queue::new(store.clone(), Relay::default(), metrics, clock, done.clone());
         let lane = ForwardLane { class: ForwardClass::Alarm, device: "PUMP-1".parse().unwrap() };
-        let claim = Claim { queue: Arc::new(queue), lane, has_more: false };
+        let claim = Claim { queue: Arc::new(queue), lane, has_more: false, memory: None };
         let job = Job::new(claim, Vec::new());
         let outcome = ForwardOutcome { is_accepted: true, code: String::new(), reason: None, answer: None };
         let id = MessageId::at(store.now());

@@ -15,6 +15,7 @@ mod desk;
 mod flight;
 mod job;
 mod orders;
+mod pardons;
 mod passed;
 mod platform;
 mod queue;
@@ -95,7 +96,11 @@ impl Gateway {
             match self.look(&queue, &mut unreadable).await {
                 Ok(()) => {}
                 // What is wrong with the store is a finding of its own.
-                Err(error) => tracing::debug!(error = %explained(&error), "the forward queue cannot be read"),
+                Err(error) => {
+                    tracing::debug!(error = %explained(&error), "the forward queue cannot be read");
+                    // An outage is found all the same.
+                    self.status.publish_again(&self.clock, &self.metrics);
+                }
             }
             // To count a million messages takes a while, and is done less often.
             let took = self.clock.instant().saturating_duration_since(began);
@@ -119,11 +124,7 @@ impl Gateway {
         let waiting = self.store.forward_lanes().await?;
         if waiting.unreadable != *unreadable {
             *unreadable = waiting.unreadable;
-            let messages = waiting.unreadable;
-            tracing::error!(
-                messages,
-                "rows of the forward queue cannot be read; their messages are not forwarded"
-            );
+            report_unreadable(waiting.unreadable);
         }
         for (lane, count) in waiting.lanes {
             messages += count;
@@ -131,13 +132,20 @@ impl Gateway {
                 usize::try_from(count).unwrap_or(usize::MAX);
             queue.add(lane);
         }
-        let backlog = ForwardBacklog { messages, oldest: self.store.oldest_forward().await? };
+        let backlog = ForwardBacklog { messages, oldest: self.store.oldest_own_forward().await? };
         self.registry.relay().set_queued(by_device);
         let awaited = self.registry.relay().awaited();
         self.metrics.gateway.awaited.set(i64::try_from(awaited).unwrap_or(i64::MAX));
         self.status.publish(backlog, &self.clock, &self.metrics);
         Ok(())
     }
+}
+
+fn report_unreadable(messages: u64) {
+    if messages == 0 {
+        return tracing::info!("all rows of the forward queue can be read again");
+    }
+    tracing::error!(messages, "rows of the forward queue cannot be read; their messages are not forwarded");
 }
 
 /// How often the queue in the store is looked at, besides the messages that come.

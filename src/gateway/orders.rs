@@ -57,6 +57,16 @@ struct Known {
     device: DeviceId,
     /// MSH-10: all that an answer names.
     control_id: String,
+    /// The latest of its last answers, once there is one.
+    last: Option<MessageId>,
+}
+
+/// An answer after which a device owes no other one to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Last {
+    pub(super) order: MessageId,
+    /// The message that carries it.
+    pub(super) answer: MessageId,
 }
 
 /// An answer for the platform.
@@ -64,8 +74,8 @@ struct Known {
 pub(super) struct OrderReply {
     /// The acknowledgement, without its frame.
     pub(super) raw: Bytes,
-    /// The order of which it is the last answer.
-    pub(super) finishes: Option<MessageId>,
+    /// Whether it is the last one to an order.
+    pub(super) finishes: Option<Last>,
     /// Whether a connection on which it was sent has ended without close_notify, when the gateway closed it.
     pub(super) is_closed: bool,
 }
@@ -155,9 +165,9 @@ impl Orders {
     /// Cancel safe.
     pub(super) async fn answer(&self) -> OrderReply {
         let mut waiting = self.0.waiting.lock().await;
-        // One that was given back may have arrived on another way, or be given up.
-        let is_awaited =
-            |reply: &OrderReply| reply.finishes.is_none_or(|order| self.open().contains_key(&order));
+        // One that was given back may have arrived on another way, or be given up; or the device has given
+        // another answer since, which must not be sent before it.
+        let is_awaited = |reply: &OrderReply| reply.finishes.is_none_or(|last| self.is_latest(last));
         while let Some(answer) = waiting.recv().await {
             if is_awaited(&answer) {
                 return answer;
@@ -174,7 +184,8 @@ impl Orders {
 
     /// The answers of these orders are sent no more: they end connections, or nothing proves that they
     /// arrive.
-    pub(super) async fn give_up(&self, orders: Vec<MessageId>) {
+    pub(super) async fn give_up(&self, answers: Vec<Last>) {
+        let orders = self.latest(answers);
         for order in &orders {
             tracing::error!(%order, "the answer of a device to an order is not sent to the platform any more");
             self.count("answer-given-up");
@@ -182,8 +193,9 @@ impl Orders {
         self.finish(orders).await;
     }
 
-    /// The platform has the last answers of these orders.
-    pub(super) async fn arrive(&self, orders: Vec<MessageId>) {
+    /// The platform has these answers.
+    pub(super) async fn arrive(&self, answers: Vec<Last>) {
+        let orders = self.latest(answers);
         let known: Vec<_> = {
             let open = self.open();
             orders.iter().filter_map(|order| Some((*order, open.get(order)?.clone()))).collect()
@@ -196,6 +208,15 @@ impl Orders {
             }
         }
         self.finish(orders).await;
+    }
+
+    /// Whether the device has given no other answer since.
+    fn is_latest(&self, Last { order, answer }: Last) -> bool {
+        self.open().get(&order).is_some_and(|known| known.last == Some(answer))
+    }
+
+    fn latest(&self, answers: Vec<Last>) -> Vec<MessageId> {
+        answers.into_iter().filter(|last| self.is_latest(*last)).map(|last| last.order).collect()
     }
 
     /// Nothing is passed on of these orders any more.
@@ -268,8 +289,11 @@ impl Orders {
                 true
             }
             Ok(Some(stored)) => {
-                let reply =
-                    OrderReply { raw: stored.raw, finishes: is_last.then_some(order), is_closed: false };
+                let finishes = is_last.then_some(Last { order, answer });
+                if let Some(known) = self.open().get_mut(&order).filter(|_| is_last) {
+                    known.last = Some(answer);
+                }
+                let reply = OrderReply { raw: stored.raw, finishes, is_closed: false };
                 // The receiver lives as long as this value.
                 let _ = self.0.answers.send(reply).await;
                 true
@@ -296,10 +320,11 @@ impl Orders {
                 self.finish(vec![order]).await;
                 continue;
             };
-            let known = Known { device: entry.device.clone(), control_id: entry.control_id.clone() };
-            if self.open().insert(order, known).is_none() {
-                // Of a process before this one.
-                self.0.gateway.registry.relay().limit_order(order, self.0.gateway.clock.instant());
+            let (device, control_id) = (entry.device.clone(), entry.control_id.clone());
+            let is_known = self.open().contains_key(&order);
+            if !is_known {
+                self.open().insert(order, Known { device, control_id, last: None });
+                // Of a process before this one, or of another node: it has no limit here, and is not sent.
                 self.end_in_time(order, entry.device.clone(), false);
             }
             if let Some(answer) = entry.answer
@@ -413,7 +438,8 @@ mod tests {
         let record = place.record("ANSWER", b"MSH|^~\\&|A||B||20260101||ACK|ANSWER|P|2.6\rMSA|AA|1\r");
         let (order, answer) = (MessageId::at(store.now()), record.id);
         store.record(record).await.unwrap();
-        let known = Known { device: "PUMP-1".parse().unwrap(), control_id: "1".to_owned() };
+        let (device, control_id) = ("PUMP-1".parse().unwrap(), "1".to_owned());
+        let known = Known { device, control_id, last: None };
         orders.open().insert(order, known);
         // The platform is away. One more may wait, and two come.
         for _ in 1..MAX_ANSWERS {

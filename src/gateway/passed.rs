@@ -9,11 +9,10 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::orders::{OrderReply, Orders};
+use super::orders::{Last, OrderReply, Orders};
 use super::queue::Queue;
 use super::suspects::{Loss, Next};
 use super::window::is_proved_by_end;
-use crate::model::MessageId;
 
 /// The last answers to orders that were sent on a connection, until it is proved that they have arrived: by
 /// the acknowledgement of a later message, or by a clean end of the connection. Dropped, it gives back the
@@ -31,7 +30,7 @@ pub(super) struct Passed {
 #[derive(Debug)]
 struct One {
     reply: OrderReply,
-    order: MessageId,
+    last: Last,
     /// How many messages had been sent on the connection before.
     after: u64,
     since: Instant,
@@ -45,8 +44,8 @@ impl Passed {
     /// An answer was sent, after so many messages.
     pub(super) fn add(&mut self, reply: OrderReply, after: u64, since: Instant) {
         // An accept acknowledgement that is lost comes again when the platform sends the order again.
-        if let Some(order) = reply.finishes {
-            self.sent.push(One { reply, order, after, since });
+        if let Some(last) = reply.finishes {
+            self.sent.push(One { reply, last, after, since });
         }
     }
 
@@ -71,26 +70,26 @@ impl Passed {
     }
 
     /// The message with this number was acknowledged: the orders whose answers have arrived before it.
-    pub(super) fn proved_by(&mut self, number: u64) -> Vec<MessageId> {
+    pub(super) fn proved_by(&mut self, number: u64) -> Vec<Last> {
         let count = self.sent.iter().take_while(|one| one.after < number).count();
-        self.sent.drain(..count).map(|one| one.order).collect()
+        self.sent.drain(..count).map(|one| one.last).collect()
     }
 
     /// The connection has ended with close_notify: the orders whose answers have arrived.
-    pub(super) fn proved_by_end(&mut self, now: Instant) -> Vec<MessageId> {
+    pub(super) fn proved_by_end(&mut self, now: Instant) -> Vec<Last> {
         let count = self.sent.iter().take_while(|one| is_proved_by_end(one.since, now)).count();
-        self.sent.drain(..count).map(|one| one.order).collect()
+        self.sent.drain(..count).map(|one| one.last).collect()
     }
 
     /// The gateway has closed the connection, and the platform has ended it without close_notify, as some
     /// do (a reset, or no end at all, is none of that): which orders are over, because that has happened with
     /// their answers before.
-    pub(super) fn taken_twice(&mut self, now: Instant) -> Vec<MessageId> {
+    pub(super) fn taken_twice(&mut self, now: Instant) -> Vec<Last> {
         let mut over = Vec::new();
         self.sent.retain_mut(|one| {
             let is_over =
                 is_proved_by_end(one.since, now) && std::mem::replace(&mut one.reply.is_closed, true);
-            over.extend(is_over.then_some(one.order));
+            over.extend(is_over.then_some(one.last));
             !is_over
         });
         over
@@ -106,8 +105,8 @@ impl Passed {
     /// order without an answer.
     pub(super) async fn lost(mut self, orders: &Orders, queue: &Queue, how: Loss) {
         let mut given_up = Vec::new();
-        for One { reply, order, .. } in std::mem::take(&mut self.sent) {
-            match queue.suspects().lost(order, how) {
+        for One { reply, last, .. } in std::mem::take(&mut self.sent) {
+            match queue.suspects().lost(last.order, how) {
                 Next::Again => give_back(&self.returned, reply),
                 Next::After(pause) => {
                     let (returned, done) = (self.returned.clone(), queue.done.clone());
@@ -117,7 +116,7 @@ impl Passed {
                     });
                 }
                 Next::Never => {
-                    given_up.push(order);
+                    given_up.push(last);
                 }
             }
         }
@@ -144,14 +143,15 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::model::Clock;
+    use crate::model::{Clock, MessageId};
 
     // Many TLS servers answer close_notify with the end of TCP alone.
     #[test]
     fn an_answer_that_only_such_an_end_follows_is_sent_twice_and_no_more() {
         let (clock, order) = (Clock::system(), MessageId::at(Clock::system().now()));
         let (returned, mut again) = mpsc::channel(1);
-        let mut reply = OrderReply { raw: Bytes::new(), finishes: Some(order), is_closed: false };
+        let mut reply =
+            OrderReply { raw: Bytes::new(), finishes: Some(Last { order, answer: order }), is_closed: false };
         let began = clock.instant();
         for (after, over) in [(0, 0), (60, 0), (0, 0), (60, 1)] {
             let mut passed = Passed::new(returned.clone());

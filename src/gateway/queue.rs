@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +38,10 @@ pub(super) struct Queue {
     /// A message that was sent then had no acknowledgement in its time: connections on which nothing has come
     /// since may be dead too.
     distrusted: Mutex<Option<Instant>>,
+    /// Late answers that the store could not take.
+    pub(super) corrections: Arc<Semaphore>,
+    /// What messages in memory may have, in KiB: alarms, and all others.
+    memory: [Arc<Semaphore>; 2],
     /// Cancelled when the gateway is to end.
     pub(super) done: CancellationToken,
 }
@@ -66,6 +70,8 @@ pub(super) struct Claim {
     pub(super) lane: ForwardLane,
     /// Whether the lane may have further messages.
     pub(super) has_more: bool,
+    /// The memory of the messages that were read.
+    pub(super) memory: Option<OwnedSemaphorePermit>,
 }
 
 impl Queue {
@@ -90,6 +96,8 @@ impl Queue {
             unrecorded,
             passed,
             distrusted,
+            corrections: Arc::new(Semaphore::new(MAX_CORRECTIONS)),
+            memory: [ALARM_MEMORY, MEMORY].map(|kib| Arc::new(Semaphore::new(kib as usize))),
             done,
         }
     }
@@ -246,16 +254,23 @@ impl Queue {
         drop(lanes);
         // One notification may stand for several lanes.
         next.into_iter().for_each(|class| self.notify(class));
-        Some(Claim { queue: Arc::clone(self), lane, has_more: true })
+        Some(Claim { queue: Arc::clone(self), lane, has_more: true, memory: None })
     }
 
     async fn read(self: &Arc<Self>, mut claim: Claim) -> Option<(Claim, Vec<WaitingForward>)> {
+        // A backlog of documents is not to fill the memory: a lane may have one that is as large as a frame.
+        let pool = self.memory.iter().nth(usize::from(claim.lane.class != ForwardClass::Alarm));
+        let mut memory = Arc::clone(pool?).acquire_many_owned(LARGEST).await.ok();
         match self.waiting(&claim.lane).await {
             Ok(messages) if messages.is_empty() => {
                 claim.has_more = false;
                 None
             }
-            Ok(messages) => Some((claim, messages)),
+            Ok(messages) => {
+                let kib = messages.iter().map(|message| message.raw.len()).sum::<usize>().div_ceil(1024);
+                claim.memory = memory.as_mut().and_then(|all| all.split(kib.min(LARGEST as usize)));
+                Some((claim, messages))
+            }
             Err(error) => {
                 tracing::warn!(error = %explained(&error), "the forward queue cannot be read; will retry");
                 tokio::time::sleep(RETRY).await;
@@ -335,6 +350,14 @@ impl Drop for Claim {
 const RUN: u32 = 32;
 /// Bytes of them. At most 64 connections work on 16 lanes each.
 const RUN_BYTES: usize = 256 << 10;
+/// Memory, in KiB, that is kept for the messages of a lane while they are read.
+const LARGEST: u32 = 16 << 10;
+/// What the messages of alarm lanes may have in memory, in KiB.
+const ALARM_MEMORY: u32 = 64 << 10;
+/// What those of all other lanes may have.
+const MEMORY: u32 = 192 << 10;
+/// Late answers that wait for the store.
+const MAX_CORRECTIONS: usize = 1024;
 /// Why a message is not forwarded whose bytes do not have their digest.
 const ALTERED: &str = "altered";
 /// For how long a lane goes on behind a message which the platform cannot take, before it is tried again.

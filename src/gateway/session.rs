@@ -1,5 +1,7 @@
 //! An open connection to the platform: what is under way on it, and what comes.
 
+mod ending;
+
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::desk::Gateway;
 use super::job::Job;
 use super::orders::OrderReply;
+use super::pardons::Pardons;
 use super::passed::Passed;
-use super::suspects::Loss;
 use super::uplink::Uplink;
 use super::window::{Done, Effect, Expired, Late, Limits, Run as _, Window};
 use crate::config;
@@ -28,7 +30,7 @@ pub(super) struct Session<'u> {
     client: Client,
     window: Window<Job>,
     /// Outcomes that are being recorded, and jobs that the platform cannot take at present.
-    settling: FuturesUnordered<BoxFuture<'static, Option<Job>>>,
+    settling: Settling,
     /// Lanes whose next message has the MSH-10 of one that is under way here: other connections take them.
     avoided: HashSet<ForwardLane>,
     /// Jobs whose next message goes alone.
@@ -39,8 +41,8 @@ pub(super) struct Session<'u> {
     is_alone: bool,
     /// Whether the platform has acknowledged a message on it.
     is_answered: bool,
-    /// Whether an order of the platform has come on it.
-    has_orders: bool,
+    /// When an order of the platform last came on it.
+    ordered: Option<Instant>,
     /// When something last came on it, or when it was opened.
     heard: Instant,
     /// When the log says that it is connected, if the platform says nothing before: in TLS 1.3 a gateway is
@@ -53,6 +55,9 @@ pub(super) struct Session<'u> {
     /// The section of the configuration that it was opened with.
     settings: config::Gateway,
 }
+
+/// Each gives its job back, if something of it is left.
+type Settling = FuturesUnordered<BoxFuture<'static, Option<Job>>>;
 
 /// How a connection ended.
 pub(super) enum Ended {
@@ -82,7 +87,7 @@ impl<'u> Session<'u> {
             alone_at: now + ALONE_AFTER,
             is_alone: false,
             is_answered: false,
-            has_orders: false,
+            ordered: None,
             heard: now,
             reported_at: is_news.then_some(now + REPORTED_AFTER),
             held: VecDeque::new(),
@@ -91,7 +96,11 @@ impl<'u> Session<'u> {
         }
     }
 
-    pub(super) async fn run(mut self, done: &CancellationToken) -> Result<Ended, ClientError> {
+    pub(super) async fn run(
+        mut self,
+        done: &CancellationToken,
+        pardons: &mut Pardons,
+    ) -> Result<Ended, ClientError> {
         let stuck = async {
             done.cancelled().await;
             tokio::time::sleep(FINISH_TIMEOUT).await;
@@ -106,25 +115,7 @@ impl<'u> Session<'u> {
         let closed_at = self.uplink.gateway.clock.instant();
         // The platform repeats those that it has not given up.
         self.held.drain(..).for_each(|_| self.uplink.orders.drop_one());
-        // What the platform has answered counts, also when the connection is lost.
-        while let Some(job) = self.settling.next().await {
-            drop(job);
-        }
-        match ended {
-            // Also if an acknowledgement is late: a clean end shows that the platform has skipped it.
-            Ok(ended) => match self.finish(closed_at).await {
-                // The acknowledgement that did not come says more than how the connection ended.
-                Err(_) if matches!(ended, Ended::Late(_)) => Ok(ended),
-                finished => finished.map(|()| ended),
-            },
-            // No message is at fault, and the platform works: what was under way is sent again.
-            Err(ClientError::Reset) if self.has_orders => Ok(Ended::Discarded),
-            Err(error) => {
-                lose(self.uplink, self.window, self.passed).await;
-                let is_closed = self.is_answered && matches!(error, ClientError::Closed);
-                if is_closed { Ok(Ended::Closed) } else { Err(error) }
-            }
-        }
+        self.end(ended, closed_at, pardons).await
     }
 
     async fn forward(&mut self, done: &CancellationToken) -> Result<Ended, ClientError> {
@@ -137,7 +128,12 @@ impl<'u> Session<'u> {
         let mut next = fresh(room, &avoided);
         loop {
             if self.window.is_over() || self.is_outdated() || self.may_be_dead() && self.window.jobs() == 0 {
-                return Ok(Ended::Proved);
+                // An end that the platform has made meanwhile proves nothing of what was sent before it came.
+                let Some(incoming) = self.client.incoming().now_or_never() else {
+                    return Ok(Ended::Proved);
+                };
+                self.take(incoming?);
+                continue;
             }
             // What is not polled must hold no lane: another connection has room for it.
             if self.is_alone_due() {
@@ -171,7 +167,7 @@ impl<'u> Session<'u> {
                 }
                 // Behind the messages that wait: alarms may be among them.
                 answer = self.uplink.orders.answer(), if !self.waits_alone() => {
-                    if answer.finishes.is_some_and(|order| queue.suspects().goes_alone(order)) {
+                    if answer.finishes.is_some_and(|last| queue.suspects().goes_alone(last.order)) {
                         self.passed.keep_alone(answer);
                     } else {
                         self.post_answer(answer).await?;
@@ -310,7 +306,7 @@ impl<'u> Session<'u> {
     /// that end: such an order is dropped with its connection, and the platform repeats one that it has not
     /// given up.
     fn hold(&mut self, message: Bytes) {
-        self.has_orders = true;
+        self.ordered = Some(self.uplink.gateway.clock.instant());
         if self.held.len() < MAX_HELD {
             self.held.push_back((self.uplink.gateway.clock.instant() + HELD, message));
         } else {
@@ -391,58 +387,19 @@ impl<'u> Session<'u> {
             self.report();
         }
         self.pass_on_held(now);
-        let Expired { effects, missing, is_skipped } = match self.window.expire(now, self.limits()) {
-            Ok(expired) => expired,
-            Err(Late(message)) => {
-                let since = now.checked_sub(self.settings.answer_timeout).unwrap_or(now);
-                self.uplink.queue.distrust(since);
-                return Some(Ended::Late(message));
-            }
-        };
+        let Expired { effects, missing, is_skipped, late } = self.window.expire(now, self.limits());
         for id in missing {
             self.uplink.gateway.status.result_missing(id, &self.uplink.gateway.clock);
             self.uplink.gateway.metrics.gateway.missing_results_total.inc();
         }
         effects.into_iter().for_each(|effect| self.apply(effect));
+        if let Some(Late(message)) = late {
+            let since = now.checked_sub(self.settings.answer_timeout).unwrap_or(now);
+            self.uplink.queue.distrust(since);
+            return Some(Ended::Late(message));
+        }
         let needs_end = is_skipped || self.window.needs_proof(self.passed.oldest(), now);
         needs_end.then_some(Ended::Proved)
-    }
-
-    /// Closes the connection. A platform that answers close_notify has taken everything that was sent well
-    /// before `closed_at`.
-    async fn finish(self, closed_at: Instant) -> Result<(), ClientError> {
-        let limits = self.limits();
-        let Self { uplink, client, mut window, mut passed, .. } = self;
-        let finishing = client.finish(|answer| window.hear_last(answer));
-        let finished = tokio::time::timeout(FINISH_TIMEOUT, finishing).await;
-        if let Err(error) = finished.unwrap_or(Err(ClientError::Timeout(FINISH_TIMEOUT))) {
-            // A reset, or a platform that says nothing, is no end that a platform makes.
-            if matches!(error, ClientError::Cut) {
-                uplink.orders.give_up(passed.taken_twice(closed_at)).await;
-            }
-            lose(uplink, window, passed).await;
-            return Err(error);
-        }
-        uplink.orders.arrive(passed.proved_by_end(closed_at)).await;
-        let recordings = window.finish(closed_at, limits).into_iter().map(|done| {
-            let Done { job, mut outcomes, unanswered, .. } = done;
-            outcomes.extend(uplink.give_up(&unanswered));
-            uplink.queue.count(&outcomes);
-            async move { job.record(outcomes, None).await }
-        });
-        futures_util::future::join_all(recordings.collect::<Vec<_>>()).await;
-        Ok(())
-    }
-}
-
-/// The connection is lost, with what was under way.
-async fn lose(uplink: &Uplink, window: Window<Job>, passed: Passed) {
-    let lost = window.lose();
-    let unknown = lost.iter().map(|(_, unknown)| unknown.len()).sum::<usize>() + passed.len();
-    let how = if unknown == 1 { Loss::Alone } else { Loss::WithOthers };
-    passed.lost(&uplink.orders, &uplink.queue, how).await;
-    for (job, unknown) in lost {
-        job.lost(&unknown, how).await;
     }
 }
 

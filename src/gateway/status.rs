@@ -212,6 +212,12 @@ impl Status {
         self.known().missing = None;
     }
 
+    /// The same where the backlog cannot be read: it is taken to be what it was.
+    pub(super) fn publish_again(&self, clock: &Clock, metrics: &Metrics) {
+        let backlog = self.known().backlog;
+        self.publish(backlog, clock, metrics);
+    }
+
     pub(super) fn publish(&self, backlog: ForwardBacklog, clock: &Clock, metrics: &Metrics) {
         let mut known = self.known();
         known.backlog = backlog;

@@ -1,8 +1,10 @@
 //! One of the connections of a gateway to its platform, whether or not it is open.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::desk::Gateway;
 use super::job::Job;
@@ -42,17 +44,22 @@ impl Uplink {
             tracing::warn!(message = %id, code, reason, "the platform refused a message after CA; it is kept");
         }
         self.gateway.metrics.gateway.late(outcome.is_accepted);
-        let (store, relay) = (self.queue.store.clone(), self.queue.relay.clone());
+        let queue = Arc::clone(&self.queue);
         async move {
             let answer = outcome.answer.clone();
             // What is accepted, and awaited by no device, changes nothing.
             if (!outcome.is_accepted || answer.is_some())
-                && let Err(error) = store.correct_forward(id, outcome).await
+                && let Err(error) = queue.store.correct_forward(id, outcome.clone()).await
             {
-                let error = explained(&error);
-                tracing::error!(message = %id, error, "a late answer of the platform is not recorded");
+                let (error, permit) =
+                    (explained(&error), Arc::clone(&queue.corrections).try_acquire_owned().ok());
+                let is_held = permit.is_some();
+                tracing::error!(message = %id, error, is_held, "a late answer of the platform is not recorded");
+                if let Some(permit) = permit {
+                    tokio::spawn(correct_later(Arc::clone(&queue), id, outcome, permit));
+                }
             }
-            relay.answer(id, answer.as_ref());
+            queue.relay.answer(id, answer.as_ref());
             None
         }
         .boxed()
@@ -65,5 +72,21 @@ impl Uplink {
     }
 }
 
+/// Records a late answer when the store can take it: a disk may be full.
+async fn correct_later(
+    queue: Arc<Queue>,
+    id: MessageId,
+    outcome: ForwardOutcome,
+    _permit: OwnedSemaphorePermit,
+) {
+    while queue.done.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_some() {
+        if queue.store.correct_forward(id, outcome.clone()).await.is_ok() {
+            return;
+        }
+    }
+}
+
+/// Retry delay after a store error.
+const RETRY: Duration = Duration::from_secs(1);
 /// Why a message is not sent again that the platform never acknowledges.
 const NO_ACKNOWLEDGEMENT: &str = "no-acknowledgement";

@@ -110,6 +110,8 @@ pub(super) struct Expired<J> {
     /// Whether the platform has skipped a message. It is sent again on a new connection, on which a late
     /// answer is not taken for that of another message with the same MSH-10.
     pub(super) is_skipped: bool,
+    /// Nothing is known of a message that is late: the connection is given up.
+    pub(super) late: Option<Late>,
 }
 
 /// This message waited too long for its acknowledgement.
@@ -272,12 +274,15 @@ impl<J: Run> Window<J> {
     /// come, has arrived; to send it again would repeat it. Its result counts when it comes later on this
     /// connection. A message that the platform has skipped, for it has acknowledged a later one, is no fault
     /// of the connection.
-    ///
-    /// # Errors
-    /// When nothing is known of a message that is late: the connection is given up.
-    pub(super) fn expire(&mut self, now: Instant, limits: Limits) -> Result<Expired<J>, Late> {
-        let mut expired = Expired { effects: Vec::new(), missing: Vec::new(), is_skipped: false };
-        while let Some(at) = self.flights.iter().position(|flight| flight.is_late(now, limits)) {
+    pub(super) fn expire(&mut self, now: Instant, limits: Limits) -> Expired<J> {
+        let (effects, missing) = Default::default();
+        let mut expired = Expired { effects, missing, is_skipped: false, late: None };
+        // Those that were accepted first: they are recorded, whatever becomes of the connection.
+        let is_due = |flight: &Flight<J>| flight.is_late(now, limits);
+        let is_accepted = |flight: &Flight<J>| is_due(flight) && flight.is_accepted();
+        while let Some(at) =
+            self.flights.iter().position(is_accepted).or_else(|| self.flights.iter().position(is_due))
+        {
             let Some(flight) = self.flights.get(at) else { break };
             match flight.sent.last().filter(|_| flight.is_accepted()) {
                 Some(accepted) => {
@@ -285,11 +290,14 @@ impl<J: Run> Window<J> {
                     self.followed.insert(accepted.control_id().to_owned(), Some(accepted.clone()));
                 }
                 None if flight.number < self.acknowledged => expired.is_skipped = true,
-                None => return Err(Late(flight.sent.last().map(|sent| sent.id))),
+                None => {
+                    expired.late = Some(Late(flight.sent.last().map(|sent| sent.id)));
+                    break;
+                }
             }
             expired.effects.push(self.settle(at, None));
         }
-        Ok(expired)
+        expired
     }
 
     /// The connection is lost: the jobs that were under way, and the messages of each of which nothing is
@@ -302,8 +310,9 @@ impl<J: Run> Window<J> {
         self.flights.into_iter().map(unknown).collect()
     }
 
-    /// Takes an acknowledgement that comes while the connection is being closed.
-    pub(super) fn hear_last(&mut self, answer: &Answer) {
+    /// Takes an acknowledgement that comes while the connection is being closed. Returns what it says of a
+    /// message that was settled before.
+    pub(super) fn hear_last(&mut self, answer: &Answer) -> Option<(MessageId, ForwardOutcome)> {
         for flight in &mut self.flights {
             match flight.hear(answer) {
                 Heard::Other => continue,
@@ -311,7 +320,11 @@ impl<J: Run> Window<J> {
                 Heard::Later => flight.postpone(),
                 Heard::More => {}
             }
-            break;
+            return None;
+        }
+        match self.hear_late(answer) {
+            Effect::Result(id, outcome) => Some((id, outcome)),
+            _ => None,
         }
     }
 

@@ -233,12 +233,13 @@ impl Relay {
     /// An order of the platform is sent until then, and no later.
     pub fn limit_order(&self, order: MessageId, until: Instant) {
         let mut limits = locked(&self.0.order_limits);
-        // Those that are long over have expired in the outbox.
+        // An order of the platform without a limit is not sent.
         limits.retain(|_, earlier| *earlier + LIMIT_KEPT > until);
         limits.insert(order, until);
     }
 
-    /// For how long an order may still be sent; `None`: until it expires.
+    /// For how long an order of the platform may still be sent; `None`: it has no limit in this process, or
+    /// is one of an operator.
     #[must_use]
     pub fn order_limit(&self, order: MessageId, now: Instant) -> Option<Duration> {
         locked(&self.0.order_limits).get(&order).map(|until| until.saturating_duration_since(now))
@@ -307,7 +308,7 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 const MAX_AWAITED: usize = 100_000;
 /// Bytes of their headers.
 const MAX_AWAITED_BYTES: usize = 64 << 20;
-/// How long it is remembered that an order is no longer sent: longer than an order of the platform lives.
+/// How long a limit is remembered that is over.
 const LIMIT_KEPT: Duration = Duration::from_mins(2);
 /// Messages that are remembered as given up.
 const MAX_GIVEN_UP: usize = 10_000;

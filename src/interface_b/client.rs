@@ -5,19 +5,19 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::time::timeout;
+use tokio::time::{Sleep, timeout};
 use tokio_util::codec::Framed;
 
 use super::answer::Awaited;
 use super::receiver::{Receiver, RefuseAll, answers};
 use super::{Answer, ClientError};
 use crate::hl7::{Message, batch};
-use crate::mllp::{Codec, Received};
+use crate::mllp::{Codec, FrameError, Received};
 use crate::tls::{Connector, SecuredStream, limit_send_buffer, prepare_tcp, reach};
 
 /// A connection to a platform. It has no task of its own: it reads while [`send`](Self::send) waits for an
@@ -152,7 +152,11 @@ impl Client {
     /// When the connection ends: [`ClientError::Closed`] if the platform has closed it.
     pub async fn incoming(&mut self) -> Result<Incoming, ClientError> {
         loop {
-            let received = self.receive().await?;
+            let received = match self.receive().await {
+                // What follows can be read.
+                Err(ClientError::Broken) => continue,
+                received => received?,
+            };
             if !Message::parse(&received).is_ok_and(|message| message.acknowledgement().is_some()) {
                 return Ok(Incoming::Message(received));
             }
@@ -246,12 +250,42 @@ impl Client {
         if let Some(part) = self.parts.pop_front() {
             return Ok(part);
         }
-        let received = self.frames.next().await.ok_or(ClientError::Closed)??;
-        let Received::Frame(frame) = received else { return Err(ClientError::NoAcknowledgement) };
+        let frame = match self.next_frame().await.ok_or(ClientError::Closed)?? {
+            Received::Frame(frame) => frame,
+            Received::Broken(broken) if broken.reason.must_close() => {
+                return Err(ClientError::NoAcknowledgement);
+            }
+            Received::Broken(_) => return Err(ClientError::Broken),
+        };
         let batch = batch::split(&frame.payload);
         let ranges = batch.into_iter().flat_map(|batch| batch.messages);
         self.parts.extend(ranges.map(|range| frame.payload.slice(range)));
         Ok(self.parts.pop_front().unwrap_or(frame.payload))
+    }
+
+    /// The next frame. One that ends without the carriage return of its end block is complete after a short
+    /// wait.
+    ///
+    /// Cancel safe.
+    async fn next_frame(&mut self) -> Option<Result<Received, FrameError>> {
+        let mut end = pin!(None::<Sleep>);
+        poll_fn(|cx| {
+            if let Poll::Ready(next) = self.frames.poll_next_unpin(cx) {
+                return Poll::Ready(next);
+            }
+            if !self.frames.codec().awaiting_carriage_return() {
+                return Poll::Pending;
+            }
+            if end.is_none() {
+                end.set(Some(tokio::time::sleep(CARRIAGE_RETURN_TIMEOUT)));
+            }
+            ready!(end.as_mut().as_pin_mut().map_or(Poll::Pending, |end| end.poll(cx)));
+            let mut buffer = std::mem::take(self.frames.read_buffer_mut());
+            let received = self.frames.codec_mut().complete_without_cr(&mut buffer);
+            *self.frames.read_buffer_mut() = buffer;
+            Poll::Ready(received.map(Ok))
+        })
+        .await
     }
 
     /// Reads the next acknowledgement that the message waits for.
@@ -300,6 +334,8 @@ pub const MAX_OTHERS: usize = 64;
 
 /// Bytes of a frame that the platform may send; longer ones are an error.
 const MAX_FRAME: usize = 2 << 20;
+/// How long the carriage return of an end block may take.
+const CARRIAGE_RETURN_TIMEOUT: Duration = Duration::from_millis(200);
 /// When a connection ends whose other side no longer answers the kernel: a platform behind a firewall that
 /// has forgotten an idle connection could not send its orders.
 pub const DEAD_PEER_TIMEOUT: Duration = Duration::from_mins(2);

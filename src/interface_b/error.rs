@@ -44,6 +44,9 @@ pub enum ClientError {
     /// The platform sent something that is neither a message nor an acknowledgement.
     #[error("the response of the platform is no acknowledgement")]
     NoAcknowledgement,
+    /// A frame of the platform was cut off, or is UTF-16; what follows can be read.
+    #[error("a frame of the platform cannot be read")]
+    Broken,
     /// The timeout expired.
     #[error("the platform did not respond within {0:?}")]
     Timeout(Duration),

@@ -414,9 +414,10 @@ pub(super) fn reason(error: &ClientError) -> String {
         ClientError::Tcp { source, .. } => format!("no connection: {}", source.kind()),
         ClientError::Closed => "closed".to_owned(),
         ClientError::Timeout(_) => "timeout".to_owned(),
-        ClientError::Frame(_) | ClientError::Message(_) | ClientError::NoAcknowledgement => {
-            "no acknowledgement".to_owned()
-        }
+        ClientError::Frame(_)
+        | ClientError::Message(_)
+        | ClientError::NoAcknowledgement
+        | ClientError::Broken => "no acknowledgement".to_owned(),
         ClientError::Incomplete { .. } => "acknowledgement missing".to_owned(),
     }
 }

@@ -11,7 +11,7 @@ use super::verdict::Heard;
 use crate::audit::Settlement;
 use crate::interface_a::{Delivery, Exchange, Recipient};
 use crate::model::{Deadline, explained};
-use crate::store::{AwaitedResult, StoreError, WaitingMessage};
+use crate::store::{AwaitedResult, Store, StoreError, WaitingMessage};
 
 /// Sends an order, or waits for the result of one that the device has accepted, until it is settled, cannot
 /// be sent at present, or `over`.
@@ -125,30 +125,24 @@ async fn begin(
     message: &WaitingMessage,
     sendable: &Sendable,
 ) -> Result<Option<Begun>, StoreError> {
-    let WaitingMessage { id, device, result, expires_at, .. } = message;
+    let WaitingMessage { id, device, result, expires_at, is_relayed, .. } = message;
     let control_id = sendable.control_id.as_bytes();
     if let Some(AwaitedResult { until, .. }) = *result {
         let exchange = desk.registry.await_application(device, control_id, sendable.mode.clone());
         return Ok(exchange.ok().map(|exchange| Begun { exchange, sent_on: None, until }));
     }
-    // In a gateway: the platform may have given it up meanwhile.
-    let limit = || desk.registry.relay().order_limit(*id, desk.clock.instant());
-    let is_over = |limit: Option<Duration>| limit.is_some_and(|left| left.is_zero());
+    // In a gateway: the platform may have given it up meanwhile. One that another process took is not sent.
+    let limit = || {
+        let limit = desk.registry.relay().order_limit(*id, desk.clock.instant());
+        limit.or(is_relayed.then_some(Duration::ZERO))
+    };
     if is_over(limit()) {
         return Ok(None);
     }
     let Ok(recipient) = desk.registry.recipient(device) else { return Ok(None) };
     let now = desk.store.now();
     let until = now.saturating_add(ANSWER_TIMEOUT).map_or(*expires_at, |until| until.min(*expires_at));
-    if !desk.store.claim(*id, device, until).await? {
-        return Ok(None);
-    }
-    // The claim may have taken long.
-    let limit = limit();
-    if is_over(limit) {
-        desk.store.release(*id).await?;
-        return Ok(None);
-    }
+    let Some(limit) = claim(&desk.store, message, until, limit).await? else { return Ok(None) };
     let delivery = Delivery {
         control_id: control_id.to_vec(),
         application: sendable.owes_result(),
@@ -164,6 +158,29 @@ async fn begin(
     Ok(exchange.ok().map(|exchange| Begun { exchange, sent_on: Some(recipient), until }))
 }
 
+/// Claims an order, and says for how long it may be sent; `None` inside: until it expires. `None` when
+/// another node has claimed it, or when `limit` is over: a claim may take long.
+async fn claim(
+    store: &Store,
+    WaitingMessage { id, device, .. }: &WaitingMessage,
+    until: Timestamp,
+    limit: impl Fn() -> Option<Duration>,
+) -> Result<Option<Option<Duration>>, StoreError> {
+    if !store.claim(*id, device, until).await? {
+        return Ok(None);
+    }
+    let limit = limit();
+    if is_over(limit) {
+        store.release(*id).await?;
+        return Ok(None);
+    }
+    Ok(Some(limit))
+}
+
+fn is_over(limit: Option<Duration>) -> bool {
+    limit.is_some_and(|left| left.is_zero())
+}
+
 fn time_left(left: SignedDuration, limit: Option<Duration>) -> SignedDuration {
     limit.and_then(|limit| SignedDuration::try_from(limit).ok()).map_or(left, |limit| left.min(limit))
 }
@@ -174,3 +191,42 @@ const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 
 /// Delay before an order is tried again that another node has, or that could not be handed to a session.
 const RETRY: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{DeviceId, MessageId};
+    use crate::store::QueuedMessage;
+    use crate::store::fixtures::{TestStore, gateway};
+
+    // The platform may give an order up while a disk stalls.
+    #[tokio::test]
+    async fn an_order_whose_time_ends_while_it_is_claimed_is_not_sent() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let device: DeviceId = "PUMP-1".parse().unwrap();
+        store.add_device(gateway("PUMP-1"), "alice").await.unwrap();
+        let now = store.now();
+        let expires_at = now + SignedDuration::from_secs(28);
+        let message = QueuedMessage {
+            id: MessageId::at(now),
+            device: device.clone(),
+            message_type: "RGV^O15^RGV_O15".to_owned(),
+            control_id: "1".to_owned(),
+            expires_at,
+            actor: "platform p:2575".to_owned(),
+            raw: bytes::Bytes::from_static(b"MSH|^~\\&|A\r"),
+            is_relayed: true,
+        };
+        store.queue(message).await.unwrap();
+        let waiting = async || store.waiting_messages(None, 1).await.unwrap().remove(0);
+        let order = waiting().await;
+        assert!(order.is_relayed);
+        for left in [Duration::ZERO, Duration::from_secs(1)] {
+            let begun = claim(&store, &order, expires_at, || Some(left)).await.unwrap();
+            assert_eq!(begun, (!left.is_zero()).then_some(Some(left)));
+            assert_eq!(waiting().await.claimed_until.is_some(), !left.is_zero());
+            place.clock.advance(Duration::from_secs(2));
+        }
+    }
+}

@@ -236,7 +236,8 @@ impl Reconsidering<'_> {
 }
 
 /// The record that accepts a message which was rejected. It was received when it was, and nothing is sent:
-/// its acknowledgement answers only a resend. It begins no alert, because what it reports has passed.
+/// its acknowledgement answers only a resend, and no gateway forwards it. It begins no alert, because what it
+/// reports has passed.
 fn reconsidered(
     record: MessageRecord,
     stored: &StoredMessage,
@@ -253,6 +254,7 @@ fn reconsidered(
         warnings,
         not_allowed: Vec::new(),
         alerts: Vec::new(),
+        forward: None,
         // Its row in the trail does not say that it is large: it has the age of other accepted ones.
         keys: record.keys.into_iter().filter(|key| *key != SearchKey::LARGE).collect(),
         envelope: stored.envelope.clone(),

@@ -12,7 +12,7 @@ use crate::gateway::desk::Gateway;
 use crate::hl7::{Message, Rejection};
 use crate::model::{DeviceId, MessageId, explained};
 use crate::southbound::Sendable;
-use crate::store::{OutboxEntry, QueuedMessage, StoreError};
+use crate::store::{OutboxEntry, QueuedBefore, QueuedMessage, StoreError};
 
 impl Orders {
     /// Queues an order. Another one with the same MSH-10 that the device has not answered goes first: the
@@ -45,8 +45,8 @@ impl Orders {
     async fn queue(&self, device: &Device, sendable: &Sendable) -> Result<Queued, StoreError> {
         let Gateway { store, registry, .. } = &self.0.gateway;
         let turn = self.0.turn.lock().await;
-        let sent = store.latest_sent(&device.id, &sendable.control_id).await?;
-        let sent = sent.filter(|(_, raw)| *raw == sendable.bytes).map(|(entry, _)| entry);
+        let queued = store.queued_before(&device.id, &sendable.control_id, &sendable.bytes).await?;
+        let QueuedBefore { latest, sent } = queued;
         if let Some(entry) = &sent
             && let Some(answer) = entry.answer
         {
@@ -62,17 +62,14 @@ impl Orders {
             self.allow(open.id);
             return Ok(Queued::Repeated);
         }
-        let latest = store.latest_queued(&device.id, &sendable.control_id).await?;
-        if let Some((withdrawn, raw)) = latest
-            && withdrawn.is_withdrawn()
-            && raw == sendable.bytes
-        {
+        self.replace(device, sendable, sent.as_ref()).await;
+        // Also one that had expired here: the platform repeats it.
+        if latest.is_some_and(|latest| latest.is_withdrawn()) {
             return Ok(Queued::Withdrawn { is_sent: sent.is_some() });
         }
         if !device.receives_orders || !registry.is_connected(&device.id) {
             return Ok(if sent.is_some() { Queued::InDoubt } else { Queued::DeviceAway });
         }
-        self.replace(device, sendable, sent.as_ref()).await;
         if self.open().len() >= MAX_OPEN {
             return Ok(Queued::Full);
         }
@@ -99,12 +96,12 @@ impl Orders {
     }
 
     /// MSH-10 is all that an answer has. So what devices answer later to earlier orders with this one, of
-    /// other devices or of this one before its latest attempt, is not passed on: the platform would take it
-    /// for the answer to this order.
+    /// other devices, with other bytes, or of this one before its latest attempt, is not passed on: the
+    /// platform would take it for the answer to this order.
     async fn replace(&self, device: &Device, sendable: &Sendable, sent: Option<&OutboxEntry>) {
         let is_replaced = |id: MessageId, known: &Known| {
             known.control_id == sendable.control_id
-                && (known.device != device.id || sent.is_some_and(|sent| id < sent.id))
+                && (known.device != device.id || sent.is_none_or(|sent| id < sent.id))
         };
         self.arrived().retain(|id, known| !is_replaced(*id, known));
         let replaced = {
@@ -222,7 +219,7 @@ impl Orders {
 }
 
 fn known(device: &Device, sendable: &Sendable) -> Known {
-    Known { device: device.id.clone(), control_id: sendable.control_id.clone() }
+    Known { device: device.id.clone(), control_id: sendable.control_id.clone(), last: None }
 }
 
 /// How long a device may take for its first answer: less than a platform waits for it, which then sends it

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use tokio::sync::mpsc;
 use tokio_util::codec::Decoder as _;
 
-use super::super::orders::OrderReply;
+use super::super::orders::{Last, OrderReply};
 use super::super::passed::Passed;
 use super::*;
 use crate::hl7::{AcknowledgementCode, Message};
@@ -353,7 +353,7 @@ impl World {
             }
         }
         let connection = self.connections[at].as_mut().unwrap();
-        self.finished.extend(connection.passed.proved_by(number));
+        self.finished.extend(connection.passed.proved_by(number).into_iter().map(|last| last.order));
     }
 
     /// What the gateway believes of its messages has to be true.
@@ -444,8 +444,8 @@ impl World {
         let Connection { mut window, mut passed, platform, .. } = self.connections[at].take().unwrap();
         self.clock.advance(PROOF_AFTER);
         let now = self.clock.instant();
-        self.finished.extend(passed.proved_by_end(now));
-        answers.iter().for_each(|answer| window.hear_last(answer));
+        self.finished.extend(passed.proved_by_end(now).into_iter().map(|last| last.order));
+        answers.iter().for_each(|answer| drop(window.hear_last(answer)));
         for Done { outcomes, .. } in window.finish(now, LIMITS) {
             self.record(outcomes);
         }
@@ -458,17 +458,15 @@ impl World {
         self.clock.advance(LIMIT);
         let now = self.clock.instant();
         let (at, connection) = self.on(on);
-        match connection.window.expire(now, LIMITS) {
-            Err(Late(_)) => self.cut(on, 0),
-            Ok(Expired { effects, is_skipped, .. }) => {
-                for effect in effects {
-                    let Effect::Settled(settled, number) = effect else { panic!("{effect:?}") };
-                    self.settled(at, settled, number);
-                }
-                if is_skipped {
-                    self.close(on);
-                }
-            }
+        let Expired { effects, is_skipped, late, .. } = connection.window.expire(now, LIMITS);
+        for effect in effects {
+            let Effect::Settled(settled, number) = effect else { panic!("{effect:?}") };
+            self.settled(at, settled, number);
+        }
+        if late.is_some() {
+            self.cut(on, 0);
+        } else if is_skipped {
+            self.close(on);
         }
     }
 
@@ -525,6 +523,7 @@ impl World {
         let order = MessageId::at(self.clock.now());
         let [accepted, result] = answers.clone();
         for (raw, finishes) in [(accepted, None), (result, Some(order))] {
+            let finishes = finishes.map(|order| Last { order, answer: order });
             self.replies.0.try_send(OrderReply { raw, finishes, is_closed: false }).unwrap();
         }
     }
@@ -649,12 +648,13 @@ fn a_result_that_is_late_counts_and_costs_no_connection() {
     let limits = Limits { answer: LIMIT, result: Duration::from_secs(1) };
     sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|AL"));
     let after = |seconds| Clock::system().instant() + Duration::from_secs(seconds);
-    assert!(window.expire(after(2), limits).unwrap().effects.is_empty(), "it has the time of an answer");
+    assert!(window.expire(after(2), limits).effects.is_empty(), "it has the time of an answer");
     assert!(window.oldest_awaited().is_some());
     assert!(matches!(window.hear(&answer_to("1", "CA")), Effect::Nothing));
     assert_eq!(window.oldest_awaited(), None, "the platform has it");
     assert!(window.deadline(limits, None).unwrap() <= after(1));
-    let Expired { effects, missing, is_skipped } = window.expire(after(2), limits).unwrap();
+    let Expired { effects, missing, is_skipped, late } = window.expire(after(2), limits);
+    assert_eq!(late, None);
     let [Effect::Settled(done, _)] = &effects[..] else { panic!("{effects:?}") };
     assert!(done[0].outcomes[0].1.is_accepted && !done[0].has_result && missing.len() == 1 && !is_skipped);
     // Others go on meanwhile, and the same MSH-10 on another connection.
@@ -670,15 +670,38 @@ fn a_result_that_is_late_counts_and_costs_no_connection() {
     assert!(window.is_spent());
 }
 
+// To send it again would repeat it, for a platform that does not recognise a resend.
+#[test]
+fn what_was_accepted_is_recorded_also_where_another_message_ends_the_connection() {
+    let mut window = Window::new();
+    sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|AL"));
+    sent_by(&mut window, one_job(2, "ORU^R01^ORU_R01", "2", "AL|AL"));
+    assert!(matches!(window.hear(&answer_to("1", "CA")), Effect::Nothing));
+    let Expired { effects, missing, late, .. } = window.expire(Clock::system().instant() + LIMIT, LIMITS);
+    let [Effect::Settled(done, _)] = &effects[..] else { panic!("{effects:?}") };
+    assert!(done[0].outcomes[0].1.is_accepted && missing.len() == 1);
+    assert!(matches!(late, Some(Late(Some(_)))), "nothing is known of the other one");
+}
+
+#[test]
+fn a_second_answer_counts_also_while_the_connection_is_closed() {
+    let mut window = Window::new();
+    sent_by(&mut window, one_job(1, "ORU^R40^ORU_R40", "7", "AL|AL"));
+    assert!(matches!(window.hear(&answer_to("7", "CA")), Effect::Settled(..)));
+    let (_, outcome) = window.hear_last(&answer_to("7", "AE")).expect("it is about the alarm");
+    assert_eq!((&*outcome.code, outcome.is_accepted), ("AE", false));
+    assert!(window.hear_last(&answer_to("7", "AE")).is_none(), "it has come");
+}
+
 #[test]
 fn a_message_that_the_platform_skips_is_no_fault_of_the_connection() {
     let mut window = Window::new();
     sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|NE"));
     sent_by(&mut window, one_job(2, "ORU^R01^ORU_R01", "2", "AL|NE"));
     let later = || Clock::system().instant() + LIMIT;
-    assert!(matches!(window.expire(later(), LIMITS), Err(Late(Some(_)))), "nothing is known");
+    assert!(matches!(window.expire(later(), LIMITS).late, Some(Late(Some(_)))), "nothing is known");
     assert!(matches!(window.hear(&answer_to("2", "CA")), Effect::Settled(..)));
-    let Expired { effects, is_skipped, .. } = window.expire(later(), LIMITS).unwrap();
+    let Expired { effects, is_skipped, .. } = window.expire(later(), LIMITS);
     let [Effect::Settled(done, _)] = &effects[..] else { panic!("{effects:?}") };
     assert!(is_skipped);
     assert!(done[0].unanswered.len() == 1 && done[0].outcomes.is_empty() && done[0].is_postponed);
@@ -713,7 +736,8 @@ fn a_clean_end_proves_nothing_of_what_was_sent_just_now() {
         let (returned, mut again) = mpsc::channel(1);
         let mut passed = Passed::new(returned);
         let order = MessageId::at(Clock::system().now());
-        passed.add(OrderReply { raw: Bytes::new(), finishes: Some(order), is_closed: false }, 0, began);
+        let finishes = Some(Last { order, answer: order });
+        passed.add(OrderReply { raw: Bytes::new(), finishes, is_closed: false }, 0, began);
         assert_eq!(passed.proved_by_end(began + after).len(), settled);
         drop(passed);
         assert_eq!(again.try_recv().is_ok(), settled == 0, "the next connection sends it again");

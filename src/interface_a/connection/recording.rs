@@ -125,7 +125,7 @@ impl Services {
             }
             Ok(ForwardState::Absent) => self.relay.answer(original, None),
             // The node that has it may be gone. If it is not, the platform recognises the message.
-            Ok(ForwardState::Waiting { elsewhere: true }) => return self.forward_again(again).await,
+            Ok(ForwardState::Waiting { elsewhere: true }) => return self.take_over(again, message).await,
             Ok(ForwardState::Waiting { elsewhere: false }) => {}
             // The device sends it again.
             Err(error) => {
@@ -138,6 +138,18 @@ impl Services {
 }
 
 impl Services {
+    /// Forwards a message that waits on another node. That one may have its answer by now.
+    async fn take_over(&self, again: Again<'_>, message: &[u8]) -> bool {
+        let is_tried = self.forward_again(again).await;
+        if let Ok(ForwardState::Settled { refused: None, answer }) =
+            self.store.forward_state(again.original).await
+        {
+            let answer = answer.filter(|answer| is_answer_to(message, answer));
+            self.relay.answer(again.original, answer.as_ref());
+        }
+        is_tried
+    }
+
     async fn forward_again(&self, Again { original, lane, .. }: Again<'_>) -> bool {
         let Some(lane) = lane else { return false };
         match self.store.forward_again(original, lane.class).await {

@@ -46,6 +46,14 @@ impl Store {
         self.reader().forward_backlog(self.node()).await
     }
 
+    /// The oldest message that waits to be forwarded by this node.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn oldest_own_forward(&self) -> Result<Option<MessageId>, StoreError> {
+        self.reader().oldest_forward_of(self.node()).await
+    }
+
     /// The oldest message that waits to be forwarded, by whichever node: retention removes nothing from
     /// there on.
     ///

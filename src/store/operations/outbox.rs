@@ -9,7 +9,7 @@ use crate::model::{DeviceId, MessageId};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::outbox::{
-    AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage,
+    AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedBefore, QueuedMessage, WaitingMessage,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
@@ -159,7 +159,9 @@ impl Store {
     }
 
     /// Withdraws a message on behalf of `actor`, also while it is sent or its result is awaited: it is not
-    /// sent again. Returns `false` when it is settled or its time is over.
+    /// sent again. So is an order of the platform of this gateway that has expired here, until its answer has
+    /// arrived there: the platform may repeat it. Returns `false` when it is settled otherwise, or its time
+    /// is over.
     ///
     /// # Errors
     /// When the outcome is not durable.
@@ -216,16 +218,17 @@ impl Store {
         self.reader().latest_sent(device, control_id, self.now()).await
     }
 
-    /// The newest message with this control id for the device, whether or not it was sent, and its bytes.
+    /// What was queued before of the same bytes with this control id, for the device.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn latest_queued(
+    pub async fn queued_before(
         &self,
         device: &DeviceId,
         control_id: &str,
-    ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
-        self.reader().latest_queued(device, control_id, self.now()).await
+        raw: &[u8],
+    ) -> Result<QueuedBefore, StoreError> {
+        self.reader().queued_before(device, control_id, raw, self.now()).await
     }
 
     /// The orders that the platform of this gateway sent, and whose last answer has not arrived there: the

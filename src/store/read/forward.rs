@@ -62,7 +62,16 @@ impl Reader {
     ) -> Result<ForwardBacklog, StoreError> {
         let rows = self.fetch(Statement::new(SELECT_COUNT).bind(node.as_str())).await?;
         let messages = rows.first().map_or(Ok(0), |row| row.count("number", "a count"))?;
-        Ok(ForwardBacklog { messages, oldest: self.oldest_forward().await? })
+        Ok(ForwardBacklog { messages, oldest: self.oldest_forward_of(node).await? })
+    }
+
+    /// The oldest message that waits for a node.
+    pub(in crate::store) async fn oldest_forward_of(
+        &self,
+        node: &NodeName,
+    ) -> Result<Option<MessageId>, StoreError> {
+        let statement = Statement::new(SELECT_OLDEST_OF).bind(node.as_str());
+        self.fetch(statement).await?.first().map(message_id).transpose()
     }
 
     /// The oldest message that waits, of any node.
@@ -167,6 +176,10 @@ const SELECT_COUNT: &str =
 const SELECT_OLDEST: &str = "
 SELECT forward.message AS id FROM forward JOIN message ON message.id = forward.message
 WHERE forward.settled_at IS NULL ORDER BY forward.message LIMIT 1";
+
+const SELECT_OLDEST_OF: &str = "
+SELECT forward.message AS id FROM forward JOIN message ON message.id = forward.message
+WHERE forward.settled_at IS NULL AND forward.node = $1 ORDER BY forward.message LIMIT 1";
 
 const SELECT_STATE: &str = "
 SELECT node, settled_at, answer, CASE outcome WHEN 'refused' THEN coalesce(code, '') END AS refused

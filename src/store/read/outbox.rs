@@ -7,7 +7,9 @@ use crate::audit::Settlement;
 use crate::model::{DeviceId, MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
-use crate::store::records::outbox::{AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, WaitingMessage};
+use crate::store::records::outbox::{
+    AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedBefore, WaitingMessage,
+};
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
 
@@ -58,30 +60,28 @@ impl Reader {
         control_id: &str,
         now: Timestamp,
     ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
-        self.latest(device, control_id, " AND attempts > 0", now).await
-    }
-
-    pub(in crate::store) async fn latest_queued(
-        &self,
-        device: &DeviceId,
-        control_id: &str,
-        now: Timestamp,
-    ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
-        self.latest(device, control_id, "", now).await
-    }
-
-    async fn latest(
-        &self,
-        device: &DeviceId,
-        control_id: &str,
-        condition: &str,
-        now: Timestamp,
-    ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
         let mut statement = Statement::new(SELECT_ENTRY);
         statement.push(", raw FROM outbox WHERE device = ").push_bind(device.as_str());
         statement.push(" AND control_id = ").push_bind(control_id);
-        statement.push(condition).push(" ORDER BY id DESC LIMIT 1");
+        statement.push(" AND attempts > 0 ORDER BY id DESC LIMIT 1");
         self.entry_with_bytes(statement, now).await
+    }
+
+    pub(in crate::store) async fn queued_before(
+        &self,
+        device: &DeviceId,
+        control_id: &str,
+        raw: &[u8],
+        now: Timestamp,
+    ) -> Result<QueuedBefore, StoreError> {
+        let latest = async |condition: &str| {
+            let mut statement = Statement::new(SELECT_ENTRY);
+            statement.push(" FROM outbox WHERE device = ").push_bind(device.as_str());
+            statement.push(" AND control_id = ").push_bind(control_id).push(" AND raw = ").push_bind(raw);
+            statement.push(condition).push(" ORDER BY id DESC LIMIT 1");
+            self.fetch(statement).await?.first().map(|row| entry(row, now)).transpose()
+        };
+        Ok(QueuedBefore { latest: latest("").await?, sent: latest(" AND attempts > 0").await? })
     }
 
     /// The orders that the platform of this gateway sent, and that are not answered there: the oldest first.
@@ -142,6 +142,7 @@ fn waiting(row: &Row) -> Result<WaitingMessage, StoreError> {
         sent_at: optional_time(row, "sent_at", "outbox.sent_at")?,
         claimed_until: optional_time(row, "claimed_until", "outbox.claimed_until")?,
         result: result(row)?,
+        is_relayed: row.count("relayed", "a count")? > 0,
     })
 }
 
@@ -197,12 +198,14 @@ fn optional_time(row: &Row, column: &str, place: &'static str) -> Result<Option<
 }
 
 const SELECT_WAITING: &str = "
-SELECT id, device, expires_at, attempts, sent_at, claimed_until, result_until, result_default FROM outbox
-WHERE outcome IS NULL AND id > $1 ORDER BY id LIMIT $2";
+SELECT id, device, expires_at, attempts, sent_at, claimed_until, result_until, result_default,
+    (SELECT count(*) FROM relayed_order WHERE relayed_order.id = outbox.id) AS relayed
+FROM outbox WHERE outcome IS NULL AND id > $1 ORDER BY id LIMIT $2";
 
 const SELECT_UNSETTLED: &str = "
-SELECT id, device, expires_at, attempts, sent_at, claimed_until, result_until, result_default FROM outbox
-WHERE outcome IS NULL AND device = $1 AND control_id = $2";
+SELECT id, device, expires_at, attempts, sent_at, claimed_until, result_until, result_default,
+    (SELECT count(*) FROM relayed_order WHERE relayed_order.id = outbox.id) AS relayed
+FROM outbox WHERE outcome IS NULL AND device = $1 AND control_id = $2";
 
 /// `outcome IS NOT NULL` names the index on the time of settlement.
 pub(in crate::store) const SELECT_FAILED: &str = "

@@ -63,6 +63,15 @@ pub struct OutboxEntry {
     pub device_removed: bool,
 }
 
+/// What was queued before of the bytes of a message for the same device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedBefore {
+    /// The latest entry.
+    pub latest: Option<OutboxEntry>,
+    /// The latest one that was sent.
+    pub sent: Option<OutboxEntry>,
+}
+
 /// An order that did not reach its goal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedOrder {
@@ -104,6 +113,8 @@ pub struct WaitingMessage {
     pub claimed_until: Option<Timestamp>,
     /// The device has accepted it and has not yet reported the result. It must not be sent again.
     pub result: Option<AwaitedResult>,
+    /// Whether the platform of this gateway sent it. It is sent only while that platform waits for it.
+    pub is_relayed: bool,
 }
 
 impl WaitingMessage {

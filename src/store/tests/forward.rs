@@ -11,6 +11,7 @@ battery! {
     a_message_that_an_operator_has_removed_holds_up_no_retention,
     a_lane_has_the_order_of_arrival_and_each_node_its_own,
     a_damaged_message_is_named_and_the_others_of_its_lane_are_read,
+    a_row_that_cannot_be_read_hides_no_other_lane,
     an_answer_stays_as_long_as_its_message,
     a_late_result_replaces_an_outcome,
     what_the_platform_refused_is_forwarded_again_and_nothing_else,
@@ -72,7 +73,8 @@ async fn a_lane_has_the_order_of_arrival_and_each_node_its_own(place: TestStore)
     for (id, class) in [("1", ForwardClass::Data), ("2", ForwardClass::Alarm), ("3", ForwardClass::Data)] {
         store.record(queued(&place, id, class)).await.unwrap();
     }
-    other.record(queued(&place, "4", ForwardClass::Data)).await.unwrap();
+    let last = queued(&place, "4", ForwardClass::Data);
+    other.record(last.clone()).await.unwrap();
     let lanes =
         [(ForwardClass::Alarm, 1), (ForwardClass::Data, 2)].map(|(class, count)| (lane(class), count));
     assert_eq!(store.forward_lanes().await.unwrap().lanes, lanes);
@@ -83,6 +85,20 @@ async fn a_lane_has_the_order_of_arrival_and_each_node_its_own(place: TestStore)
     assert_eq!(rest.messages.iter().map(|message| &*message.raw).collect::<Vec<_>>(), [b"3"]);
     assert_eq!(waiting(&other, ForwardClass::Data).await, ["4"]);
     assert_eq!(store.forward_backlog().await.unwrap().messages, 3);
+    // An outage of this node is no older than what it has.
+    assert_eq!(other.oldest_own_forward().await.unwrap(), Some(last.id));
+    assert_eq!(other.oldest_forward().await.unwrap(), store.oldest_own_forward().await.unwrap());
+}
+
+async fn a_row_that_cannot_be_read_hides_no_other_lane(place: TestStore) {
+    let store = place.open().await;
+    for (id, class) in [("1", ForwardClass::Alarm), ("2", ForwardClass::Event), ("3", ForwardClass::Data)] {
+        store.record(queued(&place, id, class)).await.unwrap();
+    }
+    place.execute("UPDATE forward SET class = 9 WHERE class = 1").await.unwrap();
+    let waiting = store.forward_lanes().await.unwrap();
+    assert_eq!(waiting.lanes, [ForwardClass::Alarm, ForwardClass::Data].map(|class| (lane(class), 1)));
+    assert_eq!(waiting.unreadable, 1);
 }
 
 async fn a_damaged_message_is_named_and_the_others_of_its_lane_are_read(place: TestStore) {

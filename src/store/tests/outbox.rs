@@ -19,6 +19,8 @@ battery! {
     an_order_that_was_accepted_before_the_migration_is_awaited_for_a_limited_time,
     expired_and_withdrawn_messages_are_not_sent,
     the_orders_of_a_gateways_platform_are_known_until_they_are_answered_there,
+    an_order_that_a_platform_may_repeat_is_withdrawn_also_when_it_has_expired,
+    what_was_queued_before_is_found_by_its_bytes,
     retention_deletes_settled_messages,
     attempts_pause_ever_longer_up_to_a_minute,
     the_orders_of_a_removed_device_are_withdrawn_with_it,
@@ -39,6 +41,50 @@ async fn the_orders_of_a_gateways_platform_are_known_until_they_are_answered_the
     store.finish_relayed(id).await.unwrap();
     assert!(store.relayed_orders().await.unwrap().is_empty());
     assert_eq!(waiting(&store).await.len(), 2, "the order itself stays");
+}
+
+// The entry of a gateway lives for half a minute, and the order at its platform for hours.
+async fn an_order_that_a_platform_may_repeat_is_withdrawn_also_when_it_has_expired(place: TestStore) {
+    let store = with_pumps(&place, place.open().await).await;
+    let relayed = |id| QueuedMessage { is_relayed: true, ..order(&place, id) };
+    let [by_hand, with_device, finished] = ["1", "2", "3"].map(relayed);
+    let own = order(&place, "4");
+    let all = [&by_hand, &with_device, &finished, &own];
+    for message in all {
+        store.queue(message.clone()).await.unwrap();
+    }
+    place.clock.advance(Duration::from_secs(61));
+    for message in [&with_device, &finished, &own] {
+        assert!(store.lapse(message.id, &message.device, Settlement::Expired).await.unwrap());
+    }
+    store.finish_relayed(finished.id).await.unwrap();
+    let device = &by_hand.device;
+    assert!(store.withdraw(by_hand.id, device, "bob").await.unwrap());
+    store.remove_device(device, "bob").await.unwrap();
+    for (message, is_withdrawn) in all.into_iter().zip([true, true, false, false]) {
+        let (entry, _) = store.outbox_entry(message.id).await.unwrap().unwrap();
+        assert_eq!(entry.is_withdrawn(), is_withdrawn, "{}", message.control_id);
+        assert_eq!(entry.device_removed, message.id == with_device.id);
+    }
+}
+
+async fn what_was_queued_before_is_found_by_its_bytes(place: TestStore) {
+    let store = with_pumps(&place, place.open().await).await;
+    let first = order(&place, "1");
+    let device = first.device.clone();
+    store.queue(first.clone()).await.unwrap();
+    assert!(store.claim(first.id, &device, until(&place, 30)).await.unwrap());
+    let answer = MessageId::at(place.clock.now());
+    store.settle(first.id, &device, true, "AA", answer).await.unwrap();
+    let other = QueuedMessage { raw: Bytes::from_static(b"MSH|OTHER\r"), ..order(&place, "1") };
+    store.queue(other.clone()).await.unwrap();
+    let before = async |raw: &Bytes| {
+        let found = store.queued_before(&device, "1", raw).await.unwrap();
+        (found.latest.map(|entry| entry.id), found.sent.map(|entry| entry.id))
+    };
+    assert_eq!(before(&first.raw).await, (Some(first.id), Some(first.id)));
+    assert_eq!(before(&other.raw).await, (Some(other.id), None));
+    assert_eq!(before(&Bytes::from_static(b"MSH|")).await, (None, None));
 }
 
 fn order(place: &TestStore, control_id: &str) -> QueuedMessage {

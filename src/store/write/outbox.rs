@@ -247,10 +247,13 @@ const DELETE_RELAYED: &str = "DELETE FROM relayed_order WHERE id = $1";
 const FIND_WAITING: &str =
     "UPDATE outbox SET id = id WHERE device = $1 AND control_id = $2 AND outcome IS NULL";
 
-/// What waits for a device, when another one may soon have its name.
+/// What waits for a device, or may be repeated by the platform of this gateway, when another one may soon
+/// have its name.
 const WITHDRAW_ALL: &str = "
 UPDATE outbox SET settled_at = $2, outcome = 'withdrawn', reason = 'device-removed'
-WHERE device = $1 AND outcome IS NULL AND coalesce(result_until, expires_at) > $2
+WHERE device = $1 AND (outcome IS NULL AND coalesce(result_until, expires_at) > $2
+    OR (outcome IS NULL AND result_until IS NULL OR outcome = 'expired')
+        AND EXISTS (SELECT 1 FROM relayed_order WHERE relayed_order.id = outbox.id))
 RETURNING id";
 
 /// The name of a node is not enough: two processes may bear it for a moment, and only one of them may send.
@@ -308,10 +311,13 @@ const END_WAIT: &str = "
 UPDATE outbox SET settled_at = result_until, outcome = $3
 WHERE id = $1 AND outcome IS NULL AND result_until <= $2 AND result_default = $3";
 
-/// Also while it is being sent or its result is awaited. What is over by its time cannot be withdrawn.
+/// Also while it is being sent or its result is awaited. What is over by its time cannot be withdrawn, unless
+/// the platform of this gateway may repeat it.
 const WITHDRAW: &str = "
 UPDATE outbox SET settled_at = $2, outcome = 'withdrawn'
-WHERE id = $1 AND outcome IS NULL AND coalesce(result_until, expires_at) > $2";
+WHERE id = $1 AND (outcome IS NULL AND coalesce(result_until, expires_at) > $2
+    OR (outcome IS NULL AND result_until IS NULL OR outcome = 'expired')
+        AND EXISTS (SELECT 1 FROM relayed_order WHERE relayed_order.id = outbox.id))";
 
 const DELETE_SETTLED: &str = "
 DELETE FROM outbox WHERE id IN (

@@ -122,3 +122,31 @@ fn the_result_of_an_order_is_sent_until_it_has_arrived_whatever_resets_connectio
     eventually("it is sent again and again", || results() >= 4);
     assert_eq!(gateway.metric("pcd_gateway_orders_total{outcome=\"answer-given-up\"}"), 0.0);
 }
+
+// Nothing says that such a platform has taken anything.
+#[test]
+fn the_result_of_an_order_is_sent_until_it_has_arrived_also_to_a_platform_that_says_nothing() {
+    let (platform, gateway, site) = scene(accept);
+    let mut device = wire(&site, &gateway);
+    device.write(&framed(&message(ONE, "FIRST")));
+    assert_eq!(device.verdict(), ("CA".to_owned(), "FIRST".to_owned()));
+    platform.be_mute();
+    platform.send(&order("ORDER", "AL|AL", "1"));
+    assert!(device.answer().unwrap().contains("|ORDER|"));
+    device.write(&reply(ONE, "ACK^O15^ACK", "ORDER", "CR", "A-1"));
+    eventually("it is sent again and again", || platform.answers_to("ORDER").len() >= 3);
+    assert_eq!(gateway.metric("pcd_gateway_orders_total{outcome=\"answer-given-up\"}"), 0.0);
+}
+
+// A connection that was closed as a proof is opened again at once, as a rule.
+#[test]
+fn a_connection_that_is_not_opened_again_soon_counts_as_closed() {
+    let (platform, gateway, site) = scene(|_| Vec::new());
+    let mut device = wire(&site, &gateway);
+    platform.be_deaf();
+    device.write(&framed(&asking(ONE, "SILENT", "NE", "NE")));
+    let began = std::time::Instant::now();
+    eventually("it is closed", || gateway.metric("pcd_gateway_connections") == 0.0);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(platform.connections() > 1, "the attempt goes on");
+}

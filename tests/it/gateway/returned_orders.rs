@@ -6,7 +6,7 @@ use std::time::Duration;
 use pcd_platform::pki::KeyType;
 
 use super::orders::answer as reply;
-use super::scripted::{RESET, accept, order, scene, scene_with, wire};
+use super::scripted::{RESET, Scripted, accept, order, scene, scene_with, wire};
 use super::{ONE, OTHER};
 use crate::harness::{Platform, Site, Wire, eventually, field, framed, message, runtime};
 use sqlx::Connection as _;
@@ -154,4 +154,86 @@ fn what_a_device_says_after_its_answer_reaches_the_platform() {
     std::thread::sleep(QUIET);
     device.write(&reply(ONE, "RRG^O16^RRG_O16", "ORDER", "AE", "A-2"));
     eventually("its last word arrives", || codes() == ["AA", "AE"]);
+}
+
+/// An order that the device has, and does not answer; the gateway does not wait for it any more.
+fn expired(platform: &Scripted, gateway: &Platform, mut device: Wire) -> String {
+    platform.send(&order("ORDER", "AL|AL", "1"));
+    assert!(device.answer().unwrap().contains("|ORDER|"));
+    drop(device);
+    let mut id = String::new();
+    eventually("it is sent no more", || {
+        let listed = gateway.cli().json(&["order", "list"]);
+        id = listed[0]["id"].as_str().unwrap().to_owned();
+        listed.len() == 1 && listed[0]["outcome"] == "expired"
+    });
+    id
+}
+
+/// The platform repeats the order: the device does not get it, and no answer would be true.
+fn stays_away(platform: &Scripted, gateway: &Platform, site: &Site) {
+    let mut device = wire(site, gateway);
+    device.write(&framed(&message(ONE, "SECOND")));
+    assert_eq!(device.verdict().0, "CA");
+    platform.send(&order("ORDER", "AL|AL", "1"));
+    let withdrawn = "pcd_gateway_orders_total{outcome=\"withdrawn\"}";
+    eventually("it is taken", || gateway.metric(withdrawn) == 1.0);
+    assert!(device.is_quiet(QUIET), "it does not come to the device");
+    assert!(platform.answers_to("ORDER").is_empty());
+}
+
+// A defective pump that answers nothing is exchanged while the platform goes on to repeat its order.
+#[test]
+fn an_order_for_a_device_that_was_removed_does_not_come_to_the_next_one_of_that_name() {
+    let (platform, gateway, site) = scene(accept);
+    expired(&platform, &gateway, known(wire(&site, &gateway), ONE));
+    let devices = gateway.metric("pcd_directory_devices");
+    gateway.cli().run(&["device", "remove", ONE]);
+    eventually("it is removed", || gateway.metric("pcd_directory_devices") < devices);
+    gateway.admit(ONE, &[]);
+    stays_away(&platform, &gateway, &site);
+}
+
+#[test]
+fn an_order_that_was_sent_and_then_withdrawn_is_not_delivered_when_the_platform_repeats_it() {
+    let (platform, gateway, site) = scene(accept);
+    let id = expired(&platform, &gateway, known(wire(&site, &gateway), ONE));
+    gateway.cli().run(&["order", "withdraw", &id]);
+    stays_away(&platform, &gateway, &site);
+    // The same while the device may still answer.
+    let mut device = known(wire(&site, &gateway), ONE);
+    platform.send(&order("NEXT", "AL|AL", "1"));
+    assert!(device.answer().unwrap().contains("|NEXT|"));
+    withdraw(&gateway, "NEXT");
+    platform.send(&order("NEXT", "AL|AL", "1"));
+    assert!(device.is_quiet(QUIET * 3) && platform.answers_to("NEXT").is_empty());
+}
+
+// Some platforms send what is not confirmed at the start of each connection, and close with unread bytes.
+#[test]
+fn a_platform_that_resets_each_connection_after_an_order_is_not_asked_without_end() {
+    let script = |message: &str| match field(message, "MSH", 10) {
+        "BAD" => vec![order("AGAIN", "AL|AL", "1"), RESET.to_owned()],
+        _ => accept(message),
+    };
+    let (platform, gateway, site) = scene(script);
+    gateway.admit(OTHER, &[]);
+    let mut device = known(wire(&site, &gateway), ONE);
+    let other = Wire::connect(&site, gateway.address, &site.certificate(OTHER, KeyType::Ecc));
+    let mut other = known(other, OTHER);
+    device.write(&framed(&message(ONE, "BAD")));
+    let began = std::time::Instant::now();
+    let refused = "pcd_gateway_forwarded_total{outcome=\"refused\"}";
+    let mut sent = 0;
+    eventually("it is given up", || {
+        sent += 1;
+        let id = format!("OTHER-{sent}");
+        other.write(&framed(&message(OTHER, &id)));
+        assert_eq!(other.verdict(), ("CA".to_owned(), id));
+        if began.elapsed() < Duration::from_secs(10) {
+            assert!(platform.connections() < 25, "{} connections", platform.connections());
+        }
+        gateway.metric(refused) == 1.0
+    });
+    assert!(gateway.metric("pcd_gateway_connection_failures_total") > 0.0);
 }

@@ -22,7 +22,7 @@ pub(super) const CUT: &str = "cut";
 pub(super) const ENDS: &str = "ends-the-connection";
 /// Before an answer: the platform gives it when the gateway has closed its side of the connection.
 pub(super) const AT_END: &str = "at-the-end ";
-/// In place of an order: the platform resets the connection.
+/// In place of an order, or an answer: the platform resets the connection.
 pub(super) const RESET: &str = "reset";
 /// Behind an answer: the platform closes the connection.
 pub(super) const CLOSE: &str = "close";
@@ -44,6 +44,10 @@ struct Seen {
     frames: Vec<String>,
     /// Whether connections that the gateway closes are reset.
     is_rude: bool,
+    /// Whether connections that the gateway closes are left as they are, for longer than it waits.
+    is_mute: bool,
+    /// Whether connections are taken, and nothing more.
+    is_deaf: bool,
 }
 
 impl Scripted {
@@ -69,8 +73,13 @@ impl Scripted {
         let (seen, (orders, to_send)) = (Arc::<Mutex<Seen>>::default(), channel());
         let (known, to_send) = (Arc::clone(&seen), Arc::new(Mutex::new(to_send)));
         std::thread::spawn(move || {
+            let mut unheard = Vec::new();
             for stream in listener.incoming() {
                 known.lock().unwrap().connections += 1;
+                if known.lock().unwrap().is_deaf {
+                    unheard.push(stream);
+                    continue;
+                }
                 let connection = ServerConnection::new(Arc::new(config.clone())).unwrap();
                 let (to_send, known) = (Arc::clone(&to_send), Arc::clone(&known));
                 let stream = StreamOwned::new(connection, stream.unwrap());
@@ -87,6 +96,16 @@ impl Scripted {
     /// From now on connections that the gateway closes are reset, or are closed in order.
     pub(super) fn be_rude(&self, is_rude: bool) {
         self.seen.lock().unwrap().is_rude = is_rude;
+    }
+
+    /// From now on connections that the gateway closes are left as they are, for a while.
+    pub(super) fn be_mute(&self) {
+        self.seen.lock().unwrap().is_mute = true;
+    }
+
+    /// From now on connections are taken, and nothing more.
+    pub(super) fn be_deaf(&self) {
+        self.seen.lock().unwrap().is_deaf = true;
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -136,6 +155,7 @@ fn serve(
         let mut from = unread.len().saturating_sub(1);
         match tls.read(&mut buffer) {
             Ok(0) if seen.lock().unwrap().is_rude => return reset(&tls.sock),
+            Ok(0) if seen.lock().unwrap().is_mute => return std::thread::sleep(Duration::from_secs(8)),
             Ok(0) => {
                 last.drain(..).for_each(|answer: String| tls.write_all(&framed(answer.as_bytes())).unwrap());
                 tls.conn.send_close_notify();
@@ -162,6 +182,11 @@ fn serve(
                 return;
             }
             for answer in answers {
+                if answer == RESET {
+                    // What was sent before it is read.
+                    std::thread::sleep(Duration::from_millis(50));
+                    return reset(&tls.sock);
+                }
                 if answer == CLOSE {
                     tls.conn.send_close_notify();
                     let _ = tls.flush();
