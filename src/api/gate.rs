@@ -19,7 +19,7 @@ use crate::clients::{
     Token, Unregistered,
 };
 use crate::config::ApiRead;
-use crate::model::{Fingerprint, Refusal};
+use crate::model::{Fingerprint, Refusal, steps_beside_tasks};
 use crate::tls::Membership;
 
 /// A client that was admitted.
@@ -64,9 +64,9 @@ pub(super) async fn admit(
         organisation: organisation(headers),
     };
     let (certificate, ends) = certificate(state, peer).await;
-    let decided = match person_of(state, token.as_ref().and_then(Option::as_ref)).await {
+    let decided = match decide(state, peer, certificate, &shown).and_then(Reader::with_person_where_needed) {
         Err(refused) => Err(refused),
-        Ok(()) => decide(state, peer, certificate, &shown).and_then(Reader::with_person_where_needed),
+        Ok(reader) => person_of(state, token.as_ref().and_then(Option::as_ref)).await.map(|()| reader),
     };
     match decided {
         Ok(reader) => {
@@ -107,7 +107,7 @@ async fn person_of(state: &ApiState, token: Option<&Token>) -> Result<(), Refuse
 pub(super) async fn still_counts(state: &ApiState, person: &Person) -> Result<(), Refusal> {
     let chain: Option<Vec<Vec<u8>>> = person.chain.iter().map(|text| STANDARD.decode(text).ok()).collect();
     let chain = chain.ok_or(Refusal::UntrustedIssuer)?;
-    state.acceptor.user_of_chain(&chain).await.map(drop)
+    steps_beside_tasks(state.acceptor.user_of_chain(&chain)).await.map(drop)
 }
 
 /// What a request shows of its client, besides the certificate of the connection.
@@ -142,7 +142,7 @@ pub(super) fn decide(
         ApiRead::Registered => Unregistered::Refused,
         ApiRead::Community => Unregistered::Members,
     };
-    clients::admit(&state.registry.load_full(), &presented, unregistered, state.clock.now())
+    clients::admit(&state.registry.load_full(), &presented, unregistered, state.store.now())
 }
 
 /// The certificate of the connection, or why it does not count; and when it ends.

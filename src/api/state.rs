@@ -13,8 +13,8 @@ use super::turns::Turns;
 use crate::clients::{LastReads, RegistryHandle};
 use crate::config::ConfigHandle;
 use crate::metrics::Metrics;
-use crate::model::{Clock, ComputingTurns};
-use crate::store::Store;
+use crate::model::{Clock, ComputingTurns, explained};
+use crate::store::{Store, StoreError};
 use crate::tls::ApiAcceptor;
 
 /// What every connection of the listener shares. Clones are cheap.
@@ -47,6 +47,8 @@ pub struct ApiState {
     pub(super) enrolment_rates: Rates,
     /// Registrations, by issuer.
     pub(super) registration_rates: Rates,
+    /// Log lines about the store.
+    fault_lines: Rates,
     pub(super) reads: Reads,
     /// The connections of `reads`, for what a request has to show before it is admitted.
     pub(super) look_ups: Store,
@@ -85,8 +87,21 @@ impl ApiState {
             signed_metadata: SignedMetadata::default(),
             enrolment_rates: Rates::each(Duration::from_mins(1)),
             registration_rates: Rates::each(Duration::from_mins(1)),
+            fault_lines: Rates::each(Duration::from_mins(1)),
             reads,
             look_ups,
+        }
+    }
+
+    /// Counts a request that the store did not take or answer. Clients decide how many there are, so the log
+    /// has a line a minute.
+    pub(super) fn store_failed(&self, error: &StoreError) {
+        self.metrics.api.refuse("store-unavailable");
+        if self.fault_lines.allows_client("store", 1, self.clock.instant()) {
+            tracing::error!(
+                error = %explained(error),
+                "the store does not answer; hospital systems are asked to try again; the next line follows after a minute"
+            );
         }
     }
 }

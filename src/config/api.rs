@@ -28,6 +28,11 @@ pub struct Api {
     /// Files with the roots of the people who let applications read: PEM, DER, or PKCS#7 without signers.
     /// They are roots of nothing else; without one, no authorization code is granted.
     pub user_anchors: Vec<PathBuf>,
+    /// Object identifiers of certificate policies, one of which the path of a person must be valid for;
+    /// empty: any.
+    pub user_policies: Vec<String>,
+    /// Object identifiers of extended key usages, all of which the certificate of a person must have.
+    pub user_ekus: Vec<String>,
     /// Which members of the communities may read.
     pub read: ApiRead,
     /// What the platform is used for, such as `production` or `demo`; clients see it.
@@ -68,7 +73,7 @@ pub struct Api {
     /// Whether a token counts over connections with the certificate alone with which it was granted. Without
     /// it, the token that a client with a certificate gets counts over every connection.
     pub bind_tokens: bool,
-    /// Access tokens that a client may have at once; a further one gets 429.
+    /// Access tokens that a client may have at once, an application for each person; a further one gets 429.
     pub max_tokens: u32,
     /// How long an authorization code counts.
     #[serde(with = "quantity::duration")]
@@ -121,6 +126,8 @@ impl Default for Api {
             identity: None,
             communities: Vec::new(),
             user_anchors: Vec::new(),
+            user_policies: Vec::new(),
+            user_ekus: Vec::new(),
             read: ApiRead::Registered,
             environment: "production".to_owned(),
             proxy_protocol: Vec::new(),
@@ -250,6 +257,12 @@ pub(super) fn problems(api: &Api) -> Vec<(&'static str, String)> {
         problems.push(("api.registration.organisation", what.to_owned()));
     }
     problems.extend(registration_problem(registration).map(|what| ("api.registration.scopes", what)));
+    for (key, oids) in [("api.user-policies", &api.user_policies), ("api.user-ekus", &api.user_ekus)] {
+        let wrong = oids.iter().find(|oid| !is_oid(oid));
+        problems.extend(wrong.map(|oid| {
+            (key, format!("\"{oid}\" is not an object identifier such as 1.3.6.1.4.1.311.20.2.2"))
+        }));
+    }
     let of_communities = community_problems(&api.communities);
     problems.extend(of_communities.into_iter().map(|what| ("api.communities", what)));
     problems
@@ -329,6 +342,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("api.identity.passphrase", ReloadClass::Applied),
     Key::new("api.communities", ReloadClass::Applied),
     Key::new("api.user-anchors", ReloadClass::Applied),
+    Key::new("api.user-policies", ReloadClass::Applied),
+    Key::new("api.user-ekus", ReloadClass::Applied),
     Key::new("api.read", ReloadClass::Applied),
     Key::new("api.environment", ReloadClass::Applied),
     Key::new("api.proxy-protocol", ReloadClass::Applied),

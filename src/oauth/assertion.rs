@@ -70,7 +70,8 @@ impl Audience {
     fn names(&self, audiences: &[&str]) -> bool {
         match self {
             Self::One(own) => audiences.contains(&own.as_str()),
-            Self::Several(all) => all.iter().any(|own| audiences.contains(&own.as_str())),
+            // Who operates another one could present it here first.
+            Self::Several(all) => matches!(all.as_slice(), [own] if audiences.contains(&own.as_str())),
         }
     }
 }
@@ -207,6 +208,11 @@ mod tests {
             ("sub", 7.into(), Fault::Claims),
             ("aud", "https://platform.example/".into(), Fault::Audience),
             ("aud", serde_json::json!(["https://other.example/oauth/token"]), Fault::Audience),
+            (
+                "aud",
+                serde_json::json!(["https://other.example", "https://platform.example/oauth/token"]),
+                Fault::Audience,
+            ),
             ("aud", Value::Null, Fault::Claims),
             ("exp", (NOW - 31).into(), Fault::Expired),
             ("exp", (NOW + 301).into(), Fault::Lifetime),
@@ -227,7 +233,7 @@ mod tests {
             assert_eq!(check(wrong.clone()), Err(fault), "{wrong}");
         }
         let mut several = claims();
-        several["aud"] = serde_json::json!(["https://other.example", "https://platform.example/oauth/token"]);
+        several["aud"] = serde_json::json!(["https://platform.example/oauth/token"]);
         several["exp"] = 1_800_000_299.5.into();
         several["extensions"] = serde_json::json!({ "other": 1 });
         assert!(check(several).is_ok());

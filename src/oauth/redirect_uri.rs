@@ -1,7 +1,5 @@
 //! Where an application takes the answer of a person.
 
-use std::net::Ipv6Addr;
-
 /// A redirect URI that may be registered: `https`, absolute, without user, fragment, or characters that would
 /// have to be encoded. What comes later is compared with it as a whole, so it is kept as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +17,7 @@ impl<'a> RedirectUri<'a> {
         let origin = text.get(..text.len() - rest.len() + authority.len())?;
         let is_uri = text.len() <= MAX_BYTES
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || ALLOWED.contains(&byte));
-        (is_uri && is_host_and_port(authority)).then_some(Self { text, origin })
+        (is_uri && is_host_and_port(authority) && !names_answer(text)).then_some(Self { text, origin })
     }
 
     /// Scheme, host and port: the pages of an application to which a form may lead.
@@ -58,17 +56,26 @@ fn is_host_and_port(authority: &str) -> bool {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
     };
-    let is_port = |port: &str| !port.starts_with('0') && port.parse::<u16>().is_ok();
-    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let is_host = match literal {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => {
-            !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
-        }
-    };
+    let is_port =
+        |port: &str| port.starts_with(|c: char| ('1'..='9').contains(&c)) && port.parse::<u16>().is_ok();
+    // An IPv6 address is no source of a Content Security Policy: the browser would block the answer.
+    let is_host =
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     is_host && port.is_none_or(is_port)
 }
 
+/// Whether the query has a parameter of the answer already: the application could take either for it. A name
+/// that is written with an escape may be one.
+fn names_answer(text: &str) -> bool {
+    let query = text.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        name.contains(['%', '+']) || ANSWER.contains(&name)
+    })
+}
+
+/// Parameters of an answer.
+const ANSWER: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
 /// Characters besides letters and digits, without `#` and `@`.
 const ALLOWED: &[u8] = b":/?[]!$&'()*+,;=-._~%";
 /// Bytes of a redirect URI.
@@ -84,7 +91,6 @@ mod tests {
             ("https://app.example/callback", "https://app.example"),
             ("https://app.example", "https://app.example"),
             ("https://app.example:8443?a=b", "https://app.example:8443"),
-            ("https://[::1]:9/cb", "https://[::1]:9"),
         ] {
             assert_eq!(RedirectUri::parse(text).map(RedirectUri::origin), Some(origin), "{text}");
         }
@@ -102,6 +108,11 @@ mod tests {
             "https://app.example/\n",
             "https://app.example;script-src *",
             "https://app.example:0/",
+            "https://app.example:+80/",
+            "https://[::1]:9/cb",
+            "https://app.example/?code=x",
+            "https://app.example/?a=b&iss=https://other.example",
+            "https://app.example/?st%61te=x",
             "https://app.example:99999/",
             "https://app.example:/",
             "https://[::1/",

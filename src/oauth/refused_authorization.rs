@@ -7,6 +7,8 @@ use crate::model::Refusal;
 pub enum RefusedAuthorization {
     /// The request cannot be read, is too large, or does not name one application and one address.
     Form,
+    /// An element of a page asks, and not a person who opens the page of the question.
+    Embedded,
     /// There is no such application.
     Application,
     /// The address is none of the application.
@@ -49,8 +51,9 @@ pub enum RefusedAuthorization {
 
 impl RefusedAuthorization {
     /// Every reason of its own, for metrics that start at zero. The others are those of tokens.
-    pub const CODES: [&'static str; 16] = [
+    pub const CODES: [&'static str; 17] = [
         "authorization-form",
+        "authorization-embedded",
         "application-unknown",
         "redirect-uri",
         "application-suspended",
@@ -73,6 +76,7 @@ impl RefusedAuthorization {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Form => "authorization-form",
+            Self::Embedded => "authorization-embedded",
             Self::Application => "application-unknown",
             Self::RedirectUri => "redirect-uri",
             Self::Suspended => "application-suspended",
@@ -111,6 +115,7 @@ impl RefusedAuthorization {
     pub const fn error(self) -> Option<&'static str> {
         Some(match self {
             Self::Form
+            | Self::Embedded
             | Self::Application
             | Self::RedirectUri
             | Self::Suspended
@@ -138,7 +143,7 @@ impl RefusedAuthorization {
     pub const fn status(self) -> u16 {
         match self {
             Self::NoCertificate | Self::Certificate(_) => 401,
-            Self::Suspended | Self::Page => 403,
+            Self::Embedded | Self::Suspended | Self::Page => 403,
             Self::TooFast | Self::TooMany => 429,
             _ => 400,
         }
@@ -149,6 +154,9 @@ impl RefusedAuthorization {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Form => "the request names one client_id and one redirect_uri, and has at most 8 KiB",
+            Self::Embedded => {
+                "the browser asks for an element of another page; open the page of the application itself"
+            }
             Self::Application => "client_id is that of no application that people use here; register it",
             Self::RedirectUri => {
                 "redirect_uri is none of those that the application has registered; it is compared as a whole"

@@ -56,8 +56,13 @@ impl Member {
         clock: &Clock,
     ) -> Result<Option<Self>, TrustError> {
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-        let anchors = config.api.user_anchors.clone();
-        let community = Community { name: "users".to_owned(), anchors, ..Community::default() };
+        let own = &config.api;
+        let community = Community {
+            name: "users".to_owned(),
+            anchors: own.user_anchors.clone(),
+            policies: own.user_policies.clone(),
+            ekus: own.user_ekus.clone(),
+        };
         let load = || Self::load(&community, config, revocation, clock, algorithms);
         config.api.has_users().then(load).transpose()
     }

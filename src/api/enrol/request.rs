@@ -13,7 +13,6 @@ use crate::config::Config;
 use crate::enrol::{
     CheckedRequest, Code, Enrolment, EnrolmentId, Policy, RefusedEnrolment, Requested, State, request_in,
 };
-use crate::model::explained;
 use crate::store::{EnrolmentConflict, StoreError};
 use crate::x509::{bundle, pem};
 
@@ -32,14 +31,14 @@ pub(super) async fn enrol(
     let enrolment = match invited(state, config, &head.headers).await {
         Ok(enrolment) => enrolment,
         Err(Stopped::Refused(refused)) => return Err(refused),
-        Err(Stopped::Store(error)) => return Ok(unavailable(&error)),
+        Err(Stopped::Store(error)) => return Ok(unavailable(state, &error)),
     };
     let body = read_body(&head.headers, body, config.enrol.max_body).await?;
     let policy = Policy::new(&config.enrol, &config.api.environment);
     let checked = policy.check(request_in(body)?, &enrolment.record)?;
     match enrolment.state {
         State::Invited => match state.store.names_of_clients().await {
-            Err(error) => Ok(unavailable(&error)),
+            Err(error) => Ok(unavailable(state, &error)),
             Ok(others) => {
                 let owner = others.owner_of_names(&enrolment, Some(&checked.subject), state.store.now());
                 if owner.is_some() {
@@ -79,9 +78,14 @@ async fn invited(state: &ApiState, config: &Config, headers: &HeaderMap) -> Resu
         state.store.count_wrong_code(id).await.map_err(Stopped::Store)?;
         return Err(RefusedEnrolment::WrongCode.into());
     }
-    let now = state.store.now();
+    Ok(standing(state, config, enrolment)?)
+}
+
+/// # Errors
+/// When nothing more comes of it.
+fn standing(state: &ApiState, config: &Config, enrolment: Enrolment) -> Result<Enrolment, RefusedEnrolment> {
     let refused = match enrolment.state {
-        State::Invited if enrolment.has_expired(now) => RefusedEnrolment::Expired,
+        State::Invited if enrolment.has_expired(state.store.now()) => RefusedEnrolment::Expired,
         State::Rejected => {
             let decision = enrolment.record.decision.as_ref();
             RefusedEnrolment::Rejected(decision.map(|own| own.reason.clone()).unwrap_or_default())
@@ -92,7 +96,7 @@ async fn invited(state: &ApiState, config: &Config, headers: &HeaderMap) -> Resu
         }
         State::Invited | State::Pending | State::Issued => return Ok(enrolment),
     };
-    Err(refused.into())
+    Err(refused)
 }
 
 /// The first request with the code.
@@ -103,6 +107,7 @@ async fn requested(
     mut enrolment: Enrolment,
     checked: &CheckedRequest,
 ) -> Result<Response<Body>, RefusedEnrolment> {
+    let id = enrolment.id.clone();
     enrolment.state = State::Pending;
     enrolment.record.request = Some(Requested::new(checked, peer.address.ip(), state.store.now()));
     match state.store.request_enrolment(enrolment, config.enrol.max_pending).await {
@@ -111,9 +116,13 @@ async fn requested(
             Ok(answer::pending(config.enrol.retry_after))
         }
         Err(StoreError::Enrolment(EnrolmentConflict::Full)) => Err(RefusedEnrolment::Full),
-        // Another request with this code was faster; this one is answered when it comes again.
-        Err(StoreError::Enrolment(_)) => Ok(answer::pending(config.enrol.retry_after)),
-        Err(error) => Ok(unavailable(&error)),
+        // Another request with this code was faster, or an operator: what is there now decides.
+        Err(StoreError::Enrolment(_)) => match state.store.enrolment(&id).await {
+            Ok(Some(now)) => polled(state, config, &standing(state, config, now)?, checked),
+            Ok(None) => Err(RefusedEnrolment::WrongCode),
+            Err(error) => Ok(unavailable(state, &error)),
+        },
+        Err(error) => Ok(unavailable(state, &error)),
     }
 }
 
@@ -138,8 +147,8 @@ pub(super) fn polled(
 }
 
 /// The store does not answer.
-pub(super) fn unavailable(error: &StoreError) -> Response<Body> {
-    tracing::warn!(error = %explained(error), "a request for a certificate was not stored; the client sends it again");
+pub(super) fn unavailable(state: &ApiState, error: &StoreError) -> Response<Body> {
+    state.store_failed(error);
     let text = "the platform cannot store requests now; send it again later";
     answer::plain(axum::http::StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", text)
 }

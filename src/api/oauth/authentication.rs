@@ -10,7 +10,7 @@ use crate::api::peer::Peer;
 use crate::api::state::ApiState;
 use crate::audit::Certificate;
 use crate::clients::{Bearer, PresentedCertificate, Reader, RefusedReader};
-use crate::model::{Fingerprint, Refusal, beside_tasks};
+use crate::model::{Fingerprint, Refusal};
 use crate::oauth::{Assertion, AssertionFault, Expected, RefusedGrant, Verified};
 
 /// A client that has proved who it is.
@@ -85,9 +85,12 @@ async fn by_assertion(
     let assertion = Assertion::read(text).map_err(fault)?;
     let of_assertion = |refused| fault(AssertionFault::Certificate(refused));
     let of_path = |refusal| of_assertion(RefusedReader::Certificate(refusal));
-    let claimed = beside_tasks(|| state.acceptor.claimed(assertion.chain())).map_err(of_path)?;
+    // As handshakes do: what strangers let the platform compute leaves a processor to devices.
+    let turns = &state.handshaking;
+    let claimed = turns.steps(async { state.acceptor.claimed(assertion.chain()) }).await.map_err(of_path)?;
+    let claims = turns.steps(async { assertion.verify() }).await.map_err(fault)?;
+    // A copied certificate stands in no row: its owner has signed this.
     attempt.certificate = Some(claimed.recorded());
-    let claims = beside_tasks(|| assertion.verify()).map_err(fault)?;
     let member = state.acceptor.membership(&claimed).await.map_err(of_path)?;
     let own = gate::presented_certificate(&member);
     let shown = Shown { secret: None, bearer: Bearer::None, organisation };

@@ -74,7 +74,7 @@ async fn put(
         return Err(RefusedAuthorization::Scope.into());
     }
     let (value, hash) = StoredSecret::generate().map_err(|_| Failed::Randomness)?;
-    let now = state.clock.now();
+    let now = state.store.now();
     let authorization = Authorization {
         stage: AuthorizationStage::Asked,
         client: addressee.client.id.clone(),
@@ -114,7 +114,8 @@ async fn decided(state: &ApiState, peer: &Peer, form: &Form) -> Result<Response<
     let gone = RefusedAuthorization::Page;
     let user = person(state, peer).await?;
     let allows = match form.get("decision") {
-        Some("allow") => true,
+        // One click is never enough: another page may have led the person to it.
+        Some("allow") if form.get("agreed") == Some("yes") => true,
         Some("deny") => false,
         _ => return Err(gone.into()),
     };
@@ -127,12 +128,11 @@ async fn decided(state: &ApiState, peer: &Peer, form: &Form) -> Result<Response<
     }
     let addressee = Addressee::find(state, (known.client.as_str(), &known.redirect_uri), &known.state)?;
     let (code, code_hash) = StoredSecret::generate().map_err(|_| Failed::Randomness)?;
-    let now = state.clock.now();
     let lifetime = SignedDuration::try_from(state.config.load().api.code_lifetime).unwrap_or(PAGE_LIFETIME);
     let decision = if allows { "allowed" } else { "denied" };
     let decision = Decision {
         hash,
-        code: allows.then(|| (code_hash, now.saturating_add(lifetime).unwrap_or(now))),
+        code: allows.then_some((code_hash, lifetime)),
         decided: AuthorizationDecided {
             person: user.subject(),
             certificate: user.fingerprint(),

@@ -6,6 +6,7 @@
 
 mod authentication;
 mod authorize;
+mod browser;
 mod code;
 mod discovery;
 mod failed;
@@ -124,6 +125,10 @@ async fn limited(
     endpoint: Endpoint,
     request: Request<Incoming>,
 ) -> Response<Body> {
+    if state.config.load().api.has_users() && browser::is_hidden(endpoint, request.headers()) {
+        // Before the limits: what another site causes uses up nothing of the person.
+        return people::fail(state, peer, RefusedAuthorization::Embedded.into()).await;
+    }
     let (address, max) = (peer.address.ip(), state.config.load().api.token_requests);
     if !state.rates.allows_address(address, max, state.clock.instant()) {
         return match endpoint {

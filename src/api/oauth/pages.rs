@@ -75,10 +75,6 @@ pub(super) fn refused(refused: RefusedAuthorization) -> Response<Body> {
     let title = "The application cannot be allowed to read";
     let template = RefusedPage { title, text: refused.text(), code: refused.code() };
     let mut response = page(status, &template, "'none'");
-    if status == StatusCode::UNAUTHORIZED {
-        // Another certificate needs another handshake.
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
     if status == StatusCode::TOO_MANY_REQUESTS {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
     }
@@ -135,7 +131,10 @@ fn protect(response: &mut Response<Body>, form_action: &str) {
     }
 }
 
-const HEADERS: [(HeaderName, &str); 4] = [
+const HEADERS: [(HeaderName, &str); 5] = [
+    // Each step has a handshake of its own: who has pulled the card decides nothing more, and another
+    // certificate needs another one anyway.
+    (CONNECTION, "close"),
     (CACHE_CONTROL, "no-store"),
     // The address of the answer has the code.
     (REFERRER_POLICY, "no-referrer"),

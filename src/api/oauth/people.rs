@@ -8,7 +8,6 @@ use crate::api::peer::Peer;
 use crate::api::state::ApiState;
 use crate::audit::Event;
 use crate::clients::{Application, Client, ClientId};
-use crate::model::explained;
 use crate::oauth::{RedirectUri, RefusedAuthorization};
 use crate::store::StoreError;
 use crate::tls::ApiUser;
@@ -99,10 +98,7 @@ pub(super) async fn fail(state: &ApiState, peer: &Peer, failed: Failed) -> Respo
     match failed {
         Failed::Refused(refused, addressee) => refuse(state, peer, refused, addressee).await,
         Failed::Store(error) => {
-            tracing::error!(
-                error = %explained(&error),
-                "an authorization could not be written; the person is asked to try again"
-            );
+            state.store_failed(&error);
             pages::unavailable("What you decide could not be stored.")
         }
         Failed::Randomness => {

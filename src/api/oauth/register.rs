@@ -17,7 +17,6 @@ use crate::clients::{
     KnownCertificate, Oid, PresentedCertificate, RefusedReader, Registration, Scopes, StoredSecret,
 };
 use crate::config::Approval;
-use crate::model::{beside_tasks, explained};
 use crate::oauth::{AssertionFault, ClientMetadata, RefusedRegistration, Statement};
 use crate::store::{ClientsConflict, StoreError};
 
@@ -76,10 +75,7 @@ pub(super) async fn register(
         Ok(response) => response,
         Err(Failed::Refused(refused)) => refuse(state, peer, certificate, refused).await,
         Err(Failed::Store(error)) => {
-            tracing::error!(
-                error = %explained(&error),
-                "a registration could not be written; the client is asked to try again"
-            );
+            state.store_failed(&error);
             respond::unavailable("the registration could not be stored; try again")
         }
         Err(Failed::Randomness) => {
@@ -150,11 +146,13 @@ async fn verified(
     let statement = Statement::read(statement)?;
     let of_certificate = |refused| RefusedRegistration::Statement(AssertionFault::Certificate(refused));
     let of_path = |refusal| of_certificate(RefusedReader::Certificate(refusal));
-    let claimed = beside_tasks(|| state.acceptor.claimed(statement.chain())).map_err(of_path)?;
-    *certificate = Some(claimed.recorded());
+    let turns = &state.handshaking;
+    let claimed = turns.steps(async { state.acceptor.claimed(statement.chain()) }).await.map_err(of_path)?;
     let config = state.config.load_full();
     let endpoint = format!("{}{REGISTRATION}", config.api.base_url);
-    let (metadata, verified) = beside_tasks(|| statement.verify(&endpoint, state.clock.now()))?;
+    let (metadata, verified) = turns.steps(async { statement.verify(&endpoint, state.clock.now()) }).await?;
+    // A copied certificate stands in no row: its owner has signed this.
+    *certificate = Some(claimed.recorded());
     let member = state.acceptor.membership(&claimed).await.map_err(of_path)?;
     let own = gate::presented_certificate(&member);
     if !own.is_for(&config.api.environment) {

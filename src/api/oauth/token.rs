@@ -14,7 +14,7 @@ use crate::api::peer::Peer;
 use crate::api::state::ApiState;
 use crate::audit::{Event, TokenGranted, TokenRevoked};
 use crate::clients::{RefusedReader, Scopes, StoredSecret, Token};
-use crate::model::{Fingerprint, explained};
+use crate::model::Fingerprint;
 use crate::oauth::{AssertionFault, CodeFault, RefusedGrant};
 use crate::store::{NewToken, TokenWrite};
 
@@ -88,40 +88,33 @@ async fn granted(
         return Err(RefusedGrant::Scope.into());
     }
     let method = attempt.method.unwrap_or_default();
-    match issue(state, authenticated, (scopes, allowed.as_ref()), method).await {
-        // Another request was faster: one of the two has stolen the code.
-        Err(failed @ Failed::Refused(RefusedGrant::Code(_))) => {
-            if let Some(allowed) = &allowed {
-                code::end(state, peer, allowed).await?;
-            }
-            Err(failed)
-        }
-        issued => issued,
-    }
+    issue(state, peer, authenticated, (scopes, allowed.as_ref()), method).await
 }
 
 /// The token is durable, and counts on every node, before the client gets it.
 async fn issue(
     state: &ApiState,
+    peer: &Peer,
     Authenticated { reader, connection, assertion }: Authenticated,
     (scopes, allowed): (Scopes, Option<&Allowed>),
     method: &'static str,
 ) -> Result<Response<Body>, Failed> {
     let config = state.config.load_full();
     let bound = connection.filter(|_| config.api.bind_tokens);
-    let lifetime =
-        SignedDuration::try_from(config.api.token_lifetime).unwrap_or(SignedDuration::from_mins(1));
+    let lifetime = SignedDuration::try_from(config.api.token_lifetime).unwrap_or(MIN_LIFETIME);
+    let now = state.store.now();
     let token = Token {
         holder: reader.holder().clone(),
         certificate: bound.unwrap_or_else(|| reader.certificate()),
         is_bound: bound.is_some(),
         proof: reader.certificate(),
         known: reader.known().cloned(),
-        ends: state.clock.now().saturating_add(lifetime).unwrap_or_else(|_| state.clock.now()),
+        ends: now.saturating_add(lifetime).unwrap_or(now),
         scopes,
         person: allowed.map(|allowed| allowed.person.clone()),
     };
     let purpose = assertion.as_ref().and_then(|verified| verified.purpose.as_ref());
+    let code = allowed.map(|allowed| (allowed.code, allowed.revoked(peer)));
     let granted = TokenGranted {
         client: reader.client().to_owned(),
         organisation: reader.organisation().map(ToString::to_string),
@@ -141,14 +134,9 @@ async fn issue(
         "expires_in": lifetime.as_secs(),
         "scope": token.scopes.to_string(),
     });
-    let new = NewToken {
-        hash,
-        token,
-        max_tokens: config.api.max_tokens,
-        code: allowed.map(|allowed| allowed.code),
-        assertion: assertion.map(|verified| (verified.id, verified.ends)),
-        granted,
-    };
+    let (max_tokens, assertion) =
+        (config.api.max_tokens, assertion.map(|verified| (verified.id, verified.ends)));
+    let new = NewToken { hash, token, max_tokens, code, assertion, granted };
     match state.store.grant_token(new).await.map_err(Failed::Store)? {
         TokenWrite::Granted => {
             state.metrics.api.token(method, true);
@@ -157,7 +145,7 @@ async fn issue(
         TokenWrite::Replayed => Err(RefusedGrant::Assertion(AssertionFault::Replayed).into()),
         TokenWrite::Withdrawn => Err(RefusedGrant::Client(RefusedReader::Removed).into()),
         TokenWrite::TooMany => Err(RefusedGrant::TooManyTokens.into()),
-        TokenWrite::CodeUsed => Err(RefusedGrant::Code(CodeFault::Used).into()),
+        TokenWrite::CodeUsed(_) => Err(RefusedGrant::Code(CodeFault::Used).into()),
     }
 }
 
@@ -165,7 +153,7 @@ async fn fail(state: &ApiState, peer: &Peer, attempt: Attempt, failed: Failed) -
     match failed {
         Failed::Refused(refused) => refuse(state, peer, attempt, refused).await,
         Failed::Store(error) => {
-            tracing::error!(error = %explained(&error), "a token could not be written; the client is asked to try again");
+            state.store_failed(&error);
             respond::unavailable("the token could not be stored; try again")
         }
         Failed::Randomness => {
@@ -192,3 +180,6 @@ pub(super) async fn refuse(
     state.refusals.record(&state.store, max, who, certificate, Event::ReadRefused).await;
     respond::refused(refused, attempt.method == Some("client_secret_basic"))
 }
+
+/// Of a token, where the configuration has none that can be added to a time.
+const MIN_LIFETIME: SignedDuration = SignedDuration::from_mins(1);

@@ -1,6 +1,8 @@
 //! The description of the services: OpenAPI 3.1, and a page of it without scripts. Both are open: they say
 //! what there is, and nothing about anyone.
 
+use std::sync::LazyLock;
+
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method, Response};
@@ -12,8 +14,8 @@ use super::problem::Problem;
 /// `openapi.json`, or the page of it; `None`: the path is that of a service.
 pub(super) fn answer(path: &str, method: &Method) -> Option<Result<Response<Body>, Problem>> {
     let (kind, body) = match path {
-        DESCRIPTION_PATH => ("application/json", DESCRIPTION.to_owned()),
-        CONSOLE | CONSOLE_WITHOUT_SLASH => ("text/html; charset=utf-8", page()),
+        DESCRIPTION_PATH => ("application/json", DESCRIPTION),
+        CONSOLE | CONSOLE_WITHOUT_SLASH => ("text/html; charset=utf-8", PAGE.as_str()),
         _ => return None,
     };
     if ![Method::GET, Method::HEAD].contains(method) {
@@ -27,6 +29,9 @@ pub(super) fn answer(path: &str, method: &Method) -> Option<Result<Response<Body
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     Some(Ok(response))
 }
+
+/// Strangers ask for it as often as they like: it is made once.
+static PAGE: LazyLock<String> = LazyLock::new(page);
 
 /// The description as a page. It has nothing that a client decides.
 fn page() -> String {

@@ -58,13 +58,19 @@ impl Store {
         self.change_authorization(GrantChange::Decide(Box::new(decision))).await
     }
 
-    /// Ends an authorization code, and the token that it gave. Returns whether it gave one.
+    /// Ends an authorization code, and the token that it gave; the assertion that came with it is used.
+    /// Returns whether it was not used before: otherwise nothing has ended.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn end_code(&self, code: Fingerprint, revoked: TokenRevoked) -> Result<bool, StoreError> {
-        let outcome = self.change_grants(GrantChange::EndCode { code, revoked }).await?;
-        Ok(matches!(outcome, GrantOutcome::Deleted(1..)))
+    pub async fn end_code(
+        &self,
+        code: Fingerprint,
+        assertion: (Fingerprint, Timestamp),
+        revoked: TokenRevoked,
+    ) -> Result<bool, StoreError> {
+        let outcome = self.change_grants(GrantChange::EndCode { code, assertion, revoked }).await?;
+        Ok(matches!(outcome, GrantOutcome::Deleted(_)))
     }
 
     async fn change_authorization(&self, change: GrantChange) -> Result<AuthorizationWrite, StoreError> {

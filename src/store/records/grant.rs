@@ -1,8 +1,8 @@
 //! Access tokens of hospital systems, as they are granted.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::audit::{AuthorizationDecided, TokenGranted};
+use crate::audit::{AuthorizationDecided, TokenGranted, TokenRevoked};
 use crate::clients::{Authorization, Token};
 use crate::model::Fingerprint;
 
@@ -13,10 +13,11 @@ pub struct NewToken {
     pub hash: Fingerprint,
     /// Whose it is, and what it gives.
     pub token: Token,
-    /// How many tokens its holder may have at once.
+    /// How many tokens its holder may have at once; where a person lets it read, how many for this person.
     pub max_tokens: u32,
-    /// The hash of the authorization code that it is granted for: it counts once.
-    pub code: Option<Fingerprint>,
+    /// The hash of the authorization code that it is granted for: it counts once. And the row of the audit
+    /// trail, if it came a second time and the token ends that it gave.
+    pub code: Option<(Fingerprint, TokenRevoked)>,
     /// The assertion by which it is asked for, and until when it would count again.
     pub assertion: Option<(Fingerprint, Timestamp)>,
     /// The row of the audit trail.
@@ -30,12 +31,13 @@ pub enum TokenWrite {
     Granted,
     /// The assertion was used already.
     Replayed,
-    /// The holder has as many tokens as it may.
+    /// The holder, or the person who let it read, has as many tokens as may be.
     TooMany,
     /// The client, its organisation or its certificate was suspended or removed meanwhile.
     Withdrawn,
-    /// The authorization code was used already, or has ended.
-    CodeUsed,
+    /// The authorization code was used already, or has ended. It is ended, and with it this number of tokens
+    /// that it gave.
+    CodeUsed(u64),
 }
 
 /// A person is asked whether an application may read.
@@ -54,8 +56,8 @@ pub struct NewAuthorization {
 pub struct Decision {
     /// SHA-256 of what the page had.
     pub hash: Fingerprint,
-    /// SHA-256 of the code that the application gets, and when it ends; `None`: the person declines.
-    pub code: Option<(Fingerprint, Timestamp)>,
+    /// SHA-256 of the code that the application gets, and how long it counts; `None`: the person declines.
+    pub code: Option<(Fingerprint, SignedDuration)>,
     /// The row of the audit trail, with the certificate of the person.
     pub decided: AuthorizationDecided,
 }

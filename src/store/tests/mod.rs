@@ -2,6 +2,7 @@
 
 mod alerts;
 mod audit;
+mod codes;
 mod columns;
 mod contact;
 mod contended;

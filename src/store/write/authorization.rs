@@ -47,9 +47,11 @@ pub(in crate::store) async fn decide(
     let certificate = decision.decided.certificate.to_string();
     let statement = match &decision.code {
         None => Statement::new(DELETE_ASKED).bind(asked).bind(certificate).bind(now),
-        Some((code, ends)) => {
+        Some((code, lifetime)) => {
+            // By the clock that decides whether it has ended.
+            let ends = now.saturating_add(*lifetime).unwrap_or(now);
             let statement = Statement::new(UPDATE_TO_CODE).bind(asked).bind(certificate).bind(now);
-            statement.bind(code.to_string()).bind(*ends)
+            statement.bind(code.to_string()).bind(ends)
         }
     };
     match connection.execute(statement).await? {
@@ -67,6 +69,27 @@ pub(in crate::store) async fn use_code(
 ) -> Result<bool, StoreError> {
     let statement = Statement::new(UPDATE_TO_TOKEN).bind(code.to_string()).bind(now).bind(ends);
     connection.execute(statement).await.map(|rows| rows > 0)
+}
+
+/// Ends what a person allowed with the token that is given back.
+pub(in crate::store) async fn end_of_token(
+    connection: &mut impl Connection,
+    token: &Fingerprint,
+    holder: &str,
+) -> Result<(), StoreError> {
+    let statement = Statement::new(DELETE_OF_TOKEN).bind(token.to_string()).bind(holder);
+    connection.execute(statement).await.map(drop)
+}
+
+/// Whether a person lets an application have as many tokens as may be.
+pub(in crate::store) async fn has_all(
+    connection: &mut impl Connection,
+    now: Timestamp,
+    (person, client): (&Fingerprint, &str),
+    max: u32,
+) -> Result<bool, StoreError> {
+    let statement = Statement::new(SELECT_GIVEN).bind(person.to_string()).bind(client).bind(now).bind(max);
+    Ok(connection.count(statement).await? >= u64::from(max))
 }
 
 /// Ends a code that came from a wrong hand, or a second time, and the token that it gave. Returns how many
@@ -101,6 +124,11 @@ pub(in crate::store) async fn end_all_of(
 
 const SELECT_WAITING: &str = "
 SELECT 1 FROM api_authorization WHERE certificate = $1 AND stage IN (0, 1) AND ends > $2 LIMIT $3";
+const SELECT_GIVEN: &str = "
+SELECT 1 FROM api_authorization WHERE certificate = $1 AND stage = 2 AND client = $2 AND ends > $3 LIMIT $4";
+const DELETE_OF_TOKEN: &str = "
+DELETE FROM api_authorization
+WHERE hash IN (SELECT code FROM api_token WHERE hash = $1 AND holder = $2 AND code <> '')";
 const INSERT: &str = "
 INSERT INTO api_authorization (hash, stage, client, redirect_uri, state, challenge, scopes, person, certificate,
     chain, ends)

@@ -23,7 +23,8 @@ pub(in crate::store) enum GrantChange {
     /// The person decides.
     Decide(Box<Decision>),
     /// A code ends, with the token that it gave.
-    EndCode { code: Fingerprint, revoked: TokenRevoked },
+    /// What proved the application counts as used; when it was used before, nothing ends.
+    EndCode { code: Fingerprint, assertion: (Fingerprint, Timestamp), revoked: TokenRevoked },
     /// Its holder gives a token back.
     Revoke { hash: Fingerprint, holder: Holder, revoked: TokenRevoked },
     /// An assertion is used for something else than a token, and until when it would count again.
@@ -38,6 +39,9 @@ impl GrantChange {
         match (self, outcome) {
             (Self::Grant(new), GrantOutcome::Token(TokenWrite::Granted)) => {
                 Some(Event::TokenGranted(Box::new(new.granted.clone())))
+            }
+            (Self::Grant(new), GrantOutcome::Token(TokenWrite::CodeUsed(1..))) => {
+                new.code.as_ref().map(|(_, revoked)| Event::TokenRevoked(Box::new(revoked.clone())))
             }
             (Self::Decide(decision), GrantOutcome::Authorization(AuthorizationWrite::Written)) => {
                 Some(Event::AuthorizationDecided(Box::new(decision.decided.clone())))
@@ -64,10 +68,14 @@ pub(in crate::store) async fn apply(
         GrantChange::Decide(decision) => {
             authorization::decide(connection, now, decision).await.map(GrantOutcome::Authorization)
         }
-        GrantChange::EndCode { code, .. } => {
-            authorization::end_code(connection, code).await.map(GrantOutcome::Deleted)
+        GrantChange::EndCode { code, assertion: (hash, ends), .. } => {
+            match use_once(connection, hash, *ends).await? {
+                true => authorization::end_code(connection, code).await.map(GrantOutcome::Deleted),
+                false => Ok(GrantOutcome::Token(TokenWrite::Replayed)),
+            }
         }
         GrantChange::Revoke { hash, holder, .. } => {
+            authorization::end_of_token(connection, hash, &holder.to_string()).await?;
             let statement = Statement::new("DELETE FROM api_token WHERE hash = $1 AND holder = $2");
             let statement = statement.bind(hash.to_string()).bind(holder.to_string());
             connection.execute(statement).await.map(GrantOutcome::Deleted)
@@ -102,14 +110,25 @@ async fn grant(
         return Ok(TokenWrite::Withdrawn);
     }
     let holder = new.token.holder.to_string();
-    let counted = Statement::new(SELECT_OWN).bind(holder.as_str()).bind(now).bind(new.max_tokens);
-    if connection.count(counted).await? >= u64::from(new.max_tokens) {
+    // One person does not use up what others may let the application read.
+    let has_all = match &new.token.person {
+        Some(person) => {
+            let given = (&person.certificate, holder.as_str());
+            authorization::has_all(connection, now, given, new.max_tokens).await?
+        }
+        None => {
+            let counted = Statement::new(SELECT_OWN).bind(holder.as_str()).bind(now).bind(new.max_tokens);
+            connection.count(counted).await? >= u64::from(new.max_tokens)
+        }
+    };
+    if has_all {
         return Ok(TokenWrite::TooMany);
     }
-    if let Some(code) = &new.code
+    if let Some((code, _)) = &new.code
         && !authorization::use_code(connection, now, code, new.token.ends).await?
     {
-        return Ok(TokenWrite::CodeUsed);
+        // Another request was faster: one of the two has stolen the code.
+        return authorization::end_code(connection, code).await.map(TokenWrite::CodeUsed);
     }
     let mut statement = Statement::new(INSERT_TOKEN)
         .bind(new.hash.to_string())
@@ -118,7 +137,7 @@ async fn grant(
         .bind(i64::from(new.token.is_bound))
         .bind(new.token.scopes.to_string())
         .bind(new.token.ends)
-        .bind(new.code.as_ref().map(ToString::to_string).unwrap_or_default())
+        .bind(new.code.as_ref().map(|(code, _)| code.to_string()).unwrap_or_default())
         .bind(new.token.proof.to_string());
     match &new.token.known {
         Some(known) => statement.push_bind(known.to_string()),
@@ -193,17 +212,31 @@ pub(in crate::store) async fn revoke_all(
     client: &str,
 ) -> Result<(), StoreError> {
     authorization::end_all(connection, client).await?;
-    revoke_credentials(connection, client).await?;
+    revoke_credentials(connection, CredentialsOf::Client(client)).await?;
     let statement = Statement::new("DELETE FROM api_token WHERE holder = $1").bind(client);
     connection.execute(statement).await.map(drop)
 }
 
-/// Ends the credentials for files of a client.
+/// Which credentials for files end.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) enum CredentialsOf<'a> {
+    Client(&'a str),
+    /// Those that were got with it.
+    Certificate(Fingerprint),
+}
+
+/// Ends credentials for files.
 pub(in crate::store) async fn revoke_credentials(
     connection: &mut impl Connection,
-    client: &str,
+    whose: CredentialsOf<'_>,
 ) -> Result<(), StoreError> {
-    let statement = Statement::new("DELETE FROM partner_credential WHERE client = $1").bind(client);
+    let mut statement = Statement::new("DELETE FROM partner_credential WHERE ");
+    match whose {
+        CredentialsOf::Client(client) => statement.push("client = ").push_bind(client),
+        CredentialsOf::Certificate(certificate) => {
+            statement.push("certificate = ").push_bind(certificate.as_bytes().as_slice())
+        }
+    };
     connection.execute(statement).await.map(drop)
 }
 
@@ -232,8 +265,7 @@ pub(in crate::store) async fn remove(
         delete.push(column).push(" = ").push_bind(fingerprint.to_string());
         connection.execute(delete).await?;
     }
-    let credentials = Statement::new("DELETE FROM partner_credential WHERE certificate = $1");
-    connection.execute(credentials.bind(fingerprint.as_bytes().as_slice())).await.map(drop)
+    revoke_credentials(connection, CredentialsOf::Certificate(*fingerprint)).await
 }
 
 /// It may open something again.
@@ -246,7 +278,8 @@ pub(in crate::store) async fn forget_removal(
 }
 
 const INSERT_JTI: &str = "INSERT INTO api_jti (hash, ends) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-const SELECT_OWN: &str = "SELECT 1 FROM api_token WHERE holder = $1 AND ends > $2 LIMIT $3";
+const SELECT_OWN: &str = "
+SELECT 1 FROM api_token WHERE holder = $1 AND code = '' AND ends > $2 LIMIT $3";
 const INSERT_TOKEN: &str = "
 INSERT INTO api_token (hash, holder, certificate, bound, scopes, ends, code, proof, known)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, ";

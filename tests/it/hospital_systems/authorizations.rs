@@ -199,6 +199,9 @@ fn n001_6_a_person_presses_the_button_in_chromium_and_authlib_exchanges_the_code
     assert_ne!(seen["font"], "none", "the style counts under the policy: {seen}");
     assert_eq!(seen["frameFailed"], json!(["net::ERR_BLOCKED_BY_RESPONSE"]), "{seen}");
     assert_eq!(seen["frameButtons"], 0);
+    assert_eq!(seen["stays"], true, "one click is not enough: {seen}");
+    assert_eq!(platform.metric("pcd_oauth_authorizations_total{result=\"asked\"}"), 1.0, "{seen}");
+    assert!(refusals(&platform, "authorization-embedded") >= 1, "frames and images are refused: {seen}");
     assert_eq!(seen["errors"], json!([]), "{seen}");
     let location = text(&seen["location"]);
     let own = seen["requests"].as_array().unwrap();
@@ -258,7 +261,7 @@ fn n001_6_what_is_confused_is_refused_for_the_right_reason() {
     let platform = ward.site().start();
     platform.cli().run(&["organisation", "add", "St. Mary", "--oid", "1.2.3.4"]);
     let results = ward.clients.run("code_confusion.mjs", &platform, &json!({}));
-    for name in ["good", "before the replay", "first use of an assertion"] {
+    for name in ["good", "before the replay", "first use of an assertion", "the code still counts"] {
         assert_eq!(results[name]["status"], 200, "{name}: {}", results[name]);
     }
     let refused = REDIRECTS.iter().map(|name| (*name, 400, "", "redirect-uri")).chain(REFUSED);
@@ -287,6 +290,8 @@ fn n001_6_what_is_confused_is_refused_for_the_right_reason() {
     assert_eq!(results["scope beyond"]["scope"], "system/Observation.rs system/Device.rs");
     let mixed = json!({ "own": "valid", "other": "refused", "none": "refused", "state": "refused" });
     assert_eq!(results["mixup"], mixed);
+    // Page, way back and refusals: the next step needs the key of the certificate again.
+    assert_eq!(results["connections"], json!(["close", "close", "close", "close", "close"]));
     let rows = platform.cli().json(&["audit", "list", "--event", "token-revoked"]);
     assert!(rows.iter().all(|row| row["details"]["reason"] == "code-used") && !rows.is_empty(), "{rows:?}");
     let rows = platform.cli().json(&["audit", "list", "--event", "read-refused", "--limit", "1000"]);
@@ -366,6 +371,39 @@ fn n001_6_what_waits_is_bounded_and_ends() {
     assert!(!platform.stop().log.contains("panicked"));
 }
 
+// One person does not use up the tokens of an application.
+#[test]
+fn n001_6_tokens_of_an_application_are_limited_for_each_person() {
+    let ward = Ward::new(Site::new()).with("max-tokens = 2");
+    let (platform, app) = ward.start();
+    let granted = |person: &str| {
+        let got = ward.code(&platform, &json!({ "step": "grant", "client": app, "person": person }));
+        (got["granted"]["status"].clone(), got["granted"]["reason"].clone())
+    };
+    let ada: Vec<_> = (0..3).map(|_| granted("ada")).collect();
+    assert_eq!([&ada[0].0, &ada[1].0], [&json!(200), &json!(200)], "{ada:?}");
+    assert_eq!(ada[2], (json!(429), json!("too-many-tokens")));
+    assert_eq!(granted("bob").0, 200);
+    assert!(!platform.stop().log.contains("panicked"));
+}
+
+// Under a root of everything, computers have certificates as well.
+#[test]
+fn n001_6_people_have_what_the_configuration_demands_of_their_certificates() {
+    for (demanded, status) in [
+        ("user-ekus = [\"1.3.6.1.5.5.7.3.2\"]", 200),
+        ("user-ekus = [\"1.3.6.1.4.1.311.20.2.2\"]", 401),
+        ("user-policies = [\"1.3.6.1.4.1.5923.1.4.3.1.1\"]", 401),
+    ] {
+        let ward = Ward::new(Site::new()).with(demanded);
+        let (platform, app) = ward.start();
+        let asked = ward.code(&platform, &json!({ "step": "ask", "client": app }));
+        assert_eq!(asked["status"], status, "{demanded}: {asked}");
+        assert!(status == 200 || asked["reason"] == "person-certificate", "{asked}");
+        assert!(!platform.stop().log.contains("panicked"));
+    }
+}
+
 #[test]
 fn n001_6_nodes_share_pages_codes_and_their_end() {
     let ward = Ward::new(Site::on_postgres());
@@ -432,7 +470,19 @@ const CLIENT: &str = "invalid_client";
 const METADATA: &str = "invalid_client_metadata";
 
 /// Each name of code_confusion.mjs with its status, its error and the reason. A page has no error.
-const REFUSED: [(&str, u64, &str, &str); 68] = [
+const REFUSED: [(&str, u64, &str, &str); 80] = [
+    ("an image", 403, "", "authorization-embedded"),
+    ("a frame", 403, "", "authorization-embedded"),
+    ("a script that fetches", 403, "", "authorization-embedded"),
+    ("an image of a stranger", 403, "", "authorization-embedded"),
+    ("a browser that says nothing", 303, REQUEST, "code-challenge-method"),
+    ("a form of another site", 403, "", "authorization-embedded"),
+    ("without the box", 403, "", "authorization-page"),
+    ("replayed assertion, wrong verifier", 401, CLIENT, "assertion-replayed"),
+    ("replayed assertion, unknown code", 401, CLIENT, "assertion-replayed"),
+    ("an unknown code with an assertion", 400, GRANT, "code-unknown"),
+    ("the same assertion again", 401, CLIENT, "assertion-replayed"),
+    ("redirect uri with an answer", 400, "invalid_redirect_uri", "registration-redirect"),
     ("no redirect uri", 400, "", "authorization-form"),
     ("unknown application", 400, "", "application-unknown"),
     ("no application", 400, "", "authorization-form"),

@@ -332,7 +332,7 @@ const GRANTED: [(&str, &str); 6] = [
     ("good", "by a curve"),
     ("good by rsa", "by RSA"),
     ("good by certificate", "by mutual TLS"),
-    ("several audiences", "one of them is the endpoint"),
+    ("an audience in a list", "it is the only one"),
     ("first use", "of an assertion"),
     ("used at revocation", "it counts there too"),
 ];
@@ -341,7 +341,8 @@ const INVALID: &str = "invalid_client";
 const REQUEST: &str = "invalid_request";
 
 /// Each name of confusion.mjs with its status, its error (RFC 6749) and the reason.
-const REFUSED: [(&str, u64, &str, &str); 83] = [
+const REFUSED: [(&str, u64, &str, &str); 84] = [
+    ("several audiences", 401, INVALID, "assertion-audience"),
     ("none", 401, INVALID, "assertion-algorithm"),
     ("None", 401, INVALID, "assertion-algorithm"),
     ("no algorithm", 401, INVALID, "assertion-form"),

@@ -58,6 +58,18 @@ await expect("application twice", ask("ada", [...request(), ["client_id", apps.a
 await expect("oversized", ask("ada", request({ scope: "x".repeat(9000) })));
 await expect("no parameters", ask("ada", ""));
 
+// Pages of other sites ask without the person: what the browser says of the request.
+const metadata = (mode, dest) => ({ "sec-fetch-site": "cross-site", "sec-fetch-mode": mode, "sec-fetch-dest": dest });
+await expect("an image", ask("ada", request(), metadata("no-cors", "image")));
+await expect("a frame", ask("ada", request(), metadata("navigate", "iframe")));
+await expect("a script that fetches", ask("ada", request(), metadata("cors", "empty")));
+await expect("an image of a stranger", ask(null, request(), metadata("no-cors", "image")));
+await expect("a browser that says nothing", ask("ada", request({ code_challenge_method: "plain" }), {}));
+const connections = async (asked) => (await asked).headers.connection;
+results.connections = await Promise.all([
+  ask("ada", request()), ask("ada", request({ response_type: "token" })), ask(null, request()), ask("ada", ""), decide("ada", {}),
+].map(connections));
+
 // People.
 await wrong("no certificate", {}, null);
 await wrong("certificate of a client", {}, "app");
@@ -88,6 +100,8 @@ await expect("state twice", ask("ada", [...request(), ["state", "y"]]));
 
 // The form: for one person, one request, once.
 const value = await page();
+await expect("a form of another site", decide("ada", { authorization: value, decision: "allow" }, { "sec-fetch-site": "cross-site" }));
+await expect("without the box", decide("ada", { authorization: value, decision: "allow", agreed: "" }));
 await expect("no value", decide("ada", { decision: "allow" }));
 await expect("wrong value", decide("ada", { authorization: "x".repeat(43), decision: "allow" }));
 await expect("no decision", decide("ada", { authorization: value }));
@@ -126,6 +140,14 @@ await expect("assertion of another client", tokenOf(await code(), { client_asser
 const twice = await assertion("app", apps.app);
 await expect("first use of an assertion", tokenOf(await code(), { client_assertion: twice }));
 await expect("replayed assertion", tokenOf(await code(), { client_assertion: twice }));
+// One that was seen once ends no code of its application, and tries none.
+const wait = await code();
+await expect("replayed assertion, wrong verifier", tokenOf(wait, { client_assertion: twice, code_verifier: pkce().verifier }));
+await expect("replayed assertion, unknown code", tokenOf("y".repeat(43), { client_assertion: twice }));
+await expect("the code still counts", tokenOf(wait));
+const spent = await assertion("app", apps.app);
+await expect("an unknown code with an assertion", tokenOf("y".repeat(43), { client_assertion: spent }));
+await expect("the same assertion again", tokenOf(await code(), { client_assertion: spent }));
 // RFC 6749 section 4.1.2: a second use ends what the first one gave.
 const used = await code();
 const first = await tokenOf(used);
@@ -155,6 +177,7 @@ await expect("no refresh", post(null, "/oauth/token", { grant_type: "refresh_tok
 await expect("an application that wants to read for itself", register("app", { grant_types: ["client_credentials"], response_types: undefined, redirect_uris: undefined }));
 await expect("a client that wants people", register("backend"));
 await expect("both grants", register("app", { grant_types: ["authorization_code", "client_credentials"] }));
+await expect("redirect uri with an answer", register("app", { redirect_uris: ["https://app.example/?iss=https://evil.example"] }));
 await expect("redirect uri without https", register("app", { redirect_uris: ["http://app.example/callback"] }));
 await expect("redirect uri with a fragment", register("app", { redirect_uris: ["https://app.example/#x"] }));
 // Mix-up (RFC 9207): an answer of this platform is not taken for one of another server.

@@ -11,7 +11,7 @@ const [packages] = process.argv.slice(2);
 const require = createRequire(`${packages}/package.json`);
 export const oauth = await import(`${packages}/node_modules/oauth4webapi/build/index.js`);
 export const jose = await import(`${packages}/node_modules/jose/dist/webapi/index.js`);
-const { Agent } = require("undici");
+const { Agent, request } = require("undici");
 
 export const input = JSON.parse(readFileSync(0, "utf8"));
 const ca = readFileSync(input.roots);
@@ -34,6 +34,16 @@ const agent = (name) => {
 /// fetch with the certificate of a client, or with none. The platform listens on a port that its configuration does not name.
 export const fetching = (name) => (url, options = {}) =>
   fetch(String(url).replace(input.issuer, input.address), { ...options, dispatcher: agent(name) });
+
+/// A request as the browser of a person makes it: fetch would say of itself that it is none that the person has begun.
+export const browsing = (name) => async (url, options = {}) => {
+  const { statusCode, headers, body } = await request(String(url).replace(input.issuer, input.address), {
+    ...options, dispatcher: agent(name),
+  });
+  const pairs = Object.entries(headers).flatMap(([key, value]) => [value].flat().map((one) => [key, one]));
+  const response = { status: statusCode, headers: new Headers(pairs), text: () => body.text(), json: () => body.json() };
+  return response;
+};
 
 /// The header x5c of a client.
 export const x5c = (name) => {

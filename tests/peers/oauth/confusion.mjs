@@ -31,6 +31,7 @@ const changed = (text, at, value) => text.split(".").map((part, index) => (index
 await expect("good", ask(await assertion("ehr")));
 await expect("good by rsa", ask(await assertion("rsa", { algorithm: "RS256" })));
 await expect("good by certificate", post("ehr", "/oauth/token", { grant_type: "client_credentials", client_id: "ehr" }));
+await expect("an audience in a list", ask(await assertion("ehr", { changes: { aud: [tokenEndpoint] } })));
 await expect("several audiences", ask(await assertion("ehr", { changes: { aud: ["https://other.example", tokenEndpoint] } })));
 
 // Algorithms.

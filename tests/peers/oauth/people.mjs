@@ -1,7 +1,7 @@
 // What the programs about authorization codes share: an application, and the browser of a person.
 
 import { createHash, randomBytes } from "node:crypto";
-import { fetching, input, jose, jwtBearer, post, privateKey, tokenEndpoint, x5c } from "./common.mjs";
+import { browsing, fetching, input, jose, jwtBearer, post, privateKey, tokenEndpoint, x5c } from "./common.mjs";
 
 export const callback = (name) => `https://${name}.example/callback?from=platform`;
 const now = () => Math.floor(Date.now() / 1000);
@@ -79,17 +79,21 @@ const seen = async (response) => {
   };
 };
 
-/// A person's browser at the authorization endpoint. `query`: a text, or pairs.
-export const ask = async (person, query) => {
+const opened = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" };
+
+/// A person's browser at the authorization endpoint. `query`: a text, or pairs. `headers`: what it says of the request.
+export const ask = async (person, query, headers = opened) => {
   const text = typeof query === "string" ? query : new URLSearchParams(query).toString();
-  return seen(await fetching(person)(`${input.issuer}/oauth/authorize?${text}`, { redirect: "manual" }));
+  return seen(await browsing(person)(`${input.issuer}/oauth/authorize?${text}`, { headers }));
 };
 
-/// The person presses a button.
-export const decide = async (person, parameters) => {
-  const body = typeof parameters === "string" ? parameters : new URLSearchParams(parameters).toString();
-  const headers = { "content-type": "application/x-www-form-urlencoded" };
-  return seen(await fetching(person)(`${input.issuer}/oauth/decide`, { method: "POST", body, headers, redirect: "manual" }));
+/// The person checks the box, where there is something to allow, and presses a button.
+export const decide = async (person, parameters, more = { "sec-fetch-site": "same-origin" }) => {
+  const { decision } = parameters;
+  const agreed = decision === "allow" ? { agreed: "yes" } : {};
+  const body = typeof parameters === "string" ? parameters : new URLSearchParams({ ...agreed, ...parameters }).toString();
+  const headers = { "content-type": "application/x-www-form-urlencoded", ...more };
+  return seen(await browsing(person)(`${input.issuer}/oauth/decide`, { method: "POST", body, headers }));
 };
 
 /// A code, as a person allows it.

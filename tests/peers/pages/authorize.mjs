@@ -39,10 +39,23 @@ try {
   frame.on("requestfailed", (request) => failed.push(request.failure().errorText));
   await frame.goto("https://frame.example/");
   await frame.waitForTimeout(1500);
-  printed.frameFailed = failed;
+  printed.frameFailed = [...failed];
   const inner = await frame.frames()[1]?.locator("button").count().catch(() => 0);
   printed.frameButtons = inner ?? 0;
+  // A page of any site with hidden requests: none is taken for the person's.
+  await context.route("https://images.example/", (route) =>
+    route.fulfill({ contentType: "text/html", body: Array(30).fill(`<img src="${url}">`).join("") }),
+  );
+  const statuses = [];
+  frame.on("response", (response) => response.url() === url && statuses.push(response.status()));
+  await frame.goto("https://images.example/");
+  await frame.waitForTimeout(1500);
+  printed.images = { statuses, failed: failed.slice(printed.frameFailed.length) };
   if (button) {
+    await page.getByRole("button", { name: button }).click();
+    await page.waitForTimeout(500);
+    printed.stays = page.url() === url;
+    await page.getByRole("checkbox").check();
     // The name of the application leads nowhere here: that the browser asks for it is what counts.
     const back = page.waitForRequest((request) => request.url().startsWith(callback));
     await page.getByRole("button", { name: button }).click();
