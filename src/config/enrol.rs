@@ -44,7 +44,7 @@ pub struct Enrol {
     pub max_failed_codes: u32,
     /// Requests of one address (IPv6: one /64) a minute; further ones get 429.
     pub requests_per_minute: u32,
-    /// Renewals by one certificate within 24 hours; further ones get 429.
+    /// Renewals of one certificate, and of those that renewed it, within 24 hours; further ones get 429.
     pub renewals_per_day: u32,
     /// After which time a client whose request waits asks again.
     #[serde(with = "quantity::duration")]

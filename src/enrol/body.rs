@@ -9,7 +9,7 @@ use super::refused::RefusedEnrolment;
 use crate::x509::pem;
 
 /// The PKCS#10 request of a body, in DER: base64 as RFC 7030 section 4.2.1 has it, PEM or DER. A body with a
-/// private key is refused, and wiped from memory.
+/// private key is refused, and its copy here is wiped from memory.
 ///
 /// # Errors
 /// When it is none of them, or has a private key.

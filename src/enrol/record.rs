@@ -74,6 +74,9 @@ pub struct Record {
     /// The certificate that is renewed.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text::optional")]
     pub renews: Option<Fingerprint>,
+    /// The enrolment with which the chain of renewals began.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "text::optional")]
+    pub origin: Option<EnrolmentId>,
     /// The request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Requested>,

@@ -25,7 +25,7 @@ struct EnrolmentsPage {
     pending: Table,
     others: Table,
     /// Those that are not listed.
-    more: usize,
+    more: u64,
 }
 
 #[derive(Template)]
@@ -49,25 +49,14 @@ struct InvitedPage {
 /// `GET /enrolments`.
 pub(super) async fn show(State(state): Pages, visitor: Visitor) -> Result<Response, Failure> {
     let frame = Frame::new(&state, visitor, "/trust", "Enrolment").live();
-    let all = state.store().enrolments().await.or_failure(&frame)?;
-    let (pending, others): (Vec<_>, Vec<_>) =
-        all.iter().partition(|enrolment| enrolment.state == Reached::Pending);
-    let more = others.len().saturating_sub(ROWS);
+    let pending = state.store().waiting_enrolments().await.or_failure(&frame)?;
+    let (others, all) = state.store().other_enrolments(ROWS).await.or_failure(&frame)?;
+    let more = all.saturating_sub(u64::from(ROWS));
     Ok(page(&EnrolmentsPage {
         is_on: state.config().load().enrol.enabled,
-        pending: table(
-            "Requests that wait for an operator",
-            "No request waits.",
-            pending.into_iter(),
-            &frame,
-        )
-        .list(),
-        others: table(
-            "Others, the last invitation first",
-            "There is none.",
-            others.into_iter().take(ROWS),
-            &frame,
-        ),
+        pending: table("Requests that wait for an operator", "No request waits.", pending.iter(), &frame)
+            .list(),
+        others: table("Others, the last invitation first", "There is none.", others.iter(), &frame),
         more,
         frame,
     }))
@@ -386,4 +375,4 @@ async fn find(state: &AdminState, frame: &Frame, id: &str) -> Result<Enrolment, 
 /// The label of a reason.
 const REASON: &str = "Why";
 /// Rows of the table of those that do not wait.
-const ROWS: usize = 200;
+const ROWS: u32 = 200;

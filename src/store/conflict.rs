@@ -18,6 +18,9 @@ pub enum ClientsConflict {
     /// The certificate belongs to a client already.
     #[error("the certificate belongs to a client already; `reader list` shows to which")]
     CertificateTaken,
+    /// No secret counts besides the last one.
+    #[error("the client has no secret besides the last one")]
+    NoFormerSecret,
     /// There is a subscription with this name.
     #[error("a subscription with this name is there already; `subscription list` shows it")]
     SubscriptionExists,
@@ -64,6 +67,12 @@ pub enum EnrolmentConflict {
     /// As many requests wait as may.
     #[error("as many requests wait as enrol.max-pending allows; approve or reject some")]
     Full,
+    /// As many renewals of one chain were asked for within a day as may.
+    #[error("as many renewals of the certificate came within a day as enrol.renewals-per-day allows")]
+    TooManyRenewals,
+    /// Another enrolment has this certificate.
+    #[error("another enrolment has this certificate already; `enrol list` shows all")]
+    CertificateTaken,
     /// What it renews was withdrawn.
     #[error(
         "the certificate that it renews, its device, its client or the organisation of that was withdrawn meanwhile; \

@@ -3,7 +3,6 @@
 use axum::body::Body;
 use axum::http::{Request, Response};
 use hyper::body::Incoming;
-use jiff::SignedDuration;
 
 use super::answer;
 use super::intake::{check_rate, read_body};
@@ -37,7 +36,7 @@ pub(super) async fn renew(
     let present = match state.store.enrolment_of(&fingerprint).await {
         Ok(Some(present)) => present,
         Ok(None) => return Err(RefusedEnrolment::Certificate("not-enrolled")),
-        Err(error) => return Ok(unavailable(&error)),
+        Err(error) => return Ok(unavailable(state, &error)),
     };
     if present.state != State::Issued {
         return Err(RefusedEnrolment::Certificate("revoked"));
@@ -45,7 +44,7 @@ pub(super) async fn renew(
     let Owner(owner) = match owner_now(state, &present.record, fingerprint).await {
         Ok(Some(owner)) => owner,
         Ok(None) => return Err(RefusedEnrolment::Certificate("withdrawn")),
-        Err(error) => return Ok(unavailable(&error)),
+        Err(error) => return Ok(unavailable(state, &error)),
     };
     let (head, body) = request.into_parts();
     let body = read_body(&head.headers, body, config.enrol.max_body).await?;
@@ -61,16 +60,7 @@ pub(super) async fn renew(
     match state.store.enrolment(&id).await {
         Ok(None) => {}
         Ok(Some(known)) => return known_renewal(state, config, &known, &checked),
-        Err(error) => return Ok(unavailable(&error)),
-    }
-    let day = SignedDuration::from_hours(24);
-    let since = state.store.now().saturating_sub(day).unwrap_or(jiff::Timestamp::MIN);
-    match state.store.renewals(&fingerprint, since).await {
-        Ok(count) if count >= u64::from(config.enrol.renewals_per_day) => {
-            return Err(RefusedEnrolment::TooMany);
-        }
-        Ok(_) => {}
-        Err(error) => return Ok(unavailable(&error)),
+        Err(error) => return Ok(unavailable(state, &error)),
     }
     let mut renewal = renewal(state, peer, config, (id, fingerprint), &present, &checked);
     renewal.record.reader = owner;
@@ -84,15 +74,19 @@ async fn added(
     renewal: Enrolment,
     checked: &CheckedRequest,
 ) -> Result<Response<Body>, RefusedEnrolment> {
-    match state.store.add_enrolment(renewal.clone(), Some(config.enrol.max_pending), "").await {
+    let (max_pending, max_renewals) = (config.enrol.max_pending, config.enrol.renewals_per_day);
+    match state.store.add_renewal(renewal.clone(), max_pending, max_renewals).await {
         Ok(()) => state.metrics.api.enrolled("requested"),
         Err(StoreError::Enrolment(EnrolmentConflict::Full)) => return Err(RefusedEnrolment::Full),
+        Err(StoreError::Enrolment(EnrolmentConflict::TooManyRenewals)) => {
+            return Err(RefusedEnrolment::TooMany);
+        }
         Err(StoreError::Enrolment(EnrolmentConflict::Withdrawn)) => {
             return Err(RefusedEnrolment::Certificate("withdrawn"));
         }
         // The same request was faster; this one is answered when it comes again.
         Err(StoreError::Enrolment(_)) => return Ok(answer::pending(config.enrol.retry_after)),
-        Err(error) => return Ok(unavailable(&error)),
+        Err(error) => return Ok(unavailable(state, &error)),
     }
     match issued(state, config, renewal).await {
         Some(issued) => polled(state, config, &issued, checked),
@@ -176,6 +170,7 @@ fn renewal(
             reader: None,
             uris: before.uris.clone(),
             renews: Some(certificate),
+            origin: Some(before.origin.clone().unwrap_or_else(|| present.id.clone())),
             request: Some(Requested::new(checked, peer.address.ip(), now)),
             decision: None,
             certificate: None,

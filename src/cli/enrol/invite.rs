@@ -97,6 +97,7 @@ pub(super) async fn run(
             reader: reader.map(|reader| reader.to_string()),
             uris,
             renews: None,
+            origin: None,
             request: None,
             decision: None,
             certificate: None,
@@ -116,7 +117,7 @@ async fn add(enrolment: &Enrolment, store: &Store, actor: &str) -> Result<(), Fa
     if let Some(owner) = others.owner_of_names(enrolment, None, store.now()) {
         return Err(anyhow!("a URI is that of {owner}; a URI belongs to one client").into());
     }
-    match store.add_enrolment(enrolment.clone(), None, actor).await {
+    match store.add_enrolment(enrolment.clone(), actor).await {
         // Forty random bits: it can be there.
         Err(StoreError::Enrolment(EnrolmentConflict::Exists)) => {
             Err(anyhow!("the random id is taken already; run the command again").into())

@@ -31,6 +31,22 @@ impl Store {
         self.reader().enrolments().await
     }
 
+    /// Those that wait for an operator, the last one first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn waiting_enrolments(&self) -> Result<Vec<Enrolment>, StoreError> {
+        self.reader().waiting_enrolments().await
+    }
+
+    /// The last `limit` of the others, the last one first; and how many others there are.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn other_enrolments(&self, limit: u32) -> Result<(Vec<Enrolment>, u64), StoreError> {
+        self.reader().other_enrolments(limit).await
+    }
+
     /// The enrolment with this id.
     ///
     /// # Errors
@@ -83,26 +99,42 @@ impl Store {
         self.reader().renewals_of(certificate).await
     }
 
-    /// How many renewals by this certificate there are since `since`.
+    /// Stores an invitation.
     ///
     /// # Errors
-    /// When they cannot be counted.
-    pub async fn renewals(&self, certificate: &Fingerprint, since: Timestamp) -> Result<u64, StoreError> {
-        self.reader().renewals(certificate, since).await
+    /// [`StoreError::Enrolment`] when there is one with this id.
+    pub async fn add_enrolment(&self, enrolment: Enrolment, actor: &str) -> Result<(), StoreError> {
+        let reached = ReachedState {
+            enrolment,
+            from: None,
+            max_pending: None,
+            max_renewals: None,
+            directory: None,
+            clients: None,
+        };
+        self.update_enrolment(EnrolmentUpdate::Reached(Box::new(reached)), actor).await
     }
 
-    /// Stores a new enrolment: an invitation, or a renewal, of which at most `max_pending` may wait.
+    /// Stores a renewal, if no more than `max_pending` requests wait with it, and no more than `max_renewals`
+    /// of its chain came within a day.
     ///
     /// # Errors
-    /// [`StoreError::Enrolment`] when there is one with this id, or too many wait.
-    pub async fn add_enrolment(
+    /// [`StoreError::Enrolment`] when there is one with this id, or too many.
+    pub async fn add_renewal(
         &self,
         enrolment: Enrolment,
-        max_pending: Option<u32>,
-        actor: &str,
+        max_pending: u32,
+        max_renewals: u32,
     ) -> Result<(), StoreError> {
-        let reached = ReachedState { enrolment, from: None, max_pending, directory: None, clients: None };
-        self.update_enrolment(EnrolmentUpdate::Reached(Box::new(reached)), actor).await
+        let reached = ReachedState {
+            enrolment,
+            from: None,
+            max_pending: Some(max_pending),
+            max_renewals: Some(max_renewals),
+            directory: None,
+            clients: None,
+        };
+        self.update_enrolment(EnrolmentUpdate::Reached(Box::new(reached)), "").await
     }
 
     /// An invitation has got its request, and waits for an operator. At most `max_pending` may.
@@ -114,6 +146,7 @@ impl Store {
             enrolment,
             from: Some(State::Invited),
             max_pending: Some(max_pending),
+            max_renewals: None,
             directory: None,
             clients: None,
         };
@@ -141,6 +174,7 @@ impl Store {
             enrolment,
             from: Some(from),
             max_pending: None,
+            max_renewals: None,
             directory: (!devices.is_empty()).then_some(DirectoryChange::Add(devices)),
             clients: known.map(|(client, known)| ClientsUpdate::AddCertificate(client, known)),
         };

@@ -17,6 +17,27 @@ impl Reader {
         self.fetch(select).await?.iter().map(enrolment).collect()
     }
 
+    /// Those that wait for an operator, the last one first.
+    pub(in crate::store) async fn waiting_enrolments(&self) -> Result<Vec<Enrolment>, StoreError> {
+        let mut select = Statement::new(SELECT);
+        select.push(" WHERE state = 'pending' ORDER BY invited_at DESC, id");
+        self.fetch(select).await?.iter().map(enrolment).collect()
+    }
+
+    /// The last ones of the others, the last one first; and how many others there are.
+    pub(in crate::store) async fn other_enrolments(
+        &self,
+        limit: u32,
+    ) -> Result<(Vec<Enrolment>, u64), StoreError> {
+        let mut select = Statement::new(SELECT);
+        select.push(" WHERE state <> 'pending' ORDER BY invited_at DESC LIMIT ").push_bind(limit);
+        let last = self.fetch(select).await?.iter().map(enrolment).collect::<Result<_, _>>()?;
+        let count = "SELECT COUNT(*) AS count FROM enrolment WHERE state <> 'pending'";
+        let rows = self.fetch(Statement::new(count)).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.count("count", "enrolment.state"))?;
+        Ok((last, count))
+    }
+
     /// The enrolment with this id.
     pub(in crate::store) async fn enrolment(
         &self,
@@ -75,18 +96,6 @@ impl Reader {
         select.push(" WHERE renews = ").push_bind(certificate.to_string());
         select.push(" ORDER BY invited_at, id");
         self.fetch(select).await?.iter().map(enrolment).collect()
-    }
-
-    /// How many renewals by this certificate there are since `since`.
-    pub(in crate::store) async fn renewals(
-        &self,
-        certificate: &Fingerprint,
-        since: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let select = "SELECT COUNT(*) AS count FROM enrolment WHERE renews = $1 AND invited_at > $2";
-        let select = Statement::new(select).bind(certificate.to_string()).bind(since);
-        let rows = self.fetch(select).await?;
-        rows.first().map_or(Ok(0), |row| row.count("count", "enrolment.renews"))
     }
 }
 

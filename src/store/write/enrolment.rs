@@ -1,6 +1,6 @@
 //! Changes of enrolments, and their audit rows. The same on both databases.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::audit::{EnrolmentChange, EnrolmentEvent, EnrolmentRequest, Event};
 use crate::clients::KnownCertificate;
@@ -29,6 +29,8 @@ pub(in crate::store) struct ReachedState {
     pub(in crate::store) from: Option<State>,
     /// How many may be pending, this one included.
     pub(in crate::store) max_pending: Option<u32>,
+    /// How many renewals of its chain there may be within a day, this one included.
+    pub(in crate::store) max_renewals: Option<u32>,
     /// The entry that a device gets.
     pub(in crate::store) directory: Option<DirectoryChange>,
     /// The client that gets the certificate.
@@ -106,7 +108,11 @@ pub(in crate::store) async fn apply(
             return Err(StoreError::Enrolment(EnrolmentConflict::Full));
         }
     }
+    if let Some(max) = reached.max_renewals {
+        require_rate(connection, at, &reached.enrolment, max).await?;
+    }
     require_standing(connection, &reached.enrolment).await?;
+    require_own_certificate(connection, &reached.enrolment).await?;
     put(connection, at, &reached.enrolment, reached.from).await?;
     if let Some(change) = &reached.clients {
         clients::apply(connection, change).await?;
@@ -121,6 +127,37 @@ pub(in crate::store) async fn apply(
         Some(change) => directory::apply(connection, at, change, actor).await,
         None => Ok(Vec::new()),
     }
+}
+
+/// Renewals of renewals count too: who has a key would get certificates without an end otherwise.
+async fn require_rate(
+    connection: &mut impl Connection,
+    at: Timestamp,
+    Enrolment { id, record, .. }: &Enrolment,
+    max: u32,
+) -> Result<(), StoreError> {
+    let Some(origin) = &record.origin else { return Ok(()) };
+    let since = at.saturating_sub(DAY).unwrap_or(Timestamp::MIN);
+    let renewals =
+        Statement::new(SELECT_RENEWALS).bind(origin.as_str()).bind(since).bind(id.as_str()).bind(max);
+    if connection.count(renewals).await? < u64::from(max) {
+        return Ok(());
+    }
+    Err(StoreError::Enrolment(EnrolmentConflict::TooManyRenewals))
+}
+
+/// A certificate belongs to one enrolment: what an operator decides about it is decided once.
+async fn require_own_certificate(
+    connection: &mut impl Connection,
+    Enrolment { id, state, record, .. }: &Enrolment,
+) -> Result<(), StoreError> {
+    let (State::Issued, Some(own)) = (state, &record.certificate) else { return Ok(()) };
+    let other = Statement::new("SELECT 1 FROM enrolment WHERE fingerprint = $1 AND id <> $2");
+    let other = other.bind(own.fingerprint.to_string()).bind(id.as_str());
+    if connection.count(other).await? == 0 {
+        return Ok(());
+    }
+    Err(StoreError::Enrolment(EnrolmentConflict::CertificateTaken))
 }
 
 /// A renewal gets its certificate only while that which it renews stands: an operator may have withdrawn it,
@@ -175,6 +212,8 @@ async fn put(
         None => {
             statement.push(", ");
             push_optional(&mut statement, record.renews.map(|renews| renews.to_string()));
+            statement.push(", ");
+            push_optional(&mut statement, record.origin.as_ref().map(ToString::to_string));
             statement.push(") ON CONFLICT DO NOTHING");
         }
     }
@@ -197,7 +236,11 @@ fn json(record: &Record) -> String {
     serde_json::to_string(record).unwrap_or_default()
 }
 
+/// How long a renewal counts.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+const SELECT_RENEWALS: &str =
+    "SELECT 1 FROM enrolment WHERE origin = $1 AND invited_at > $2 AND id <> $3 LIMIT $4";
 const UPDATE: &str = "UPDATE enrolment SET state = $1, record = $2, changed_at = $3, fingerprint = ";
 const INSERT: &str = "
-    INSERT INTO enrolment (state, record, changed_at, id, invited_at, failed, fingerprint, renews)
+    INSERT INTO enrolment (state, record, changed_at, id, invited_at, failed, fingerprint, renews, origin)
     VALUES ($1, $2, $3, $4, $5, 0, ";

@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 308] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 309] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -170,6 +170,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 308] = [
     ("enrolment", "fingerprint", "text C"),
     ("enrolment", "renews", "text C"),
     ("enrolment", "record", "text not null"),
+    ("enrolment", "origin", "text C"),
     ("envelope", "message", "bytea not null"),
     ("envelope", "lines", "bytea not null"),
     ("feed", "via", "text C not null"),

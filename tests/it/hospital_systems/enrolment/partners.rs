@@ -113,6 +113,26 @@ fn n000_5_two_nodes_share_invitations_requests_and_the_count_of_wrong_codes() {
         let answer = send(site, platform, Some(&locked), &wanted.request, &[]);
         assert!(answer.status == 403 && answer.body.starts_with("code-locked: "), "{answer:?}");
     }
+    // Two requests with one invitation at one moment: one of them has it, and the other one learns of it.
+    for round in 0..4 {
+        let subject = PARTNER.replace("partner.example", &format!("raced-{round}.example"));
+        let others = [0, 1].map(|number| Wanted::new(&site, &format!("raced-{round}-{number}"), &subject));
+        let raced = invite(&one, &format!("raced-{round}"), "client", &[]);
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let nodes = [(&site, &one, &others[0]), (&other, &two, &others[1])];
+            let asked = nodes.map(|(site, platform, wanted)| {
+                let user = raced.as_str();
+                scope.spawn(move || send(site, platform, Some(user), &wanted.request, &[]))
+            });
+            asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+        });
+        let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [202, 403], "{answers:?}");
+        assert!(answers.iter().any(|answer| answer.body.starts_with("code-used: ")), "{answers:?}");
+        assert_eq!(one.cli().json(&["enrol", "list", "--state", "pending"]).len(), 1);
+        one.cli().run(&["enrol", "reject", id(&raced)]);
+    }
     assert!(!one.stop().log.contains("panicked") && !two.stop().log.contains("panicked"));
 }
 

@@ -58,13 +58,13 @@ fn n000_5_a_client_renews_by_its_certificate_and_an_operator_approves() {
     expect(&site, &platform, &renewed, &[], "");
     expect(&site, &platform, &own, &[], "");
 
-    // Its own rate: two renewals by one certificate in a day.
+    // Two renewals in a day, of the certificate and of those that have renewed it.
     let third = Wanted::new(&site, "third", PARTNER);
     assert_eq!(renew(&site, &platform, Some(&own), &third).status, 202);
     let fourth = Wanted::new(&site, "fourth", PARTNER);
     refused(&renew(&site, &platform, Some(&own), &fourth), 429, "enrolment-rate", "");
     assert_eq!(renew(&site, &platform, Some(&own), &third).status, 202, "the same one is no further one");
-    assert_eq!(renew(&site, &platform, Some(&renewed), &fourth).status, 202, "by the new certificate");
+    refused(&renew(&site, &platform, Some(&renewed), &fourth), 429, "enrolment-rate", "");
 
     // Who is suspended gets no further certificate, nor who has a certificate that was taken from the reader.
     let taken = Wanted::new(&site, "taken", PARTNER);
@@ -127,6 +127,54 @@ fn n000_5_a_device_renews_by_its_certificate_at_once_where_the_configuration_say
     assert!(!platform.stop().log.contains("panicked"));
 }
 
+/// The certificate of a renewal at once, with the CAs of that before.
+fn next(before: &Issued, wanted: &Wanted, answer: &Answer) -> Issued {
+    let own = certificates(answer);
+    let authorities = std::fs::read_to_string(&before.chain).unwrap();
+    let (_, authorities) = authorities.split_once("-----END CERTIFICATE-----").unwrap();
+    let chain = wanted.key.with_extension("chain.pem");
+    std::fs::write(&chain, own + authorities).unwrap();
+    Issued { chain, key: wanted.key.clone() }
+}
+
+// Who has a key gets no certificates without an end: neither by what came of a renewal, nor at one moment.
+#[test]
+fn n000_5_renewals_of_renewals_count_together() {
+    for site in Site::on_each_store() {
+        let hospital = enrolling(site, "registered");
+        let site = hospital.site.with("enrol", "renewal = \"automatic\"");
+        let platform = site.start();
+        let user = invite(&platform, "ehr", "client", &[]);
+        let mut own = enrolled(&site, &platform, &user, &Wanted::new(&site, "first", PARTNER));
+        for number in 1..=3 {
+            let wanted = Wanted::new(&site, &format!("renewal-{number}"), PARTNER);
+            own = next(&own, &wanted, &renew(&site, &platform, Some(&own), &wanted));
+        }
+        let fourth = Wanted::new(&site, "fourth", PARTNER);
+        refused(&renew(&site, &platform, Some(&own), &fourth), 429, "enrolment-rate", "");
+
+        let other = PARTNER.replace("partner.example", "other.example");
+        let user = invite(&platform, "other", "client", &[]);
+        let own = enrolled(&site, &platform, &user, &Wanted::new(&site, "other", &other));
+        let wanted: Vec<_> =
+            (0..8).map(|number| Wanted::new(&site, &format!("at-once-{number}"), &other)).collect();
+        let ca = site.trust_bundle();
+        let statuses: Vec<_> = std::thread::scope(|scope| {
+            let renew = |wanted: &Wanted| {
+                let data = format!("@{}", wanted.request.display());
+                let words = ["--data-binary", &data, "--header", "Content-Type: application/pkcs10"];
+                ask_with(&ca, &platform, Some(&own), "/.well-known/est/simplereenroll", &words).status
+            };
+            let renew = &renew;
+            let asked: Vec<_> = wanted.iter().map(|wanted| scope.spawn(move || renew(wanted))).collect();
+            asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+        });
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 3, "{statuses:?}");
+        assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
+        assert!(!platform.stop().log.contains("panicked"));
+    }
+}
+
 // Who has the key of a certificate may have renewed it.
 #[test]
 fn n000_5_a_revocation_ends_what_was_renewed_by_the_certificate() {
@@ -143,12 +191,7 @@ fn n000_5_a_revocation_ends_what_was_renewed_by_the_certificate() {
     let data = format!("@{}", wanted.request.display());
     let words = ["--data-binary", data.as_str(), "--header", "Content-Type: application/pkcs10"];
     let renew = |own: &Issued| ask(site, &platform, Some(own), "/.well-known/est/simplereenroll", &words);
-    let own = certificates(&renew(&first));
-    let chain = site.path().join("second.chain.pem");
-    let authorities = std::fs::read_to_string(&first.chain).unwrap();
-    let (_, authorities) = authorities.split_once("-----END CERTIFICATE-----").unwrap();
-    std::fs::write(&chain, own + authorities).unwrap();
-    let second = Issued { chain, key: wanted.key.clone() };
+    let second = next(&first, &wanted, &renew(&first));
     expect(site, &platform, &second, &[], "");
     let ended = platform.cli().json(&["enrol", "revoke", id(&user)]);
     assert_eq!(ended.len(), 2, "{ended:?}");
