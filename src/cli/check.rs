@@ -15,7 +15,7 @@ use crate::app::findings::{
     staple, unfit_anchor, unfit_community_anchor, unfit_people_anchor, unfit_user_anchor,
 };
 use crate::app::{Examination, PlatformError, examine};
-use crate::config::{AdminSocket, Config, ConfigError, Gateway, Undetermined};
+use crate::config::{AdminSocket, ApiRead, Config, ConfigError, Gateway, Undetermined};
 use crate::finding::SetupCode;
 use crate::model::{Clock, Refusal, explained};
 use crate::pki::TEST_ORGANIZATION;
@@ -55,6 +55,7 @@ pub(super) async fn look(config: &Config, clock: &Clock) -> (Vec<Finding>, Exami
     let authorities = found.authorities.iter().filter_map(|known| authority(known, now));
     findings.extend(authorities.map(|(what, looked)| Finding::of(what, looked)));
     findings.extend(found.authorities.iter().filter_map(for_trials));
+    findings.extend(shared_roots(config, &found.authorities));
     let anchors = found.unfit_anchors.iter().map(unfit_anchor);
     let anchors = anchors.chain(found.unfit_people_anchors.iter().map(unfit_people_anchor));
     let anchors = anchors.chain(found.unfit_community_anchors.iter().map(unfit_community_anchor));
@@ -117,6 +118,25 @@ fn for_trials(authority: &Authority) -> Option<Finding> {
         );
         Finding::ok("test PKI", detail)
     })
+}
+
+/// Roots of devices that are roots of hospital systems too.
+fn shared_roots(config: &Config, authorities: &[Authority]) -> Vec<Finding> {
+    let certifies_devices =
+        |known: &&Authority| matches!(known.role, AuthorityRole::Root | AuthorityRole::SharedRoot);
+    let devices: Vec<_> =
+        authorities.iter().filter(certifies_devices).map(|known| &known.facts.public_key).collect();
+    let communities = authorities.iter().filter(|known| known.role == AuthorityRole::CommunityRoot);
+    let shared = communities.filter(|known| devices.contains(&&known.facts.public_key));
+    let finding = |root: &Authority| {
+        let reads = match config.api.read {
+            ApiRead::Community => "each device reads what all devices have sent",
+            ApiRead::Registered => "registration alone keeps devices from reading",
+        };
+        let detail = format!("{} is a root of devices and of a community: {reads}", root.facts.subject);
+        Finding::warning("hospital systems", SetupCode::RootShared.code(), detail)
+    };
+    shared.map(finding).collect()
 }
 
 /// The certificate that the gateway shows its platform. What keeps it from being used is a problem of the

@@ -25,7 +25,13 @@ impl LastRead {
     /// Whether the certificate ends soon: it has to be renewed (N000-9).
     #[must_use]
     pub fn ends_soon(&self) -> bool {
-        self.certificate_ends.duration_since(self.at) < RENEWAL
+        self.is_to_be_renewed(self.at)
+    }
+
+    /// The same at this time.
+    #[must_use]
+    pub fn is_to_be_renewed(&self, now: Timestamp) -> bool {
+        self.certificate_ends.duration_since(now) < RENEWAL
     }
 }
 

@@ -77,6 +77,12 @@ fn identifier(identity: &DeviceIdentity, written: &str) -> Identifier {
     Identifier { kind: None, system, value, assigner: None }
 }
 
+/// A value of an identifier as resources have it, where it is a spelling of an EUI-64 or of a UUID.
+pub(super) fn canonical_value(value: &str) -> Option<String> {
+    let identity = DeviceIdentity::new(value, "")?;
+    (identity.is_eui64() || identity.is_uuid()).then(|| identifier(&identity, value).value)
+}
+
 /// The URI of an assigner: of an OID, of a UUID, or of an EUI-64 (RFC 9039).
 fn namespace_uri(identity: &DeviceIdentity, kind: &str) -> Option<String> {
     match identity {

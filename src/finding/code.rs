@@ -221,6 +221,9 @@ codes! {
     /// A request for a certificate waits for an operator.
     EnrolmentWaiting, "enrolment-waiting", Attention,
         "`pcd-platform enrol list --state pending` shows who asks; approve or reject it, also on the page `/enrolments`";
+    /// The certificate of a hospital system ends soon, and it has come with no newer one.
+    ReaderCertificateEnding, "reader-certificate-ending", Attention,
+        "speak to those who run it; `pcd-platform reader add-certificate` adds the next one, where it is known by its SHA-256";
     /// Notifications of partners are written late.
     PartnerNotificationsBehind, "partner-notifications-behind", Attention,
         "`pcd-platform fhir status` shows which node writes the index and the notifications, and the log why it does not";

@@ -44,6 +44,8 @@ codes! {
     CommunitiesUnusable, "communities-unusable";
     /// Installed CRLs, responders, or the folder of fetched data cannot be used.
     RevocationDataUnusable, "revocation-data-unusable";
+    /// A root of devices is one of hospital systems too.
+    RootShared, "root-shared";
     /// No CRL is installed (A9.1).
     NoInstalledCrl, "no-installed-crl";
     /// What is needed to reach the Audit Record Repository cannot be used.

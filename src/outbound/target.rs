@@ -1,13 +1,14 @@
 //! Which address a webhook is posted to.
 //!
 //! The address that is connected to is the one that was checked: the name is resolved once. Loopback,
-//! link-local and metadata addresses are refused unless `notifications.allowed-hosts` lists the host.
+//! link-local and metadata addresses, and every other address of this machine, are refused unless
+//! `notifications.allowed-hosts` lists the host.
 
 use std::net::SocketAddr;
 
 use super::error::WebhookError;
 use crate::config::WebhookUrl;
-use crate::revocation::{NamedHost, is_local_address};
+use crate::revocation::{NamedHost, is_local_address, is_own_address};
 use crate::tls::look_up;
 
 /// The addresses of the receiver.
@@ -24,7 +25,8 @@ pub(super) async fn resolve(
         NamedHost::Local | NamedHost::Name(_) => look_up(url).await?,
     };
     // One local address is enough: the name may mean this machine the next time as well.
-    if !is_listed && addresses.iter().any(|address| is_local_address(address.ip())) {
+    let is_here = |address: &SocketAddr| is_local_address(address.ip()) || is_own_address(address.ip());
+    if !is_listed && addresses.iter().any(is_here) {
         return Err(WebhookError::RefusedHost);
     }
     Ok(addresses)
@@ -33,6 +35,16 @@ pub(super) async fn resolve(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_addresses_of_this_machine_are_its_own() {
+        assert!(is_own_address([127, 0, 0, 1].into()) && !is_own_address([192, 0, 2, 1].into()));
+        // The address by which other networks are reached, where there is one.
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        if socket.connect("192.0.2.1:9").is_ok() {
+            assert!(is_own_address(socket.local_addr().unwrap().ip()));
+        }
+    }
 
     #[tokio::test]
     async fn n000_7_a_webhook_reaches_no_local_host_unless_that_is_allowed_by_name() {

@@ -1,7 +1,7 @@
 //! Hosts that a certificate must not choose: this machine, its neighbours on the link, and the metadata
 //! services of cloud providers, in all the spellings that resolvers and proxies understand.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 /// What the host of a URL names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,20 @@ pub(crate) fn is_local_address(address: IpAddr) -> bool {
                 || embedded(address).is_some_and(is_local_v4)
         }
     }
+}
+
+/// Whether the address is one of this machine: a socket that leads there has it as its own end. Nothing is
+/// sent.
+pub(crate) fn is_own_address(address: IpAddr) -> bool {
+    let any: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let own = || {
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        // The port counts for nothing.
+        socket.connect((address, 9)).ok()?;
+        Some(socket.local_addr().ok()?.ip() == address)
+    };
+    own().unwrap_or(false)
 }
 
 fn is_local_v4(address: Ipv4Addr) -> bool {

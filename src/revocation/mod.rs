@@ -39,7 +39,7 @@ pub use http::FetchError;
 pub use http::fuzzing;
 pub use inventory::{InstalledCrl, Inventory, KnownCrl, KnownResponse};
 pub use issued::{CertIdHash, IssuedCertificate, Issuer, issuer_keys};
-pub(crate) use local_host::{NamedHost, is_local_address};
+pub(crate) use local_host::{NamedHost, is_local_address, is_own_address};
 pub use probe::{Answer, Probe, SourceKind};
 pub use settings::{RevocationError, require_directory};
 pub use staple::{KnownStaple, Staple};

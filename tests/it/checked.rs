@@ -127,6 +127,23 @@ fn what_an_operator_should_look_at_is_a_warning_with_a_code() {
 }
 
 #[test]
+fn a_root_of_devices_that_is_one_of_hospital_systems_is_a_warning() {
+    let site = Site::new();
+    let anchors = site.trust_anchors();
+    let site = site
+        .with("api", "listen = [\"127.0.0.1:0\"]")
+        .with("api", "base-url = \"https://127.0.0.1:8443\"")
+        .with("api", "read = \"community\"")
+        .with("api", &format!("communities = [{{ name = \"hospital\", anchors = {anchors:?} }}]"));
+    let (exit, found) = findings(&site);
+    let shared: Vec<_> = found.iter().filter(|one| one["code"] == "root-shared").collect();
+    assert_eq!(shared.len(), anchors.len(), "{found:?}");
+    let text = shared[0]["detail"].as_str().unwrap();
+    assert!(shared[0]["level"] == "warning" && text.contains("each device reads"), "{text}");
+    assert_eq!(exit, Some(0), "{found:?}");
+}
+
+#[test]
 fn b17_a_platform_certificate_that_devices_would_refuse_is_a_warning() {
     let site = Site::new();
     let well = Cli::without_store(&site).run(&["check"]);

@@ -14,6 +14,7 @@ mod limits;
 mod notifications;
 mod orders;
 mod partners;
+mod readers;
 mod sizes;
 mod store;
 mod trust;
@@ -145,6 +146,7 @@ impl Examiner {
         found.extend(sizes::near(&self.platform.sizes.known(), clock.now()));
         found.extend(fhir::look(&self.platform));
         found.extend(enrol::look(&self.platform).await);
+        found.extend(readers::look(&self.platform));
         found.extend(state.partners.look(&self.platform).await);
         found.extend(gateway::refused(store, clock.now()).await);
         found.extend(gateway::left_behind(store, config.load().gateway.as_ref(), clock.now()).await);

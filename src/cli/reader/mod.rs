@@ -3,7 +3,7 @@
 mod known;
 mod registrations;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use registrations::Admitted;
@@ -64,13 +64,22 @@ pub(super) enum Command {
     List,
     /// Give a client a new secret; the one before counts for a while
     ///
-    /// Prints the new secret, this once. Secrets before the last one end at once.
+    /// Prints the new secret, this once, and until when the one before counts. Secrets before that end at
+    /// once. After a secret has leaked, --at-once ends the one before too, and the tokens of the client.
     Rotate {
         /// Its id
         id: ClientId,
         /// How long the last secret still counts, such as 24h
         #[arg(long, default_value = "24h", value_name = "DURATION", value_parser = parse_duration)]
         overlap: SignedDuration,
+        /// The last secret ends now, and the client's tokens and credentials
+        #[arg(long, conflicts_with = "overlap")]
+        at_once: bool,
+    },
+    /// End the secret before the last rotation now, and the tokens of the client
+    EndFormerSecret {
+        /// Its id
+        id: ClientId,
     },
     /// Add a certificate to a client: both count, for a renewal
     AddCertificate {
@@ -106,6 +115,10 @@ pub(super) enum Command {
         /// What it may read, if that is less than it asks for: SMART scopes with blanks between them
         #[arg(long)]
         scopes: Option<Scopes>,
+        /// A device whose messages it may read, by the Common Name of its certificate; several times;
+        /// without it, all
+        #[arg(long = "device", value_name = "CN")]
+        devices: Vec<DeviceId>,
         /// The revision of the registration that was looked at
         #[arg(long)]
         revision: Option<String>,
@@ -129,6 +142,7 @@ pub(super) enum Command {
 
 /// A client, as it is printed.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct Line<'a> {
     id: &'a str,
     organisation: &'a str,
@@ -138,13 +152,18 @@ struct Line<'a> {
     certificates: Vec<String>,
     /// How many secrets count.
     secrets: usize,
+    /// Until when the secret before the last rotation counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former_secret_ends: Option<String>,
     /// A new secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }
 
 impl<'a> Line<'a> {
-    fn new(client: &'a Client, secret: Option<&'a str>) -> Self {
+    fn new(client: &'a Client, now: Timestamp) -> Self {
+        let counting = client.secrets.iter().filter(|secret| secret.ends.is_none_or(|ends| ends > now));
+        let former = counting.clone().filter_map(|secret| secret.ends).max();
         let names = |devices: &'a Vec<DeviceId>| devices.iter().map(DeviceId::as_str).collect();
         Self {
             id: client.id.as_str(),
@@ -153,14 +172,18 @@ impl<'a> Line<'a> {
             scopes: client.scopes.to_string(),
             devices: client.devices.as_ref().map(names),
             certificates: client.certificates.iter().map(ToString::to_string).collect(),
-            secrets: client.secrets.len(),
-            secret,
+            secrets: counting.count(),
+            former_secret_ends: former.map(|ends| ends.to_string()),
+            secret: None,
         }
     }
 
-    fn shown(&self) -> String {
+    fn shown(&self, output: Output) -> String {
         let devices = self.devices.as_ref().map_or_else(|| "all".to_owned(), |devices| devices.join(" "));
         let certificates = self.certificates.iter().map(|known| column(known)).collect::<Vec<_>>();
+        let former = self.former_secret_ends.as_deref().map(|ends| {
+            format!("counts until {}; `reader end-former-secret {}` ends it", output.time(ends), self.id)
+        });
         paragraph(&[
             ("client", self.id.to_owned()),
             ("organisation", self.organisation.to_owned()),
@@ -169,6 +192,7 @@ impl<'a> Line<'a> {
             ("devices", devices),
             ("certificates", certificates.join(" ")),
             ("secrets", self.secrets.to_string()),
+            ("former secret", former.unwrap_or_default()),
             ("secret", self.secret.unwrap_or_default().to_owned()),
         ])
     }
@@ -202,28 +226,24 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
             add(store, own, output, &actor).await?;
         }
         Command::Change { id, scopes, devices, every_device } => {
-            let mut client = client(store, &id).await?;
-            if let Some(scopes) = scopes {
-                registrations::check_scopes(&scopes)?;
-                client.scopes = scopes;
-            }
+            let mut own = client(store, &id).await?;
             if every_device || !devices.is_empty() {
-                client.devices = (!devices.is_empty()).then_some(devices);
+                own.devices = (!devices.is_empty()).then_some(devices);
             }
-            store.change_client(client.clone(), &actor).await.map_err(failed)?;
-            output.print(&Line::new(&client, None), Line::shown)?;
+            own.scopes = scopes.unwrap_or(own.scopes);
+            change(store, own, output, &actor).await?;
         }
         Command::List => {
             for client in store.clients().await.map_err(failed)? {
-                output.print(&Line::new(&client, None), |line| format!("{}\n", line.shown()))?;
+                output.print(&Line::new(&client, store.now()), |line| format!("{}\n", line.shown(output)))?;
             }
         }
-        Command::Rotate { id, overlap } => {
-            let client = client(store, &id).await?;
-            let (secret, hash) = StoredSecret::generate()?;
-            let until = store.now().saturating_add(overlap)?;
-            store.rotate_secret(client.clone(), hash, until, &actor).await.map_err(failed)?;
-            output.print(&Line::new(&client, Some(secret.as_str())), Line::shown)?;
+        Command::Rotate { id, overlap, at_once } => {
+            rotate(store, &id, (!at_once).then_some(overlap), output, &actor).await?;
+        }
+        Command::EndFormerSecret { id } => {
+            let own = client(store, &id).await?;
+            store.end_former_secrets(own, &actor).await.map_err(failed)?;
         }
         Command::AddCertificate { id, certificate } => {
             let client = client(store, &id).await?;
@@ -234,9 +254,10 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
             store.remove_client_certificate(client, certificate, &actor).await.map_err(failed)?;
         }
         Command::Registrations => registrations::list(store, output).await?,
-        Command::Approve { id, organisation, scopes, revision } => {
-            let client = approve(store, &id, Admitted { organisation, scopes, revision }, &actor).await?;
-            output.print(&Line::new(&client, None), Line::shown)?;
+        Command::Approve { id, organisation, scopes, devices, revision } => {
+            let client =
+                approve(store, &id, Admitted { organisation, scopes, devices, revision }, &actor).await?;
+            output.print(&Line::new(&client, store.now()), |line| line.shown(output))?;
         }
         Command::Reject { id } => registrations::reject(store, &id, &actor).await?,
         Command::Suspend { id } => suspend(store, &id, true, &actor).await?,
@@ -252,7 +273,30 @@ async fn add(store: &Store, own: Client, output: Output, actor: &str) -> Result<
     let (secret, hash) = StoredSecret::generate()?;
     let client = Client { secrets: vec![StoredSecret { hash, ends: None }], ..own };
     store.add_client(client.clone(), actor).await.map_err(failed)?;
-    Ok(output.print(&Line::new(&client, Some(secret.as_str())), Line::shown)?)
+    let line = Line { secret: Some(secret.as_str()), ..Line::new(&client, store.now()) };
+    Ok(output.print(&line, |line| line.shown(output))?)
+}
+
+async fn change(store: &Store, own: Client, output: Output, actor: &str) -> Result<(), Failure> {
+    registrations::check_scopes(&own.scopes)?;
+    store.change_client(own.clone(), actor).await.map_err(failed)?;
+    Ok(output.print(&Line::new(&own, store.now()), |line| line.shown(output))?)
+}
+
+/// Gives a client a new secret, and prints it once. Without an overlap the one before ends now.
+async fn rotate(
+    store: &Store,
+    id: &ClientId,
+    overlap: Option<SignedDuration>,
+    output: Output,
+    actor: &str,
+) -> Result<(), Failure> {
+    let (secret, hash) = StoredSecret::generate()?;
+    let until = overlap.map(|overlap| store.now().saturating_add(overlap)).transpose()?;
+    store.rotate_secret(client(store, id).await?, hash, until, actor).await.map_err(failed)?;
+    let own = client(store, id).await?;
+    let line = Line { secret: Some(secret.as_str()), ..Line::new(&own, store.now()) };
+    Ok(output.print(&line, |line| line.shown(output))?)
 }
 
 async fn approve(store: &Store, id: &ClientId, admitted: Admitted, actor: &str) -> Result<Client, Failure> {

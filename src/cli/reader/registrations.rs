@@ -7,6 +7,7 @@ use crate::cli::context::failed;
 use crate::cli::text::{column, paragraph};
 use crate::cli::{Failure, Output};
 use crate::clients::{Client, ClientId, Oid, Registration, Scopes};
+use crate::model::DeviceId;
 use crate::store::{ClientsConflict, Store, StoreError};
 
 /// A registration, as it is printed.
@@ -74,6 +75,8 @@ pub(super) async fn list(store: &Store, output: Output) -> Result<(), Failure> {
 pub(super) struct Admitted {
     pub(super) organisation: Oid,
     pub(super) scopes: Option<Scopes>,
+    /// The senders whose messages it may read; none: all.
+    pub(super) devices: Vec<DeviceId>,
     /// The revision of the registration that was looked at.
     pub(super) revision: Option<String>,
 }
@@ -82,7 +85,7 @@ pub(super) struct Admitted {
 pub(super) async fn approve(
     store: &Store,
     id: &ClientId,
-    Admitted { organisation, scopes, revision }: Admitted,
+    Admitted { organisation, scopes, devices, revision }: Admitted,
     actor: &str,
 ) -> Result<Client, Failure> {
     let own = registration(store, id).await?;
@@ -91,7 +94,8 @@ pub(super) async fn approve(
     }
     let scopes = scopes.map_or_else(|| own.scopes.clone(), |scopes| scopes.intersection(&own.scopes));
     check_scopes(&scopes)?;
-    let client = own.approved(organisation, scopes);
+    let devices = (!devices.is_empty()).then_some(devices);
+    let client = Client { devices, ..own.approved(organisation, scopes) };
     store.approve_registration(own, client.clone(), actor).await.map_err(failed)?;
     Ok(client)
 }

@@ -177,7 +177,7 @@ impl<'p> Parser<'p> {
                 let patient = self.patient(name, value)?;
                 self.narrow(vec![patient]);
             }
-            "identifier" => query.identifiers = list(name, value, Token::parse)?,
+            "identifier" => query.identifiers = list(name, value, Token::parse_identifier)?,
             "device" => query.device = Some(reference(name, value, &["Device", "DeviceMetric"], None)?),
             "device:DeviceMetric.source" | "source" => {
                 query.source = Some(reference(name, value, &["Device"], Some("Device"))?);

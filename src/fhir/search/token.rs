@@ -1,6 +1,7 @@
 //! Tokens: `code`, `system|code`, `|code`, `system|` (FHIR R4 3.1.1.4.10).
 
 use super::refused::Refused;
+use crate::fhir::identity::canonical_value;
 use crate::fhir::{CodeableConcept, Coding, Identifier};
 
 /// A value of a token parameter.
@@ -27,6 +28,13 @@ impl Token {
             return Err(Refused::invalid(format!("{name} has a value that is no CODE and no SYSTEM|CODE")));
         }
         Ok(token)
+    }
+
+    /// The identifier of a device: each spelling of an EUI-64 or a UUID names it.
+    pub(super) fn parse_identifier(name: &str, written: &str) -> Result<Self, Refused> {
+        let token = Self::parse(name, written)?;
+        let code = canonical_value(&token.code).unwrap_or(token.code);
+        Ok(Self { code, ..token })
     }
 
     fn fits(&self, system: Option<&str>, code: &str) -> bool {

@@ -15,8 +15,8 @@ pub use device::{
     DeviceSilent, ForwardRefused, OrderFailed, OrderOutcome,
 };
 pub use partner::{
-    GivenUpSubscription, PartnerNotificationsBehind, PartnerNotificationsGivenUp,
-    PartnerNotificationsWaiting, WaitingSubscription,
+    EndingReader, GivenUpSubscription, PartnerNotificationsBehind, PartnerNotificationsGivenUp,
+    PartnerNotificationsWaiting, ReaderCertificateEnding, WaitingSubscription,
 };
 pub use platform::{
     ClockDifference, ClockUnconfirmed, EnrolmentWaiting, FailingReceiver, FhirBehind, ForwardQueueFull,

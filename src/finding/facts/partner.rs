@@ -82,6 +82,32 @@ pub struct GivenUpSubscription {
     pub given_up: u64,
 }
 
+/// Facts of `reader-certificate-ending`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ReaderCertificateEnding {
+    /// The clients
+    pub readers: Vec<EndingReader>,
+}
+
+/// A client whose certificate ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct EndingReader {
+    /// Its id
+    pub reader: String,
+    /// When the certificate ends with which it came last
+    pub ends: String,
+}
+
+impl fmt::Display for ReaderCertificateEnding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one = |own: &EndingReader| format!("{} at {}", own.reader, own.ends);
+        let all = self.readers.iter().map(one).collect::<Vec<_>>();
+        write!(f, "certificates of hospital systems end within 30 days: {}", all.join(", "))
+    }
+}
+
 impl fmt::Display for PartnerNotificationsGivenUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let one = |own: &GivenUpSubscription| format!("{} of {}", own.given_up, own.subscription);

@@ -125,10 +125,18 @@ impl Store {
         &self,
         client: Client,
         hash: Fingerprint,
-        overlap: Timestamp,
+        overlap: Option<Timestamp>,
         actor: &str,
     ) -> Result<(), StoreError> {
         self.update_clients(ClientsUpdate::Rotate { client, hash, overlap }, actor).await
+    }
+
+    /// Ends the secrets before the last one now, with tokens and credentials of the client.
+    ///
+    /// # Errors
+    /// [`StoreError::Clients`] when it has none.
+    pub async fn end_former_secrets(&self, client: Client, actor: &str) -> Result<(), StoreError> {
+        self.update_clients(ClientsUpdate::EndFormerSecrets(client), actor).await
     }
 
     /// Every registration, by the id of its client.

@@ -8,6 +8,7 @@ use crate::model::Fingerprint;
 use crate::store::error::{ClientsConflict, StoreError};
 use crate::store::statement::{Statement, json};
 use crate::store::write::connection::Connection;
+use crate::store::write::grant::CredentialsOf;
 use crate::store::write::one_row::one;
 use crate::store::write::registration::{AutomaticApproval, Ended};
 use crate::store::write::{grant, registration};
@@ -27,12 +28,15 @@ pub(in crate::store) enum ClientsUpdate {
     ChangeClient(Client),
     AddCertificate(Client, KnownCertificate),
     RemoveCertificate(Client, KnownCertificate),
-    /// A new secret; those before count until `overlap` at most.
+    /// A new secret; the last one counts until `overlap` at most. `None`: those before end now, with what was
+    /// got by them.
     Rotate {
         client: Client,
         hash: Fingerprint,
-        overlap: Timestamp,
+        overlap: Option<Timestamp>,
     },
+    /// The secrets before the last one end now, with what was got by them.
+    EndFormerSecrets(Client),
     /// A client registers itself; at most this number waits for approval.
     Register(Registration, u32),
     /// A client that has registered itself changes what it says of itself. It loses scopes, and gets none.
@@ -82,9 +86,19 @@ impl ClientsUpdate {
             Self::RemoveCertificate(client, known) => {
                 ("certificate-removed", of(client), Some(known.to_string()))
             }
-            Self::Rotate { client, .. } => ("secret-rotated", of(client), None),
-            Self::Approve(_, client, _) => ("registration-approved", of(client), Some(described(client))),
-            Self::Register(own, _) => ("client-registered", registered(own), Some(own.known().to_string())),
+            Self::Rotate { client, overlap, .. } => {
+                let until = overlap.map(|until| format!("the secret before counts until {until}"));
+                ("secret-rotated", of(client), until)
+            }
+            Self::EndFormerSecrets(client) => ("former-secrets-ended", of(client), None),
+            Self::Approve(own, client, _) => {
+                let detail = format!("{}; {}", described(client), presented(own));
+                ("registration-approved", of(client), Some(detail))
+            }
+            Self::Register(own, _) => {
+                let detail = format!("{}; {}", own.known(), asked(own));
+                ("client-registered", registered(own), Some(detail))
+            }
             Self::ChangeRegistration(own, _) => ("registration-changed", registered(own), Some(asked(own))),
             Self::EndRegistration(own, ended) => {
                 let change = match ended {
@@ -123,9 +137,13 @@ impl ClientsUpdate {
             Self::AddCertificate(client, known) => ("api_certificate", certificate(client, known), 1),
             Self::RemoveCertificate(client, known) => ("api_certificate", certificate(client, known), 0),
             Self::Register(own, _) | Self::ChangeRegistration(own, _) => {
-                let sql = "SELECT 1 FROM api_registration WHERE client = $1 AND issuer = $2 AND scopes = $3";
-                let select = Statement::new(sql).bind(own.client.as_str()).bind(own.issuer.as_str());
-                ("api_registration", select.bind(own.scopes.to_string()), 1)
+                let select = Statement::new(SELECT_REGISTRATION)
+                    .bind(own.client.as_str())
+                    .bind(own.issuer.as_str())
+                    .bind(own.scopes.to_string())
+                    .bind(own.name.as_str())
+                    .bind(json(&own.redirect_uris));
+                ("api_registration", select, 1)
             }
             Self::EndRegistration(own, _) => {
                 let sql = "SELECT 1 FROM api_registration WHERE client = $1";
@@ -134,6 +152,10 @@ impl ClientsUpdate {
             Self::Approve(own, ..) => {
                 let sql = "SELECT 1 FROM api_registration WHERE client = $1 AND approved = 1";
                 ("api_registration", Statement::new(sql).bind(own.client.as_str()), 1)
+            }
+            Self::EndFormerSecrets(client) => {
+                let sql = "SELECT 1 FROM api_secret WHERE client = $1 AND ends IS NOT NULL";
+                ("api_secret", Statement::new(sql).bind(client.id.as_str()), 0)
             }
             Self::Rotate { client, hash, .. } => {
                 let sql = "SELECT 1 FROM api_secret WHERE hash = $1 AND client = $2 AND ends IS NULL";
@@ -144,10 +166,15 @@ impl ClientsUpdate {
     }
 }
 
-/// What a registration asks for, and where an application takes the answers of people.
+/// What a registration asks for, what people read of it, and where an application takes their answers.
 fn asked(own: &Registration) -> String {
+    format!("{}; {}", own.scopes, presented(own))
+}
+
+/// What people read of an application, and where it takes their answers.
+fn presented(own: &Registration) -> String {
     let addresses = own.redirect_uris.iter().map(|uri| format!("answers to: {uri}"));
-    std::iter::once(own.scopes.to_string()).chain(addresses).collect::<Vec<_>>().join("; ")
+    std::iter::once(format!("name: {}", own.name)).chain(addresses).collect::<Vec<_>>().join("; ")
 }
 
 /// What a client may read, and by which certificates it is known.
@@ -206,15 +233,13 @@ pub(in crate::store) async fn apply(
             remove_certificate(connection, client, known).await?;
         }
         ClientsUpdate::Rotate { client, hash, overlap } => {
-            let ended = Statement::new("DELETE FROM api_secret WHERE client = $1 AND ends IS NOT NULL");
-            connection.execute(ended.bind(client.id.as_str())).await?;
-            let earlier = Statement::new("UPDATE api_secret SET ends = $1 WHERE client = $2")
-                .bind(*overlap)
-                .bind(client.id.as_str());
-            connection.execute(earlier).await?;
-            add_secret(connection, &client.id, hash, None).await?;
-            // The secret is one of the two factors by which they were got.
-            grant::revoke_credentials(connection, client.id.as_str()).await?;
+            rotate(connection, &client.id, hash, *overlap).await?;
+        }
+        ClientsUpdate::EndFormerSecrets(client) => {
+            let id = client.id.as_str();
+            let ended = Statement::new(DELETE_FORMER_SECRETS).bind(id);
+            one(connection, ended, ClientsConflict::NoFormerSecret).await?;
+            grant::revoke_all(connection, id).await?;
         }
         of_registration => apply_registration(connection, of_registration).await?,
     }
@@ -326,6 +351,31 @@ async fn remove_certificate(
     grant::revoke_all(connection, id).await
 }
 
+/// Who has a secret that ends at once may have got tokens by it.
+async fn rotate(
+    connection: &mut impl Connection,
+    client: &ClientId,
+    hash: &Fingerprint,
+    overlap: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let id = client.as_str();
+    connection.execute(Statement::new(DELETE_FORMER_SECRETS).bind(id)).await?;
+    match overlap {
+        Some(ends) => {
+            let earlier = Statement::new("UPDATE api_secret SET ends = $1 WHERE client = $2");
+            connection.execute(earlier.bind(ends).bind(id)).await?;
+            // The secret is one of the two factors by which they were got.
+            grant::revoke_credentials(connection, CredentialsOf::Client(id)).await?;
+        }
+        None => {
+            let earlier = Statement::new("DELETE FROM api_secret WHERE client = $1");
+            connection.execute(earlier.bind(id)).await?;
+            grant::revoke_all(connection, id).await?;
+        }
+    }
+    add_secret(connection, client, hash, None).await
+}
+
 async fn add_secret(
     connection: &mut impl Connection,
     client: &ClientId,
@@ -355,6 +405,10 @@ fn networks(organisation: &Organisation) -> String {
 
 const INSERT_ORGANISATION: &str = "
     INSERT INTO organisation (oid, name, networks, suspended) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING";
+const DELETE_FORMER_SECRETS: &str = "DELETE FROM api_secret WHERE client = $1 AND ends IS NOT NULL";
+const SELECT_REGISTRATION: &str = "
+    SELECT 1 FROM api_registration
+    WHERE client = $1 AND issuer = $2 AND scopes = $3 AND name = $4 AND redirect_uris = $5";
 const INSERT_CLIENT: &str = "
     INSERT INTO api_client (id, organisation, scopes, devices, suspended) VALUES ($1, $2, $3, ";
 const INSERT_CERTIFICATE: &str =

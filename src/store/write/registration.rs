@@ -4,8 +4,8 @@ use crate::clients::{KnownCertificate, Registration, Scopes};
 use crate::store::error::{ClientsConflict, StoreError};
 use crate::store::statement::{Statement, json};
 use crate::store::write::connection::Connection;
-use crate::store::write::grant;
 use crate::store::write::one_row::one;
+use crate::store::write::{authorization, grant};
 
 /// What the configuration may approve.
 #[derive(Debug)]
@@ -52,6 +52,14 @@ pub(in crate::store) async fn change(
     own: &Registration,
     has: Option<&Scopes>,
 ) -> Result<(), StoreError> {
+    let same = Statement::new(
+        "SELECT 1 FROM api_registration WHERE client = $1 AND name = $2 AND redirect_uris = $3",
+    );
+    let same = same.bind(own.client.as_str()).bind(own.name.as_str()).bind(json(&own.redirect_uris));
+    if connection.count(same).await? == 0 {
+        // People have read another name, or their answers went to other addresses.
+        authorization::end_all(connection, own.client.as_str()).await?;
+    }
     let statement = Statement::new(UPDATE)
         .bind(own.name.as_str())
         .bind(json(&own.contacts))

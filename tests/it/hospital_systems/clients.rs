@@ -95,6 +95,59 @@ fn n000_2_a_secret_counts_with_a_certificate_of_a_community_and_overlaps_at_a_ro
     expect(site, &platform, &member, &["--user", &third], "");
     expect(site, &platform, &member, &["--user", &first], "wrong-secret");
     expect(site, &platform, &member, &["--user", &second], "wrong-secret");
+
+    // Both secrets are listed while both count, and one that has leaked ends at once, with its tokens.
+    let token = |user: &str| {
+        let words = ["--user", user, "--data", "grant_type=client_credentials"];
+        let answer = ask(site, &platform, Some(&member), "/oauth/token", &words);
+        let answer: Value = serde_json::from_str(&answer.body).unwrap();
+        format!(
+            "Authorization: Bearer {}",
+            answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}"))
+        )
+    };
+    let rotated = platform.cli().json(&["reader", "rotate", "lab"]).remove(0);
+    assert!(rotated["secrets"] == 2 && rotated["former-secret-ends"].is_string(), "{rotated}");
+    assert!(platform.cli().run(&["reader", "list"]).contains("counts until"));
+    let fourth = secret(&rotated);
+    expect(site, &platform, &member, &["--user", &fourth], "");
+    let bearer = token(&third);
+    expect(site, &platform, &member, &["--header", &bearer], "");
+    platform.cli().run(&["reader", "end-former-secret", "lab"]);
+    expect(site, &platform, &member, &["--user", &third], "wrong-secret");
+    expect(site, &platform, &member, &["--header", &bearer], "invalid-token");
+    let (status, _, error) = platform.cli().try_run(&["reader", "end-former-secret", "lab"]);
+    assert!(!status.success() && error.contains("no secret besides the last one"), "{error}");
+    let bearer = token(&fourth);
+    let rotated = platform.cli().json(&["reader", "rotate", "lab", "--at-once"]).remove(0);
+    assert!(rotated["secrets"] == 1 && rotated["former-secret-ends"].is_null(), "{rotated}");
+    expect(site, &platform, &member, &["--user", &secret(&rotated)], "");
+    expect(site, &platform, &member, &["--user", &fourth], "wrong-secret");
+    expect(site, &platform, &member, &["--header", &bearer], "invalid-token");
+    assert!(!platform.stop().log.contains("panicked"));
+}
+
+// Who operates the platform learns of it before the client reads nothing more.
+#[test]
+fn n000_9_a_certificate_of_a_client_that_ends_soon_is_a_finding() {
+    let hospital = Hospital::new("registered");
+    let (site, platform) = (&hospital.site, hospital.site.start());
+    platform.cli().run(&["organisation", "add", "Hospital", "--oid", "1.2.3.4"]);
+    let known = "subject:hospital:CN=ehr,O=pcd-platform test PKI";
+    platform.cli().run(&["reader", "add", "ehr", "--organisation", "1.2.3.4", "--certificate", known]);
+    let findings = || {
+        let (status, body) = platform.get("/api/findings");
+        assert_eq!(status, 200, "{body}");
+        let all: Vec<Value> = serde_json::from_str(&body).unwrap();
+        let own = |finding: &Value| finding["code"] == "reader-certificate-ending";
+        all.into_iter().filter(own).collect::<Vec<_>>()
+    };
+    let ending = hospital.issue(&CertificateOrder { days: 20, ..order("ehr") });
+    expect(site, &platform, &ending, &[], "");
+    eventually("the finding is there", || !findings().is_empty());
+    assert!(findings()[0]["what"].as_str().unwrap().contains("ehr at "), "{:?}", findings());
+    expect(site, &platform, &hospital.client("ehr"), &[], "");
+    eventually("the finding ends", || findings().is_empty());
     assert!(!platform.stop().log.contains("panicked"));
 }
 

@@ -171,6 +171,8 @@ async fn devices_and_metrics_are_found_by_an_index(place: TestStore) {
     let metric = text(&metrics[0]["id"]);
     for (path, number) in [
         ("/fhir/Device?identifier=00-A0-37-FF-FE-00-00-01".to_owned(), 1),
+        ("/fhir/Device?identifier=00a037fffe000001".to_owned(), 1),
+        ("/fhir/Device?identifier=00:A0:37:FF:FE:00:00:01".to_owned(), 1),
         (
             "/fhir/Device?identifier=urn:oid:1.2.840.10004.1.1.1.0.0.1.0.0.1.2680%7C00-A0-37-FF-FE-00-00-01"
                 .to_owned(),
