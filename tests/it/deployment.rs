@@ -44,8 +44,8 @@ fn kustomize_builds_each_overlay_and_every_resource_is_valid() {
     assert!(postgres.contains("2 replicas, budget: True"), "{postgres}");
 }
 
-#[test]
-fn the_monitoring_component_is_valid_and_has_the_alert_rules() {
+/// What the schemas say of an overlay with this component.
+fn with_component(component: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     // kustomize takes relative paths only.
     let up = "../".repeat(std::fs::canonicalize(folder.path()).unwrap().components().count() - 1);
@@ -53,10 +53,22 @@ fn the_monitoring_component_is_valid_and_has_the_alert_rules() {
     let text = format!(
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [{}]\ncomponents: [{}]\n",
         path("overlays/postgres"),
-        path("components/monitoring")
+        path(&format!("components/{component}"))
     );
     std::fs::write(folder.path().join("kustomization.yaml"), text).unwrap();
-    let found = validated("kubernetes", &built(folder.path()));
+    validated("kubernetes", &built(folder.path()))
+}
+
+#[test]
+fn the_component_for_hospital_systems_opens_their_port() {
+    let found = with_component("hospital-systems");
+    assert!(found.contains("NetworkPolicy pcd-platform-hospital-systems is valid"), "{found}");
+    assert!(found.contains("ports: api 8443, health 9576, interface-a 2575"), "{found}");
+}
+
+#[test]
+fn the_monitoring_component_is_valid_and_has_the_alert_rules() {
+    let found = with_component("monitoring");
     assert!(found.contains("PodMonitor pcd-platform is valid"), "{found}");
     assert!(found.contains("PrometheusRule pcd-platform is valid"), "{found}");
 }

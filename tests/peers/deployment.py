@@ -39,7 +39,14 @@ def kubernetes(project, schemas):
             assert chosen == labels, (resource["kind"], selector)
     container = pod["spec"]["containers"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports == {"interface-a": 2575, "health": 9576}, ports
+    served = {port["name"]: port["port"] for resource in resources if resource["kind"] == "Service"
+              for port in resource["spec"]["ports"]}
+    # A service and a policy name the ports of the container.
+    assert ports == served, (ports, served)
+    allowed = {port["port"] for resource in resources if resource["kind"] == "NetworkPolicy"
+               for rule in resource["spec"].get("ingress", []) for port in rule["ports"]}
+    assert allowed == set(ports), (allowed, ports)
+    print("ports: " + ", ".join(f"{name} {port}" for name, port in sorted(ports.items())))
     mounted = {mount["name"] for mount in container["volumeMounts"]}
     volumes = {volume["name"] for volume in pod["spec"]["volumes"]}
     assert mounted == volumes | {"data"}, (mounted, volumes)
