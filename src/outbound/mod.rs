@@ -1,7 +1,8 @@
 //! Posts notifications to partners that have a webhook (N000-7).
 //!
 //! Each subscription posts one notification at a time, the one that has waited for the longest time first: a
-//! slow receiver delays its own subscription alone. Every node posts. A delivery begins with a write of the
+//! slow receiver delays its own subscription alone, and a notification that a receiver refuses delays itself
+//! alone. Every node posts. A delivery begins with a write of the
 //! store that succeeds on one node, so no two nodes deliver the same one; when a node ends in between, the
 //! visibility timeout delivers it again. A failed attempt is no delivery: it is repeated, ever more slowly,
 //! for as long as the message is stored.
@@ -56,6 +57,17 @@ struct Failing {
     next: Instant,
 }
 
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Posted {
+    /// The receiver has it, or another node posts it.
+    Taken,
+    /// The receiver does not take this one.
+    Refused,
+    /// There is none, or the receiver fails.
+    Nothing,
+}
+
 impl Outbound {
     /// Posts until `done`.
     pub async fn run(self, done: CancellationToken) {
@@ -84,13 +96,17 @@ impl Outbound {
         }
     }
 
-    /// Posts what a subscription has, until an attempt fails or nothing is left.
+    /// Posts what a subscription has, until the receiver fails, refuses many or nothing is left.
     async fn post_due(&self, subscription: Subscription) -> SubscriptionName {
         let Some(webhook) = &subscription.webhook else { return subscription.name };
+        let mut refused = 0;
         for _ in 0..MAX_POSTS {
-            match self.post_next(&subscription, webhook).await {
-                Ok(true) => {}
-                Ok(false) => break,
+            // What the receiver refuses, or fails at, does not hold up what it was never asked to take.
+            let is_new_first = refused > 0 || self.receivers.is_failing(&subscription.name);
+            match self.post_next(&subscription, webhook, is_new_first).await {
+                Ok(Posted::Taken) => {}
+                Ok(Posted::Refused) if refused < MAX_REFUSED => refused += 1,
+                Ok(Posted::Refused | Posted::Nothing) => break,
                 Err(error) => {
                     tracing::debug!(error = %explained(&error), "a notification could not be recorded");
                     break;
@@ -100,31 +116,50 @@ impl Outbound {
         subscription.name
     }
 
-    /// Posts the next notification. False: there is none, or the attempt has failed.
-    async fn post_next(&self, subscription: &Subscription, webhook: &Webhook) -> Result<bool, StoreError> {
-        let config = self.config.load_full();
+    /// The next notification: of those that were never posted without success first, if `is_new_first`.
+    async fn next(
+        &self,
+        subscription: &Subscription,
+        is_new_first: bool,
+    ) -> Result<Option<PartnerNotification>, StoreError> {
         // What none of the organisation's clients may read is not posted to it either.
         let devices = self.registry.load().devices_of(&subscription.organisation);
         let due = Due {
             organisation: &subscription.organisation,
             subscriptions: std::slice::from_ref(&subscription.name),
             devices: devices.as_deref(),
-            max_deliveries: config.notifications.deliveries,
+            max_deliveries: self.config.load().notifications.deliveries,
+            is_new: is_new_first,
             limit: 1,
         };
-        let Some(found) = self.store.due_notifications(&due).await?.pop() else { return Ok(false) };
+        let found = self.store.due_notifications(&due).await?.pop();
+        if found.is_some() || !is_new_first {
+            return Ok(found);
+        }
+        Ok(self.store.due_notifications(&Due { is_new: false, ..due }).await?.pop())
+    }
+
+    /// Posts the next notification.
+    async fn post_next(
+        &self,
+        subscription: &Subscription,
+        webhook: &Webhook,
+        is_new_first: bool,
+    ) -> Result<Posted, StoreError> {
+        let config = self.config.load_full();
+        let Some(found) = self.next(subscription, is_new_first).await? else { return Ok(Posted::Nothing) };
         // One of this name may have been added since, for another receiver. What was found before is not
         // of that one.
         if !self.store.subscriptions().await?.contains(subscription) {
-            return Ok(false);
+            return Ok(Posted::Nothing);
         }
-        let Ok((handle, receipt)) = ReceiptHandle::generate() else { return Ok(false) };
+        let Ok((handle, receipt)) = ReceiptHandle::generate() else { return Ok(Posted::Nothing) };
         let visibility =
             SignedDuration::try_from(config.notifications.visibility).unwrap_or(SignedDuration::ZERO);
         let delivery = Delivery { id: found.id, known: found.receipt, receipt };
         // Another node may have begun it meanwhile.
         let Some(begun) = self.store.begin_deliveries(vec![delivery], visibility, None).await?.pop() else {
-            return Ok(true);
+            return Ok(Posted::Taken);
         };
         // This delivery counts once it is answered.
         let begun = PartnerNotification { deliveries: begun.deliveries + 1, ..begun };
@@ -137,20 +172,27 @@ impl Outbound {
                 }
                 self.store.note_answer(begun.id, receipt).await?;
                 self.metrics.api.partners.count("delivered", 1);
-                Ok(true)
+                Ok(Posted::Taken)
             }
             Err(error) => {
-                self.fail(subscription, &error);
-                let pause =
-                    SignedDuration::try_from(self.receivers.pause(&subscription.name)).unwrap_or_default();
+                self.metrics.api.partners.count("failed", 1);
+                let (pause, posted) = if error.is_of_the_notification() {
+                    (
+                        backoff(u32::try_from(begun.attempts).unwrap_or(u32::MAX).saturating_add(1)),
+                        Posted::Refused,
+                    )
+                } else {
+                    (self.fail(subscription, &error), Posted::Nothing)
+                };
+                let pause = SignedDuration::try_from(pause).unwrap_or_default();
                 self.store.note_failure((begun.id, receipt), pause, error.to_string()).await?;
-                Ok(false)
+                Ok(posted)
             }
         }
     }
 
-    fn fail(&self, subscription: &Subscription, error: &WebhookError) {
-        self.metrics.api.partners.count("failed", 1);
+    /// The receiver fails. Returns the pause that follows.
+    fn fail(&self, subscription: &Subscription, error: &WebhookError) -> Duration {
         // Once for each outage.
         if self.receivers.fail(&subscription.name, self.clock.instant()) {
             tracing::warn!(
@@ -159,6 +201,7 @@ impl Outbound {
                 "a notification was not delivered to the receiver of a partner; it is repeated"
             );
         }
+        self.receivers.pause(&subscription.name)
     }
 }
 
@@ -169,6 +212,10 @@ impl Receivers {
 
     fn is_due(&self, name: &SubscriptionName, now: Instant) -> bool {
         self.with(|failing| failing.get(name).is_none_or(|own| own.next <= now))
+    }
+
+    fn is_failing(&self, name: &SubscriptionName) -> bool {
+        self.with(|failing| failing.contains_key(name))
     }
 
     /// Notes a failed attempt. True: the first in a row.
@@ -202,6 +249,8 @@ fn backoff(attempts: u32) -> Duration {
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Notifications of a subscription before its definition is read again.
 const MAX_POSTS: usize = 100;
+/// Refused notifications of a subscription in a row; others wait for the next look.
+const MAX_REFUSED: u32 = 5;
 /// The longest pause between attempts.
 const MAX_PAUSE_SECONDS: u64 = 300;
 

@@ -1,7 +1,8 @@
 """A partner's receiver of notifications: an https server with Basic authentication, in Python's http.server.
 
 partner_webhook.py CHAIN KEY USER PASSWORD [PORT]: prints its port, then a line of JSON for each request. A line
-of stdin sets what it responds with from then on: a status, `redirect`, or `close`.
+of stdin sets what it responds with from then on: a status, `redirect`, `close`, or `refuse`: 422, and again for
+each of these notifications whatever it responds with later.
 """
 
 import base64
@@ -15,6 +16,7 @@ chain, key, user, password = sys.argv[1:5]
 port = int(sys.argv[5]) if len(sys.argv) > 5 else 0
 expected = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 answer = "200"
+refused = set()
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
@@ -28,12 +30,16 @@ class Receiver(http.server.BaseHTTPRequestHandler):
             "body": json.loads(body),
             "answer": answer,
         }
+        if answer == "refuse":
+            refused.add(line["operation"])
+        if line["operation"] in refused:
+            line["answer"] = "422"
         print(json.dumps(line), flush=True)
-        if answer == "close":
+        if line["answer"] == "close":
             self.close_connection = True
             return
-        self.send_response(302 if answer == "redirect" else int(answer) if is_authentic else 401)
-        if answer == "redirect":
+        self.send_response(302 if line["answer"] == "redirect" else int(line["answer"]) if is_authentic else 401)
+        if line["answer"] == "redirect":
             self.send_header("Location", "/elsewhere")
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -103,7 +103,11 @@ fn respond(
         None => None,
     };
     let (from, to) = range.unwrap_or((0, length));
-    let part: Bytes = file.body.slice(from..to);
+    // A copy: a part that shares the bytes of the file would keep all of them, and count as a part.
+    let part = match range {
+        Some(_) => Bytes::copy_from_slice(&file.body.slice(from..to)),
+        None => file.body.clone(),
+    };
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     let mut set =

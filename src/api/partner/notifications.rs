@@ -93,6 +93,7 @@ async fn give(caller: &Caller<'_>, max: u32) -> Result<Vec<(String, PartnerNotif
         subscriptions: &pulled,
         devices: reader.devices(),
         max_deliveries: config.notifications.deliveries,
+        is_new: false,
         limit: max,
     };
     let due = store.due_notifications(&due).await.map_err(of_store)?;

@@ -198,6 +198,9 @@ pub(in crate::store) fn select_due(due: &Due<'_>, name: &SubscriptionName, now: 
     select.push(" AND visible_at <= ").push_bind(now);
     select.push(" AND organisation = ").push_bind(due.organisation.as_str());
     select.push(" AND deliveries < ").push_bind(due.max_deliveries).push(OF_ACTIVE);
+    if due.is_new {
+        select.push(" AND attempts = 0");
+    }
     if let Some(devices) = due.devices {
         select.push(" AND device IN (NULL");
         for device in devices {

@@ -124,6 +124,8 @@ pub struct Due<'q> {
     pub devices: Option<&'q [DeviceId]>,
     /// Deliveries after which a notification is delivered no more.
     pub max_deliveries: u32,
+    /// Those alone of which no attempt has failed since the last delivery.
+    pub is_new: bool,
     /// The maximum number.
     pub limit: u32,
 }

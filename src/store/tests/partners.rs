@@ -90,6 +90,7 @@ async fn due_of(organisation: &str, store: &Store, devices: Option<&[DeviceId]>)
         subscriptions: &subscriptions,
         devices,
         max_deliveries: 3,
+        is_new: false,
         limit: 10,
     };
     store.due_notifications(&due).await.unwrap()

@@ -26,7 +26,14 @@ async fn notifications_of_partners_are_found_by_an_index() {
     let organisation = "2.25.1".parse().unwrap();
     let subscriptions = std::slice::from_ref(&name);
     for devices in [None, Some(&devices[..])] {
-        let due = Due { organisation: &organisation, subscriptions, devices, max_deliveries: 3, limit: 10 };
+        let due = Due {
+            organisation: &organisation,
+            subscriptions,
+            devices,
+            max_deliveries: 3,
+            is_new: false,
+            limit: 10,
+        };
         let plan = plan(&store, select_due(&due, &name, now)).await;
         assert!(plan.contains("partner_notification_due (subscription=? AND visible_at<?)"), "{plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{plan}");

@@ -156,6 +156,7 @@ fn n000_7_notifications_are_posted_until_the_receiver_acknowledges_them() {
     }
     let acknowledged = platform.cli().json(&["notification", "list", "--state", "acknowledged"]);
     assert_eq!(acknowledged.len(), 2, "nothing is lost");
+    what_is_refused_holds_nothing_up(&partners, &platform, &mut receiver);
     nothing_is_posted_for_who_is_suspended(&partners, &platform, &mut receiver, &lab.oid);
     nothing_is_posted_that_no_client_may_read(&partners, &platform, &mut receiver);
     // A receiver that does not prove itself to the CA bundle gets nothing.
@@ -165,6 +166,29 @@ fn n000_7_notifications_are_posted_until_the_receiver_acknowledges_them() {
     eventually("TLS fails", || error(&platform).contains("TLS failed"));
     let stopped = platform.stop();
     assert!(!stopped.log.contains("s3cret-of-basic") && !stopped.log.contains("panicked"), "{}", stopped.log);
+}
+
+/// A receiver that does not take some notifications, as of a device that it does not know.
+fn what_is_refused_holds_nothing_up(partners: &Partners, platform: &Platform, receiver: &mut Receiver) {
+    receiver.answer("refuse");
+    let mut sender = connect(partners.site(), platform);
+    let mut refused = std::collections::HashSet::new();
+    for id in 20..30 {
+        assert_eq!(sender.code(message(NAME, &id.to_string())), "CA");
+    }
+    while refused.len() < 10 {
+        let request = receiver.next();
+        assert_eq!(request["answer"], "422", "{request}");
+        refused.insert(request["operation"].to_string());
+    }
+    receiver.answer("200");
+    assert_eq!(sender.code(message(NAME, "30")), "CA");
+    // Those that are refused double their own pauses; the new one goes before them.
+    let mut again = 0;
+    while receiver.next()["answer"] == "422" {
+        again += 1;
+    }
+    assert!(again < 40, "each refused one has its own pause: {again}");
 }
 
 /// Another organisation, whose webhook is at the same receiver, shows that the time for it has passed.
