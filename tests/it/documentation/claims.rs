@@ -107,3 +107,18 @@ fn every_configuration_key_that_the_documentation_names_exists() {
     assert!(unknown.is_empty(), "{unknown:#?}");
     assert!(named > 80, "{named}");
 }
+
+/// A hospital opens its firewall by this page.
+#[test]
+fn every_listener_and_outgoing_address_is_in_the_answers_about_security() {
+    let marks = ["HOST", "http://", "host names", "ocsp", "[[notify]]"];
+    let is_address = |of: &pcd_platform::config::Reference| {
+        of.key.ends_with("listen") || marks.iter().any(|mark| of.values.contains(mark))
+    };
+    let keys: Vec<_> =
+        pcd_platform::config::references().into_iter().filter(is_address).map(|of| of.key).collect();
+    let answers = read("docs/compliance/mds2.md");
+    let missing: Vec<_> = keys.iter().filter(|key| !answers.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "docs/compliance/mds2.md lacks {missing:?}");
+    assert!(keys.len() >= 14, "{keys:?}");
+}
