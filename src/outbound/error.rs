@@ -22,8 +22,8 @@ pub(super) enum WebhookError {
 }
 
 impl WebhookError {
-    /// Whether the receiver responds, and does not take this one notification. A status that says who may ask,
-    /// where, or when, concerns all of them.
+    /// Whether the receiver responds, and does not take this one notification. A status that says who may
+    /// ask, where, or when, concerns all of them.
     pub(super) fn is_of_the_notification(&self) -> bool {
         let Self::Post(WebPostError::Status(status)) = self else { return false };
         (400..500).contains(status) && !OF_ALL.contains(status)
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn n000_7_what_is_refused_is_told_from_a_receiver_that_fails() {
+    fn n000_7_what_is_refused_differs_from_a_receiver_that_fails() {
         let is_of_one = |status| WebhookError::from(WebPostError::Status(status)).is_of_the_notification();
         assert!([400, 404, 409, 410, 413, 422].into_iter().all(is_of_one));
         assert!(![302, 401, 403, 408, 429, 500, 503].into_iter().any(is_of_one));
