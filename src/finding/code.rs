@@ -236,6 +236,9 @@ codes! {
     /// The platform of a gateway refused a message of a device.
     ForwardRefused, "forward-refused", Attention,
         "correct what the reason names, mostly the entry of this gateway at the platform; `pcd-platform message list --forward refused-24h` lists all of them";
+    /// Messages wait for the platform on a node of this gateway that is gone.
+    ForwardStranded, "forward-stranded", Attention,
+        "start the node that is named again; if it does not return, `pcd-platform store hand-over --from NODE --to NODE` gives what it has to a node that runs";
     /// A device of the directory connects, and is refused.
     DeviceLockedOut, "device-locked-out", Urgent,
         "`pcd-platform device why CN` says where it ends and what to do; look after the patient meanwhile";

@@ -106,13 +106,17 @@ impl Orders {
 
     async fn pass_on_answers(&self) {
         let mut looks = tokio::time::interval(LOOK);
+        let mut count = 0_u32;
         loop {
             let is_read = tokio::select! {
-                _ = looks.tick() => self.catch_up().await,
-                () = self.0.adopted.notified() => self.catch_up().await,
+                _ = looks.tick() => {
+                    count = count.wrapping_add(1);
+                    self.catch_up(count % AGAIN == 1).await
+                }
+                () = self.0.adopted.notified() => self.catch_up(true).await,
                 answer = self.0.gateway.registry.relay().order_answer() => match answer {
                     Some(answer) => self.hear(answer).await,
-                    None => self.catch_up().await,
+                    None => self.catch_up(true).await,
                 },
             };
             if !is_read {
@@ -308,13 +312,17 @@ impl Orders {
         }
     }
 
-    /// Reads which orders are open, and passes on what their devices have answered. Whether that could be
-    /// read. Orders that are not answered within a day are given up.
-    async fn catch_up(&self) -> bool {
+    /// Reads which orders are open, and passes on what their devices have answered: of those that this
+    /// process does not know, or of all (`again`). Whether that could be read. Orders that are not answered
+    /// within a day are given up.
+    async fn catch_up(&self, again: bool) -> bool {
         let store = &self.0.gateway.store;
         let Ok(orders) = store.relayed_orders().await else { return false };
         let oldest = store.now().saturating_sub(GIVEN_UP).unwrap_or(Timestamp::UNIX_EPOCH);
         for order in orders {
+            if !again && self.open().contains_key(&order) {
+                continue;
+            }
             let Ok(entry) = store.outbox_entry(order).await else { return false };
             let Some((entry, _)) = entry.filter(|_| order.time() >= oldest) else {
                 self.finish(vec![order]).await;
@@ -401,8 +409,11 @@ const MAX_ANSWERS: usize = 1024;
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(24);
 /// Orders that are remembered when the platform has their answers.
 const MAX_ARRIVED: usize = 10_000;
-/// How often the store is asked for them, besides the answers that come.
-const LOOK: Duration = Duration::from_hours(1);
+/// How often the store is asked for them, besides the answers that come: an operator may hand over those of
+/// another node.
+const LOOK: Duration = Duration::from_mins(1);
+/// How often that is done for all of them: each hour.
+const AGAIN: u32 = 60;
 /// Retry delay after a store error.
 const RETRY: Duration = Duration::from_secs(1);
 

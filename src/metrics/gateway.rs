@@ -18,6 +18,8 @@ pub struct Gateway {
     pub waiting: IntGauge,
     /// How long the oldest of them has been waiting; 0 without one.
     pub oldest_seconds: IntGauge,
+    /// Messages that wait on other nodes of the gateway, of which no process runs.
+    pub stranded: IntGauge,
     /// Messages on open connections whose devices wait for what the platform answers.
     pub awaited: IntGauge,
     /// Messages that the platform has answered, by `outcome`: `accepted`, `refused`.
@@ -34,10 +36,11 @@ pub struct Gateway {
 
 impl Gateway {
     /// What becomes of a message of the platform.
-    const ORDERS: [&str; 9] = [
+    const ORDERS: [&str; 10] = [
         "sent",
         "device-unknown",
         "device-away",
+        "device-busy",
         "pending",
         "dropped",
         "control-id-reused",
@@ -53,6 +56,7 @@ impl Gateway {
             failures_total: r.counter("gateway_connection_failures_total", FAILURES)?,
             waiting: r.gauge("gateway_waiting_messages", WAITING)?,
             oldest_seconds: r.gauge("gateway_oldest_message_seconds", OLDEST)?,
+            stranded: r.gauge("gateway_stranded_messages", STRANDED)?,
             awaited: r.gauge("gateway_awaited_answers", AWAITED)?,
             forwarded_total: r.counters("gateway_forwarded_total", FORWARDED, &["outcome"])?,
             unexpected_total: r.counter("gateway_unexpected_acknowledgements_total", UNEXPECTED)?,
@@ -97,6 +101,7 @@ const OUTAGE: &str = "How long no connection to the platform of a gateway has be
 const FAILURES: &str = "Connections to the platform of a gateway that could not be made, or were lost";
 const WAITING: &str = "Messages that wait for the platform of a gateway";
 const OLDEST: &str = "How long the oldest message has been waiting for the platform of a gateway";
+const STRANDED: &str = "Messages that wait on other nodes of the gateway, of which no process runs";
 const AWAITED: &str =
     "Messages on open connections whose devices wait for what the platform of a gateway answers";
 const FORWARDED: &str = "Messages that the platform of a gateway has answered";

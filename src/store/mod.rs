@@ -52,7 +52,7 @@ pub use records::directory::SeenIdentity;
 pub(crate) use records::directory::device_kind;
 pub use records::forward::{
     ForwardBacklog, ForwardClass, ForwardFilter, ForwardLane, ForwardOutcome, ForwardState, Forwarding,
-    REFUSED_SHOWN, RefusedForward, WaitingForward, WaitingForwards, WaitingLanes,
+    REFUSED_SHOWN, RefusedForward, StrandedForwards, WaitingForward, WaitingForwards, WaitingLanes,
 };
 pub use records::grant::{AuthorizationWrite, Decision, NewAuthorization, NewToken, TokenWrite};
 pub use records::message::{

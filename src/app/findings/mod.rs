@@ -17,6 +17,7 @@ mod partners;
 mod readers;
 mod sizes;
 mod store;
+mod stranded;
 mod trust;
 mod upkeep;
 
@@ -61,6 +62,7 @@ struct State {
     limits: limits::Limits,
     upkeep: upkeep::Upkeep,
     partners: partners::Partners,
+    stranded: stranded::Stranded,
 }
 
 impl Examiner {
@@ -148,6 +150,7 @@ impl Examiner {
         found.extend(enrol::look(&self.platform).await);
         found.extend(readers::look(&self.platform));
         found.extend(state.partners.look(&self.platform).await);
+        found.extend(state.stranded.look(&self.platform).await);
         found.extend(gateway::refused(store, clock.now()).await);
         found.extend(gateway::left_behind(store, config.load().gateway.as_ref(), clock.now()).await);
         found.extend(of_store);

@@ -1,6 +1,7 @@
 //! `store`: the store as a whole.
 
 mod check;
+mod hand_over;
 mod migrate;
 mod retention;
 
@@ -17,7 +18,7 @@ use super::text::counted;
 use super::{Exit, Failure, Outcome, Output};
 use crate::audit::{Event, SigningRule};
 use crate::config;
-use crate::model::{Clock, LongWork, explained, size_text};
+use crate::model::{Clock, LongWork, NodeName, explained, size_text};
 use crate::store::{EndFile, Milestone, Store, StoreError};
 use migrate::Owner;
 
@@ -40,6 +41,20 @@ pub(super) enum Command {
         dry_run: bool,
         #[command(flatten)]
         owner: Owner,
+    },
+    /// In a gateway of several nodes (PostgreSQL): give what waits on a node that is gone to one that runs
+    ///
+    /// Messages that wait for the platform, and its orders whose answers have not arrived there. Refuses
+    /// while a process of the first node runs, and if none of the second does.
+    ///
+    /// Example: pcd-platform store hand-over --from gw-2 --to gw-1
+    HandOver {
+        /// The node that is gone, as the finding `forward-stranded` names it
+        #[arg(long, value_name = "NODE")]
+        from: NodeName,
+        /// The node that forwards it from now on
+        #[arg(long, value_name = "NODE")]
+        to: NodeName,
     },
     /// What retention would remove, and whether the clock of this machine is believed
     Retention {
@@ -72,6 +87,7 @@ pub(super) async fn run(config: ConfigFile, command: Command, output: Output, cl
             let file = EndFile::new(&section.state_directory, store.node());
             check::run(&config.audit_signature_verifier()?, rule, &file, &store, output).await
         }
+        Command::HandOver { from, to } => hand_over::run(&from, &to, &store, output).await,
         Command::Migrate { .. } | Command::Retention { .. } => Ok(Exit::Done),
     };
     store.close().await;

@@ -20,8 +20,9 @@ pub use partner::{
 };
 pub use platform::{
     ClockDifference, ClockUnconfirmed, EnrolmentWaiting, FailingReceiver, FhirBehind, ForwardQueueFull,
-    LimitNear, NotAccepting, NotificationFailing, PlatformUnreachable, ReceiverOfUnknownWards, ReloadRefused,
-    RestartPending, ResultMissing, ShuttingDown, TaskFailed, UsedLimit,
+    ForwardStranded, LimitNear, NotAccepting, NotificationFailing, PlatformUnreachable,
+    ReceiverOfUnknownWards, ReloadRefused, RestartPending, ResultMissing, ShuttingDown, TaskFailed,
+    UsedLimit,
 };
 pub use store::{
     AuditChainBroken, AuditEndUnread, BackupOld, BrokenRow, CopyReplaced, DiskFilling, DiskRate,

@@ -289,3 +289,33 @@ impl fmt::Display for ForwardQueueFull {
         write!(f, "{} of {} messages wait for the platform", self.waiting, self.allowed)
     }
 }
+
+/// Facts of `forward-stranded`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ForwardStranded {
+    /// The nodes of which no process runs
+    pub nodes: Vec<String>,
+    /// Messages that wait there for the platform
+    pub messages: u64,
+    /// Those of them that are alarms
+    pub alarms: u64,
+    /// Orders of the platform whose answers have not arrived there
+    pub orders: u64,
+    /// Age of the oldest message, in seconds; 0 without one
+    pub seconds: u64,
+}
+
+impl fmt::Display for ForwardStranded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { nodes, messages, alarms, orders, seconds } = self;
+        let (messages, orders) = (counted(*messages, "message"), counted(*orders, "order"));
+        let nodes = nodes.join(", ");
+        write!(
+            f,
+            "{messages} ({alarms} of them ALARMS) and {orders} wait on nodes that do not run: {nodes}; the oldest \
+             message since {}",
+            counted(seconds / 60, "minute")
+        )
+    }
+}

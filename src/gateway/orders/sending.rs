@@ -201,8 +201,15 @@ impl Orders {
             && entry.attempts == 0
             && let Ok(message) = Message::parse(&raw)
         {
-            self.count("device-away");
-            self.refuse(&message, Rejection::OrderDeviceAway).await;
+            // A device gets one at a time.
+            let is_connected = self.0.gateway.registry.is_connected(device);
+            let (outcome, rejection) = if is_connected {
+                ("device-busy", Rejection::OrderDeviceBusy)
+            } else {
+                ("device-away", Rejection::OrderDeviceAway)
+            };
+            self.count(outcome);
+            self.refuse(&message, rejection).await;
             self.finish(vec![order]).await;
         }
         Ok(true)

@@ -64,6 +64,8 @@ pub enum Rejection {
     OrderDeviceUnknown,
     /// In a gateway: the device that the message of the platform names is not connected.
     OrderDeviceAway,
+    /// In a gateway: the device that the message of the platform names has not answered an earlier one.
+    OrderDeviceBusy,
     /// In a gateway: the message of the platform asks for no positive acknowledgement.
     OrderUnconfirmable,
     /// In a gateway: the device could not return MSH-10 of the message of the platform unchanged.
@@ -149,6 +151,7 @@ impl Rejection {
             Self::NotForwarded => "not-forwarded",
             Self::OrderDeviceUnknown => "order-device-unknown",
             Self::OrderDeviceAway => "order-device-away",
+            Self::OrderDeviceBusy => "order-device-busy",
             Self::OrderUnconfirmable => "order-unconfirmable",
             Self::OrderControlId => "order-control-id",
             Self::OrderIdReused => "order-id-reused",
@@ -186,6 +189,7 @@ impl Rejection {
             Self::NotForwarded,
             Self::OrderDeviceUnknown,
             Self::OrderDeviceAway,
+            Self::OrderDeviceBusy,
             Self::OrderUnconfirmable,
             Self::OrderControlId,
             Self::OrderIdReused,
@@ -237,6 +241,7 @@ impl Rejection {
             Self::NotForwarded => "the platform gave no answer to this message, send it again later",
             Self::OrderDeviceUnknown => "the message names no single device of the gateway",
             Self::OrderDeviceAway => "the device is not connected to the gateway",
+            Self::OrderDeviceBusy => "the device has not answered an earlier message",
             Self::OrderUnconfirmable => {
                 "a gateway passes on messages that ask for a positive acknowledgement"
             }
@@ -292,6 +297,7 @@ impl Rejection {
             | Self::NotForwarded
             | Self::OrderDeviceUnknown
             | Self::OrderDeviceAway
+            | Self::OrderDeviceBusy
             | Self::OrderUnconfirmable
             | Self::OrderIdReused
             | Self::OrderWithdrawn => ("207", "Application internal error"),

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use crate::model::MessageId;
+use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::forward::{
     ForwardBacklog, ForwardClass, ForwardLane, ForwardOutcome, ForwardState, Forwarding, RefusedForward,
-    WaitingForwards, WaitingLanes,
+    StrandedForwards, WaitingForwards, WaitingLanes,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::forward::Forwarded;
@@ -61,6 +61,28 @@ impl Store {
     /// When it cannot be read.
     pub async fn oldest_forward(&self) -> Result<Option<MessageId>, StoreError> {
         self.reader().oldest_forward().await
+    }
+
+    /// What waits on nodes of which no process runs. A file has one node.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn stranded_forwards(&self) -> Result<Vec<StrandedForwards>, StoreError> {
+        if !self.is_on_server() {
+            return Ok(Vec::new());
+        }
+        self.reader().stranded_forwards().await
+    }
+
+    /// Gives some of what waits on a node of a server to another one: the messages of alarm lanes first, and
+    /// orders of the platform when no message is left. Returns how many there were; 0 also while a process of
+    /// `from` runs, or none of `to` does.
+    ///
+    /// # Errors
+    /// When that is not durable.
+    pub async fn hand_over_forwards(&self, from: &NodeName, to: &NodeName) -> Result<u64, StoreError> {
+        let written = self.write(Write::ForwardsHandedOver { from: from.clone(), to: to.clone() }).await?;
+        Ok(if let WriteOutcome::Rows(count) = written { count } else { 0 })
     }
 
     /// Where a message is on its way to the platform.

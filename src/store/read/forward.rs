@@ -8,8 +8,8 @@ use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::forward::{
-    ForwardBacklog, ForwardClass, ForwardLane, ForwardState, Forwarding, RefusedForward, WaitingForward,
-    WaitingForwards, WaitingLanes,
+    ForwardBacklog, ForwardClass, ForwardLane, ForwardState, Forwarding, RefusedForward, StrandedForwards,
+    WaitingForward, WaitingForwards, WaitingLanes,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
@@ -63,6 +63,21 @@ impl Reader {
         let rows = self.fetch(Statement::new(SELECT_COUNT).bind(node.as_str())).await?;
         let messages = rows.first().map_or(Ok(0), |row| row.count("number", "a count"))?;
         Ok(ForwardBacklog { messages, oldest: self.oldest_forward_of(node).await? })
+    }
+
+    /// What waits on nodes of a server of which no process runs.
+    pub(in crate::store) async fn stranded_forwards(&self) -> Result<Vec<StrandedForwards>, StoreError> {
+        let mut stranded = Vec::new();
+        for row in self.fetch(Statement::new(SELECT_STRANDED)).await? {
+            let (messages, orders) = (row.count("messages", "a count")?, row.count("orders", "a count")?);
+            if messages == 0 && orders == 0 {
+                continue;
+            }
+            let node: NodeName = row.parsed("node", "node_lease.node")?;
+            let (alarms, oldest) = (row.count("alarms", "a count")?, self.oldest_forward_of(&node).await?);
+            stranded.push(StrandedForwards { node, messages, alarms, orders, oldest });
+        }
+        Ok(stranded)
     }
 
     /// The oldest message that waits for a node.
@@ -176,6 +191,17 @@ const SELECT_COUNT: &str =
 const SELECT_OLDEST: &str = "
 SELECT forward.message AS id FROM forward JOIN message ON message.id = forward.message
 WHERE forward.settled_at IS NULL ORDER BY forward.message LIMIT 1";
+
+/// A process that runs renews its lease each two seconds, and loses it after ten. Rows of the queue are
+/// written by processes with a lease only.
+const SELECT_STRANDED: &str = "
+SELECT lease.node AS node,
+    (SELECT count(*) FROM forward WHERE forward.node = lease.node AND settled_at IS NULL) AS messages,
+    (SELECT count(*) FROM forward WHERE forward.node = lease.node AND settled_at IS NULL AND class = 0) AS alarms,
+    (SELECT count(*) FROM relayed_order WHERE relayed_order.node = lease.node) AS orders
+FROM node_lease AS lease
+WHERE lease.renewed_at <= (extract(epoch FROM clock_timestamp() - interval '10 seconds') * 1000000)::bigint
+ORDER BY lease.node";
 
 const SELECT_OLDEST_OF: &str = "
 SELECT forward.message AS id FROM forward JOIN message ON message.id = forward.message

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{DeviceId, MessageId};
+use crate::model::{DeviceId, MessageId, NodeName};
 
 /// What is forwarded first when messages wait. The order of arrival holds within a device and class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -233,3 +233,18 @@ impl std::fmt::Debug for ForwardState {
 
 /// For how long a refusal is a finding.
 pub const REFUSED_SHOWN: SignedDuration = SignedDuration::from_hours(24);
+
+/// What waits on a node of which no process runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StrandedForwards {
+    /// The node.
+    pub node: NodeName,
+    /// Messages that wait for the platform.
+    pub messages: u64,
+    /// Those of them that are alarms.
+    pub alarms: u64,
+    /// Orders of the platform whose answers have not arrived there.
+    pub orders: u64,
+    /// The oldest of the messages.
+    pub oldest: Option<MessageId>,
+}

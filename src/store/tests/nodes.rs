@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::audit::fixtures::Repeating;
+use crate::store::{ForwardClass, ForwardOutcome, StrandedForwards};
 
 #[tokio::test]
 async fn a_message_sent_to_two_nodes_at_once_is_stored_once() {
@@ -61,7 +62,11 @@ async fn two_processes_of_a_node_can_write_its_first_rows() {
 }
 
 async fn serve(place: &TestStore) -> Store {
-    let node = "ward-7".parse().unwrap();
+    serve_as(place, "ward-7").await
+}
+
+async fn serve_as(place: &TestStore, node: &str) -> Store {
+    let node = node.parse().unwrap();
     Store::serve(node, &place.url(), MigrationPolicy::Always, place.clock.clone()).await.unwrap()
 }
 
@@ -113,4 +118,48 @@ async fn a_graceful_shutdown_gives_the_node_back_at_once() {
     // Less than the time of a lease.
     let next = tokio::time::timeout(Duration::from_secs(9), serve(&place)).await.unwrap();
     next.check().await.unwrap();
+}
+
+// Each node of a gateway forwards what it has received. One that does not return is not to keep it.
+#[tokio::test]
+async fn what_waits_on_a_node_that_is_gone_is_handed_over_in_portions() {
+    let place = TestStore::on_postgres();
+    let gone = with_pumps(&place, serve_as(&place, "gone").await).await;
+    let runs = serve_as(&place, "runs").await;
+    let queued = |number: usize| {
+        let class = if number < 2 { ForwardClass::Alarm } else { ForwardClass::Data };
+        MessageRecord { forward: Some(class), ..place.record(&number.to_string(), b"1") }
+    };
+    let records: Vec<_> = (0..503).map(queued).collect();
+    for stored in join_all(records.iter().map(|one| gone.record(one.clone()))).await {
+        stored.unwrap();
+    }
+    let refused = ForwardOutcome::given_up("altered");
+    gone.settle_forward(records[502].id, refused).await.unwrap();
+    let relayed = QueuedMessage { is_relayed: true, ..order(&place) };
+    gone.queue(relayed.clone()).await.unwrap();
+    let [from, to, other] = ["gone", "runs", "other"].map(|node| node.parse().unwrap());
+    let hand_over = async |to| runs.hand_over_forwards(&from, to).await.unwrap();
+    assert!(runs.stranded_forwards().await.unwrap().is_empty());
+    assert_eq!(hand_over(&to).await, 0, "it runs, and forwards them itself");
+    place.execute("UPDATE node_lease SET renewed_at = 1 WHERE node = 'gone'").await.unwrap();
+    let expected = StrandedForwards {
+        node: from.clone(),
+        messages: 502,
+        alarms: 2,
+        orders: 1,
+        oldest: Some(records[0].id),
+    };
+    assert_eq!(runs.stranded_forwards().await.unwrap(), [expected]);
+    assert_eq!(hand_over(&other).await, 0, "no process of it would forward them");
+    assert_eq!(hand_over(&to).await, 500);
+    let lanes = runs.forward_lanes().await.unwrap().lanes;
+    assert_eq!((lanes[0].0.class, lanes[0].1), (ForwardClass::Alarm, 2), "alarms go first");
+    assert_eq!([hand_over(&to).await, hand_over(&to).await, hand_over(&to).await], [2, 1, 0]);
+    assert!(runs.stranded_forwards().await.unwrap().is_empty());
+    assert_eq!(runs.forward_backlog().await.unwrap().messages, 502);
+    assert_eq!(runs.relayed_orders().await.unwrap(), [relayed.id]);
+    let gone =
+        place.connect_directly().await.texts("SELECT node FROM forward WHERE settled_at IS NOT NULL").await;
+    assert_eq!(gone, ["gone"], "what is settled stays");
 }

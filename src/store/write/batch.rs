@@ -391,6 +391,9 @@ async fn apply_entry(
         Write::ForwardsAdopted => {
             return forward::adopt(connection, node).await.map(WriteOutcome::Rows);
         }
+        Write::ForwardsHandedOver { from, to } => {
+            return forward::hand_over(connection, from, to).await.map(WriteOutcome::Rows);
+        }
         Write::Probe => {
             connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;
             for nothing in [INSERT_NO_MESSAGE, INSERT_NO_AUDIT_ROW] {

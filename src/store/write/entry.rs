@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::audit::{self, Beginning, Permit};
-use crate::model::{Fingerprint, MessageId};
+use crate::model::{Fingerprint, MessageId, NodeName};
 use crate::store::content::Content;
 use crate::store::records::contact::Observations;
 use crate::store::records::forward::ForwardClass;
@@ -71,6 +71,8 @@ pub(in crate::store) enum Write {
     ForwardedAgain(MessageId, ForwardClass),
     /// What waits for other nodes waits for this one, where they are gone; without a row in the audit trail.
     ForwardsAdopted,
+    /// Some of what waits on a node that is gone waits on another one; without a row in the audit trail.
+    ForwardsHandedOver { from: NodeName, to: NodeName },
     /// A change of subscriptions or notifications; that of an operator or a partner has an audit row.
     Partner(Box<PartnerChange>),
     /// A change of the index of FHIR resources; without a row in the audit trail.

@@ -95,6 +95,24 @@ pub(in crate::store) async fn adopt<C: Connection>(
     Ok(messages + outbox::adopt(connection, node).await?)
 }
 
+/// Gives some of what waits on a node of a server to another one, in bounded portions: a statement has eight
+/// seconds, and messages of devices wait for it. Returns how many messages or orders there were.
+pub(in crate::store) async fn hand_over<C: Connection>(
+    connection: &mut C,
+    from: &NodeName,
+    to: &NodeName,
+) -> Result<u64, StoreError> {
+    if C::HAS_ONE_NODE {
+        return Ok(0);
+    }
+    let mut messages = Statement::new(HAND_OVER).bind(from.as_str()).bind(to.as_str()).bind(PORTION);
+    messages.push(FROM_GONE_TO_RUNNING);
+    match connection.execute(messages).await? {
+        0 => outbox::hand_over(connection, from, to, PORTION).await,
+        messages => Ok(messages),
+    }
+}
+
 /// Deletes the row of a message that is stored again under another identifier.
 pub(in crate::store) async fn forget(
     connection: &mut impl Connection,
@@ -112,6 +130,22 @@ pub(in crate::store) async fn delete(
 }
 
 const INSERT: &str = "INSERT INTO forward (message, node, class, device) VALUES ($1, $2, $3, $4)";
+
+/// What is handed over at once.
+const PORTION: u32 = 500;
+
+/// The order of the lanes is that of their index.
+const HAND_OVER: &str = "
+UPDATE forward SET node = $2 WHERE message IN (
+    SELECT message FROM forward WHERE node = $1 AND settled_at IS NULL ORDER BY class, device, message LIMIT $3
+) AND settled_at IS NULL";
+
+/// No process of the one node runs, and one of the other does.
+pub(super) const FROM_GONE_TO_RUNNING: &str = "
+    AND NOT EXISTS (SELECT 1 FROM node_lease AS lease WHERE lease.node = $1
+        AND lease.renewed_at > (extract(epoch FROM clock_timestamp() - interval '10 seconds') * 1000000)::bigint)
+    AND EXISTS (SELECT 1 FROM node_lease AS lease WHERE lease.node = $2
+        AND lease.renewed_at > (extract(epoch FROM clock_timestamp() - interval '10 seconds') * 1000000)::bigint)";
 
 const DELETE: &str = "DELETE FROM forward WHERE message = $1 AND settled_at IS NULL";
 

@@ -9,6 +9,7 @@ use crate::store::instance::process::ProcessId;
 use crate::store::records::outbox::{AwaitedResult, QueuedMessage};
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
+use crate::store::write::forward::FROM_GONE_TO_RUNNING;
 
 /// A change of the outbox; each is documented at the method of [`Store`](crate::store::Store) that makes it.
 #[derive(Debug)]
@@ -237,6 +238,29 @@ pub(in crate::store) async fn adopt(
     }
     Ok(orders.len() as u64)
 }
+
+/// Gives some of the orders of the platform that a node has to another one. Returns how many there were.
+pub(in crate::store) async fn hand_over(
+    connection: &mut impl Connection,
+    from: &NodeName,
+    to: &NodeName,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let mut delete = Statement::new(DELETE_SOME).bind(from.as_str()).bind(to.as_str()).bind(limit);
+    delete.push(FROM_GONE_TO_RUNNING).push(" RETURNING id");
+    let orders = connection.identifiers(delete).await?;
+    for order in &orders {
+        let insert = Statement::new(INSERT_RELAYED).bind(order.as_bytes().as_slice()).bind(to.as_str());
+        connection.execute(insert).await?;
+    }
+    Ok(orders.len() as u64)
+}
+
+/// Of a node of which no process runs, for one of which a process does.
+const DELETE_SOME: &str = "
+DELETE FROM relayed_order WHERE id IN (
+    SELECT id FROM relayed_order WHERE node = $1 ORDER BY id LIMIT $3
+)";
 
 const DELETE_OTHERS: &str = "DELETE FROM relayed_order WHERE node <> $1 RETURNING id";
 

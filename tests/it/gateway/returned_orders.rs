@@ -237,3 +237,22 @@ fn a_platform_that_resets_each_connection_after_an_order_is_not_asked_without_en
     });
     assert!(gateway.metric("pcd_gateway_connection_failures_total") > 0.0);
 }
+
+// A device gets one order at a time, and the platform does not wait for long.
+#[test]
+fn an_order_for_a_device_that_has_not_answered_another_one_is_refused_as_such() {
+    let (platform, gateway, site) = scene(accept);
+    let mut device = known(wire(&site, &gateway), ONE);
+    let own = site.path().join("own.hl7");
+    std::fs::write(&own, order("OWN", "AL|AL", "1")).unwrap();
+    let cli = gateway.cli();
+    std::thread::scope(|scope| {
+        scope.spawn(|| cli.try_run(&["order", "send", ONE, own.to_str().unwrap(), "--within", "20s"]));
+        assert!(device.answer().unwrap().contains("|OWN|"));
+        platform.send(&order("SECOND", "AL|AL", "1"));
+        let refused = [("CR".to_owned(), "order-device-busy".to_owned())];
+        eventually("the platform learns it", || platform.answers_to("SECOND") == refused);
+        device.write(&reply(ONE, "ACK^O15^ACK", "OWN", "CR", "A-1"));
+    });
+    assert!(device.is_quiet(QUIET), "it does not come to the device");
+}
