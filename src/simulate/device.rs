@@ -63,6 +63,8 @@ pub(super) struct Device {
     pending: Option<Pending>,
     /// Whether the platform has answered anything in this session.
     is_answered: bool,
+    /// Whether it has in any session.
+    is_admitted: bool,
 }
 
 struct Pending {
@@ -79,7 +81,8 @@ impl Device {
         number: u32,
         connector: Connector,
     ) -> Self {
-        Self { shared, device, number, connector, messages: 0, turn: 0, pending: None, is_answered: false }
+        let (messages, turn, pending, is_answered, is_admitted) = (0, 0, None, false, false);
+        Self { shared, device, number, connector, messages, turn, pending, is_answered, is_admitted }
     }
 
     /// Connects and sends until the simulation stops, and connects again after each failure (B17).
@@ -131,9 +134,11 @@ impl Device {
 
     /// Counts the end of a session. In TLS 1.3 the handshake of a refused client ends well, and the refusal
     /// comes at the first read (RFC 8446, section 4.4.2.4): the platform had no session, and took no message.
+    /// One that is killed may have taken it: a device that was admitted before sends it again.
     fn ended(&mut self, error: &ClientError, is_repetition: bool) {
         let counters = &self.shared.counters;
-        if self.is_answered || !is_refusal(error) {
+        let is_cut = self.is_admitted && !matches!(error, ClientError::Refused(_));
+        if self.is_answered || is_cut || !is_refusal(error) {
             add(&counters.lost);
             return;
         }
@@ -288,7 +293,7 @@ impl Device {
         let Some(Pending { began, message, transaction }) = &self.pending else { return Ok(()) };
         let counters = &self.shared.counters;
         let answers = client.send(message.clone()).await?;
-        self.is_answered = true;
+        (self.is_answered, self.is_admitted) = (true, true);
         counters.latencies.record(self.shared.clock.instant().duration_since(*began));
         match answers.iter().find(|answer| !answer.code.is_positive()) {
             None => counters.acknowledged(transaction),
