@@ -73,7 +73,7 @@ impl Follower {
                     if !std::mem::replace(&mut is_failing, true) {
                         tracing::error!(
                             error = %explained(&error),
-                            "the device directory could not be read; the last one that was read still applies"
+                            "the device directory or the revoked certificates could not be read; the last ones still apply"
                         );
                     }
                 }
@@ -99,14 +99,16 @@ impl Follower {
         if *last == Some(revision) {
             return Ok(());
         }
-        let (current, withdrawn) = tokio::try_join!(read(&self.store), read_withdrawn(&self.store))?;
-        let current = Arc::new(current);
-        // The watch of revocation ends the sessions.
-        self.revocation.withdraw(withdrawn);
+        let (current, withdrawn) = tokio::join!(read(&self.store), read_withdrawn(&self.store));
+        // Each counts by itself: who is suspended is not heard because what is revoked cannot be read. The
+        // watch of revocation ends the sessions of revoked certificates.
+        let withdrawn = withdrawn.map(|withdrawn| self.revocation.withdraw(withdrawn));
+        let current = Arc::new(current?);
         self.directory.store(Arc::clone(&current));
-        *last = Some(revision);
         self.metrics.directory_devices.set(i64::try_from(current.len()).unwrap_or(i64::MAX));
         self.registry.recheck(&current);
+        withdrawn?;
+        *last = Some(revision);
         Ok(())
     }
 }

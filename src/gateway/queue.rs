@@ -127,16 +127,33 @@ impl Queue {
         least: ForwardClass,
         avoided: &HashSet<ForwardLane>,
     ) -> (Claim, Vec<WaitingForward>) {
-        let changed = if least == ForwardClass::Alarm { &self.alarms } else { &self.changed };
+        let is_for_alarms = least == ForwardClass::Alarm;
+        let changed = if is_for_alarms { &self.alarms } else { &self.changed };
+        let [of_alarms, of_others] = &self.memory;
+        let mut memory = None;
         loop {
             // Before the look: what is given back for others has one notification, for all who wait then.
-            let notified = changed.notified();
-            let Some(claim) = self.claim(least, avoided) else {
+            let (notified, alarm) = (changed.notified(), self.alarms.notified());
+            if !is_for_alarms && memory.is_none() {
+                memory = Arc::clone(of_others).try_acquire_many_owned(LARGEST).ok();
+            }
+            // An alarm does not wait for the memory of other messages.
+            let reach = if memory.is_some() { least } else { ForwardClass::Alarm };
+            if let Some(claim) = self.claim(reach, avoided) {
+                let own = match claim.lane.class {
+                    ForwardClass::Alarm => Arc::clone(of_alarms).acquire_many_owned(LARGEST).await.ok(),
+                    _ => memory.take(),
+                };
+                if let Some(taken) = self.read(claim, own).await {
+                    return taken;
+                }
+            } else if is_for_alarms || memory.take().is_some() {
                 notified.await;
-                continue;
-            };
-            if let Some(taken) = self.read(claim).await {
-                return taken;
+            } else {
+                tokio::select! {
+                    () = alarm => {}
+                    free = Arc::clone(of_others).acquire_many_owned(LARGEST) => memory = free.ok(),
+                }
             }
         }
     }
@@ -257,10 +274,13 @@ impl Queue {
         Some(Claim { queue: Arc::clone(self), lane, has_more: true, memory: None })
     }
 
-    async fn read(self: &Arc<Self>, mut claim: Claim) -> Option<(Claim, Vec<WaitingForward>)> {
-        // A backlog of documents is not to fill the memory: a lane may have one that is as large as a frame.
-        let pool = self.memory.iter().nth(usize::from(claim.lane.class != ForwardClass::Alarm));
-        let mut memory = Arc::clone(pool?).acquire_many_owned(LARGEST).await.ok();
+    /// Reads the messages of a lane. `memory` is what they may have: a backlog of documents is not to fill it
+    /// all, and a lane may have one that is as large as a frame.
+    async fn read(
+        self: &Arc<Self>,
+        mut claim: Claim,
+        mut memory: Option<OwnedSemaphorePermit>,
+    ) -> Option<(Claim, Vec<WaitingForward>)> {
         match self.waiting(&claim.lane).await {
             Ok(messages) if messages.is_empty() => {
                 claim.has_more = false;
@@ -402,6 +422,34 @@ mod tests {
         assert!(queue.record_some().await && !queue.record_some().await);
         let backlog = store.forward_backlog().await.unwrap();
         assert_eq!((backlog.messages, backlog.oldest), (1, Some(second.id)));
+    }
+
+    #[tokio::test]
+    async fn an_alarm_does_not_wait_for_the_memory_of_other_messages() {
+        use futures_util::FutureExt as _;
+
+        let place = TestStore::new();
+        let store = place.open().await;
+        let (metrics, done) = (Metrics::new().unwrap(), CancellationToken::new());
+        let queue = Arc::new(Queue::new(store.clone(), Relay::default(), metrics, Clock::system(), done));
+        let [_, of_others] = &queue.memory;
+        let used = Arc::clone(of_others).acquire_many_owned(MEMORY).await.unwrap();
+        let classes = [("1", ForwardClass::Data), ("2", ForwardClass::Alarm)];
+        let [data, alarm] = classes
+            .map(|(id, class)| MessageRecord { forward: Some(class), ..place.record(id, b"MSH|^~\\&|A\r") });
+        let lane = |class| ForwardLane { class, device: data.device.clone() };
+        store.record(data.clone()).await.unwrap();
+        queue.add(lane(ForwardClass::Data));
+        let avoided = HashSet::new();
+        let mut next = Box::pin(queue.next(ForwardClass::Data, &avoided));
+        assert!(next.as_mut().now_or_never().is_none(), "no memory is free");
+        store.record(alarm.clone()).await.unwrap();
+        queue.add(lane(ForwardClass::Alarm));
+        let (claim, messages) = next.await;
+        assert_eq!((claim.lane.class, messages[0].id), (ForwardClass::Alarm, alarm.id));
+        drop(used);
+        let (claim, messages) = queue.next(ForwardClass::Data, &avoided).await;
+        assert_eq!((claim.lane.class, messages[0].id), (ForwardClass::Data, data.id));
     }
 
     // Data of many devices may wait for a slow answer; an alarm is not to wait behind it.

@@ -37,6 +37,9 @@ async fn notifications_of_partners_are_found_by_an_index() {
         let plan = plan(&store, select_due(&due, &name, now)).await;
         assert!(plan.contains("partner_notification_due (subscription=? AND visible_at<?)"), "{plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        let plan = self::plan(&store, select_due(&Due { is_new: true, ..due }, &name, now)).await;
+        assert!(plan.contains("partner_notification_new (subscription=? AND visible_at<?)"), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
     }
     let plan_of_standings = plan(&store, Statement::new(SELECT_STANDINGS).bind(10_u32)).await;
     assert!(!plan_of_standings.contains("SCAN partner_notification"), "{plan_of_standings}");
