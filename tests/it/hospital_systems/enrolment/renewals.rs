@@ -159,12 +159,12 @@ fn n000_5_renewals_of_renewals_count_together() {
         let wanted: Vec<_> =
             (0..8).map(|number| Wanted::new(&site, &format!("at-once-{number}"), &other)).collect();
         let ca = site.trust_bundle();
+        let renew = |wanted: &Wanted| {
+            let data = format!("@{}", wanted.request.display());
+            let words = ["--data-binary", &data, "--header", "Content-Type: application/pkcs10"];
+            ask_with(&ca, &platform, Some(&own), "/.well-known/est/simplereenroll", &words).status
+        };
         let statuses: Vec<_> = std::thread::scope(|scope| {
-            let renew = |wanted: &Wanted| {
-                let data = format!("@{}", wanted.request.display());
-                let words = ["--data-binary", &data, "--header", "Content-Type: application/pkcs10"];
-                ask_with(&ca, &platform, Some(&own), "/.well-known/est/simplereenroll", &words).status
-            };
             let renew = &renew;
             let asked: Vec<_> = wanted.iter().map(|wanted| scope.spawn(move || renew(wanted))).collect();
             asked.into_iter().map(|asked| asked.join().unwrap()).collect()
