@@ -13,7 +13,18 @@ use crate::model::explained;
 use crate::revocation::{Engine, WithdrawnCertificates};
 use crate::store::{Store, StoreError};
 
-pub(super) async fn read(store: &Store) -> Result<Directory, StoreError> {
+/// Takes the directory, and the certificates that operators have revoked, from the store.
+pub(super) async fn load(
+    store: &Store,
+    directory: &DirectoryHandle,
+    revocation: &Engine,
+) -> Result<(), StoreError> {
+    directory.store(Arc::new(read(store).await?));
+    revocation.withdraw(read_withdrawn(store).await?);
+    Ok(())
+}
+
+async fn read(store: &Store) -> Result<Directory, StoreError> {
     Ok(Directory::from(store.devices().await?))
 }
 

@@ -167,8 +167,7 @@ impl Platform {
         metrics.operation.set_info(store.node().as_str(), kind);
         store.defer_audit_rows(config.audit.max_deferred_rows, &metrics);
         log_missing_rights(&store, &config).await;
-        directory.store(Arc::new(directory::read(&store).await?));
-        revocation.withdraw(directory::read_withdrawn(&store).await?);
+        directory::load(&store, &directory, &revocation).await?;
         let platform = Self {
             started: config.values.clone(),
             config: Arc::new(ArcSwap::from_pointee(config)),

@@ -166,13 +166,7 @@ impl<'u> Session<'u> {
                     self.send(Job::new(claim, messages)).await?;
                 }
                 // Behind the messages that wait: alarms may be among them.
-                answer = self.uplink.orders.answer(), if !self.waits_alone() => {
-                    if answer.finishes.is_some_and(|last| queue.suspects().goes_alone(last.order)) {
-                        self.passed.keep_alone(answer);
-                    } else {
-                        self.post_answer(answer).await?;
-                    }
-                }
+                answer = self.uplink.orders.answer(), if !self.waits_alone() => self.pass_on(answer).await?,
                 () = until(deadline) => {
                     if let Some(ended) = self.expire() {
                         return Ok(ended);
@@ -253,6 +247,15 @@ impl<'u> Session<'u> {
             }
         }
         Ok(())
+    }
+
+    /// Sends the answer to an order, or keeps it until it may go alone.
+    async fn pass_on(&mut self, answer: OrderReply) -> Result<(), ClientError> {
+        if answer.finishes.is_some_and(|last| self.uplink.queue.suspects().goes_alone(last.order)) {
+            self.passed.keep_alone(answer);
+            return Ok(());
+        }
+        self.post_answer(answer).await
     }
 
     async fn post_answer(&mut self, answer: OrderReply) -> Result<(), ClientError> {

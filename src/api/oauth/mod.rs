@@ -125,7 +125,12 @@ async fn limited(
     endpoint: Endpoint,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    if state.config.load().api.has_users() && browser::is_hidden(endpoint, request.headers()) {
+    let is_hidden = match endpoint {
+        Endpoint::Authorization => browser::is_embedded(request.headers()),
+        Endpoint::Decision => browser::is_of_another_site(request.headers()),
+        _ => false,
+    };
+    if is_hidden && state.config.load().api.has_users() {
         // Before the limits: what another site causes uses up nothing of the person.
         return people::fail(state, peer, RefusedAuthorization::Embedded.into()).await;
     }

@@ -74,10 +74,8 @@ impl Event {
             Self::MessageResent { .. } | Self::CopyReplaced(_) | Self::CopyRenewed(_) => self.copy_fields(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::PatientsLinked(_) => self.api_fields(),
             Self::SubscriptionsChanged(_) | Self::PartnerServed(_) | Self::Enrolment(_) => self.partner(),
-            Self::TokenGranted(_) | Self::TokenRevoked(_) | Self::AuthorizationDecided(_) => {
-                self.api_fields()
-            }
-            Self::ContentRefused(_) => self.api_fields(),
+            Self::TokenGranted(_) | Self::TokenRevoked(_) | Self::ContentRefused(_) => self.api_fields(),
+            Self::AuthorizationDecided(_) => self.api_fields(),
             Self::PersonLoggedIn { .. } | Self::PersonLoggedOut(_) => self.person(),
             Self::DeviceAdded { .. }
             | Self::DeviceChanged { .. }

@@ -119,7 +119,6 @@ impl Event {
     /// The name of an event of access tokens.
     const fn token_name(&self) -> &'static str {
         match self {
-            Self::AuthorizationDecided(_) => "authorization-decided",
             Self::TokenGranted(_) => "token-granted",
             _ => "token-revoked",
         }
@@ -131,6 +130,14 @@ impl Event {
             Self::SubscriptionsChanged(_) => "subscriptions-changed",
             Self::Enrolment(event) => event.name(),
             _ => "partner-served",
+        }
+    }
+
+    /// The name of an event of who looked at the trail.
+    const fn inspected(&self) -> &'static str {
+        match self {
+            Self::AuditExported { .. } => "audit-exported",
+            _ => "audit-verified",
         }
     }
 
@@ -202,11 +209,9 @@ impl Event {
             Self::IndexRebuilt { .. } | Self::PatientsLinked(_) | Self::StoreCopied { .. } => self.stored(),
             Self::ReadRefused(_) | Self::ClientsChanged(_) | Self::ResourcesRead(_) => self.reader_name(),
             Self::SubscriptionsChanged(_) | Self::PartnerServed(_) | Self::Enrolment(_) => self.named(),
-            Self::AuthorizationDecided(_) | Self::TokenGranted(_) | Self::TokenRevoked(_) => {
-                self.token_name()
-            }
-            Self::AuditExported { .. } => "audit-exported",
-            Self::AuditVerified { .. } => "audit-verified",
+            Self::AuthorizationDecided(_) => "authorization-decided",
+            Self::TokenGranted(_) | Self::TokenRevoked(_) => self.token_name(),
+            Self::AuditExported { .. } | Self::AuditVerified { .. } => self.inspected(),
             Self::AuditPruned { .. } => Self::AUDIT_PRUNED,
             Self::AuditRowsLost(_) => "audit-rows-lost",
             Self::AuditDiverged { .. } => "audit-diverged",

@@ -11,6 +11,7 @@ use crate::store::error::StoreError;
 use crate::store::records::forward::{ForwardClass, ForwardOutcome};
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
+use crate::store::write::gone_node::FROM_GONE_TO_RUNNING;
 use crate::store::write::incoming::IncomingMessage;
 use crate::store::write::{outbox, retention};
 
@@ -139,13 +140,6 @@ const HAND_OVER: &str = "
 UPDATE forward SET node = $2 WHERE message IN (
     SELECT message FROM forward WHERE node = $1 AND settled_at IS NULL ORDER BY class, device, message LIMIT $3
 ) AND settled_at IS NULL";
-
-/// No process of the one node runs, and one of the other does.
-pub(super) const FROM_GONE_TO_RUNNING: &str = "
-    AND NOT EXISTS (SELECT 1 FROM node_lease AS lease WHERE lease.node = $1
-        AND lease.renewed_at > (extract(epoch FROM clock_timestamp() - interval '10 seconds') * 1000000)::bigint)
-    AND EXISTS (SELECT 1 FROM node_lease AS lease WHERE lease.node = $2
-        AND lease.renewed_at > (extract(epoch FROM clock_timestamp() - interval '10 seconds') * 1000000)::bigint)";
 
 const DELETE: &str = "DELETE FROM forward WHERE message = $1 AND settled_at IS NULL";
 

@@ -15,6 +15,7 @@ pub(in crate::store) mod enrolment;
 pub(in crate::store) mod entry;
 pub(in crate::store) mod envelope;
 pub(in crate::store) mod forward;
+mod gone_node;
 pub(in crate::store) mod grant;
 pub(in crate::store) mod identity;
 pub(in crate::store) mod incoming;

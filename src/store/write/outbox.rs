@@ -9,7 +9,7 @@ use crate::store::instance::process::ProcessId;
 use crate::store::records::outbox::{AwaitedResult, QueuedMessage};
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
-use crate::store::write::forward::FROM_GONE_TO_RUNNING;
+use crate::store::write::gone_node::FROM_GONE_TO_RUNNING;
 
 /// A change of the outbox; each is documented at the method of [`Store`](crate::store::Store) that makes it.
 #[derive(Debug)]
