@@ -156,9 +156,9 @@ fn n000_7_notifications_are_posted_until_the_receiver_acknowledges_them() {
     }
     let acknowledged = platform.cli().json(&["notification", "list", "--state", "acknowledged"]);
     assert_eq!(acknowledged.len(), 2, "nothing is lost");
-    what_is_refused_holds_nothing_up(&partners, &platform, &mut receiver);
     nothing_is_posted_for_who_is_suspended(&partners, &platform, &mut receiver, &lab.oid);
     nothing_is_posted_that_no_client_may_read(&partners, &platform, &mut receiver);
+    what_is_refused_holds_nothing_up(&partners, &platform, &mut receiver, &lab.oid);
     // A receiver that does not prove itself to the CA bundle gets nothing.
     add(&platform, "unproved", "other", &url);
     let mut sender = connect(partners.site(), &platform);
@@ -169,18 +169,37 @@ fn n000_7_notifications_are_posted_until_the_receiver_acknowledges_them() {
 }
 
 /// A receiver that does not take some notifications, as of a device that it does not know.
-fn what_is_refused_holds_nothing_up(partners: &Partners, platform: &Platform, receiver: &mut Receiver) {
+fn what_is_refused_holds_nothing_up(
+    partners: &Partners,
+    platform: &Platform,
+    receiver: &mut Receiver,
+    organisation: &str,
+) {
     receiver.answer("refuse");
+    let url = format!("https://127.0.0.1:{}/refusing", receiver.port);
+    let words = ["subscription", "add", "refusing", "--organisation", organisation, "--webhook", &url];
+    platform.cli().run(&[&words[..], &["--credential", "lab", "--ca-bundle", "lab"]].concat());
+    let mut next = || loop {
+        let request = receiver.next();
+        if request["path"] == "/refusing" {
+            return request;
+        }
+    };
     let mut sender = connect(partners.site(), platform);
-    let mut refused = std::collections::HashSet::new();
     for id in 20..30 {
         assert_eq!(sender.code(message(NAME, &id.to_string())), "CA");
     }
+    let mut refused = std::collections::HashSet::new();
     while refused.len() < 10 {
-        let request = receiver.next();
+        let request = next();
         assert_eq!(request["answer"], "422", "{request}");
         refused.insert(request["operation"].to_string());
     }
+    // What was posted last may have its answer later than the line here.
+    eventually("each is refused", || {
+        let waiting = platform.cli().json(&["notification", "list", "--subscription", "refusing"]);
+        waiting.iter().all(|row| row["error"].as_str().unwrap().contains("HTTP status 422"))
+    });
     receiver.answer("200");
     assert_eq!(sender.code(message(NAME, "30")), "CA");
     // Those that are refused double their own pauses; the new one goes before them.
@@ -189,6 +208,7 @@ fn what_is_refused_holds_nothing_up(partners: &Partners, platform: &Platform, re
         again += 1;
     }
     assert!(again < 40, "each refused one has its own pause: {again}");
+    platform.cli().run(&["subscription", "remove", "refusing"]);
 }
 
 /// Another organisation, whose webhook is at the same receiver, shows that the time for it has passed.
