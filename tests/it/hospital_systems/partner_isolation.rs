@@ -68,12 +68,19 @@ fn n003_4_no_partner_sees_what_is_of_another_one() {
     for (own, seen) in all.iter().enumerate() {
         add(own, &seen.partner);
     }
+    let newest = || {
+        let rows = platform.cli().json(&["notification", "list", "--limit", "1"]);
+        rows.first().map(|row| row["id"].to_string())
+    };
     let mut number = 0;
     for step in steps {
         match step {
             Step::Send => {
                 number += 1;
+                let before = newest();
                 assert_eq!(sender.code(message(NAME, &number.to_string())), "CA");
+                // What is not notified yet is given to none.
+                eventually("partners are notified", || newest().is_some_and(|id| Some(id) != before));
             }
             Step::Receive(by, max) => {
                 let Seen { partner, middleware, given, operations } = &mut all[by];
