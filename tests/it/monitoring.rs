@@ -131,9 +131,11 @@ impl Drop for Prometheus {
 
 #[test]
 fn each_expression_of_alerts_and_dashboards_finds_series_in_a_real_scrape() {
-    let site = Site::new();
+    let site = Site::new().with("fhir", "enabled = true");
     let platform = site.start();
     platform.admit(NAME, &[]);
+    platform.cli().run(&["organisation", "add", "Lab", "--oid", "1.2.3.4"]);
+    platform.cli().run(&["subscription", "add", "lab", "--organisation", "1.2.3.4"]);
     let mut wire = Wire::connect(&site, platform.address, &site.certificate(NAME, KeyType::Ecc));
     for id in ["1", "2", "3"] {
         wire.write(&framed(&message(NAME, id)));
