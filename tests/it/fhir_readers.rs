@@ -2,7 +2,6 @@
 //! (Python), fhir-kit-client (Node), and curl; and the validators of `fhir.rs` on what they get.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
 use std::path::PathBuf;
 
 use pcd_platform::model::Clock;
@@ -31,7 +30,7 @@ impl Hospital {
         let own = crate::harness::pki().crl(Authority::RootEcc);
         let crls = [folder.join("crl"), own.parent().unwrap().to_owned()];
         let anchors = community.trust_anchors();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::harness::fixed_address().port();
         let address = format!("127.0.0.1:{port}");
         let site = site
             .with("api", &format!("listen = [\"{address}\"]"))

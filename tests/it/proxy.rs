@@ -1,6 +1,5 @@
 //! A person comes in through nginx, which says who it is: over the socket, and over TLS with a certificate.
 
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -31,7 +30,7 @@ impl Nginx {
         };
         let Issued { chain, key } = pki.issue(&order).unwrap();
         // Found free a moment ago; nginx cannot say which port it took.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::harness::fixed_address().port();
         let people = folder.join("passwords");
         std::fs::write(&people, "m.weber:{PLAIN}right\nc.ook:{PLAIN}right\n").unwrap();
         std::fs::set_permissions(&people, std::fs::Permissions::from_mode(0o644)).unwrap();

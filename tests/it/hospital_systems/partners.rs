@@ -1,8 +1,6 @@
 //! Partners: notified of what devices send, by a middleware in Python that shares no code with us (N000-7,
 //! N003-1 to -7).
 
-use std::net::TcpListener;
-
 use serde_json::json;
 
 use super::*;
@@ -29,7 +27,7 @@ pub(super) struct Partner {
 
 impl Partners {
     pub(super) fn of(site: Site) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::harness::fixed_address().port();
         let base = format!("https://127.0.0.1:{port}");
         let hospital = Hospital::of(site, "registered");
         let site = hospital.site.without("api", "listen").without("api", "base-url");

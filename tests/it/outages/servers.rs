@@ -1,7 +1,6 @@
 //! Two PostgreSQL servers, of which one can follow the other, on disks that can be full.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -47,7 +46,7 @@ impl Servers {
     /// Starts server A, with a database that belongs to the role `pcd`.
     pub fn start() -> Self {
         // The names of the sockets contain it; nothing listens on TCP.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::harness::fixed_address().port();
         let mut command = as_ordinary_user();
         command.args(["bash", "-c", include_str!("servers.sh"), "servers"]).arg(programs());
         command.arg(port.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).current_dir("/");
