@@ -29,7 +29,7 @@ impl Nginx {
             ..CertificateOrder::new("proxy", Role::Platform, KeyType::Ecc)
         };
         let Issued { chain, key } = pki.issue(&order).unwrap();
-        // Found free a moment ago; nginx cannot say which port it took.
+        // nginx cannot say which port it took.
         let port = crate::harness::fixed_address().port();
         let people = folder.join("passwords");
         std::fs::write(&people, "m.weber:{PLAIN}right\nc.ook:{PLAIN}right\n").unwrap();
