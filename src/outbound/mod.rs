@@ -249,7 +249,7 @@ fn backoff(attempts: u32) -> Duration {
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Notifications of a subscription before its definition is read again.
 const MAX_POSTS: usize = 100;
-/// Refused notifications of a subscription in a row; others wait for the next look.
+/// Refused notifications of a subscription in one look; one more ends it.
 const MAX_REFUSED: u32 = 5;
 /// The longest pause between attempts.
 const MAX_PAUSE_SECONDS: u64 = 300;
