@@ -107,6 +107,27 @@ fn a_site_with_certificates_of_the_hospitals_ca_says_what_is_missing_until_they_
     assert!(errors.is_empty(), "{errors:?}");
 }
 
+// A container has another host name at each start.
+#[test]
+fn the_audit_chain_that_init_begins_is_that_of_the_named_node() {
+    let folder = tempfile::tempdir().unwrap();
+    for pki in ["test", "request"] {
+        let dir = folder.path().join(pki);
+        let made =
+            binary().args(["init", "--pki", pki]).arg(&dir).env("PCD_NODE", "ward-7").output().unwrap();
+        assert!(made.status.success(), "{}", text(&made));
+        let verified = binary()
+            .args(["--json", "audit", "verify", "--config"])
+            .arg(dir.join("platform.toml"))
+            .env("PCD_NODE", "ward-7")
+            .output()
+            .unwrap();
+        let chains = String::from_utf8(verified.stdout).unwrap();
+        let chains: Vec<Value> = chains.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(chains.iter().all(|chain| chain["node"] == "ward-7"), "{pki}: {chains:?}");
+    }
+}
+
 #[test]
 fn nothing_that_is_there_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use crate::store::Store;
 
 /// Creates the store, with the device in its directory.
 pub(super) async fn add(config: &Config, clock: &Clock) -> anyhow::Result<()> {
-    let store = Store::open(&config.store.url, clock.clone()).await?;
+    let store = Store::open_as(config.store.node.clone(), &config.store.url, clock.clone()).await?;
     let note = "first device, made by init".to_owned();
     let device = Device { note, ..Device::new(DeviceId::parse(FIRST_DEVICE)?) };
     store.add_device(device, &operator::operator()).await?;

@@ -6,6 +6,7 @@ use super::arguments::{Arguments, SiteName};
 use super::first_device::FIRST_DEVICE;
 use super::made::write;
 use super::places::Places;
+use crate::config::Overrides;
 use crate::model::shell_word;
 use crate::pki::Issued;
 
@@ -20,6 +21,12 @@ pub(super) fn configuration(places: &Places, arguments: &Arguments, revocation: 
         .replace("{socket}", socket)
         .replace("{revocation}", revocation)
         .replace("{data}", &places.data_in_configuration())
+}
+
+/// `PCD_NODE`, under which `serve` goes on with the audit chain that `init` begins. The other variables name
+/// another store, or keys that are not there yet.
+pub(super) fn node_of_environment() -> Overrides {
+    Overrides { node: Overrides::from_environment().node, ..Overrides::default() }
 }
 
 /// What the page about a site with its own PKI names.

@@ -5,7 +5,7 @@ use super::arguments::{Arguments, SiteName};
 use super::made::{Made, write};
 use super::next_steps;
 use super::places::Places;
-use crate::config::{Config, Overrides};
+use crate::config::Config;
 use crate::model::{Clock, DeviceId};
 use crate::pki::{KeyFamily, RequestOrder, Subject};
 use crate::store::Store;
@@ -30,8 +30,8 @@ pub(super) async fn make(places: &Places, arguments: &Arguments, clock: &Clock) 
     let config = dir.join("platform.toml");
     write(&config, next_steps::configuration(places, arguments, revocation).as_bytes())?;
     // Devices can be added before the certificates come.
-    let settings = Config::load(&config, &Overrides::default())?;
-    Store::open(&settings.store.url, clock.clone()).await?.close().await;
+    let settings = Config::load(&config, &next_steps::node_of_environment())?;
+    Store::open_as(settings.store.node.clone(), &settings.store.url, clock.clone()).await?.close().await;
     let (next, commands) = next_steps::requested(places, &config)?;
     Ok(Made { config, requests, next, commands })
 }

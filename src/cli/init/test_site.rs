@@ -11,7 +11,7 @@ use super::next_steps;
 use super::places::Places;
 use crate::app::fetch_staples;
 use crate::cli::responder;
-use crate::config::{Config, Overrides};
+use crate::config::Config;
 use crate::model::Clock;
 use crate::pki::{CertificateOrder, KeyType, OcspResponder, OcspSigner, Role, TestPki};
 
@@ -32,7 +32,7 @@ pub(super) async fn make(places: &Places, arguments: &Arguments, clock: &Clock) 
     );
     let config_file = dir.join("platform.toml");
     write(&config_file, next_steps::configuration(places, arguments, &revocation).as_bytes())?;
-    let config = Config::load(&config_file, &Overrides::default())?;
+    let config = Config::load(&config_file, &next_steps::node_of_environment())?;
 
     first_device::add(&config, clock).await?;
     let lifetime = SignedDuration::from_hours(24 * i64::from(TestPki::CRL_DAYS));
