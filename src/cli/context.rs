@@ -62,6 +62,7 @@ const fn exit(error: &StoreError) -> Exit {
         | StoreError::Denied(_)
         | StoreError::Unreachable(_)
         | StoreError::Unavailable(_)
+        | StoreError::NoTemporaryFolder(_)
         | StoreError::Access(_)
         | StoreError::HardLinked { .. }
         | StoreError::Migrating(_)

@@ -270,6 +270,12 @@ pub enum StoreError {
     /// The file cannot be used now: disk full, locked, missing. The same request may succeed later.
     #[error("the store is unavailable: check the free space of its disk and the permissions of its files")]
     Unavailable(#[source] Arc<DatabaseError>),
+    /// SQLite finds no folder for a temporary file (SQLITE_IOERR_GETTEMPPATH).
+    #[error(
+        "SQLite finds no folder for temporary files: let the platform write to the folder of the store, or set \
+         SQLITE_TMPDIR"
+    )]
+    NoTemporaryFolder(#[source] Arc<DatabaseError>),
     /// The server cannot be used now: unreachable, stopping, full, overloaded. The same request may succeed
     /// later.
     #[error("the store's server is unavailable: check that it runs, is reachable, and has free disk space")]

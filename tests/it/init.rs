@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{binary, eventually, on_a_network_of_its_own, program};
+use crate::harness::{binary, eventually, on_a_network_of_its_own, program, where_one_may_mount};
 
 // The ports are those of the configuration that it writes, so the test has a network of its own.
 #[test]
@@ -126,6 +126,30 @@ fn the_audit_chain_that_init_begins_is_that_of_the_named_node() {
         let chains: Vec<Value> = chains.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(chains.iter().all(|chain| chain["node"] == "ward-7"), "{pki}: {chains:?}");
     }
+}
+
+// As in a container with a read-only root: only the volume can be written, wherever the command begins.
+#[test]
+fn a_site_is_made_and_used_where_only_its_own_folder_can_be_written() {
+    let test = "init::a_site_is_made_and_used_where_only_its_own_folder_can_be_written";
+    let volume = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    where_one_may_mount(test, || {
+        for folder in ["/tmp", "/var/tmp"] {
+            let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "ro", "tmpfs", folder]).status();
+            assert!(mounted.unwrap().success(), "{folder}");
+        }
+        let site = volume.path().join("site");
+        let run = |words: &[&str]| {
+            let mut command = binary();
+            command.args(words).current_dir("/tmp").env("PCD_CONFIG", site.join("platform.toml"));
+            let run = command.env_remove("TMPDIR").env_remove("SQLITE_TMPDIR").output().unwrap();
+            assert!(run.status.success(), "{words:?}: {}", text(&run));
+        };
+        run(&["init", site.to_str().unwrap(), "--host", "localhost"]);
+        run(&["check"]);
+        run(&["store", "check"]);
+        run(&["store", "backup", volume.path().join("copy.db").to_str().unwrap()]);
+    });
 }
 
 #[test]

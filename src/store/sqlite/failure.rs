@@ -32,6 +32,9 @@ pub(super) fn write_error(error: rusqlite::Error) -> StoreError {
 }
 
 fn classify(code: Option<i32>, unreadable: bool, error: DatabaseError) -> StoreError {
+    if code == Some(SQLITE_IOERR_GETTEMPPATH) {
+        return StoreError::NoTemporaryFolder(Arc::new(error));
+    }
     // The low byte is the primary result code, https://www.sqlite.org/rescode.html
     match code.map(|code| code & 0xff) {
         Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH) => StoreError::Refused(Arc::new(error)),
@@ -43,6 +46,8 @@ fn classify(code: Option<i32>, unreadable: bool, error: DatabaseError) -> StoreE
         _ => StoreError::Unavailable(Arc::new(error)),
     }
 }
+
+const SQLITE_IOERR_GETTEMPPATH: i32 = 6410;
 
 const SQLITE_CORRUPT: i32 = 11;
 

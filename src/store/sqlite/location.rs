@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tracing::log::LevelFilter;
 
 use super::failure::{is_malformed, is_not_database, write_error};
+use super::temporary;
 use crate::filesystem::{create_folder, open_or_create};
 use crate::model::StoreUrl;
 use crate::store::access;
@@ -60,6 +61,10 @@ impl Location {
             .log_statements(LevelFilter::Trace)
             // A slow disk or server would fill the log with them.
             .log_slow_statements(LevelFilter::Debug, SLOW_STATEMENT);
+        let options = match temporary::setting(&self.path) {
+            Some((pragma, value)) => options.pragma(pragma, format!("'{}'", value.replace('\'', "''"))),
+            None => options,
+        };
         #[cfg(test)]
         let options = match self.max_pages {
             Some(pages) => options.pragma("max_page_count", pages.to_string()),
@@ -134,6 +139,9 @@ impl Location {
         set("foreign_keys", &false)?;
         set("cache_size", &WRITER_CACHE)?;
         set("wal_autocheckpoint", &MAX_WAL_PAGES)?;
+        if let Some((pragma, value)) = temporary::setting(&self.path) {
+            set(pragma, &value)?;
+        }
         #[cfg(test)]
         if let Some(pages) = self.max_pages {
             set("max_page_count", &pages)?;

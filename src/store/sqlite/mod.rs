@@ -12,4 +12,5 @@ pub(in crate::store) mod open;
 pub(in crate::store) mod pool;
 mod rereader;
 pub(in crate::store) mod schema;
+mod temporary;
 mod writer;
