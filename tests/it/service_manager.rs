@@ -324,7 +324,9 @@ fn the_units_are_verified_by_systemd_without_a_word() {
     let version = tool("systemd-analyze", "systemd").arg("--version").output().unwrap();
     let version = String::from_utf8(version.stdout).unwrap();
     let number: u32 = version.split_whitespace().nth(1).unwrap().parse().unwrap();
-    if number >= 253 {
+    if number < 253 {
+        println!("NOT CHECKED: the drop-in for `systemctl reload`, which systemd {number} does not know");
+    } else {
         let drop_in = "deploy/systemd/pcd-platform.service.d/notify-reload.conf";
         let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join(drop_in);
         std::fs::copy(drop_in, with_drop_in.join("notify-reload.conf")).unwrap();
