@@ -1,120 +1,26 @@
-//! Both interfaces joined: the platform's sessions, and the gateway's windows on its connections. In any
-//! order messages of devices are sent, stored and acknowledged, orders are sent and answered, and connections
-//! are lost. Nothing is lost, repeated, or acknowledged for another (B.1, B17).
-//!
-//! `PCD_TEST_MODEL_CASES=100000 cargo test --all-features --lib gateway::window` is the long run.
+//! The platform's sessions and the gateway's windows, joined by connections that lose bytes.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
-use proptest::prelude::*;
 use tokio::sync::mpsc;
 use tokio_util::codec::Decoder as _;
 
-use super::super::orders::{Last, OrderReply};
-use super::super::passed::Passed;
-use super::*;
-use crate::hl7::{AcknowledgementCode, Message};
+use super::fixtures::{Job, LIMIT, LIMITS};
+use super::steps::{Asks, Fate, Step};
+use crate::gateway::orders::{Last, OrderReply};
+use crate::gateway::passed::Passed;
+use crate::gateway::window::{Done, Effect, Expired, Outcomes, PROOF_AFTER, Run as _, Window};
+use crate::hl7::{AcknowledgeAs, AcknowledgementCode, Message};
 use crate::interface_a::Exchange;
 use crate::interface_a::counterpart::{Counterpart, PlatformOrders};
+use crate::interface_b::Answer;
 use crate::mllp::{CR, Codec, FS, Received, VT};
-use crate::model::Clock;
-use crate::store::{MessageRecord, RecordOutcome, StoreError};
-
-const LANES: usize = 3;
-const CONNECTIONS: usize = 2;
-const NAME: &str = "00A037FFFE000001";
-const LIMIT: Duration = Duration::from_secs(30);
-const LIMITS: Limits = Limits { answer: LIMIT, result: LIMIT };
-
-#[derive(Debug, Clone)]
-enum Step {
-    /// A connection takes a lane.
-    Take(u8, u8),
-    /// Bytes reach the platform, or the gateway: so many.
-    Up(u8, u8),
-    Down(u8, u8),
-    Store(u8, Fate),
-    /// The connection is lost; of what the platform has, so many messages are stored.
-    Cut(u8, u8),
-    /// The gateway closes the connection to have a proof.
-    Close(u8),
-    /// It does, and the platform, which has read so many bytes, ends the connection by itself.
-    Shutdown(u8, u8, Fate),
-    /// What was accepted, and not answered for long, is given up.
-    Late(u8),
-    /// The platform sends an order.
-    Order(u8),
-    /// The gateway sends an answer to an order.
-    Reply(u8),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Stored,
-    Failed,
-    /// It is stored, and the platform does not know.
-    Unknown,
-}
-
-/// MSH-10, MSH-15, MSH-16.
-type Asks = (u8, &'static str, &'static str);
-
-fn asks() -> impl Strategy<Value = Asks> {
-    let modes =
-        vec![("AL", "NE"), ("AL", "AL"), ("NE", "AL"), ("", ""), ("NE", "NE"), ("ER", "NE"), ("SU", "NE")];
-    // Few control ids, so that many are the same.
-    (0_u8..3, prop::sample::select(modes)).prop_map(|(id, (accept, application))| (id, accept, application))
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let fate = prop_oneof![6 => Just(Fate::Stored), 1 => Just(Fate::Failed), 1 => Just(Fate::Unknown)];
-    let one = any::<u8>;
-    prop_oneof![
-        6 => (one(), one()).prop_map(|(lane, on)| Step::Take(lane, on)),
-        6 => (one(), one()).prop_map(|(on, part)| Step::Up(on, part)),
-        6 => (one(), one()).prop_map(|(on, part)| Step::Down(on, part)),
-        6 => (one(), fate.clone()).prop_map(|(on, fate)| Step::Store(on, fate)),
-        1 => (one(), one()).prop_map(|(on, stored)| Step::Cut(on, stored)),
-        1 => one().prop_map(Step::Close),
-        1 => (one(), one(), fate.clone()).prop_map(|(on, part, fate)| Step::Shutdown(on, part, fate)),
-        1 => one().prop_map(Step::Late),
-        2 => one().prop_map(Step::Order),
-        3 => one().prop_map(Step::Reply),
-    ]
-}
-
-/// Messages of a lane. Dropped, it gives the lane back.
-#[derive(Debug)]
-struct Job {
-    lane: usize,
-    messages: VecDeque<WaitingForward>,
-    alone: HashSet<MessageId>,
-    free: Rc<RefCell<HashSet<usize>>>,
-}
-
-impl Run for Job {
-    fn head(&self) -> Option<&WaitingForward> {
-        self.messages.front()
-    }
-
-    fn take_head(&mut self) -> Option<WaitingForward> {
-        self.messages.pop_front()
-    }
-
-    fn goes_alone(&self) -> bool {
-        self.messages.front().is_some_and(|head| self.alone.contains(&head.id))
-    }
-}
-
-impl Drop for Job {
-    fn drop(&mut self) {
-        assert!(self.free.borrow_mut().insert(self.lane), "a lane is worked on once");
-    }
-}
+use crate::model::{Clock, MessageId};
+use crate::store::{ForwardOutcome, MessageRecord, RecordOutcome, StoreError, WaitingForward};
 
 struct Connection {
     window: Window<Job>,
@@ -130,7 +36,7 @@ struct Connection {
 
 /// What the platform has stored: the message, and the acknowledgement that it was given.
 #[derive(Default)]
-struct Stored(Vec<(MessageRecord, Bytes)>);
+pub(super) struct Stored(pub(super) Vec<(MessageRecord, Bytes)>);
 
 impl Stored {
     /// Stores a message once, as the store does.
@@ -159,18 +65,18 @@ struct Order {
     heard: Vec<AcknowledgementCode>,
 }
 
-struct World {
+pub(super) struct World {
     clock: Clock,
     /// Every message of a lane.
-    sent: Vec<Vec<WaitingForward>>,
+    pub(super) sent: Vec<Vec<WaitingForward>>,
     settled: HashMap<MessageId, ForwardOutcome>,
     /// Messages whose application acknowledgement came when they were settled.
     late: HashSet<MessageId>,
     free: Rc<RefCell<HashSet<usize>>>,
     connections: Vec<Option<Connection>>,
-    stored: Stored,
+    pub(super) stored: Stored,
     /// Messages that the platform could not store when they came.
-    failed: Vec<Bytes>,
+    pub(super) failed: Vec<Bytes>,
     pending: PlatformOrders,
     orders: Vec<Order>,
     /// Orders that the device has got, and its two answers.
@@ -186,7 +92,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
 }
 
 impl World {
-    fn new(lanes: &[Vec<Asks>]) -> Self {
+    pub(super) fn new(lanes: &[Vec<Asks>]) -> Self {
         let clock = Clock::manual("2026-01-01T12:00:00Z".parse().unwrap());
         let message = |lane: usize, number: usize, (id, accept, application): &Asks| {
             let raw = format!(
@@ -232,7 +138,7 @@ impl World {
         (at, connection)
     }
 
-    fn step(&mut self, step: &Step) {
+    pub(super) fn step(&mut self, step: &Step) {
         match *step {
             Step::Take(lane, on) => self.take(usize::from(lane) % self.sent.len(), on),
             Step::Up(on, part) => self.up(on, usize::from(part) * 4),
@@ -544,7 +450,7 @@ impl World {
     }
 
     /// Nothing fails any more, and everything comes to its end.
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         for round in 0_u8..200 {
             if self.is_done() {
                 break;
@@ -576,170 +482,5 @@ impl World {
     }
 }
 
-fn run(lanes: &[Vec<Asks>], steps: &[Step]) {
-    let mut world = World::new(lanes);
-    steps.iter().for_each(|step| world.step(step));
-    world.finish();
-    let kept: Vec<&Bytes> = world
-        .stored
-        .0
-        .iter()
-        .filter(|(record, _)| record.raw.starts_with(b"MSH|^~\\&|LANE"))
-        .map(|(record, _)| &record.raw)
-        .collect();
-    for lane in &world.sent {
-        let place = |message: &WaitingForward| {
-            let places: Vec<_> = (0..kept.len()).filter(|at| *kept[*at] == message.raw).collect();
-            assert_eq!(places.len(), 1, "stored once");
-            // Messages that ask for no acknowledgement of success follow one another without waiting.
-            (!world.failed.contains(&message.raw)).then_some(places[0])
-        };
-        let places: Vec<_> = lane.iter().filter_map(place).collect();
-        assert!(places.is_sorted(), "in the order of the lane");
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(
-        std::env::var("PCD_TEST_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(256)
-    ))]
-
-    #[test]
-    fn no_order_of_events_loses_repeats_or_acknowledges_for_another(
-        lanes in prop::collection::vec(prop::collection::vec(asks(), 0..5), LANES),
-        steps in prop::collection::vec(step(), 1..120),
-    ) {
-        run(&lanes, &steps);
-    }
-}
-
-fn one_job(number: usize, kind: &str, control_id: &str, modes: &str) -> Job {
-    let raw =
-        format!("MSH|^~\\&|LANE-{number}||||20260101120000+0000||{kind}|{control_id}|P|2.6|||{modes}\r");
-    let message = WaitingForward { id: MessageId::at(Clock::system().now()), raw: raw.into() };
-    Job { lane: number, messages: [message].into(), alone: HashSet::new(), free: Rc::default() }
-}
-
-fn answer_to(control_id: &str, code: &str) -> Answer {
-    let raw = format!("MSH|^~\\&|B||A||20260101||ACK|1|P|2.6\rMSA|{code}|{control_id}\r");
-    Answer::read(raw.into()).unwrap().unwrap()
-}
-
-fn sent_by(window: &mut Window<Job>, job: Job) -> usize {
-    window.send(job, AcknowledgeAs::AsAsked, Clock::system().instant()).map_or(0, |sent| sent.len())
-}
-
-// HL7 2.6 ch. 2, 2.9.3: a platform that does not know IHE PCD answers an alarm twice, if MSH-16 asks for it.
-#[test]
-fn a_second_answer_to_an_alarm_is_not_taken_for_that_of_another_message() {
-    let mut window = Window::new();
-    assert_eq!(sent_by(&mut window, one_job(1, "ORU^R40^ORU_R40", "7", "AL|AL")), 1);
-    assert!(matches!(window.hear(&answer_to("7", "CA")), Effect::Settled(..)));
-    assert_eq!(sent_by(&mut window, one_job(2, "ORU^R01^ORU_R01", "7", "AL|NE")), 0);
-    assert!(window.is_over(), "a new connection takes it");
-    assert!(matches!(window.hear(&answer_to("7", "AA")), Effect::Result(_, outcome) if outcome.is_accepted));
-    assert!(matches!(window.hear(&answer_to("7", "AA")), Effect::Unexpected), "it has come");
-}
-
-// An application acknowledgement that comes after its time is of the message that it names, and counts.
-#[test]
-fn a_result_that_is_late_counts_and_costs_no_connection() {
-    let mut window = Window::new();
-    let limits = Limits { answer: LIMIT, result: Duration::from_secs(1) };
-    sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|AL"));
-    let after = |seconds| Clock::system().instant() + Duration::from_secs(seconds);
-    assert!(window.expire(after(2), limits).effects.is_empty(), "it has the time of an answer");
-    assert!(window.oldest_awaited().is_some());
-    assert!(matches!(window.hear(&answer_to("1", "CA")), Effect::Nothing));
-    assert_eq!(window.oldest_awaited(), None, "the platform has it");
-    assert!(window.deadline(limits, None).unwrap() <= after(1));
-    let Expired { effects, missing, is_skipped, late } = window.expire(after(2), limits);
-    assert_eq!(late, None);
-    let [Effect::Settled(done, _)] = &effects[..] else { panic!("{effects:?}") };
-    assert!(done[0].outcomes[0].1.is_accepted && !done[0].has_result && missing.len() == 1 && !is_skipped);
-    // Others go on meanwhile, and the same MSH-10 on another connection.
-    assert_eq!(sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "2", "AL|AL")), 1);
-    window.hear(&answer_to("2", "CA"));
-    let Effect::Result(id, outcome) = window.hear(&answer_to("1", "AE")) else { panic!() };
-    assert_eq!((id, &*outcome.code, outcome.is_accepted), (missing[0], "AE", false));
-    assert!(outcome.answer.is_some(), "its device asked for it");
-    assert!(matches!(window.hear(&answer_to("1", "AE")), Effect::Unexpected));
-    let Effect::Settled(done, _) = window.hear(&answer_to("2", "AA")) else { panic!() };
-    assert!(done[0].has_result);
-    assert_eq!(sent_by(&mut window, one_job(2, "ORU^R01^ORU_R01", "1", "AL|NE")), 0);
-    assert!(window.is_spent());
-}
-
-// To send it again would repeat it, for a platform that does not recognise a resend.
-#[test]
-fn what_was_accepted_is_recorded_also_where_another_message_ends_the_connection() {
-    let mut window = Window::new();
-    sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|AL"));
-    sent_by(&mut window, one_job(2, "ORU^R01^ORU_R01", "2", "AL|AL"));
-    assert!(matches!(window.hear(&answer_to("1", "CA")), Effect::Nothing));
-    let Expired { effects, missing, late, .. } = window.expire(Clock::system().instant() + LIMIT, LIMITS);
-    let [Effect::Settled(done, _)] = &effects[..] else { panic!("{effects:?}") };
-    assert!(done[0].outcomes[0].1.is_accepted && missing.len() == 1);
-    assert!(matches!(late, Some(Late(Some(_)))), "nothing is known of the other one");
-}
-
-#[test]
-fn a_second_answer_counts_also_while_the_connection_is_closed() {
-    let mut window = Window::new();
-    sent_by(&mut window, one_job(1, "ORU^R40^ORU_R40", "7", "AL|AL"));
-    assert!(matches!(window.hear(&answer_to("7", "CA")), Effect::Settled(..)));
-    let (_, outcome) = window.hear_last(&answer_to("7", "AE")).expect("it is about the alarm");
-    assert_eq!((&*outcome.code, outcome.is_accepted), ("AE", false));
-    assert!(window.hear_last(&answer_to("7", "AE")).is_none(), "it has come");
-}
-
-#[test]
-fn a_message_that_the_platform_skips_is_no_fault_of_the_connection() {
-    let mut window = Window::new();
-    sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|NE"));
-    sent_by(&mut window, one_job(2, "ORU^R01^ORU_R01", "2", "AL|NE"));
-    let later = || Clock::system().instant() + LIMIT;
-    assert!(matches!(window.expire(later(), LIMITS).late, Some(Late(Some(_)))), "nothing is known");
-    assert!(matches!(window.hear(&answer_to("2", "CA")), Effect::Settled(..)));
-    let Expired { effects, is_skipped, .. } = window.expire(later(), LIMITS);
-    let [Effect::Settled(done, _)] = &effects[..] else { panic!("{effects:?}") };
-    assert!(is_skipped);
-    assert!(done[0].unanswered.len() == 1 && done[0].outcomes.is_empty() && done[0].is_postponed);
-}
-
-#[test]
-fn a_clean_end_shows_that_a_late_message_was_skipped() {
-    for (after, unanswered) in [(LIMIT, 1), (Duration::ZERO, 0)] {
-        let mut window = Window::new();
-        sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "1", "AL|NE"));
-        let done = window.finish(Clock::system().instant() + after, LIMITS);
-        assert_eq!((done[0].unanswered.len(), done[0].outcomes.len()), (unanswered, 0));
-    }
-    // Also where the time for an answer is shorter than that for a proof.
-    let (limit, began) = (PROOF_AFTER / 2, Clock::system().instant());
-    let mut window = Window::new();
-    window.send(one_job(1, "ORU^R01^ORU_R01", "1", "AL|NE"), AcknowledgeAs::AsAsked, began).unwrap();
-    let done = window.finish(began + limit, Limits { answer: limit, result: limit });
-    assert_eq!((done[0].unanswered.len(), done[0].outcomes.len()), (1, 0));
-}
-
-// The platform may have closed the connection by itself while the last messages were on their way.
-#[test]
-fn a_clean_end_proves_nothing_of_what_was_sent_just_now() {
-    for (after, settled) in [(PROOF_AFTER, 1), (PROOF_AFTER - Duration::from_millis(1), 0)] {
-        let began = Clock::system().instant();
-        let mut window = Window::new();
-        let job = one_job(1, "ORU^R01^ORU_R01", "1", "NE|NE");
-        assert_eq!(window.send(job, AcknowledgeAs::AsAsked, began).unwrap().len(), 1);
-        let done = window.finish(began + after, LIMITS);
-        assert_eq!((done[0].outcomes.len(), done[0].is_postponed), (settled, settled == 0));
-        let (returned, mut again) = mpsc::channel(1);
-        let mut passed = Passed::new(returned);
-        let order = MessageId::at(Clock::system().now());
-        let finishes = Some(Last { order, answer: order });
-        passed.add(OrderReply { raw: Bytes::new(), finishes, is_closed: false }, 0, began);
-        assert_eq!(passed.proved_by_end(began + after).len(), settled);
-        drop(passed);
-        assert_eq!(again.try_recv().is_ok(), settled == 0, "the next connection sends it again");
-    }
-}
+const CONNECTIONS: usize = 2;
+const NAME: &str = "00A037FFFE000001";
