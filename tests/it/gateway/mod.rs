@@ -24,8 +24,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use pcd_platform::pki::{CertificateOrder, KeyType, Role};
 use rustix::process::Signal;
+use sqlx::{Connection as _, SqliteConnection};
 
-use crate::harness::{Device, Platform, Site, Wire, eventually, fixed_address, message};
+use crate::harness::{Device, Platform, Site, Wire, eventually, fixed_address, message, runtime};
 
 const GATEWAY: &str = "GW-ICU";
 const ONE: &str = "00A037FFFE000001";
@@ -159,6 +160,20 @@ impl Scene {
         let found = listed.iter().find(|message| message["control-id"] == control_id).unwrap();
         self.platform().cli().run_raw(&["message", "show", found["id"].as_str().unwrap(), "--raw"])
     }
+}
+
+/// Runs a statement in the database of the site, beside the process that has it open.
+fn execute(site: &Site, sql: &'static str) {
+    runtime().block_on(async {
+        let mut outside = open(site).await;
+        sqlx::query(sql).execute(&mut outside).await.unwrap();
+        outside.close().await.unwrap();
+    });
+}
+
+async fn open(site: &Site) -> SqliteConnection {
+    let url = format!("sqlite://{}", site.path().join("platform.db").display());
+    SqliteConnection::connect(&url).await.unwrap()
 }
 
 /// The site of a gateway to the platform at this address.
