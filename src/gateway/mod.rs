@@ -14,6 +14,7 @@ mod connecting;
 mod desk;
 mod flight;
 mod job;
+mod log_limit;
 mod orders;
 mod pardons;
 mod passed;

@@ -5,7 +5,9 @@
 //! given up. So `sending` sends an order for a short time only, and then makes room for later ones.
 //!
 //! An order of the platform is marked in the store until its last answer has arrived at the platform, so a
-//! gateway that is killed passes on afterwards what devices have answered meanwhile.
+//! gateway that is killed passes on afterwards what devices have answered meanwhile. So is one that was
+//! refused: until the platform has the refusal, it repeats the order, which must not reach another device
+//! that gets the name of the first one.
 
 mod sending;
 
@@ -19,13 +21,14 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Gateway;
+use super::log_limit::LogLimit;
 use crate::authz::order_device;
 use crate::hl7::{Message, Rejection};
 use crate::interface_a::OrderAnswer;
 use crate::interface_b::{Reply, answers};
 use crate::model::{DeviceId, MessageId, explained};
 use crate::southbound::{Sendable, Unsendable};
-use crate::store::OutboxEntry;
+use crate::store::{OutboxEntry, RelayedOrder};
 
 /// Hands messages of the platform to devices. The answers go out on whichever connection is open: MSA-2 alone
 /// says to what they belong. Clones share everything.
@@ -49,6 +52,8 @@ struct Shared {
     turn: tokio::sync::Mutex<()>,
     /// Orders of a node that is gone were taken over.
     adopted: Notify,
+    /// What the log gets of orders that are refused.
+    log: LogLimit,
 }
 
 /// What is known of an order of the platform.
@@ -57,6 +62,8 @@ struct Known {
     device: DeviceId,
     /// MSH-10: all that an answer names.
     control_id: String,
+    /// The latest answer that this process has passed on.
+    passed: Option<MessageId>,
     /// The latest of its last answers, once there is one.
     last: Option<MessageId>,
 }
@@ -65,8 +72,18 @@ struct Known {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Last {
     pub(super) order: MessageId,
-    /// The message that carries it.
+    /// The message that carries it. The order itself: it is a refusal of the gateway, which no device sent.
     pub(super) answer: MessageId,
+}
+
+impl Last {
+    const fn refusal(order: MessageId) -> Self {
+        Self { order, answer: order }
+    }
+
+    fn is_refusal(&self) -> bool {
+        self.order == self.answer
+    }
 }
 
 /// An answer for the platform.
@@ -94,6 +111,7 @@ impl Orders {
             unanswered: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             adopted: Notify::new(),
+            log: LogLimit::default(),
         }))
     }
 
@@ -189,29 +207,39 @@ impl Orders {
     /// The answers of these orders are sent no more: they end connections, or nothing proves that they
     /// arrive.
     pub(super) async fn give_up(&self, answers: Vec<Last>) {
-        let orders = self.latest(answers);
-        for order in &orders {
-            tracing::error!(%order, "the answer of a device to an order is not sent to the platform any more");
+        let mut orders = Vec::new();
+        for last @ Last { order, .. } in self.latest(answers) {
+            tracing::error!(%order, "the answer to an order is not sent to the platform any more");
             self.count("answer-given-up");
+            // A platform that may not have a refusal may repeat the order.
+            orders.extend((!last.is_refusal()).then_some(order));
         }
         self.finish(orders).await;
     }
 
     /// The platform has these answers.
     pub(super) async fn arrive(&self, answers: Vec<Last>) {
-        let orders = self.latest(answers);
-        let known: Vec<_> = {
-            let open = self.open();
-            orders.iter().filter_map(|order| Some((*order, open.get(order)?.clone()))).collect()
-        };
-        {
-            let mut arrived = self.arrived();
-            arrived.extend(known);
-            while arrived.len() > MAX_ARRIVED {
-                arrived.pop_first();
+        for last @ Last { order, answer } in self.latest(answers) {
+            if last.is_refusal() {
+                self.finish(vec![order]).await;
+                continue;
+            }
+            let Some(known) = self.open().remove(&order) else { continue };
+            self.remember(order, known);
+            if let Err(error) = self.0.gateway.store.note_arrived(order, answer).await {
+                // The next start passes the answer on again.
+                tracing::warn!(%order, error = %explained(&error), "an answer is not marked as arrived");
             }
         }
-        self.finish(orders).await;
+    }
+
+    /// The device may say something else later.
+    fn remember(&self, order: MessageId, known: Known) {
+        let mut arrived = self.arrived();
+        arrived.insert(order, known);
+        while arrived.len() > MAX_ARRIVED {
+            arrived.pop_first();
+        }
     }
 
     /// Whether the device has given no other answer since.
@@ -219,19 +247,22 @@ impl Orders {
         self.open().get(&order).is_some_and(|known| known.last == Some(answer))
     }
 
-    fn latest(&self, answers: Vec<Last>) -> Vec<MessageId> {
-        answers.into_iter().filter(|last| self.is_latest(*last)).map(|last| last.order).collect()
+    fn latest(&self, answers: Vec<Last>) -> Vec<Last> {
+        answers.into_iter().filter(|last| self.is_latest(*last)).collect()
     }
 
     /// Nothing is passed on of these orders any more.
     pub(super) async fn finish(&self, orders: Vec<MessageId>) {
-        for order in orders {
+        let finish = async |order: MessageId| {
             self.open().remove(&order);
+            self.arrived().remove(&order);
             if let Err(error) = self.0.gateway.store.finish_relayed(order).await {
                 // The next start passes the answer on again.
                 tracing::warn!(%order, error = %explained(&error), "a relayed order is not marked as finished");
             }
-        }
+        };
+        // Together: one commit is as fast as all.
+        futures_util::future::join_all(orders.into_iter().map(finish)).await;
     }
 
     async fn carry(&self, bytes: Bytes) {
@@ -242,7 +273,7 @@ impl Orders {
         let directory = self.0.gateway.directory.load_full();
         let Some(device) = order_device(&directory, &message) else {
             self.count("device-unknown");
-            return self.refuse(&message, Rejection::OrderDeviceUnknown).await;
+            return self.refuse(&message, Rejection::OrderDeviceUnknown, None).await;
         };
         let sendable = match Sendable::read(&bytes) {
             Ok(sendable) => sendable,
@@ -250,7 +281,7 @@ impl Orders {
                 self.count("unsendable");
                 let error = explained(&unsendable);
                 tracing::warn!(error, "the platform sent a message that cannot be passed on");
-                return self.refuse(&message, reason(&unsendable, &message)).await;
+                return self.refuse(&message, reason(&unsendable, &message), None).await;
             }
         };
         match self.queue_in_turn(&device, &sendable).await {
@@ -261,19 +292,21 @@ impl Orders {
                 tracing::error!(%device, "too many orders of the platform are open; one is not passed on");
                 self.count("pending");
             }
-            Ok(Queued::DeviceAway) => {
+            // It is refused as soon as it is durable.
+            Ok(Queued::DeviceAway) => {}
+            Ok(Queued::RefusedBefore(order)) => {
                 self.count("device-away");
-                self.refuse(&message, Rejection::OrderDeviceAway).await;
+                self.refuse(&message, Rejection::OrderDeviceAway, Some(order)).await;
             }
             Ok(Queued::Withdrawn { is_sent: false }) => {
                 self.count("withdrawn");
-                self.refuse(&message, Rejection::OrderWithdrawn).await;
+                self.refuse(&message, Rejection::OrderWithdrawn, None).await;
             }
             // The device may have it: no answer would be true.
             Ok(Queued::Withdrawn { is_sent: true }) => self.count("withdrawn"),
             Ok(Queued::Reused) => {
                 self.count("control-id-reused");
-                self.refuse(&message, Rejection::OrderIdReused).await;
+                self.refuse(&message, Rejection::OrderIdReused, None).await;
             }
             // Without an answer the platform sends it again.
             Err(error) => {
@@ -294,8 +327,9 @@ impl Orders {
             }
             Ok(Some(stored)) => {
                 let finishes = is_last.then_some(Last { order, answer });
-                if let Some(known) = self.open().get_mut(&order).filter(|_| is_last) {
-                    known.last = Some(answer);
+                if let Some(known) = self.open().get_mut(&order) {
+                    known.passed = Some(answer);
+                    known.last = if is_last { Some(answer) } else { known.last };
                 }
                 let reply = OrderReply { raw: stored.raw, finishes, is_closed: false };
                 // The receiver lives as long as this value.
@@ -312,30 +346,34 @@ impl Orders {
         }
     }
 
-    /// Reads which orders are open, and passes on what their devices have answered: of those that this
-    /// process does not know, or of all (`again`). Whether that could be read. Orders that are not answered
-    /// within a day are given up.
+    /// Reads which orders are open, and passes on what their devices have answered, also to another node or a
+    /// process before this one; and once more what was passed on, and has not arrived (`again`). Whether that
+    /// could be read. Orders that are not answered within a day are given up.
     async fn catch_up(&self, again: bool) -> bool {
         let store = &self.0.gateway.store;
-        let Ok(orders) = store.relayed_orders().await else { return false };
+        let Ok(orders) = store.relayed_orders(again).await else { return false };
         let oldest = store.now().saturating_sub(GIVEN_UP).unwrap_or(Timestamp::UNIX_EPOCH);
-        for order in orders {
-            if !again && self.open().contains_key(&order) {
-                continue;
-            }
-            let Ok(entry) = store.outbox_entry(order).await else { return false };
-            let Some((entry, _)) = entry.filter(|_| order.time() >= oldest) else {
+        for RelayedOrder { id: order, entry, arrived } in orders {
+            let Some(entry) = entry.filter(|_| order.time() >= oldest) else {
                 self.finish(vec![order]).await;
                 continue;
             };
             let (device, control_id) = (entry.device.clone(), entry.control_id.clone());
-            let is_known = self.open().contains_key(&order);
-            if !is_known {
-                self.open().insert(order, Known { device, control_id, last: None });
+            let found = Known { device, control_id, passed: None, last: None };
+            let known = self.open().get(&order).cloned();
+            if arrived.is_some() && arrived == entry.answer {
+                if known.is_none() {
+                    self.remember(order, found);
+                }
+                continue;
+            }
+            if known.is_none() {
+                self.open().insert(order, found);
                 // Of a process before this one, or of another node: it has no limit here, and is not sent.
                 self.end_in_time(order, entry.device.clone(), false);
             }
-            if let Some(answer) = entry.answer
+            let passed = known.and_then(|known| known.passed);
+            if let Some(answer) = entry.answer.filter(|answer| again || passed != Some(*answer))
                 && !self.pass_on(order, answer, is_last(&entry)).await
             {
                 return false;
@@ -344,11 +382,22 @@ impl Orders {
         true
     }
 
-    async fn refuse(&self, message: &Message<'_>, rejection: Rejection) {
-        tracing::warn!(code = rejection.code(), "a message of the platform is not passed on to a device");
+    /// Answers the platform in the place of a device. `order`: what it is in the outbox, until the refusal
+    /// has arrived.
+    async fn refuse(&self, message: &Message<'_>, rejection: Rejection, order: Option<MessageId>) {
+        if let Some(left_out) = self.0.log.take(self.0.gateway.clock.instant()) {
+            let code = rejection.code();
+            tracing::warn!(code, left_out, "a message of the platform is not passed on to a device");
+        }
+        let finishes = order.map(Last::refusal);
+        if let Some(last) = finishes
+            && let Some(known) = self.open().get_mut(&last.order)
+        {
+            known.last = Some(last.answer);
+        }
         for raw in answers(message, Reply::Refuse(rejection)) {
             // The receiver lives as long as this value.
-            let _ = self.0.answers.send(OrderReply { raw, finishes: None, is_closed: false }).await;
+            let _ = self.0.answers.send(OrderReply { raw, finishes, is_closed: false }).await;
         }
     }
 
@@ -377,8 +426,10 @@ enum Queued {
     Withdrawn {
         is_sent: bool,
     },
-    /// The device does not have it.
+    /// The device does not have it, and is away.
     DeviceAway,
+    /// The same, and this is its entry from before.
+    RefusedBefore(MessageId),
     /// The device is away, and may have it from before.
     InDoubt,
     Full,
@@ -409,62 +460,13 @@ const MAX_ANSWERS: usize = 1024;
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(24);
 /// Orders that are remembered when the platform has their answers.
 const MAX_ARRIVED: usize = 10_000;
-/// How often the store is asked for them, besides the answers that come: an operator may hand over those of
-/// another node.
-const LOOK: Duration = Duration::from_mins(1);
+/// How often the store is asked for them, besides the answers that come: a device may answer on another node,
+/// and an operator may hand over the orders of one.
+const LOOK: Duration = Duration::from_secs(10);
 /// How often that is done for all of them: each hour.
-const AGAIN: u32 = 60;
+const AGAIN: u32 = 360;
 /// Retry delay after a store error.
 const RETRY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Config, Overrides};
-    use crate::gateway::Status;
-    use crate::interface_a::Registry;
-    use crate::metrics::Metrics;
-    use crate::model::Clock;
-    use crate::store::fixtures::TestStore;
-
-    #[tokio::test]
-    async fn answers_that_wait_for_a_connection_do_not_hold_up_the_end() {
-        let place = TestStore::new();
-        let store = place.open().await;
-        let text =
-            "[tls]\nclient-trust-anchors = [\"root.pem\"]\necc = { chain = \"c.pem\", key = \"k.pem\" }\n";
-        let config =
-            Config::parse(text, std::path::Path::new("gateway.toml"), &Overrides::default()).unwrap();
-        let gateway = Gateway {
-            config: Arc::new(arc_swap::ArcSwap::from_pointee(config)),
-            directory: Default::default(),
-            store: store.clone(),
-            registry: Registry::default(),
-            metrics: Metrics::new().unwrap(),
-            clock: Clock::system(),
-            status: Status::default(),
-        };
-        let done = CancellationToken::new();
-        let orders = Orders::new(&gateway, done.clone());
-        let record = place.record("ANSWER", b"MSH|^~\\&|A||B||20260101||ACK|ANSWER|P|2.6\rMSA|AA|1\r");
-        let (order, answer) = (MessageId::at(store.now()), record.id);
-        store.record(record).await.unwrap();
-        let (device, control_id) = ("PUMP-1".parse().unwrap(), "1".to_owned());
-        let known = Known { device, control_id, last: None };
-        orders.open().insert(order, known);
-        // The platform is away. One more may wait, and two come.
-        for _ in 1..MAX_ANSWERS {
-            let reply = OrderReply { raw: Bytes::new(), finishes: None, is_closed: false };
-            orders.returned().try_send(reply).unwrap();
-        }
-        for _ in 0..2 {
-            gateway.registry.relay().answer_order(OrderAnswer { order, answer, is_last: true });
-        }
-        let running = tokio::spawn(orders.clone().run());
-        while orders.returned().capacity() > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        done.cancel();
-        tokio::time::timeout(Duration::from_secs(60), running).await.expect("it ends").unwrap();
-    }
-}
+mod tests;

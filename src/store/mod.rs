@@ -62,7 +62,8 @@ pub use records::message::{
 pub use records::milestone::{Milestone, Reached};
 pub use records::notification::{NotificationChange, StoredNotification};
 pub use records::outbox::{
-    AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedBefore, QueuedMessage, WaitingMessage,
+    AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedBefore, QueuedMessage, RelayedOrder,
+    WaitingMessage,
 };
 pub use records::partner::{
     Delivery, Due, EventRow, NotificationBatch, NotificationFilter, NotificationState,

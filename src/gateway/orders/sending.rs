@@ -1,6 +1,6 @@
 //! For how long an order of the platform is sent to its device, and what follows then.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,27 +62,35 @@ impl Orders {
             self.allow(open.id);
             return Ok(Queued::Repeated);
         }
-        self.replace(device, sendable, sent.as_ref()).await;
         // Also one that had expired here: the platform repeats it.
-        if latest.is_some_and(|latest| latest.is_withdrawn()) {
-            return Ok(Queued::Withdrawn { is_sent: sent.is_some() });
+        let is_withdrawn = latest.as_ref().is_some_and(OutboxEntry::is_withdrawn);
+        let is_away = !device.receives_orders || !registry.is_connected(&device.id);
+        let refused =
+            latest.filter(|latest| is_away && !is_withdrawn && self.open().contains_key(&latest.id));
+        let kept = sent.as_ref().map(|sent| sent.id);
+        self.replace(device, sendable, kept, refused.as_ref().map(|refused| refused.id)).await;
+        if is_withdrawn {
+            return Ok(Queued::Withdrawn { is_sent: kept.is_some() });
         }
-        if !device.receives_orders || !registry.is_connected(&device.id) {
-            return Ok(if sent.is_some() { Queued::InDoubt } else { Queued::DeviceAway });
-        }
-        if self.open().len() >= MAX_OPEN {
-            return Ok(Queued::Full);
+        match (is_away, kept, refused) {
+            (true, Some(_), _) => return Ok(Queued::InDoubt),
+            (true, None, Some(refused)) => return Ok(Queued::RefusedBefore(refused.id)),
+            _ if self.open().len() >= MAX_OPEN => return Ok(Queued::Full),
+            _ => {}
         }
         let message = self.message(device, sendable);
         let id = message.id;
-        // Before it can be sent, or answered.
-        self.allow(id);
+        // Before it can be sent, or answered. One without a limit is not sent: it is in the store so that it
+        // is withdrawn with its device, if the platform goes on to repeat it.
+        if !is_away {
+            self.allow(id);
+        }
         self.open().insert(id, known(device, sendable));
         match store.queue(message).await {
             Ok(()) => {
                 // One that the device may have from before is refused for no reason.
-                self.end_in_time(id, device.id.clone(), sent.is_none());
-                Ok(Queued::Waits)
+                self.end_in_time(id, device.id.clone(), kept.is_none());
+                Ok(if is_away { Queued::DeviceAway } else { Queued::Waits })
             }
             Err(error) => {
                 self.open().remove(&id);
@@ -96,19 +104,31 @@ impl Orders {
     }
 
     /// MSH-10 is all that an answer has. So what devices answer later to earlier orders with this one, of
-    /// other devices, with other bytes, or of this one before its latest attempt, is not passed on: the
-    /// platform would take it for the answer to this order.
-    async fn replace(&self, device: &Device, sendable: &Sendable, sent: Option<&OutboxEntry>) {
-        let is_replaced = |id: MessageId, known: &Known| {
-            known.control_id == sendable.control_id
-                && (known.device != device.id || sent.is_none_or(|sent| id < sent.id))
+    /// other devices, with other bytes, or of this one before its latest attempt (`sent`), is not passed on:
+    /// the platform would take it for the answer to this order. `refused` stays.
+    async fn replace(
+        &self,
+        device: &Device,
+        sendable: &Sendable,
+        sent: Option<MessageId>,
+        refused: Option<MessageId>,
+    ) {
+        let is_kept = |id: MessageId| sent.map_or(refused == Some(id), |sent| id >= sent);
+        let is_replaced = |(id, known): &(&MessageId, &Known)| {
+            known.control_id == sendable.control_id && (known.device != device.id || !is_kept(**id))
         };
-        self.arrived().retain(|id, known| !is_replaced(*id, known));
-        let replaced = {
-            let open = self.open();
-            open.iter().filter(|(id, known)| is_replaced(**id, known)).map(|(id, _)| *id).collect()
+        let of_map = |all: MutexGuard<'_, BTreeMap<MessageId, Known>>| -> Vec<_> {
+            all.iter().filter(&is_replaced).map(|(id, known)| (*id, known.device.clone())).collect()
         };
-        self.finish(replaced).await;
+        let (open, arrived) = (of_map(self.open()), of_map(self.arrived()));
+        let end = async |(id, device): &(MessageId, DeviceId)| {
+            // Without its mark it would be an order of an operator, for the next process.
+            if let Err(error) = self.0.gateway.store.end_sending(*id, device, true).await {
+                tracing::warn!(order = %id, error = %explained(&error), "a replaced order cannot be settled");
+            }
+        };
+        futures_util::future::join_all(open.iter().map(end)).await;
+        self.finish(open.into_iter().chain(arrived).map(|(id, _)| id).collect()).await;
     }
 
     fn message(&self, device: &Device, sendable: &Sendable) -> QueuedMessage {
@@ -154,8 +174,10 @@ impl Orders {
     }
 
     async fn end(&self, order: MessageId, device: &DeviceId, is_own: bool) {
+        let mut pause = Duration::ZERO;
         loop {
-            tokio::time::sleep(self.time_left(order).max(INTERVAL)).await;
+            tokio::time::sleep(self.time_left(order).max(pause)).await;
+            pause = INTERVAL;
             match self.is_over(order, device, is_own).await {
                 Ok(true) => return,
                 Ok(false) => {}
@@ -182,7 +204,7 @@ impl Orders {
         {
             drop(turn);
             self.count("withdrawn");
-            self.refuse(&message, Rejection::OrderWithdrawn).await;
+            self.refuse(&message, Rejection::OrderWithdrawn, None).await;
             self.finish(vec![order]).await;
             return Ok(true);
         }
@@ -202,17 +224,21 @@ impl Orders {
             && let Ok(message) = Message::parse(&raw)
         {
             // A device gets one at a time.
-            let is_connected = self.0.gateway.registry.is_connected(device);
-            let (outcome, rejection) = if is_connected {
+            let (outcome, rejection) = if self.gets_orders(device) {
                 ("device-busy", Rejection::OrderDeviceBusy)
             } else {
                 ("device-away", Rejection::OrderDeviceAway)
             };
             self.count(outcome);
-            self.refuse(&message, rejection).await;
-            self.finish(vec![order]).await;
+            self.refuse(&message, rejection, Some(order)).await;
         }
         Ok(true)
+    }
+
+    fn gets_orders(&self, device: &DeviceId) -> bool {
+        let Gateway { directory, registry, .. } = &self.0.gateway;
+        let gets_them = directory.load().active(device).is_ok_and(|entry| entry.receives_orders);
+        gets_them && registry.is_connected(device)
     }
 
     fn unanswered(&self) -> MutexGuard<'_, HashMap<DeviceId, BTreeSet<MessageId>>> {
@@ -226,7 +252,8 @@ impl Orders {
 }
 
 fn known(device: &Device, sendable: &Sendable) -> Known {
-    Known { device: device.id.clone(), control_id: sendable.control_id.clone(), last: None }
+    let (device, control_id) = (device.id.clone(), sendable.control_id.clone());
+    Known { device, control_id, passed: None, last: None }
 }
 
 /// How long a device may take for its first answer: less than a platform waits for it, which then sends it

@@ -9,7 +9,8 @@ use crate::model::{DeviceId, MessageId};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::outbox::{
-    AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedBefore, QueuedMessage, WaitingMessage,
+    AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedBefore, QueuedMessage, RelayedOrder,
+    WaitingMessage,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
@@ -231,19 +232,28 @@ impl Store {
         self.reader().queued_before(device, control_id, raw, self.now()).await
     }
 
-    /// The orders that the platform of this gateway sent, and whose last answer has not arrived there: the
-    /// oldest first.
+    /// The orders that the platform of this gateway sent, and whose last answer has not arrived there, or
+    /// `all` that are remembered: the oldest first.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn relayed_orders(&self) -> Result<Vec<MessageId>, StoreError> {
-        self.reader().relayed_orders(self.node()).await
+    pub async fn relayed_orders(&self, all: bool) -> Result<Vec<RelayedOrder>, StoreError> {
+        self.reader().relayed_orders(self.node(), all, self.now()).await
     }
 
-    /// The platform of this gateway has the last answer of the device, or needs none any more.
+    /// The platform of this gateway has this answer of the device. The order is remembered, because the
+    /// device may say something else later.
     ///
     /// # Errors
     /// When that is not durable: the answer is passed on again.
+    pub async fn note_arrived(&self, id: MessageId, answer: MessageId) -> Result<(), StoreError> {
+        self.change_outbox(OutboxChange::Arrived { id, answer }).await.map(drop)
+    }
+
+    /// The platform of this gateway needs no answer of the device any more.
+    ///
+    /// # Errors
+    /// When that is not durable: an answer is passed on again.
     pub async fn finish_relayed(&self, id: MessageId) -> Result<(), StoreError> {
         self.change_outbox(OutboxChange::Relayed { id }).await.map(drop)
     }

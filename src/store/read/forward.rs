@@ -198,7 +198,7 @@ const SELECT_STRANDED: &str = "
 SELECT lease.node AS node,
     (SELECT count(*) FROM forward WHERE forward.node = lease.node AND settled_at IS NULL) AS messages,
     (SELECT count(*) FROM forward WHERE forward.node = lease.node AND settled_at IS NULL AND class = 0) AS alarms,
-    (SELECT count(*) FROM relayed_order WHERE relayed_order.node = lease.node) AS orders
+    (SELECT count(*) FROM relayed_order WHERE relayed_order.node = lease.node AND arrived IS NULL) AS orders
 FROM node_lease AS lease
 WHERE lease.renewed_at <= (extract(epoch FROM clock_timestamp() - interval '10 seconds') * 1000000)::bigint
 ORDER BY lease.node";

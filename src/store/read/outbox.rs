@@ -1,5 +1,7 @@
 //! Queries of the outbox.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
@@ -8,7 +10,7 @@ use crate::model::{DeviceId, MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::outbox::{
-    AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedBefore, WaitingMessage,
+    AwaitedResult, FailedOrder, OutboxEntry, OutboxFilter, QueuedBefore, RelayedOrder, WaitingMessage,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
@@ -84,12 +86,29 @@ impl Reader {
         Ok(QueuedBefore { latest: latest("").await?, sent: latest(" AND attempts > 0").await? })
     }
 
-    /// The orders that the platform of this gateway sent, and that are not answered there: the oldest first.
+    /// The orders that the platform of this gateway sent, the oldest first: those that are not answered
+    /// there, or all that are remembered.
     pub(in crate::store) async fn relayed_orders(
         &self,
         node: &NodeName,
-    ) -> Result<Vec<MessageId>, StoreError> {
-        self.fetch(Statement::new(SELECT_RELAYED).bind(node.as_str())).await?.iter().map(message_id).collect()
+        all: bool,
+        now: Timestamp,
+    ) -> Result<Vec<RelayedOrder>, StoreError> {
+        let bound = |sql: &str| Statement::new(sql).bind(node.as_str()).bind(i64::from(all));
+        let mut orders = Vec::new();
+        for row in self.fetch(bound(SELECT_RELAYED)).await? {
+            let arrived = optional_message(&row, "arrived", "relayed_order.arrived")?;
+            orders.push(RelayedOrder { id: message_id(&row)?, entry: None, arrived });
+        }
+        let mut statement = bound(SELECT_ENTRY);
+        statement.push(" FROM outbox WHERE id IN (").push(SELECT_RELAYED_IDS).push(")");
+        let mut entries = HashMap::new();
+        for row in self.fetch(statement).await? {
+            let entry = entry(&row, now)?;
+            entries.insert(entry.id, entry);
+        }
+        orders.iter_mut().for_each(|order| order.entry = entries.remove(&order.id));
+        Ok(orders)
     }
 
     /// The message with this control id that has no outcome in the store.
@@ -149,10 +168,6 @@ fn waiting(row: &Row) -> Result<WaitingMessage, StoreError> {
 fn entry(row: &Row, now: Timestamp) -> Result<OutboxEntry, StoreError> {
     let outcome = optional_settlement(row, "outcome", "outbox.outcome")?;
     let settled_at = optional_time(row, "settled_at", "outbox.settled_at")?;
-    let answer = row.get::<Option<Vec<u8>>>("answer")?.map(|bytes| {
-        let bytes = bytes.try_into().map_err(|_| StoreError::unreadable("outbox.answer"))?;
-        Ok::<_, StoreError>(MessageId::from_bytes(bytes))
-    });
     let mut entry = OutboxEntry {
         id: message_id(row)?,
         queued_at: row.time("queued_at", "outbox.queued_at")?,
@@ -164,7 +179,7 @@ fn entry(row: &Row, now: Timestamp) -> Result<OutboxEntry, StoreError> {
         attempts: row.count("attempts", "outbox.attempts")?,
         sent_at: optional_time(row, "sent_at", "outbox.sent_at")?,
         acknowledgement: row.get("acknowledgement")?,
-        answer: answer.transpose()?,
+        answer: optional_message(row, "answer", "outbox.answer")?,
         result: result(row)?,
         settled: outcome.zip(settled_at),
         // A late answer may have made another outcome of it.
@@ -182,6 +197,11 @@ fn result(row: &Row) -> Result<Option<AwaitedResult>, StoreError> {
     let until = optional_time(row, "result_until", "outbox.result_until")?;
     let otherwise = optional_settlement(row, "result_default", "outbox.result_default")?;
     Ok(until.zip(otherwise).map(|(until, otherwise)| AwaitedResult { until, otherwise }))
+}
+
+fn optional_message(row: &Row, column: &str, place: &'static str) -> Result<Option<MessageId>, StoreError> {
+    let read = |bytes: Vec<u8>| bytes.try_into().map_err(|_| StoreError::unreadable(place));
+    Ok(row.get::<Option<Vec<u8>>>(column)?.map(read).transpose()?.map(MessageId::from_bytes))
 }
 
 fn optional_settlement(
@@ -213,7 +233,12 @@ SELECT id, device, outcome, settled_at, attempts FROM outbox
 WHERE outcome IS NOT NULL AND settled_at >= $1 AND outcome IN ('expired', 'refused', 'unconfirmed')
 ORDER BY settled_at DESC LIMIT $2";
 
-const SELECT_RELAYED: &str = "SELECT id FROM relayed_order WHERE node = $1 ORDER BY id";
+const SELECT_RELAYED: &str = "
+SELECT id, arrived FROM relayed_order
+WHERE node = $1 AND (arrived IS NULL OR CAST($2 AS BIGINT) = 1) ORDER BY id";
+
+const SELECT_RELAYED_IDS: &str =
+    "SELECT id FROM relayed_order WHERE node = $1 AND (arrived IS NULL OR CAST($2 AS BIGINT) = 1)";
 
 const SELECT_ENTRY: &str = "
 SELECT id, queued_at, expires_at, device, message_type, control_id, actor, attempts, sent_at, acknowledgement, answer,

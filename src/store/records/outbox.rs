@@ -72,6 +72,17 @@ pub struct QueuedBefore {
     pub sent: Option<OutboxEntry>,
 }
 
+/// An order of the platform of this gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayedOrder {
+    /// The identifier of the entry.
+    pub id: MessageId,
+    /// The entry; `None`: it was removed.
+    pub entry: Option<OutboxEntry>,
+    /// The last answer of the device that has arrived at the platform.
+    pub arrived: Option<MessageId>,
+}
+
 /// An order that did not reach its goal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedOrder {

@@ -36,10 +36,22 @@ async fn the_orders_of_a_gateways_platform_are_known_until_they_are_answered_the
     let again = QueuedMessage { id: order(&place, "1").id, ..relayed };
     assert!(matches!(store.queue(again).await, Err(StoreError::AlreadyWaiting(_))));
     store.queue(order(&place, "2")).await.unwrap();
-    assert_eq!(store.relayed_orders().await.unwrap(), [id], "of an operator is none");
-    assert!(other.relayed_orders().await.unwrap().is_empty(), "each node has its own connections");
+    let known = async |store: &Store, all| {
+        let orders = store.relayed_orders(all).await.unwrap();
+        let known = orders.into_iter().map(|order| (order.id, order.entry.unwrap().id, order.arrived));
+        known.collect::<Vec<_>>()
+    };
+    assert_eq!(known(&store, true).await, [(id, id, None)], "of an operator is none");
+    assert!(known(&other, true).await.is_empty(), "each node has its own connections");
+    // Its device may say something else later.
+    let answer = MessageId::at(store.now());
+    store.note_arrived(id, answer).await.unwrap();
+    assert!(known(&store, false).await.is_empty());
+    assert_eq!(known(&store, true).await, [(id, id, Some(answer))]);
     store.finish_relayed(id).await.unwrap();
-    assert!(store.relayed_orders().await.unwrap().is_empty());
+    assert!(known(&store, true).await.is_empty());
+    store.note_arrived(id, answer).await.unwrap();
+    assert!(known(&store, true).await.is_empty(), "it is over");
     assert_eq!(waiting(&store).await.len(), 2, "the order itself stays");
 }
 

@@ -69,9 +69,14 @@ pub(in crate::store) enum OutboxChange {
         /// Also while a session waits for the device's answer.
         also_claimed: bool,
     },
-    /// The platform of a gateway has what the device answered, or needs no answer any more.
+    /// The platform of a gateway needs no answer any more.
     Relayed {
         id: MessageId,
+    },
+    /// The platform of a gateway has this answer of the device.
+    Arrived {
+        id: MessageId,
+        answer: MessageId,
     },
 }
 
@@ -94,7 +99,8 @@ impl OutboxChange {
             Self::Release { .. }
             | Self::ReleaseFormer { .. }
             | Self::Accept { .. }
-            | Self::Relayed { .. } => None,
+            | Self::Relayed { .. }
+            | Self::Arrived { .. } => None,
             Self::Settle { id, device, acknowledged, code, .. } => {
                 let basis = SettledBy::Answer { code: code.clone() };
                 settled(id, device, Settlement::answered(*acknowledged), basis)
@@ -155,8 +161,26 @@ pub(in crate::store) async fn apply(
         }
         OutboxChange::Withdraw { id, .. } => statement_for(WITHDRAW, id).bind(at),
         OutboxChange::Relayed { id } => statement_for(DELETE_RELAYED, id),
+        OutboxChange::Arrived { id, answer } => return arrive(connection, node, id, answer).await,
     };
     connection.execute(statement).await
+}
+
+/// Notes the answer that has arrived, unless the order is over. A role of the database may insert and delete
+/// such rows, and no more.
+async fn arrive(
+    connection: &mut impl Connection,
+    node: &NodeName,
+    id: &MessageId,
+    answer: &MessageId,
+) -> Result<u64, StoreError> {
+    let id = id.as_bytes().as_slice();
+    if connection.execute(Statement::new(DELETE_RELAYED).bind(id)).await? == 0 {
+        return Ok(0);
+    }
+    let insert =
+        Statement::new(INSERT_ARRIVED).bind(id).bind(node.as_str()).bind(answer.as_bytes().as_slice());
+    connection.execute(insert).await
 }
 
 async fn queue<C: Connection>(
@@ -226,20 +250,16 @@ SELECT $1, $2, $3, device.id, $5, $6, $7, $8 FROM device WHERE device.id = $4";
 
 const UNLESS_IT_WAITS: &str = " ON CONFLICT DO NOTHING";
 
-/// Takes over the orders of the platform that other nodes have. Returns how many there were.
+/// Takes over the orders of the platform that other nodes have, in a file. Returns how many there were.
 pub(in crate::store) async fn adopt(
     connection: &mut impl Connection,
     node: &NodeName,
 ) -> Result<u64, StoreError> {
-    let orders = connection.identifiers(Statement::new(DELETE_OTHERS).bind(node.as_str())).await?;
-    for order in &orders {
-        let id = order.as_bytes().as_slice();
-        connection.execute(Statement::new(INSERT_RELAYED).bind(id).bind(node.as_str())).await?;
-    }
-    Ok(orders.len() as u64)
+    connection.execute(Statement::new(ADOPT_RELAYED).bind(node.as_str())).await
 }
 
-/// Gives some of the orders of the platform that a node has to another one. Returns how many there were.
+/// Gives some of the orders of the platform that a node has to another one, which passes their answers on
+/// once more. Returns how many there were.
 pub(in crate::store) async fn hand_over(
     connection: &mut impl Connection,
     from: &NodeName,
@@ -262,9 +282,11 @@ DELETE FROM relayed_order WHERE id IN (
     SELECT id FROM relayed_order WHERE node = $1 ORDER BY id LIMIT $3
 )";
 
-const DELETE_OTHERS: &str = "DELETE FROM relayed_order WHERE node <> $1 RETURNING id";
+const ADOPT_RELAYED: &str = "UPDATE relayed_order SET node = $1 WHERE node <> $1";
 
 const INSERT_RELAYED: &str = "INSERT INTO relayed_order (id, node) VALUES ($1, $2)";
+
+const INSERT_ARRIVED: &str = "INSERT INTO relayed_order (id, node, arrived) VALUES ($1, $2, $3)";
 
 const DELETE_RELAYED: &str = "DELETE FROM relayed_order WHERE id = $1";
 

@@ -50,7 +50,7 @@ pub(super) fn changed_columns() -> String {
 }
 
 /// Table, column, and its type with its collation, as the server prints them.
-pub(in crate::store) const COLUMNS: [(&str, &str, &str); 309] = [
+pub(in crate::store) const COLUMNS: [(&str, &str, &str); 310] = [
     ("alert_report", "device", "text C not null"),
     ("alert_report", "report", "bytea not null"),
     ("alert_report", "filler", "bytea not null"),
@@ -340,6 +340,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 309] = [
     ("refused", "facts", "text not null"),
     ("relayed_order", "id", "bytea not null"),
     ("relayed_order", "node", "text C not null"),
+    ("relayed_order", "arrived", "bytea"),
     ("seen_identity", "device", "text C not null"),
     ("seen_identity", "identity", "text C not null"),
     ("seen_identity", "messages", "bigint not null"),
@@ -364,7 +365,7 @@ pub(in crate::store) const COLUMNS: [(&str, &str, &str); 309] = [
 
 /// Table, and the definition of a check.
 #[rustfmt::skip]
-pub(in crate::store) const CHECKS: [(&str, &str); 75] = [
+pub(in crate::store) const CHECKS: [(&str, &str); 76] = [
     ("alert_report", "CHECK ((length(filler) = 32))"),
     ("alert_report", "CHECK ((length(first_message) = 16))"),
     ("alert_report", "CHECK ((length(last_message) = 16))"),
@@ -447,6 +448,7 @@ pub(in crate::store) const CHECKS: [(&str, &str); 75] = [
     ("reconsidered", "CHECK ((length(original) = 16))"),
     ("refused", "CHECK (((facts)::json IS NOT NULL))"),
     ("refused", "CHECK ((room = ANY (ARRAY['verified'::text, 'unverified'::text])))"),
+    ("relayed_order", "CHECK ((length(arrived) = 16))"),
     ("relayed_order", "CHECK ((length(id) = 16))"),
     ("subscription", "CHECK (((events)::json IS NOT NULL))"),
     ("subscription", "CHECK (((receiver)::json IS NOT NULL))"),

@@ -1,0 +1,2 @@
+-- Of an order of the platform: the answer of the device that has arrived there. Its row stays for a day, so that a later answer is passed on too.
+ALTER TABLE relayed_order ADD COLUMN arrived BLOB CHECK (length(arrived) = 16);
