@@ -12,6 +12,7 @@
 mod answer;
 mod connecting;
 mod desk;
+mod durable;
 mod flight;
 mod job;
 mod log_limit;
@@ -35,6 +36,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use self::desk::Gateway;
+pub use self::durable::{DurableClient, NotKept};
 use self::orders::Orders;
 use self::platform::SharedConnector;
 pub use self::platform::{SetupError, connector};

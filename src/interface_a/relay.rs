@@ -122,7 +122,7 @@ impl Drop for PlatformAnswer {
 
 impl Relay {
     /// A message is stored, and waits to be forwarded.
-    pub(super) fn arrive(&self, lane: ForwardLane) {
+    pub fn arrive(&self, lane: ForwardLane) {
         let mut queued = locked(&self.0.queued);
         queued.all += 1;
         *queued.by_device.entry(lane.device.clone()).or_default() += 1;

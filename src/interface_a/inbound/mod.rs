@@ -27,7 +27,7 @@ pub(super) use self::reading::{Part, is_large};
 use self::reading::{Reading, framing_warnings};
 pub(super) use self::record::Origin;
 pub(super) use self::relayed::{Relayed, Room};
-use self::relayed::{Shares, class, is_in_turn, refusal};
+use self::relayed::{Shares, is_in_turn, refusal};
 use super::device_limits::{DeviceShare, Storage};
 use super::relay::Relay;
 use super::settings::Settings;
@@ -41,7 +41,7 @@ use crate::liveness::SignOfLife;
 use crate::mllp::{Broken, Frame};
 use crate::model::{DeviceId, MessageId, PatientKey, SearchKey, SessionId, content_fault_point};
 use crate::pcd::Transaction;
-use crate::store::{MessageRecord, Verdict};
+use crate::store::{ForwardClass, MessageRecord, Verdict};
 use crate::tls::Peer;
 
 /// Decides about the messages of one session.
@@ -280,7 +280,7 @@ impl Evaluation<'_> {
         let decision = match result {
             CheckResult::Passed => {
                 let room = |gateway: &Gateway| room(&frame.payload, gateway);
-                let sender = (&record.device, class(reading.transaction));
+                let sender = (&record.device, ForwardClass::of(reading.transaction));
                 match refusal(self.gateway(), self.relay, sender, request, room) {
                     Some(rejection) => self.reject(record, Some(&reading), &rejection, request),
                     None => self.accept(record, &reading, request),
@@ -322,7 +322,7 @@ impl Evaluation<'_> {
                 acknowledgement: answer.frames,
                 warnings,
                 keys,
-                forward: self.gateway().map(|_| class(reading.transaction)),
+                forward: self.gateway().map(|_| ForwardClass::of(reading.transaction)),
                 ..record
             },
             label: label(Some(reading), if is_held { RELAYED } else { answer.codes }),

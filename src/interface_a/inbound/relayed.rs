@@ -8,7 +8,6 @@ use crate::config::{DuringOutage, Gateway};
 use crate::hl7::{AcknowledgementRequest, Condition, Outcome, Rejection};
 use crate::interface_a::relay::Relay;
 use crate::model::DeviceId;
-use crate::pcd::Transaction;
 use crate::store::ForwardClass;
 
 /// The application acknowledgement of a message comes from the platform.
@@ -104,15 +103,6 @@ pub(super) fn is_in_turn(
     let is_beyond = *why == Rejection::AnswerQueueFull;
     let answers = request.answers(why.outcome());
     gateway.is_some() && !is_beyond && answers.accept.is_none() && answers.application.is_some()
-}
-
-/// What a message is forwarded as.
-pub(super) const fn class(transaction: Option<Transaction>) -> ForwardClass {
-    match transaction {
-        Some(Transaction::Pcd04) => ForwardClass::Alarm,
-        Some(Transaction::Pcd01 | Transaction::Pcd09) => ForwardClass::Data,
-        _ => ForwardClass::Event,
-    }
 }
 
 /// The part of the queue that only alarms may use: a tenth.

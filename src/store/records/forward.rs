@@ -4,6 +4,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{DeviceId, MessageId, NodeName};
+use crate::pcd::Transaction;
 
 /// What is forwarded first when messages wait. The order of arrival holds within a device and class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -171,6 +172,16 @@ impl ForwardOutcome {
 }
 
 impl ForwardClass {
+    /// What a message is forwarded as.
+    #[must_use]
+    pub const fn of(transaction: Option<Transaction>) -> Self {
+        match transaction {
+            Some(Transaction::Pcd04) => Self::Alarm,
+            Some(Transaction::Pcd01 | Transaction::Pcd09) => Self::Data,
+            _ => Self::Event,
+        }
+    }
+
     /// Every class, the first one first.
     pub const ALL: [Self; 3] = [Self::Alarm, Self::Event, Self::Data];
 

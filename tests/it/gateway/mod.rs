@@ -3,6 +3,7 @@
 
 mod alert_status;
 mod answers;
+mod durable;
 mod foreign;
 mod given_up;
 mod long_run;
