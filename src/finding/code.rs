@@ -239,6 +239,9 @@ codes! {
     /// Messages wait for the platform on a node of this gateway that is gone.
     ForwardStranded, "forward-stranded", Attention,
         "start the node that is named again; if it does not return, `pcd-platform store hand-over --from NODE --to NODE` gives what it has to a node that runs";
+    /// The platform of a gateway cannot take a message, though it takes others.
+    ForwardStuck, "forward-stuck", Attention,
+        "the log of the platform says why it does not store the message; `pcd-platform message show ID` here shows it";
     /// A device of the directory connects, and is refused.
     DeviceLockedOut, "device-locked-out", Urgent,
         "`pcd-platform device why CN` says where it ends and what to do; look after the patient meanwhile";

@@ -136,6 +136,7 @@ const PAGES: &[HelpPage] = pages![
     "forward-queue-full",
     "forward-refused",
     "forward-stranded",
+    "forward-stuck",
     "frame-bytes-between",
     "frame-file-separator-in-payload",
     "frame-line-breaks-between",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Gateway;
-use super::pardons::Pardons;
+use super::history::History;
 use super::platform::SetupError;
 use super::session::{Ended, Session};
 use super::uplink::Uplink;
@@ -19,7 +19,7 @@ impl Uplink {
     pub(super) async fn run(self, done: CancellationToken) {
         let clock = self.gateway.clock.clone();
         let (mut backoff, mut is_again) = (Backoff::default(), false);
-        let mut pardons = Pardons::new(clock.instant());
+        let mut history = History::new(clock.instant());
         let lasted = |began| clock.instant().duration_since(began);
         while !done.is_cancelled() {
             let began = clock.instant();
@@ -34,7 +34,7 @@ impl Uplink {
                     let ended = tokio::select! {
                         () = done.cancelled() => return,
                         connected = self.connect_in_time(&config, gateway) => match connected {
-                            Ok(client) => self.serve(client, gateway, is_again, &done, &mut pardons).await,
+                            Ok(client) => self.serve(client, gateway, is_again, &done, &mut history).await,
                             Err(error) => Err(error),
                         },
                     };
@@ -116,13 +116,13 @@ impl Uplink {
         gateway: &config::Gateway,
         is_again: bool,
         done: &CancellationToken,
-        pardons: &mut Pardons,
+        history: &mut History,
     ) -> Result<Ended, UplinkError> {
         let Gateway { status, registry, metrics, clock, .. } = &self.gateway;
         status.opened(self.number, clock, registry.relay(), metrics);
         // A connection that was closed as a proof is opened again at once, which is no news.
         let session = Session::new(self, client, gateway.clone(), !is_again);
-        Ok(session.run(done, pardons).await?)
+        Ok(session.run(done, history).await?)
     }
 
     /// Each failure is logged as an error (B17, B18). Returns `wait`.

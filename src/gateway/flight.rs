@@ -33,6 +33,8 @@ pub(super) struct Sent {
     is_accepted: bool,
     /// Whether the platform says nothing in some case: if it accepts the message, or if it does not.
     is_silent: bool,
+    /// Whether the platform speaks of refusals alone: what it says nothing about it has taken.
+    is_taken_in_silence: bool,
     /// Whether another application acknowledgement may come after the one that settles it.
     is_followed: bool,
     /// What has come for a message that others followed without waiting.
@@ -92,6 +94,7 @@ impl Sent {
             own_answer: None,
             is_accepted: false,
             is_silent: true,
+            is_taken_in_silence: false,
             is_followed: false,
             answered: None,
             is_postponed: false,
@@ -114,6 +117,7 @@ impl Sent {
             accept: expected.accept.is_some(),
             application: expected.application.is_some(),
             is_silent: ![Outcome::Accepted, Outcome::Error, Outcome::Rejected].into_iter().all(is_answered),
+            is_taken_in_silence: !is_answered(Outcome::Accepted) && is_answered(Outcome::Error),
             is_followed: may_have_result && expected.application.is_none(),
             awaited,
             own_answer: is_unasked.then(|| acknowledgement(&message, AcknowledgementCode::AA, None)),
@@ -229,6 +233,14 @@ impl<J> Flight<J> {
     /// The silence of the platform says nothing: those that it would settle stay in the queue.
     pub(super) fn postpone_silent(&mut self) {
         self.sent.iter_mut().filter(|sent| sent.is_silent()).for_each(|sent| sent.is_postponed = true);
+    }
+
+    /// An answer of the platform cannot be read: it may have been a refusal.
+    pub(super) fn doubt(&mut self) {
+        self.sent
+            .iter_mut()
+            .filter(|sent| sent.is_taken_in_silence)
+            .for_each(|sent| sent.is_postponed = true);
     }
 
     /// The platform could not take the last message. An answer that it has given counts.

@@ -30,14 +30,18 @@ impl Job {
     }
 
     /// The platform could not take this message at present. If that goes on, those behind it go first.
-    pub(super) fn let_others_pass(&self, message: MessageId) {
+    /// Whether that is so.
+    pub(super) fn let_others_pass(&self, message: MessageId) -> bool {
         let queue = &self.claim.queue;
-        if queue.suspects().is_stuck(message) && queue.pass(&self.claim.lane, message) {
-            tracing::error!(
-                %message,
-                "the platform cannot take a message for long, though it takes others; those behind it go first"
-            );
+        let is_stuck = queue.suspects().is_stuck(message);
+        if is_stuck {
+            queue.pass(&self.claim.lane, message);
         }
+        is_stuck
+    }
+
+    pub(super) fn lane(&self) -> &ForwardLane {
+        &self.claim.lane
     }
 
     /// The sender of the messages.

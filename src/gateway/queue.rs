@@ -13,6 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
+use super::log_limit::LogLimit;
 use super::suspects::Suspects;
 use super::unrecorded::Unrecorded;
 use crate::interface_a::Relay;
@@ -40,8 +41,13 @@ pub(super) struct Queue {
     distrusted: Mutex<Option<Instant>>,
     /// Late answers that the store could not take.
     pub(super) corrections: Arc<Semaphore>,
+    /// What the log gets of refusals, and of frames that cannot be read.
+    refusals: LogLimit,
+    broken: LogLimit,
     /// What messages in memory may have, in KiB: alarms, and all others.
     memory: [Arc<Semaphore>; 2],
+    /// What one message may have of that.
+    largest: u32,
     /// Cancelled when the gateway is to end.
     pub(super) done: CancellationToken,
 }
@@ -83,7 +89,7 @@ impl Queue {
         done: CancellationToken,
     ) -> Self {
         let (lanes, changed, alarms, suspects, unrecorded) = Default::default();
-        let (passed, distrusted) = Default::default();
+        let (passed, distrusted, refusals, broken) = Default::default();
         Self {
             store,
             relay,
@@ -97,9 +103,23 @@ impl Queue {
             passed,
             distrusted,
             corrections: Arc::new(Semaphore::new(MAX_CORRECTIONS)),
+            refusals,
+            broken,
             memory: [ALARM_MEMORY, MEMORY].map(|kib| Arc::new(Semaphore::new(kib as usize))),
+            largest: LARGEST,
             done,
         }
+    }
+
+    /// This queue, whose messages have up to so many bytes.
+    pub(super) fn with_max_frame(self, bytes: usize) -> Self {
+        let largest = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        Self { largest: largest.max(LARGEST), ..self }
+    }
+
+    /// What a lane may need of this memory; a message that is larger than all of it has it alone.
+    const fn share(&self, of: u32) -> u32 {
+        if self.largest < of { self.largest } else { of }
     }
 
     /// A lane has messages that wait.
@@ -135,13 +155,15 @@ impl Queue {
             // Before the look: what is given back for others has one notification, for all who wait then.
             let (notified, alarm) = (changed.notified(), self.alarms.notified());
             if !is_for_alarms && memory.is_none() {
-                memory = Arc::clone(of_others).try_acquire_many_owned(LARGEST).ok();
+                memory = Arc::clone(of_others).try_acquire_many_owned(self.share(MEMORY)).ok();
             }
             // An alarm does not wait for the memory of other messages.
             let reach = if memory.is_some() { least } else { ForwardClass::Alarm };
             if let Some(claim) = self.claim(reach, avoided) {
                 let own = match claim.lane.class {
-                    ForwardClass::Alarm => Arc::clone(of_alarms).acquire_many_owned(LARGEST).await.ok(),
+                    ForwardClass::Alarm => {
+                        Arc::clone(of_alarms).acquire_many_owned(self.share(ALARM_MEMORY)).await.ok()
+                    }
                     _ => memory.take(),
                 };
                 if let Some(taken) = self.read(claim, own).await {
@@ -152,7 +174,7 @@ impl Queue {
             } else {
                 tokio::select! {
                     () = alarm => {}
-                    free = Arc::clone(of_others).acquire_many_owned(LARGEST) => memory = free.ok(),
+                    free = Arc::clone(of_others).acquire_many_owned(self.share(MEMORY)) => memory = free.ok(),
                 }
             }
         }
@@ -165,9 +187,21 @@ impl Queue {
         for (id, outcome) in settled {
             self.metrics.gateway.settled(outcome.is_accepted, outcome.answer.is_some());
             if !outcome.is_accepted {
-                let (code, reason) = (&outcome.code, outcome.reason.as_deref().unwrap_or_default());
-                tracing::warn!(message = %id, code, reason, "the platform refused a message; it is kept");
+                self.log_refusal(*id, outcome, "the platform refused a message; it is kept");
             }
+        }
+    }
+
+    pub(super) fn log_refusal(&self, message: MessageId, outcome: &ForwardOutcome, what: &str) {
+        if let Some(left_out) = self.refusals.take(self.clock.instant()) {
+            let (code, reason) = (&outcome.code, outcome.reason.as_deref().unwrap_or_default());
+            tracing::warn!(%message, code, reason, left_out, "{what}");
+        }
+    }
+
+    pub(super) fn log_broken(&self) {
+        if let Some(left_out) = self.broken.take(self.clock.instant()) {
+            tracing::warn!(left_out, "a frame of the platform cannot be read");
         }
     }
 
@@ -207,6 +241,11 @@ impl Queue {
         are_all
     }
 
+    /// Whether outcomes wait for the store.
+    pub(super) fn has_unrecorded(&self) -> bool {
+        !self.unrecorded().is_empty()
+    }
+
     fn unrecorded(&self) -> MutexGuard<'_, Unrecorded> {
         self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -227,11 +266,11 @@ impl Queue {
         self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| heard < since)
     }
 
-    /// The lane goes on behind this message for a while. Whether it did not before.
-    pub(super) fn pass(&self, lane: &ForwardLane, message: MessageId) -> bool {
+    /// The lane goes on behind this message for a while.
+    pub(super) fn pass(&self, lane: &ForwardLane, message: MessageId) {
         let until = self.clock.instant() + PASSED;
         let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
-        passed.insert(lane.clone(), (message, until)).is_none_or(|(before, _)| before != message)
+        passed.insert(lane.clone(), (message, until));
     }
 
     /// The message behind which the lane goes on.
@@ -288,7 +327,7 @@ impl Queue {
             }
             Ok(messages) => {
                 let kib = messages.iter().map(|message| message.raw.len()).sum::<usize>().div_ceil(1024);
-                claim.memory = memory.as_mut().and_then(|all| all.split(kib.min(LARGEST as usize)));
+                claim.memory = memory.as_mut().and_then(|all| all.split(kib.min(all.num_permits())));
                 Some((claim, messages))
             }
             Err(error) => {
@@ -370,7 +409,8 @@ impl Drop for Claim {
 const RUN: u32 = 32;
 /// Bytes of them. At most 64 connections work on 16 lanes each.
 const RUN_BYTES: usize = 256 << 10;
-/// Memory, in KiB, that is kept for the messages of a lane while they are read.
+/// Memory, in KiB, that is kept for the messages of a lane while they are read, or as much as a frame may
+/// have.
 const LARGEST: u32 = 16 << 10;
 /// What the messages of alarm lanes may have in memory, in KiB.
 const ALARM_MEMORY: u32 = 64 << 10;
@@ -450,6 +490,33 @@ mod tests {
         drop(used);
         let (claim, messages) = queue.next(ForwardClass::Data, &avoided).await;
         assert_eq!((claim.lane.class, messages[0].id), (ForwardClass::Data, data.id));
+    }
+
+    // `interface-a.max-frame` may be as large as the memory.
+    #[tokio::test]
+    async fn a_lane_is_read_when_there_is_memory_for_the_largest_message() {
+        use futures_util::FutureExt as _;
+
+        let place = TestStore::new();
+        let store = place.open().await;
+        let (metrics, done) = (Metrics::new().unwrap(), CancellationToken::new());
+        let queue = Queue::new(store.clone(), Relay::default(), metrics, Clock::system(), done);
+        let queue = Arc::new(queue.with_max_frame(64 << 20));
+        let [_, of_others] = &queue.memory;
+        let used = Arc::clone(of_others).acquire_many_owned(MEMORY - (64 << 10) + 1).await.unwrap();
+        let record =
+            MessageRecord { forward: Some(ForwardClass::Data), ..place.record("1", b"MSH|^~\\&|A\r") };
+        let lane = ForwardLane { class: ForwardClass::Data, device: record.device.clone() };
+        store.record(record).await.unwrap();
+        queue.add(lane);
+        let avoided = HashSet::new();
+        let mut next = Box::pin(queue.next(ForwardClass::Data, &avoided));
+        assert!(next.as_mut().now_or_never().is_none(), "there is not enough");
+        drop(used);
+        let (claim, messages) = next.await;
+        assert_eq!((messages.len(), of_others.available_permits()), (1, MEMORY as usize - 1));
+        drop(claim);
+        assert_eq!(of_others.available_permits(), MEMORY as usize);
     }
 
     // Data of many devices may wait for a slow answer; an alarm is not to wait behind it.

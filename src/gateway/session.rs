@@ -13,9 +13,9 @@ use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Gateway;
+use super::history::{CLOSE_TIMEOUT, History};
 use super::job::Job;
 use super::orders::OrderReply;
-use super::pardons::Pardons;
 use super::passed::Passed;
 use super::uplink::Uplink;
 use super::window::{Done, Effect, Expired, Late, Limits, Run as _, Window};
@@ -99,23 +99,23 @@ impl<'u> Session<'u> {
     pub(super) async fn run(
         mut self,
         done: &CancellationToken,
-        pardons: &mut Pardons,
+        history: &mut History,
     ) -> Result<Ended, ClientError> {
         let stuck = async {
             done.cancelled().await;
-            tokio::time::sleep(FINISH_TIMEOUT).await;
+            tokio::time::sleep(CLOSE_TIMEOUT).await;
         };
         let ended = tokio::select! {
             biased;
             ended = self.forward(done) => ended,
             // The platform takes no bytes.
-            () = stuck => Err(ClientError::Timeout(FINISH_TIMEOUT)),
+            () = stuck => Err(ClientError::Timeout(CLOSE_TIMEOUT)),
         };
         // Of what was sent just before this moment the end of the connection proves nothing.
         let closed_at = self.uplink.gateway.clock.instant();
         // The platform repeats those that it has not given up.
         self.held.drain(..).for_each(|_| self.uplink.orders.drop_one());
-        self.end(ended, closed_at, pardons).await
+        self.end(ended, closed_at, history).await
     }
 
     async fn forward(&mut self, done: &CancellationToken) -> Result<Ended, ClientError> {
@@ -261,7 +261,14 @@ impl<'u> Session<'u> {
     async fn post_answer(&mut self, answer: OrderReply) -> Result<(), ClientError> {
         let raw = answer.raw.clone();
         self.passed.add(answer, self.window.sent(), self.uplink.gateway.clock.instant());
-        self.client.post(raw).await
+        self.write(raw).await
+    }
+
+    /// Sends a message. Nothing is read meanwhile, and as long as bytes leave the platform is there.
+    async fn write(&mut self, message: Bytes) -> Result<(), ClientError> {
+        let (Gateway { status, clock, .. }, number) = (&self.uplink.gateway, self.uplink.number);
+        status.awaits(number, Some(self.window.oldest_awaited().unwrap_or_else(|| clock.instant())));
+        self.client.post(message, || status.leaves(clock)).await
     }
 
     async fn post(&mut self, job: Job) -> Result<(), ClientError> {
@@ -275,7 +282,7 @@ impl<'u> Session<'u> {
             }
         };
         for message in messages {
-            self.client.post(message).await?;
+            self.write(message).await?;
         }
         // A large message takes its time on a slow line, in which no acknowledgement can come.
         self.window.left(self.uplink.gateway.clock.instant());
@@ -301,6 +308,10 @@ impl<'u> Session<'u> {
                 self.apply(effect);
             }
             Incoming::Message(message) => self.hold(message),
+            Incoming::Broken => {
+                self.window.doubt();
+                self.uplink.queue.log_broken();
+            }
         }
     }
 
@@ -371,7 +382,16 @@ impl<'u> Session<'u> {
         }
         outcomes.extend(self.uplink.give_up(&unanswered));
         self.uplink.queue.count(&outcomes);
-        refused_now.into_iter().for_each(|id| job.let_others_pass(id));
+        let Gateway { status, clock, .. } = &self.uplink.gateway;
+        status.settled(&outcomes);
+        for message in refused_now {
+            if job.let_others_pass(message) && status.stuck(message, job.lane(), clock) {
+                tracing::error!(
+                    %message,
+                    "the platform cannot take a message for long, though it takes others; those behind it go first"
+                );
+            }
+        }
         let settling = async move {
             job.record(outcomes, awaits_errors).await;
             if is_postponed {
@@ -413,8 +433,6 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// How long the platform has to answer close_notify; a shutdown waits for it.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection works on other messages before it sends one that may end it.
 const ALONE_AFTER: Duration = Duration::from_secs(2);
 /// When a connection counts as one in the log on which the platform says nothing.

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use crate::config;
 use crate::interface_a::Relay;
 use crate::metrics::Metrics;
-use crate::model::{Clock, Fingerprint, MessageId};
-use crate::store::ForwardBacklog;
+use crate::model::{Clock, DeviceId, Fingerprint, MessageId};
+use crate::store::{ForwardBacklog, ForwardClass, ForwardLane, ForwardOutcome};
 
 /// The state of the connections to the platform. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +26,8 @@ struct Known {
     awaited: BTreeMap<usize, Instant>,
     /// When an acknowledgement that counts for a message last came from the platform.
     heard: Option<Instant>,
+    /// When bytes of a message last left that takes its time on the line: nothing is read meanwhile.
+    left: Option<Instant>,
     /// Since when no connection is open.
     unconnected: Option<Instant>,
     /// Since when the platform takes no message at present, though it answers.
@@ -38,6 +40,8 @@ struct Known {
     backlog: ForwardBacklog,
     oldest: Option<Oldest>,
     missing: Option<Missing>,
+    /// What the platform cannot take for long, though it takes others, and when that was last so.
+    stuck: BTreeMap<MessageId, (StuckForward, Instant)>,
     /// Of the certificate that the gateway shows: the bytes of its file.
     certificate: Option<Fingerprint>,
 }
@@ -89,6 +93,19 @@ pub struct MissingResults {
     pub last: MessageId,
 }
 
+/// A message that the platform cannot take for long, though it takes others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StuckForward {
+    /// The message.
+    pub id: MessageId,
+    /// Its sender.
+    pub device: DeviceId,
+    /// Whether it is an alarm.
+    pub is_alarm: bool,
+    /// Since when that is known.
+    pub since: Timestamp,
+}
+
 /// What is known of the connections to the platform, and of the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uplinks {
@@ -100,6 +117,8 @@ pub struct Uplinks {
     pub backlog: ForwardBacklog,
     /// Application acknowledgements that the platform has left out within the last day.
     pub missing: Option<MissingResults>,
+    /// What the platform cannot take, though it takes others: the oldest first.
+    pub stuck: Vec<StuckForward>,
 }
 
 impl Status {
@@ -118,7 +137,10 @@ impl Status {
         let away = known.outage.as_ref().map(|outage| outage.away(clock));
         let is_recent = |missing: &&Missing| now.saturating_duration_since(missing.at) < MISSING_SHOWN;
         let missing = known.missing.as_ref().filter(is_recent).map(|missing| missing.results.clone());
-        Uplinks { open: known.open.len(), away, backlog: known.backlog, missing }
+        // Each is tried again each minute.
+        let is_tried = |(_, at): &&(StuckForward, Instant)| now.saturating_duration_since(*at) < STUCK_SHOWN;
+        let stuck = known.stuck.values().filter(is_tried).map(|(stuck, _)| stuck.clone()).collect();
+        Uplinks { open: known.open.len(), away, backlog: known.backlog, missing, stuck }
     }
 
     /// Notes which certificate the gateway shows, at each reload. Whether it is another one
@@ -163,6 +185,11 @@ impl Status {
         self.known().heard = Some(clock.instant());
     }
 
+    /// Bytes have left, and others are still to leave.
+    pub(super) fn leaves(&self, clock: &Clock) {
+        self.known().left = Some(clock.instant());
+    }
+
     /// Since when the oldest message on a connection waits for its acknowledgement.
     pub(super) fn awaits(&self, number: usize, since: Option<Instant>) {
         let mut known = self.known();
@@ -205,6 +232,27 @@ impl Status {
         missing.at = at;
         missing.results.messages = missing.results.messages.saturating_add(1);
         missing.results.last = message;
+    }
+
+    /// The platform cannot take this message, though it takes others. Whether that is news.
+    pub(super) fn stuck(&self, id: MessageId, lane: &ForwardLane, clock: &Clock) -> bool {
+        let (mut known, now) = (self.known(), clock.instant());
+        if let Some((_, at)) = known.stuck.get_mut(&id) {
+            *at = now;
+            return false;
+        }
+        let is_room = known.stuck.len() < MAX_STUCK;
+        if is_room {
+            let (device, is_alarm) = (lane.device.clone(), lane.class == ForwardClass::Alarm);
+            known.stuck.insert(id, (StuckForward { id, device, is_alarm, since: clock.now() }, now));
+        }
+        is_room
+    }
+
+    /// The platform has taken these messages, or refused them.
+    pub(super) fn settled(&self, settled: &[(MessageId, ForwardOutcome)]) {
+        let mut known = self.known();
+        settled.iter().for_each(|(id, _)| drop(known.stuck.remove(id)));
     }
 
     /// One has come in time.
@@ -256,7 +304,7 @@ impl Known {
     /// network that drops packets ends no connection.
     fn silent_since(&self, now: Instant) -> Option<Instant> {
         let first = self.awaited.values().min().copied()?;
-        let since = self.heard.map_or(first, |heard| heard.max(first));
+        let since = self.heard.max(self.left).map_or(first, |heard| heard.max(first));
         is_long(since, now).then_some(since)
     }
 
@@ -344,6 +392,11 @@ const MAX_MISSING: u64 = 3;
 const SHORT_WAIT: Duration = Duration::from_secs(1);
 /// How long a missing application acknowledgement is shown.
 const MISSING_SHOWN: Duration = Duration::from_hours(24);
+
+/// Messages that are known to be stuck.
+const MAX_STUCK: usize = 1000;
+/// How long one counts as stuck that is not tried again: it may be settled elsewhere.
+const STUCK_SHOWN: Duration = Duration::from_mins(5);
 
 fn is_long(since: Instant, now: Instant) -> bool {
     now.saturating_duration_since(since) >= SILENCE

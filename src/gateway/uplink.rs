@@ -13,7 +13,7 @@ use super::platform::SharedConnector;
 use super::queue::Queue;
 use crate::hl7::AcknowledgeAs;
 use crate::model::{MessageId, explained};
-use crate::store::ForwardOutcome;
+use crate::store::{ForwardOutcome, ForwardState};
 
 /// One of the connections of a gateway to its platform.
 #[derive(Debug)]
@@ -40,8 +40,7 @@ impl Uplink {
     /// it, and one that sends the message again.
     pub(super) fn correct(&self, id: MessageId, outcome: ForwardOutcome) -> BoxFuture<'static, Option<Job>> {
         if !outcome.is_accepted {
-            let (code, reason) = (&outcome.code, outcome.reason.as_deref().unwrap_or_default());
-            tracing::warn!(message = %id, code, reason, "the platform refused a message after CA; it is kept");
+            self.queue.log_refusal(id, &outcome, "the platform refused a message after CA; it is kept");
         }
         self.gateway.metrics.gateway.late(outcome.is_accepted);
         let queue = Arc::clone(&self.queue);
@@ -80,8 +79,15 @@ async fn correct_later(
     _permit: OwnedSemaphorePermit,
 ) {
     while queue.done.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_some() {
-        if queue.store.correct_forward(id, outcome.clone()).await.is_ok() {
-            return;
+        // The one before may be among them.
+        if queue.has_unrecorded() {
+            continue;
+        }
+        match queue.store.forward_state(id).await {
+            // Its device has sent it again, and the platform is asked again.
+            Ok(ForwardState::Waiting { .. }) => return,
+            Ok(_) if queue.store.correct_forward(id, outcome.clone()).await.is_ok() => return,
+            _ => {}
         }
     }
 }
@@ -90,3 +96,63 @@ async fn correct_later(
 const RETRY: Duration = Duration::from_secs(1);
 /// Why a message is not sent again that the platform never acknowledges.
 const NO_ACKNOWLEDGEMENT: &str = "no-acknowledgement";
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::interface_a::Relay;
+    use crate::metrics::Metrics;
+    use crate::model::Clock;
+    use crate::store::fixtures::TestStore;
+    use crate::store::{ForwardClass, ForwardLane, MessageRecord};
+
+    // A disk may be full, and devices send messages again meanwhile.
+    #[tokio::test]
+    async fn a_late_answer_that_was_held_counts_unless_its_message_waits_again() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let (metrics, clock) = (Metrics::new().unwrap(), Clock::system());
+        let queue = Queue::new(store.clone(), Relay::default(), metrics, clock, CancellationToken::new());
+        let queue = Arc::new(queue);
+        let records = ["1", "2"].map(|id| MessageRecord {
+            forward: Some(ForwardClass::Alarm),
+            ..place.record(id, b"MSH|^~\\&|A\r")
+        });
+        let lane = ForwardLane { class: ForwardClass::Alarm, device: records[0].device.clone() };
+        let [refused, again] = records.clone().map(|record| record.id);
+        for record in records {
+            store.record(record).await.unwrap();
+        }
+        let taken = ForwardOutcome { is_accepted: true, code: "CA".to_owned(), reason: None, answer: None };
+        place
+            .execute("CREATE TRIGGER full BEFORE DELETE ON forward BEGIN SELECT RAISE(ABORT, 'full'); END")
+            .await
+            .unwrap();
+        assert!(queue.settle(&lane, refused, &taken).await && queue.has_unrecorded());
+        let late = ForwardOutcome {
+            is_accepted: false,
+            code: "AE".to_owned(),
+            answer: Some(Bytes::from_static(b"MSA|AE|1")),
+            ..taken
+        };
+        let correct = |id| {
+            let permit = Arc::clone(&queue.corrections).try_acquire_owned().unwrap();
+            tokio::spawn(correct_later(Arc::clone(&queue), id, late.clone(), permit))
+        };
+        let corrections = [correct(refused), correct(again)];
+        tokio::time::sleep(RETRY * 2).await;
+        place.execute("DROP TRIGGER full").await.unwrap();
+        let recording = tokio::spawn(Arc::clone(&queue).record_held());
+        for correction in corrections {
+            correction.await.unwrap();
+        }
+        recording.abort();
+        let state = async |id| store.forward_state(id).await.unwrap();
+        let expected = ForwardState::Settled { refused: Some("AE".to_owned()), answer: late.answer.clone() };
+        assert_eq!(state(refused).await, expected);
+        assert_eq!(state(again).await, ForwardState::Waiting { elsewhere: false });
+    }
+}

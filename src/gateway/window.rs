@@ -310,6 +310,12 @@ impl<J: Run> Window<J> {
         self.flights.into_iter().map(unknown).collect()
     }
 
+    /// Something has come that cannot be read. Where silence means that a message was taken, that may have
+    /// been its refusal: it is sent again.
+    pub(super) fn doubt(&mut self) {
+        self.flights.iter_mut().for_each(Flight::doubt);
+    }
+
     /// Takes an acknowledgement that comes while the connection is being closed. Returns what it says of a
     /// message that was settled before.
     pub(super) fn hear_last(&mut self, answer: &Answer) -> Option<(MessageId, ForwardOutcome)> {

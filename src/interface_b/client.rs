@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct Client {
     others: Vec<Answer>,
     /// What came in one frame and is not read yet.
     parts: VecDeque<Bytes>,
+    /// The wait for the last byte of a frame that has none.
+    frame_end: Option<Pin<Box<Sleep>>>,
 }
 
 impl fmt::Debug for Client {
@@ -72,6 +74,7 @@ impl Client {
             receiver: Arc::new(RefuseAll),
             others: Vec::new(),
             parts: VecDeque::new(),
+            frame_end: None,
         }
     }
 
@@ -122,11 +125,12 @@ impl Client {
     }
 
     /// Sends one message, and does not wait for what it requests: [`incoming`](Self::incoming) reads that.
+    /// `progress` is called when bytes have left, and others are still to leave.
     ///
     /// # Errors
     /// When the platform takes no bytes for the timeout, or the connection is lost. A large message may take
     /// longer on a slow line.
-    pub async fn post(&mut self, message: Bytes) -> Result<(), ClientError> {
+    pub async fn post(&mut self, message: Bytes, mut progress: impl FnMut()) -> Result<(), ClientError> {
         let limit = self.timeout;
         timeout(limit, self.frames.feed(message)).await.map_err(|_| ClientError::Timeout(limit))??;
         let mut late = pin!(tokio::time::sleep(limit));
@@ -137,6 +141,7 @@ impl Client {
             }
             if self.frames.write_buffer().len() < before {
                 late.set(tokio::time::sleep(limit));
+                progress();
             }
             late.as_mut().poll(cx).map(|()| Err(ClientError::Timeout(limit)))
         })
@@ -144,7 +149,8 @@ impl Client {
     }
 
     /// The next thing that comes from the platform: for callers that have several messages under way. An
-    /// acknowledgement with a code outside of HL7 table 0008 is left out; what cannot be read is a message.
+    /// acknowledgement with a code outside of HL7 table 0008 is left out; a frame whose text cannot be read
+    /// is a message.
     ///
     /// Cancel safe.
     ///
@@ -153,8 +159,7 @@ impl Client {
     pub async fn incoming(&mut self) -> Result<Incoming, ClientError> {
         loop {
             let received = match self.receive().await {
-                // What follows can be read.
-                Err(ClientError::Broken) => continue,
+                Err(ClientError::Broken) => return Ok(Incoming::Broken),
                 received => received?,
             };
             if !Message::parse(&received).is_ok_and(|message| message.acknowledgement().is_some()) {
@@ -168,19 +173,21 @@ impl Client {
 
     /// Sends close_notify, and reads until the platform has closed its side. A platform that ends like this
     /// has taken every message that was sent well before: its own end may have met the last ones on their
-    /// way. `hear` gets each acknowledgement that comes meanwhile: silence may mean that a message was taken.
+    /// way. `hear` gets what comes meanwhile: silence may mean that a message was taken. The sender of a
+    /// message that comes now gets no answer, and sends it again.
     ///
     /// # Errors
-    /// When the connection was cut, or the platform does not close it within the timeout.
-    pub async fn finish(mut self, mut hear: impl FnMut(&Answer)) -> Result<(), ClientError> {
-        let limit = self.timeout;
+    /// When the connection was cut, or the platform does not close it within `limit`.
+    pub async fn finish(
+        mut self,
+        limit: Duration,
+        mut hear: impl FnMut(Incoming),
+    ) -> Result<(), ClientError> {
         let finishing = async {
             self.frames.close().await?;
             loop {
                 match self.incoming().await {
-                    Ok(Incoming::Answer(answer)) => hear(&answer),
-                    // Its sender gets no answer, and sends it again.
-                    Ok(Incoming::Message(_)) => {}
+                    Ok(incoming) => hear(incoming),
                     Err(ClientError::Closed) => return Ok(()),
                     Err(error) => return Err(error),
                 }
@@ -225,7 +232,7 @@ impl Client {
             loop {
                 match self.incoming().await {
                     Ok(Incoming::Answer(answer)) => self.keep(answer),
-                    Ok(Incoming::Message(_)) => {}
+                    Ok(Incoming::Message(_) | Incoming::Broken) => {}
                     Err(ClientError::Closed) => return Ok(()),
                     Err(error) => return Err(error),
                 }
@@ -264,22 +271,22 @@ impl Client {
     }
 
     /// The next frame. One that ends without the carriage return of its end block is complete after a short
-    /// wait.
+    /// wait, which goes on in the next call.
     ///
     /// Cancel safe.
     async fn next_frame(&mut self) -> Option<Result<Received, FrameError>> {
-        let mut end = pin!(None::<Sleep>);
         poll_fn(|cx| {
             if let Poll::Ready(next) = self.frames.poll_next_unpin(cx) {
+                self.frame_end = None;
                 return Poll::Ready(next);
             }
             if !self.frames.codec().awaiting_carriage_return() {
                 return Poll::Pending;
             }
-            if end.is_none() {
-                end.set(Some(tokio::time::sleep(CARRIAGE_RETURN_TIMEOUT)));
-            }
-            ready!(end.as_mut().as_pin_mut().map_or(Poll::Pending, |end| end.poll(cx)));
+            let end =
+                self.frame_end.get_or_insert_with(|| Box::pin(tokio::time::sleep(CARRIAGE_RETURN_TIMEOUT)));
+            ready!(end.as_mut().poll(cx));
+            self.frame_end = None;
             let mut buffer = std::mem::take(self.frames.read_buffer_mut());
             let received = self.frames.codec_mut().complete_without_cr(&mut buffer);
             *self.frames.read_buffer_mut() = buffer;
@@ -327,6 +334,8 @@ pub enum Incoming {
     Answer(Answer),
     /// A message, without its frame.
     Message(Bytes),
+    /// A frame that was cut off, or is UTF-16. It may have been an acknowledgement.
+    Broken,
 }
 
 /// Acknowledgements that are kept for [`Client::take_others`].

@@ -8,9 +8,11 @@ use jiff::Timestamp;
 use super::super::Platform;
 use super::trust::platform_certificate;
 use crate::config;
-use crate::finding::facts::{ForwardQueueFull, ForwardRefused, PlatformUnreachable, ResultMissing};
+use crate::finding::facts::{
+    ForwardQueueFull, ForwardRefused, ForwardStuck, PlatformUnreachable, ResultMissing,
+};
 use crate::finding::{Finding, Looked, Severity, Subject};
-use crate::gateway::{Away, MissingResults, Uplinks};
+use crate::gateway::{Away, MissingResults, StuckForward, Uplinks};
 use crate::model::DeviceId;
 use crate::store::{REFUSED_SHOWN, RefusedForward, Store};
 use crate::x509::CertificateFacts;
@@ -27,7 +29,27 @@ pub(super) fn look(platform: &Platform) -> Vec<Finding> {
         Finding::new(Subject::Platform, ForwardQueueFull { waiting, allowed })
     });
     let missing = uplinks.missing.as_ref().map(missing);
-    away(&uplinks).into_iter().chain(full).chain(missing).collect()
+    away(&uplinks).into_iter().chain(full).chain(missing).chain(stuck(&uplinks.stuck)).collect()
+}
+
+/// What the platform cannot take, though it takes others, by device. The oldest alarm is named, else the
+/// oldest message.
+fn stuck(stuck: &[StuckForward]) -> Vec<Finding> {
+    let mut by_device: BTreeMap<&DeviceId, Vec<&StuckForward>> = BTreeMap::new();
+    stuck.iter().for_each(|one| by_device.entry(&one.device).or_default().push(one));
+    let found = |(device, stuck): (&DeviceId, Vec<&StuckForward>)| {
+        let alarms = stuck.iter().filter(|one| one.is_alarm);
+        let named = alarms.clone().next().or(stuck.first())?;
+        let facts = ForwardStuck {
+            message: named.id.to_string(),
+            messages: stuck.len() as u64,
+            alarms: alarms.count() as u64,
+        };
+        let severity = if named.is_alarm { Severity::Urgent } else { Severity::Attention };
+        let since = stuck.iter().map(|one| one.since).min()?;
+        Some(Finding::new(Subject::Device(device.to_string()), facts).with_severity(severity).since(since))
+    };
+    by_device.into_iter().filter_map(found).collect()
 }
 
 /// An outage, with its length and what waits for its end.
@@ -151,6 +173,26 @@ mod tests {
         let what = finding.what();
         assert!(what.contains(&ids[1].to_string()) && what.contains("identity-mismatch"), "{what}");
         assert!(what.contains("3 of its messages are refused, 1 of them ALARMS"), "{what}");
+    }
+
+    #[test]
+    fn an_alarm_that_the_platform_cannot_take_is_urgent_and_named() {
+        let clock = crate::model::Clock::system();
+        let one = |device: &str, is_alarm| StuckForward {
+            id: crate::model::MessageId::at(clock.now()),
+            device: device.parse().unwrap(),
+            is_alarm,
+            since: clock.now(),
+        };
+        let all = [one("PUMP-1", false), one("PUMP-1", true), one("PUMP-2", false)];
+        let found = stuck(&all);
+        let severities = found.iter().map(|finding| finding.severity).collect::<Vec<_>>();
+        assert_eq!(severities, [Severity::Urgent, Severity::Attention]);
+        let what = found[0].what();
+        assert!(
+            what.contains(&all[1].id.to_string()) && what.contains("2 messages (1 of them ALARMS)"),
+            "{what}"
+        );
     }
 
     #[tokio::test]

@@ -20,7 +20,7 @@ pub use partner::{
 };
 pub use platform::{
     ClockDifference, ClockUnconfirmed, EnrolmentWaiting, FailingReceiver, FhirBehind, ForwardQueueFull,
-    ForwardStranded, LimitNear, NotAccepting, NotificationFailing, PlatformUnreachable,
+    ForwardStranded, ForwardStuck, LimitNear, NotAccepting, NotificationFailing, PlatformUnreachable,
     ReceiverOfUnknownWards, ReloadRefused, RestartPending, ResultMissing, ShuttingDown, TaskFailed,
     UsedLimit,
 };

@@ -319,3 +319,26 @@ impl fmt::Display for ForwardStranded {
         )
     }
 }
+
+/// Facts of `forward-stuck`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ForwardStuck {
+    /// The oldest alarm among them, or else the oldest message
+    pub message: String,
+    /// Messages of the device that the platform cannot take
+    pub messages: u64,
+    /// Those of them that are alarms
+    pub alarms: u64,
+}
+
+impl fmt::Display for ForwardStuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { message, messages, alarms } = self;
+        let messages = counted(*messages, "message");
+        write!(
+            f,
+            "the platform cannot take {messages} ({alarms} of them ALARMS), though it takes others: {message}"
+        )
+    }
+}

@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 
-use super::{Ended, FINISH_TIMEOUT, Session, Settling};
+use super::{Ended, Session, Settling};
+use crate::gateway::history::{CLOSE_TIMEOUT, History};
 use crate::gateway::job::Job;
-use crate::gateway::pardons::Pardons;
 use crate::gateway::passed::Passed;
 use crate::gateway::suspects::Loss;
 use crate::gateway::uplink::Uplink;
 use crate::gateway::window::{Done, Window};
-use crate::interface_b::ClientError;
+use crate::interface_b::{ClientError, Incoming};
 
 impl Session<'_> {
     /// Ends the connection, as `ended` says. Of what was sent just before `closed_at` its end proves nothing.
@@ -19,18 +19,21 @@ impl Session<'_> {
         mut self,
         ended: Result<Ended, ClientError>,
         closed_at: Instant,
-        pardons: &mut Pardons,
+        history: &mut History,
     ) -> Result<Ended, ClientError> {
         let settling = std::mem::take(&mut self.settling);
-        if matches!(ended, Err(ClientError::Reset)) && self.is_pardoned(pardons) {
-            // Devices do not wait for what is recorded, or postponed.
+        // What the platform has answered counts, also when the connection is lost. Devices do not wait for
+        // what is recorded, or postponed; the end of the process does.
+        if matches!(ended, Ok(Ended::Done)) {
+            drain(settling).await;
+        } else {
             tokio::spawn(drain(settling));
+        }
+        if matches!(ended, Err(ClientError::Reset)) && self.is_pardoned(history) {
             return Ok(Ended::Discarded);
         }
-        // What the platform has answered counts, also when the connection is lost.
-        drain(settling).await;
         match ended {
-            Ok(ended) => match self.finish(closed_at, pardons).await {
+            Ok(ended) => match self.finish(&ended, closed_at, history).await {
                 // Also if an acknowledgement is late: a clean end shows that the platform has skipped it. The
                 // acknowledgement that did not come says more than how the connection ended.
                 Ok(_) | Err(_) if matches!(ended, Ended::Late(_)) => Ok(ended),
@@ -48,24 +51,43 @@ impl Session<'_> {
 
     /// Whether a reset is the platform's way to give up an order: no message is at fault, and what was under
     /// way is sent again.
-    fn is_pardoned(&self, pardons: &mut Pardons) -> bool {
-        pardons.take(self.ordered, self.uplink.gateway.clock.instant())
+    fn is_pardoned(&self, history: &mut History) -> bool {
+        history.pardons.take(self.ordered, self.uplink.gateway.clock.instant())
     }
 
     /// Closes the connection. A platform that answers close_notify has taken everything that was sent well
     /// before `closed_at`. `false`: it has given up an order meanwhile.
-    async fn finish(self, closed_at: Instant, pardons: &mut Pardons) -> Result<bool, ClientError> {
+    async fn finish(
+        self,
+        ended: &Ended,
+        closed_at: Instant,
+        history: &mut History,
+    ) -> Result<bool, ClientError> {
         let (limits, ordered) = (self.limits(), self.ordered);
+        // A message that waits for another connection does not wait for long, and the end of the process
+        // neither.
+        let is_proof = matches!(ended, Ended::Proved);
+        let limit = if is_proof { history.close_timeout.get() } else { CLOSE_TIMEOUT };
         let Self { uplink, client, mut window, mut passed, .. } = self;
         let mut late = Vec::new();
-        let finishing = client.finish(|answer| late.extend(window.hear_last(answer)));
-        let finished = tokio::time::timeout(FINISH_TIMEOUT, finishing).await;
+        let finishing = client.finish(limit, |incoming| match incoming {
+            Incoming::Answer(answer) => late.extend(window.hear_last(&answer)),
+            Incoming::Broken => window.doubt(),
+            Incoming::Message(_) => {}
+        });
+        let finished = finishing.await;
+        let took = uplink.gateway.clock.instant().saturating_duration_since(closed_at);
+        match finished {
+            Ok(()) if is_proof => history.close_timeout.note(Some(took)),
+            Err(ClientError::Timeout(_)) if is_proof => history.close_timeout.note(None),
+            _ => {}
+        }
         for (id, outcome) in late {
             uplink.correct(id, outcome).await;
         }
-        if let Err(error) = finished.unwrap_or(Err(ClientError::Timeout(FINISH_TIMEOUT))) {
+        if let Err(error) = finished {
             let now = uplink.gateway.clock.instant();
-            if matches!(error, ClientError::Reset) && pardons.take(ordered, now) {
+            if matches!(error, ClientError::Reset) && history.pardons.take(ordered, now) {
                 return Ok(false);
             }
             // A reset, or a platform that says nothing, is no end that a platform makes.

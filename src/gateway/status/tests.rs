@@ -171,3 +171,51 @@ fn a_platform_that_says_nothing_on_open_connections_is_away_since_then() {
     publish();
     assert_eq!(status.look(&clock).away, None);
 }
+
+#[test]
+fn a_message_that_is_stuck_is_shown_until_it_is_settled_or_not_tried_any_more() {
+    let (status, clock) = (Status::default(), at("2026-01-01T12:00:00Z"));
+    let lane = ForwardLane { class: ForwardClass::Alarm, device: "PUMP-1".parse().unwrap() };
+    let [first, second] = [(); 2].map(|()| MessageId::at(clock.now()));
+    assert!(status.stuck(first, &lane, &clock) && status.stuck(second, &lane, &clock));
+    assert!(!status.stuck(first, &lane, &clock), "it is no news");
+    let shown = || status.look(&clock).stuck.into_iter().map(|one| one.id).collect::<Vec<_>>();
+    assert_eq!(shown(), [first, second]);
+    status.settled(&[(first, ForwardOutcome::given_up("x"))]);
+    assert_eq!(shown(), [second]);
+    clock.advance(STUCK_SHOWN);
+    assert!(shown().is_empty());
+}
+
+// The store may be unreadable while the platform says nothing.
+#[test]
+fn an_outage_is_found_also_while_the_backlog_cannot_be_read() {
+    let (status, clock) = (Status::default(), at("2026-01-01T12:00:00Z"));
+    let metrics = metrics();
+    status.opened(0, &clock, &Relay::default(), &metrics);
+    status.awaits(0, Some(clock.instant()));
+    status.publish_again(&clock, &metrics);
+    assert_eq!(status.look(&clock).away, None);
+    clock.advance(SILENCE);
+    status.publish_again(&clock, &metrics);
+    assert_eq!(status.look(&clock).away.unwrap().lasted, SILENCE);
+}
+
+// Nothing is read while a large message leaves.
+#[test]
+fn a_platform_that_takes_bytes_is_not_silent() {
+    let (status, clock, metrics) = (Status::default(), at("2026-01-01T12:00:00Z"), metrics());
+    status.opened(0, &clock, &Relay::default(), &metrics);
+    status.awaits(0, Some(clock.instant()));
+    let is_away = || {
+        status.publish_again(&clock, &metrics);
+        status.look(&clock).away.is_some()
+    };
+    for _ in 0..3 {
+        clock.advance(SILENCE - Duration::from_secs(1));
+        status.leaves(&clock);
+        assert!(!is_away());
+    }
+    clock.advance(SILENCE);
+    assert!(is_away(), "it takes nothing any more");
+}

@@ -211,7 +211,16 @@ fn log_unread(error: &StoreError) {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::contact::Contacts;
+    use crate::interface_a::relay::Relay;
+    use crate::liveness::Liveness;
+    use crate::metrics::Metrics;
+    use crate::model::Clock;
+    use crate::store::fixtures::TestStore;
+    use crate::store::{ForwardClass, ForwardOutcome};
 
     #[test]
     fn only_an_acknowledgement_of_the_message_is_its_answer() {
@@ -225,5 +234,40 @@ mod tests {
         assert!(!answers("RGV^O15^RGV_O15", "MSA|AA|7"), "an order");
         assert!(!answers("ACK", "MSA|AA|7\r\x1C\r\x0BMSH|^~\\&|B"), "a second frame");
         assert!(!is_answer_to(message, b""));
+    }
+
+    // The node that had the message may have settled it since it was looked at.
+    #[tokio::test]
+    async fn a_message_that_another_node_has_answered_meanwhile_is_answered_here() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let raw = b"MSH|^~\\&|A||B||20260101||ORU^R01|7|P|2.6\r";
+        let class = ForwardClass::Data;
+        let record = MessageRecord { forward: Some(class), ..place.record("7", raw) };
+        let (original, device) = (record.id, record.device.clone());
+        store.record(record).await.unwrap();
+        let answer = Bytes::from_static(b"MSH|^~\\&|B||A||20260101||ACK|9|P|2.6\rMSA|AA|7\r");
+        let outcome = ForwardOutcome {
+            is_accepted: true,
+            code: "AA".to_owned(),
+            reason: None,
+            answer: Some(answer.clone()),
+        };
+        store.settle_forward(original, outcome).await.unwrap();
+        let services = Services {
+            contacts: Contacts::default(),
+            store,
+            relay: Relay::default(),
+            liveness: Liveness::default(),
+            clock: Clock::system(),
+            metrics: Metrics::new().unwrap(),
+            drain: CancellationToken::new(),
+        };
+        let waiting = services.relay.await_answer(original, 1).unwrap();
+        let lane = ForwardLane { class, device };
+        let relayed = Some(Relayed { holds_place: true });
+        let again = Again { original, lane: Some(&lane), relayed };
+        assert!(services.take_over(again, raw).await);
+        assert_eq!(waiting.wait().now_or_never(), Some(PlatformWord::Answered(Some(answer))));
     }
 }

@@ -171,6 +171,9 @@ fn a_message_that_the_platform_cannot_take_does_not_hold_up_its_device_forever()
     });
     assert!(times("STUCK") >= 10, "it had its time");
     eventually("it alone stays in the queue", || gateway.metric("pcd_gateway_waiting_messages") == 1.0);
+    eventually("it is a finding", || {
+        gateway.cli().try_run(&["--json", "status"]).1.contains("forward-stuck")
+    });
     IS_FIXED.store(true, Ordering::SeqCst);
 }
 

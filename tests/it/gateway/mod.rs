@@ -5,6 +5,7 @@ mod alert_status;
 mod answers;
 mod durable;
 mod foreign;
+mod frames;
 mod given_up;
 mod long_run;
 mod orders;

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use pcd_platform::pki::KeyType;
+use rustix::process::Signal;
 
 use super::orders::answer as reply;
 use super::scripted::{AT_END, CLOSE, accept, acknowledgement, order, scene, scene_with, wire};
@@ -81,6 +82,33 @@ fn what_was_sent_shortly_before_a_connection_is_closed_is_sent_again_however_lon
     assert_eq!(times("EARLY"), 1);
 }
 
+// The platform has closed its side while a large message left, unseen, and a reload ends the connection.
+#[test]
+fn an_end_that_comes_while_a_large_message_leaves_proves_nothing() {
+    // 400 kB a second at most.
+    let (platform, gateway, site) = scene_with(|_| Vec::new(), Duration::from_millis(10), "60s");
+    let (mut device, mut other) = (wire(&site, &gateway), wire_of(&site, &gateway, OTHER));
+    // While it waits for its acknowledgement the connection is not closed for a proof.
+    let third = "00A037FFFE000003";
+    let mut waits = wire_of(&site, &gateway, third);
+    waits.write(&framed(&message(third, "WAITS")));
+    assert_eq!(waits.verdict(), ("CA".to_owned(), "WAITS".to_owned()));
+    let text = String::from_utf8(message(OTHER, "LARGE").to_vec()).unwrap();
+    let large = framed(format!("{text}NTE|1||{}\r", "x".repeat(3_000_000)).as_bytes());
+    device.write(&framed(&asking(ONE, "SILENT", "NE", "NE")));
+    let times = || platform.messages().iter().filter(|id| *id == "SILENT").count();
+    eventually("it arrives", || times() == 1);
+    other.write(&large);
+    assert_eq!(other.verdict(), ("CA".to_owned(), "LARGE".to_owned()));
+    platform.send(CLOSE);
+    let configuration = site.path().join("platform.toml");
+    let settings = std::fs::read_to_string(&configuration).unwrap();
+    std::fs::write(&configuration, settings.replace("\"60s\"", "\"50s\"")).unwrap();
+    gateway.signal(Signal::HUP);
+    eventually("it is sent again", || times() == 2);
+    assert_eq!(gateway.metric(ACCEPTED), 0.0);
+}
+
 // HL7 table 0155: with ER silence means that a message was accepted, so no refusal may be left unread.
 #[test]
 fn many_refusals_that_come_while_a_connection_is_closed_are_all_heard() {
@@ -119,6 +147,10 @@ fn the_result_of_an_order_is_sent_until_it_has_arrived_whatever_resets_connectio
     device.write(&reply(ONE, "ACK^O15^ACK", "ORDER", "CA", "A-1"));
     device.write(&reply(ONE, "RRG^O16^RRG_O16", "ORDER", "AA", "A-2"));
     let results = || platform.answers_to("ORDER").iter().filter(|(code, _)| code == "AA").count();
+    eventually("it is sent again", || results() == 2);
+    // The order came on the first connection.
+    let failures = gateway.metric("pcd_gateway_connection_failures_total");
+    assert_eq!(failures, 0.0, "the platform may have given it up by that reset");
     eventually("it is sent again and again", || results() >= 4);
     assert_eq!(gateway.metric("pcd_gateway_orders_total{outcome=\"answer-given-up\"}"), 0.0);
 }

@@ -77,3 +77,20 @@ fn the_messages_that_wait_in_an_outage_are_listed_behind_the_finding() {
         |number: &crate::page_rows::Number| number.href == "/messages?forward=waiting" && number.rows == 3;
     assert!(seen.iter().any(waiting), "{seen:?}");
 }
+
+// The command reports that nothing is sent.
+#[test]
+fn what_the_gateway_has_rejected_and_takes_later_is_not_forwarded() {
+    let scene = Scene::new();
+    let mut device = scene.device(ONE);
+    let foreign = "0004A30000000001";
+    assert_ne!(device.code(message(foreign, "FOREIGN")), "CA");
+    let cli = scene.gateway().cli();
+    cli.run(&["device", "change", ONE, "--speaks-for", foreign]);
+    let words = ["message", "reconsider", "--device", ONE, "--reason", "identity-mismatch", "--apply"];
+    let taken = cli.run(&words);
+    assert!(listed(cli, &["--forward", "waiting"]).is_empty(), "{taken}");
+    assert!(listed(cli, &[]).len() > 1, "it is accepted: {taken}");
+    assert_eq!(device.code(message(ONE, "AFTER")), "CA");
+    assert_eq!(scene.all_arrived(1), ["AFTER"]);
+}

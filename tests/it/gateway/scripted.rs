@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-use super::{ONE, asking, gateway_of};
+use super::{ONE, asking, execute, gateway_of};
 use crate::harness::{Platform, Site, Wire, eventually, field, framed, message};
 
 /// In place of an answer: the platform cuts the connection.
@@ -24,8 +24,10 @@ pub(super) const ENDS: &str = "ends-the-connection";
 pub(super) const AT_END: &str = "at-the-end ";
 /// In place of an order, or an answer: the platform resets the connection.
 pub(super) const RESET: &str = "reset";
-/// Behind an answer: the platform closes the connection.
+/// Behind an answer: the platform closes the connection. In place of an order: it closes its side.
 pub(super) const CLOSE: &str = "close";
+/// Before an answer: the last byte of its frame is left out.
+pub(super) const OPEN_END: &str = "open-end ";
 
 /// What the platform answers to a message.
 pub(super) type Script = fn(&str) -> Vec<String>;
@@ -155,7 +157,7 @@ fn serve(
         let mut from = unread.len().saturating_sub(1);
         match tls.read(&mut buffer) {
             Ok(0) if seen.lock().unwrap().is_rude => return reset(&tls.sock),
-            Ok(0) if seen.lock().unwrap().is_mute => return std::thread::sleep(Duration::from_secs(8)),
+            Ok(0) if seen.lock().unwrap().is_mute => return std::thread::sleep(Duration::from_secs(100)),
             Ok(0) => {
                 last.drain(..).for_each(|answer: String| tls.write_all(&framed(answer.as_bytes())).unwrap());
                 tls.conn.send_close_notify();
@@ -192,9 +194,12 @@ fn serve(
                     let _ = tls.flush();
                     return;
                 }
-                match answer.strip_prefix(AT_END) {
-                    Some(answer) => last.push(answer.to_owned()),
-                    None => tls.write_all(&framed(answer.as_bytes())).unwrap(),
+                if let Some(answer) = answer.strip_prefix(AT_END) {
+                    last.push(answer.to_owned());
+                } else if let Some(answer) = answer.strip_prefix(OPEN_END) {
+                    tls.write_all(framed(answer.as_bytes()).split_last().unwrap().1).unwrap();
+                } else {
+                    tls.write_all(&framed(answer.as_bytes())).unwrap();
                 }
             }
         }
@@ -202,6 +207,11 @@ fn serve(
             for order in orders.lock().unwrap().try_iter() {
                 if order == RESET {
                     return reset(&tls.sock);
+                }
+                if order == CLOSE {
+                    tls.conn.send_close_notify();
+                    let _ = tls.flush();
+                    continue;
                 }
                 tls.write_all(&framed(order.as_bytes())).unwrap();
             }
@@ -375,6 +385,55 @@ fn a_second_answer_that_refuses_an_alarm_is_a_finding() {
         gateway.cli().try_run(&["--json", "status"]).1.contains("forward-refused")
     });
     assert_eq!((platform.connections(), platform.messages().len()), (1, 1));
+}
+
+// A disk may be full when it comes.
+#[test]
+fn a_second_answer_that_cannot_be_recorded_when_it_comes_counts_later() {
+    let (platform, gateway, site) = scene(accept);
+    let mut device = wire(&site, &gateway);
+    device.write(&framed(&asking(ONE, "EVENT", "AL", "AL")));
+    assert_eq!(device.verdict(), ("CA".to_owned(), "EVENT".to_owned()));
+    eventually("its result is missing", || gateway.metric("pcd_gateway_missing_results_total") == 1.0);
+    eventually("it is settled", || gateway.metric("pcd_gateway_waiting_messages") == 0.0);
+    execute(
+        &site,
+        "CREATE TRIGGER full BEFORE INSERT ON forward WHEN NEW.settled_at IS NOT NULL
+        BEGIN SELECT RAISE(ABORT, 'full'); END",
+    );
+    platform.send(&acknowledgement("AE", "EVENT"));
+    eventually("it is not recorded", || {
+        gateway.log().contains("a late answer of the platform is not recorded")
+    });
+    execute(&site, "DROP TRIGGER full");
+    eventually("it is a finding", || {
+        gateway.cli().try_run(&["--json", "status"]).1.contains("forward-refused")
+    });
+}
+
+/// Nothing is read while a message leaves.
+#[test]
+fn a_large_message_on_a_slow_line_is_no_outage() {
+    let script = |message: &str| if message.contains("WAITS") { Vec::new() } else { accept(message) };
+    // 400 kB a second at most.
+    let (platform, gateway, site) = scene_with(script, Duration::from_millis(10), "60s");
+    gateway.admit(super::OTHER, &[]);
+    let mut device = wire(&site, &gateway);
+    let mut other = Wire::connect(&site, gateway.address, &site.certificate(super::OTHER, KeyType::Ecc));
+    other.write(&framed(&message(super::OTHER, "WAITS")));
+    assert_eq!(other.verdict().0, "CA");
+    eventually("it arrives", || !platform.messages().is_empty());
+    let text = String::from_utf8(message(ONE, "LARGE").to_vec()).unwrap();
+    device.write(&framed(format!("{text}NTE|1||{}\r", "x".repeat(6_000_000)).as_bytes()));
+    assert_eq!(device.verdict(), ("CA".to_owned(), "LARGE".to_owned()));
+    let accepted = "pcd_gateway_forwarded_total{outcome=\"accepted\"}";
+    let began = std::time::Instant::now();
+    eventually("it arrives", || {
+        assert_eq!(gateway.metric("pcd_gateway_outage_seconds"), 0.0, "after {:?}", began.elapsed());
+        gateway.metric(accepted) == 1.0
+    });
+    assert!(began.elapsed() > Duration::from_secs(11), "longer than a platform may say nothing");
+    assert_eq!((gateway.metric("pcd_gateway_connection_failures_total"), platform.connections()), (0.0, 1));
 }
 
 #[test]
