@@ -91,6 +91,10 @@ impl Scripted {
         Self { address, orders, seen }
     }
 
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(super) fn send(&self, message: &str) {
         self.orders.send(message.to_owned()).unwrap();
     }
