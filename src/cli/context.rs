@@ -88,6 +88,7 @@ const fn exit(error: &StoreError) -> Exit {
         | StoreError::IdentityNotSeen(_)
         | StoreError::DeviceSpelled { .. }
         | StoreError::AlreadyWaiting(_)
+        | StoreError::ControlIdUsed(_)
         | StoreError::DeviceUnknown(_) => Exit::Failed,
     }
 }

@@ -213,6 +213,11 @@ impl Sent {
         }
     }
 
+    /// Whether an acknowledgement was to come, and nothing has come.
+    pub(super) const fn is_unanswered(&self) -> bool {
+        (self.accept || self.application) && !self.has_arrived()
+    }
+
     /// Whether the platform has acknowledged it in some way.
     pub(super) const fn has_arrived(&self) -> bool {
         self.is_accepted || self.is_postponed || self.answered.is_some()

@@ -227,12 +227,22 @@ impl<J: Run> Window<J> {
             awaits_errors = last.awaits_errors(&outcome).then_some(last.id);
             last.settle(outcome);
         }
+        self.follow_unanswered(&flight);
         let mut settled = vec![Done { has_result, awaits_errors, ..flight.done() }];
         let is_proved = |other: &Flight<J>| !other.awaits() && other.number < number;
         while let Some(silent) = self.flights.iter().position(is_proved) {
-            settled.push(self.flights.remove(silent).done());
+            let silent = self.flights.remove(silent);
+            self.follow_unanswered(&silent);
+            settled.push(silent.done());
         }
         Effect::Settled(settled, number)
+    }
+
+    /// What a platform has skipped it may answer all the same, if it does not answer in order. That must not
+    /// be taken for the answer to another message.
+    fn follow_unanswered(&mut self, flight: &Flight<J>) {
+        let unanswered = flight.sent.iter().filter(|sent| sent.is_unanswered());
+        self.followed.extend(unanswered.map(|sent| (sent.control_id().to_owned(), None)));
     }
 
     /// Whether a message waits for its acknowledgement.

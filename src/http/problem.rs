@@ -211,7 +211,8 @@ impl From<StoreError> for Problem {
             | StoreError::DeviceSpelled { .. }
             | StoreError::DeviceEnforced(_)
             | StoreError::Clients(_)
-            | StoreError::AlreadyWaiting(_) => Self::conflict(text),
+            | StoreError::AlreadyWaiting(_)
+            | StoreError::ControlIdUsed(_) => Self::conflict(text),
             _ => {
                 tracing::error!(error = text, "store query failed; the request is answered with 503");
                 let detail = "the store did not answer; the log says why, under this request-id";

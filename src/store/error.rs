@@ -373,6 +373,13 @@ pub enum StoreError {
         "a message with this MSH-10 is already waiting for device {0}: use another MSH-10, or withdraw that message"
     )]
     AlreadyWaiting(DeviceId),
+    /// An earlier message with the same control id was sent to the device, and not answered. Its answer, which
+    /// may still come, refers to it by its control id only.
+    #[error(
+        "an earlier order with this MSH-10 was sent to device {0} and is not answered; its answer, if it still comes, would be \
+         taken for that to this one: use another MSH-10"
+    )]
+    ControlIdUsed(DeviceId),
     /// The directory has no entry for the device.
     #[error("device {0} is not in the directory")]
     DeviceUnknown(DeviceId),
@@ -412,6 +419,7 @@ impl StoreError {
                 | Self::Enrolment(_)
                 | Self::DeviceUnknown(_)
                 | Self::AlreadyWaiting(_)
+                | Self::ControlIdUsed(_)
         )
     }
 

@@ -60,6 +60,17 @@ fn poll_read<IO: AsyncRead + AsyncWrite + Unpin>(
     read
 }
 
+/// Sends close_notify and keeps the TCP connection open, until the stream is dropped: a relay that ends both
+/// sides when one has ended, as nginx does, would lose what the server still says, and with it the proof of
+/// what has arrived.
+fn poll_end<IO: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut TlsStream<IO>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    stream.get_mut().1.send_close_notify();
+    Pin::new(stream).poll_flush(cx)
+}
+
 impl SecuredStream {
     /// Whether a part of a TLS record has come whose rest is on its way. Known on the server's side only.
     #[must_use]
@@ -141,6 +152,10 @@ impl AsyncWrite for SecuredStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writer().poll_shutdown(cx)
+        match &mut self.0 {
+            Inner::Served(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+            Inner::Plain(stream) => poll_end(stream, cx),
+            Inner::Offering(stream) => poll_end(stream, cx),
+        }
     }
 }

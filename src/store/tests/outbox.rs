@@ -8,6 +8,7 @@ use crate::audit::Settlement;
 use crate::audit::fixtures::Repeating;
 
 battery! {
+    an_order_is_not_queued_whose_answer_could_be_that_to_an_earlier_one,
     a_queued_message_waits_until_the_device_has_answered,
     a_control_id_can_wait_for_a_device_only_once,
     one_node_at_a_time_sends_a_message,
@@ -521,4 +522,33 @@ async fn what_an_earlier_version_left_for_a_removed_device_is_withdrawn_before_a
     assert_eq!(entry.settled.map(|(settlement, _)| settlement), Some(Settlement::Withdrawn));
     let names = event_names(&store).await;
     assert_eq!(names, ["southbound-queued", "device-added", "southbound-settled"]);
+}
+
+/// As two orders with one MSH-10 to two devices behind a gateway.
+async fn an_order_is_not_queued_whose_answer_could_be_that_to_an_earlier_one(place: TestStore) {
+    let store = with_pumps(&place, place.open().await).await;
+    let first = order(&place, "1");
+    store.queue(first.clone()).await.unwrap();
+    let other = || QueuedMessage { raw: "another order".into(), ..order(&place, "1") };
+    for (sent, outcome, acknowledgement, is_refused) in [
+        (0, "expired", "NULL", false),
+        (1, "expired", "NULL", true),
+        (1, "withdrawn", "NULL", true),
+        (1, "unconfirmed", "'CA'", true),
+        (1, "acknowledged", "'AA'", false),
+    ] {
+        let ended = format!(
+            "UPDATE outbox SET attempts = {sent}, settled_at = 1, outcome = '{outcome}', acknowledgement = {acknowledgement}
+             WHERE control_id = '1'"
+        );
+        place.execute(&ended).await.unwrap();
+        let queued = store.queue(other()).await;
+        let is_used = matches!(&queued, Err(StoreError::ControlIdUsed(device)) if *device == first.device);
+        assert_eq!(is_used, is_refused, "{sent} {outcome} {acknowledgement}: {queued:?}");
+        assert!(is_used || queued.is_ok(), "{queued:?}");
+        place.execute("DELETE FROM outbox WHERE outcome IS NULL").await.unwrap();
+    }
+    // The same order again is for the same device.
+    place.execute("UPDATE outbox SET outcome = 'expired', acknowledgement = NULL").await.unwrap();
+    store.queue(QueuedMessage { id: order(&place, "1").id, ..first }).await.unwrap();
 }

@@ -190,6 +190,13 @@ async fn queue<C: Connection>(
     message: &QueuedMessage,
 ) -> Result<u64, StoreError> {
     let device = message.device.as_str();
+    // A gateway keeps the orders of its platform apart by itself.
+    if !message.is_relayed {
+        let used = Statement::new(FIND_UNANSWERED).bind(device).bind(message.control_id.as_str());
+        if connection.count(used.bind(message.raw.as_ref())).await? > 0 {
+            return Err(StoreError::ControlIdUsed(message.device.clone()));
+        }
+    }
     let mut insert = Statement::new(INSERT)
         .bind(message.id.as_bytes().as_slice())
         .bind(at)
@@ -247,6 +254,13 @@ pub(in crate::store) async fn delete_settled(
 const INSERT: &str = "
 INSERT INTO outbox (id, queued_at, expires_at, device, message_type, control_id, actor, raw)
 SELECT $1, $2, $3, device.id, $5, $6, $7, $8 FROM device WHERE device.id = $4";
+
+/// Orders that were sent and have no last answer. The same bytes again are the same order.
+const FIND_UNANSWERED: &str = "
+SELECT 1 FROM outbox
+WHERE device = $1 AND control_id = $2 AND attempts > 0 AND raw <> $3
+    AND outcome IN ('expired', 'withdrawn', 'unconfirmed')
+    AND (acknowledgement IS NULL OR acknowledgement = 'CA')";
 
 const UNLESS_IT_WAITS: &str = " ON CONFLICT DO NOTHING";
 

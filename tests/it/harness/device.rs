@@ -77,6 +77,12 @@ impl Device {
         answers[0].code.as_str()
     }
 
+    /// Ends its side, and waits for the end of the platform.
+    pub fn finish(mut self) -> Result<(), ClientError> {
+        let client = self.client.take().expect("the device is connected");
+        self.runtime.block_on(client.finish(Duration::from_secs(10), |_| ()))
+    }
+
     pub fn close(mut self) -> Result<(), ClientError> {
         let client = self.client.take().expect("the device is connected");
         self.runtime.block_on(client.close())

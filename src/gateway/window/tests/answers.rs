@@ -56,3 +56,16 @@ fn a_second_answer_counts_also_while_the_connection_is_closed() {
     assert_eq!((&*outcome.code, outcome.is_accepted), ("AE", false));
     assert!(window.hear_last(&answer_to("7", "AE")).is_none(), "it has come");
 }
+
+// A platform that does not answer in order: MSH-16 SU, and a later message is acknowledged first.
+#[test]
+fn a_late_answer_to_a_message_that_was_skipped_is_not_taken_for_that_of_another_message() {
+    let mut window = Window::new();
+    assert_eq!(sent_by(&mut window, one_job(1, "ORU^R01^ORU_R01", "7", "NE|SU")), 1);
+    assert_eq!(sent_by(&mut window, one_job(2, "ORU^R01^ORU_R01", "8", "AL|NE")), 1);
+    let Effect::Settled(done, _) = window.hear(&answer_to("8", "CA")) else { panic!() };
+    assert_eq!(done.iter().map(|done| done.unanswered.len()).sum::<usize>(), 1, "it stays in the queue");
+    assert_eq!(sent_by(&mut window, one_job(3, "ORU^R01^ORU_R01", "7", "AL|AL")), 0);
+    assert!(window.is_over(), "a new connection takes it");
+    assert!(matches!(window.hear(&answer_to("7", "AA")), Effect::Unexpected));
+}
