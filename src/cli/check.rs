@@ -110,14 +110,18 @@ fn of_platform(facts: &CertificateFacts, now: Timestamp) -> Vec<Finding> {
 fn for_trials(authority: &Authority) -> Option<Finding> {
     let certifies_devices = matches!(authority.role, AuthorityRole::Root | AuthorityRole::SharedRoot);
     let subject = authority.facts.subject.to_string();
-    let is_test = subject.split(',').any(|part| part.strip_prefix("O=") == Some(TEST_ORGANIZATION));
-    (certifies_devices && is_test).then(|| {
+    (certifies_devices && is_of_test_pki(&subject)).then(|| {
         let detail = format!(
             "{subject} is a root of a test PKI (`pki init`): for trials and simulated devices. Devices that serve \
              patients need certificates of the hospital's own CA (docs/howto/certificates.md)"
         );
         Finding::ok("test PKI", detail)
     })
+}
+
+/// Whether a CA of this name is one of a test PKI.
+pub(super) fn is_of_test_pki(authority: &str) -> bool {
+    authority.split(',').any(|part| part.strip_prefix("O=") == Some(TEST_ORGANIZATION))
 }
 
 /// Roots of devices that are roots of hospital systems too.

@@ -20,6 +20,9 @@ pub(super) struct Finding {
     /// The facts of a finding that a running platform has as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) facts: Option<Value>,
+    /// What to do about it, where that is not what the page of the code begins with.
+    #[serde(skip)]
+    pub(super) next_step: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,6 +44,7 @@ impl Finding {
                 detail: finding.what(),
                 code: Some(finding.code().code()),
                 facts: Some(finding.facts.values()),
+                next_step: None,
             },
         }
     }
@@ -51,18 +55,23 @@ impl Finding {
     }
 
     pub(super) const fn ok(what: &'static str, detail: String) -> Self {
-        Self { level: Level::Ok, what, detail, code: None, facts: None }
+        Self { level: Level::Ok, what, detail, code: None, facts: None, next_step: None }
     }
 
     /// A warning; `code` is that of a [`Code`](crate::finding::Code) or a
     /// [`SetupCode`](crate::finding::SetupCode).
     pub(super) const fn warning(what: &'static str, code: &'static str, detail: String) -> Self {
-        Self { level: Level::Warning, what, detail, code: Some(code), facts: None }
+        Self { level: Level::Warning, what, detail, code: Some(code), facts: None, next_step: None }
     }
 
     /// An error, with its code.
     pub(super) const fn error(what: &'static str, code: &'static str, detail: String) -> Self {
-        Self { level: Level::Error, what, detail, code: Some(code), facts: None }
+        Self { level: Level::Error, what, detail, code: Some(code), facts: None, next_step: None }
+    }
+
+    /// The same, with what to do about it.
+    pub(super) fn with_next_step(self, step: &str) -> Self {
+        Self { next_step: Some(step.to_owned()), ..self }
     }
 
     /// Every warning and error up to here depends on the time: what ends, and what has begun.

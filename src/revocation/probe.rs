@@ -1,6 +1,7 @@
 //! Whether responders and distribution points answer at this moment, for `doctor`.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,14 @@ pub struct Probe {
     pub took: Duration,
     /// What it answered.
     pub answer: Answer,
+}
+
+impl Probe {
+    /// Whether the host is there, and nothing listens on the port.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        matches!(self.answer, Answer::Failed(FetchError::Connect(ErrorKind::ConnectionRefused)))
+    }
 }
 
 impl Engine {

@@ -1,7 +1,7 @@
 //! The limits of the process: open files, and those of its unit; and whether its clock is synchronised.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::process::{Resource, getrlimit};
 
@@ -13,7 +13,7 @@ use crate::model::size_text;
 /// The limits of the platform's process, or of this one if none runs, and the clock.
 pub(super) fn look(config: &Config, pid: Option<u32>) -> Vec<Finding> {
     let mut findings = vec![files(config, pid)];
-    findings.extend(pid.into_iter().flat_map(unit));
+    findings.extend(pid.into_iter().flat_map(|pid| unit(Path::new("/"), pid)));
     findings.push(clock(Path::new("/")));
     findings
 }
@@ -31,10 +31,8 @@ fn files(config: &Config, pid: Option<u32>) -> Finding {
     if limit >= needed {
         return Finding::ok("limits", text);
     }
-    let text = format!(
-        "{text}, and interface-a.max-connections needs {needed}: LimitNOFILE= of the unit, or `ulimit -Hn`, raises it"
-    );
-    Finding::warning("limits", Code::LimitNear.code(), text)
+    let text = format!("{text}, and interface-a.max-connections needs {needed}");
+    Finding::warning("limits", Code::LimitNear.code(), text).with_next_step(MORE_FILES)
 }
 
 /// The hard limit of open files in `/proc/PID/limits`.
@@ -45,21 +43,22 @@ fn hard_limit(limits: &str) -> Option<u64> {
 }
 
 /// What the control group of the process, which systemd makes of its unit, allows and what is used.
-fn unit(pid: u32) -> Option<Finding> {
-    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+fn unit(root: &Path, pid: u32) -> Option<Finding> {
+    let groups = fs::read_to_string(root.join(format!("proc/{pid}/cgroup"))).ok()?;
     let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let folder = PathBuf::from("/sys/fs/cgroup").join(group);
+    let folder = root.join("sys/fs/cgroup").join(group);
     let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
-    let mut parts = Vec::new();
-    let mut is_near = false;
-    for (what, used, limit) in [
-        ("memory", number("memory.current"), number("memory.max")),
-        ("tasks", number("pids.current"), number("pids.max")),
+    let (mut parts, mut steps) = (Vec::new(), Vec::new());
+    for (what, used, limit, step) in [
+        ("memory", number("memory.current"), number("memory.max"), MORE_MEMORY),
+        ("tasks", number("pids.current"), number("pids.max"), MORE_TASKS),
     ] {
         let (Some(used), Some(limit)) = (used, limit) else { continue };
         // The cache of the disk counts as memory and goes when there is need.
         let used = if what == "memory" { used.saturating_sub(cache(&folder)) } else { used };
-        is_near |= used.saturating_mul(5) > limit.saturating_mul(4);
+        if used.saturating_mul(5) > limit.saturating_mul(4) {
+            steps.push(step);
+        }
         let shown = |value: u64| if what == "memory" { size_text(value) } else { value.to_string() };
         parts.push(format!("{what} {} of {}", shown(used), shown(limit)));
     }
@@ -70,10 +69,10 @@ fn unit(pid: u32) -> Option<Finding> {
         ));
     }
     let text = format!("the unit of the platform: {}", parts.join(", "));
-    Some(if is_near {
-        Finding::warning("limits", Code::LimitNear.code(), text)
-    } else {
+    Some(if steps.is_empty() {
         Finding::ok("limits", text)
+    } else {
+        Finding::warning("limits", Code::LimitNear.code(), text).with_next_step(&steps.join(" "))
     })
 }
 
@@ -106,6 +105,12 @@ fn clock(root: &Path) -> Finding {
     Finding::warning("clock", SetupCode::ClockUnsynchronised.code(), text)
 }
 
+/// What to do about each limit.
+const MORE_FILES: &str = "Raise it by LimitNOFILE= of the unit (`systemctl edit pcd-platform`), or by `ulimit -Hn` of \
+                          the shell, and restart; or lower interface-a.max-connections.";
+const MORE_MEMORY: &str = "Raise MemoryMax= of the unit (`systemctl edit pcd-platform`) and restart; \
+                           process_resident_memory_bytes of /metrics shows the course.";
+const MORE_TASKS: &str = "Raise TasksMax= of the unit (`systemctl edit pcd-platform`) and restart.";
 /// Files that the platform needs besides those of connections.
 const RESERVE: u64 = 256;
 
@@ -119,6 +124,31 @@ mod tests {
                     Max open files            1024                 524288               files\n";
         assert_eq!(hard_limit(text), Some(524_288));
         assert_eq!(hard_limit(""), None);
+    }
+
+    #[test]
+    fn a_unit_that_is_nearly_full_is_a_finding_with_a_next_step_for_each_limit() {
+        let root = tempfile::tempdir().unwrap();
+        let group = root.path().join("sys/fs/cgroup/system.slice/pcd-platform.service");
+        std::fs::create_dir_all(root.path().join("proc/7")).unwrap();
+        std::fs::create_dir_all(&group).unwrap();
+        let place = "0::/system.slice/pcd-platform.service\n";
+        std::fs::write(root.path().join("proc/7/cgroup"), place).unwrap();
+        let set = |name: &str, value: &str| std::fs::write(group.join(name), value).unwrap();
+        let found = || unit(root.path(), 7).unwrap();
+        set("memory.max", "max");
+        assert_eq!((found().code, found().next_step), (None, None));
+        set("memory.max", "1000000000");
+        set("memory.current", "900000000");
+        set("memory.stat", "active_file 100000000\ninactive_file 100000000\n");
+        set("pids.max", "100");
+        set("pids.current", "50");
+        assert_eq!(found().code, None, "the cache of the disk goes: {}", found().detail);
+        set("pids.current", "81");
+        assert_eq!((found().code, found().next_step.as_deref()), (Some("limit-near"), Some(MORE_TASKS)));
+        set("memory.stat", "active_file 0\n");
+        let step = found().next_step.unwrap();
+        assert!(step.contains("MemoryMax=") && step.contains("TasksMax="), "{step}");
     }
 
     #[test]

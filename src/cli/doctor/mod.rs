@@ -36,7 +36,8 @@ pub(super) async fn run(file: ConfigFile, wanted: Wanted<'_>, output: Output, cl
         Subject::Nothing(fault) => return Err(Failure::new(Exit::Config, fault)),
     };
     for finding in &findings {
-        let to_do = finding.code.filter(|_| finding.level != Level::Ok).and_then(next_step);
+        let own = finding.next_step.clone();
+        let to_do = own.or_else(|| finding.code.filter(|_| finding.level != Level::Ok).and_then(next_step));
         output.print(&Line { finding, to_do }, |line| shown(line, output))?;
     }
     Ok(match findings.iter().map(|finding| finding.level).max() {

@@ -100,7 +100,7 @@ fn findings(body: &[u8]) -> Vec<Finding> {
         let subject = of.subject.replace('-', " ");
         let name = of.name.map(|name| format!(" {name}")).unwrap_or_default();
         let detail = format!("{subject}{name}: {}", of.what);
-        Finding { level, what: "platform", detail, code, facts: of.facts }
+        Finding { level, what: "platform", detail, code, facts: of.facts, next_step: None }
     }));
     findings
 }
