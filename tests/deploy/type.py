@@ -1,12 +1,12 @@
 """Types the commands of a page into a shell, as its reader does, and prints what the reader sees.
 
-    type.py PAGE [--section TITLE] [--from TEXT] [--browser PROGRAM] [--paced] -- COMMAND...
+    type.py PAGE [--section TITLE] [--from TEXT] [--until TEXT] [--browser PROGRAM] [--paced] -- COMMAND...
 
 COMMAND starts the shell, whose prompt is `<<STATUS>> `. The commands are the indented lines of PAGE, in their order: of
-the section with this title, and from the first command with this text on. A link
+the section with this title, from the first command with the one text to the first one with the other. A link
 that one prints is opened: PROGRAM gets it as its argument. A command that fails ends it all with exit 1. `--paced` takes
-the time that a person takes: 200 words a minute to read, five characters a second to type; otherwise it is only added
-up. The last line has the seconds.
+the time that a person takes: 200 words a minute to read, five characters a second to type; otherwise it takes a second
+of it, and the rest is only added up. The last line has the seconds.
 """
 import os
 import pty
@@ -33,16 +33,17 @@ def commands(page):
             words += len(line.split())
 
 
-def part(text, section, first):
+def part(text, section, first, last):
     if section:
         text = re.split(rf"^## .*{re.escape(section)}.*$", text, maxsplit=1, flags=re.MULTILINE)[1]
         text = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0]
     found = list(commands(text))
     while first and found and first not in found[0][1]:
         del found[0]
-    if not found:
-        sys.exit(f"the page has no command for {section or first}")
-    return found
+    end = next((at for at, (_, line) in enumerate(found, 1) if last and last in line), None)
+    if not found or last and end is None:
+        sys.exit(f"the page has no such command: {section}, {first}, {last}")
+    return found[:end]
 
 
 class Shell:
@@ -86,13 +87,13 @@ def main():
     browser = option("--browser")
     with open(arguments[0], encoding="utf-8") as page:
         text = page.read()
-    began, person = time.monotonic(), 0.0
+    began, person, taken = time.monotonic(), 0.0, 0.0
     shell = Shell(command)
-    for words, line in part(text, option("--section"), option("--from")):
+    for words, line in part(text, option("--section"), option("--from"), option("--until")):
         pause = words * 60 / WORDS_A_MINUTE + len(line) / CHARACTERS_A_SECOND
         person += pause
-        if paced:
-            time.sleep(pause)
+        taken += (slept := pause if paced else min(pause, 1.0))
+        time.sleep(slept)
         printed, status = shell.type(line)
         if status != 0:
             sys.exit(f"\nexit {status}: {line}")
@@ -100,8 +101,7 @@ def main():
         if browser and link:
             print(flush=True)
             subprocess.run([browser, link.group()], check=True)
-    took = time.monotonic() - began
-    machine = took - person if paced else took
+    machine = time.monotonic() - began - taken
     print(f"\nSECONDS {machine:.0f} of the machine, {person:.0f} of a person: {machine + person:.0f}")
 
 
