@@ -193,6 +193,7 @@ impl Shared {
         let projector = Projector {
             config: Arc::clone(&self.platform.config),
             store: self.platform.store.clone(),
+            clients: Arc::clone(&self.platform.clients),
             metrics: self.platform.metrics.clone(),
             clock: self.platform.clock.clone(),
             status: self.platform.projection.clone(),

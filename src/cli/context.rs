@@ -73,6 +73,7 @@ const fn exit(error: &StoreError) -> Exit {
         | StoreError::Thread(_)
         | StoreError::Memory(_)
         | StoreError::Timeout(_)
+        | StoreError::Contended
         | StoreError::Stalled { .. }
         | StoreError::Closed => Exit::Unavailable,
         StoreError::Schema(_)

@@ -33,8 +33,9 @@ impl Registration {
     /// Changes with everything that the client says of itself: an operator approves what was looked at.
     #[must_use]
     pub fn revision(&self) -> String {
-        let Self { community, issuer, name, contacts, scopes, .. } = self;
-        let text = format!("{community}\0{issuer}\0{name}\0{}\0{scopes}", contacts.join("\0"));
+        let Self { community, issuer, name, contacts, scopes, redirect_uris, .. } = self;
+        let (contacts, addresses) = (contacts.join("\0"), redirect_uris.join("\0"));
+        let text = format!("{community}\0{issuer}\0{name}\0{contacts}\0{scopes}\0\0{addresses}");
         Fingerprint::sha256(text.as_bytes()).to_string().chars().take(REVISION_DIGITS).collect()
     }
 
@@ -70,3 +71,42 @@ impl Registration {
 
 /// Digits of a revision.
 const REVISION_DIGITS: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registration() -> Registration {
+        Registration {
+            client: "r-1".parse().unwrap(),
+            community: "hospital".to_owned(),
+            issuer: "https://app.example".to_owned(),
+            name: "App".to_owned(),
+            contacts: vec!["mailto:it@hospital.example".to_owned()],
+            scopes: "user/*.rs".parse().unwrap(),
+            redirect_uris: vec!["https://app.example/back".to_owned()],
+            registered_at: Timestamp::UNIX_EPOCH,
+            is_approved: false,
+        }
+    }
+
+    #[test]
+    fn n001_7_everything_that_a_client_says_of_itself_is_in_its_revision() {
+        let own = registration();
+        let changes: [fn(&mut Registration); 6] = [
+            |own| own.community.push('x'),
+            |own| own.issuer.push('x'),
+            |own| own.name.push('x'),
+            |own| own.contacts.push("mailto:evil@example".to_owned()),
+            |own| own.scopes = "system/*.rs".parse().unwrap(),
+            |own| own.redirect_uris = vec!["https://evil.example/back".to_owned()],
+        ];
+        for (place, change) in changes.into_iter().enumerate() {
+            let mut changed = registration();
+            change(&mut changed);
+            assert_ne!(changed.revision(), own.revision(), "{place}");
+        }
+        let approved = Registration { is_approved: true, ..registration() };
+        assert_eq!(approved.revision(), own.revision(), "it says that not of itself");
+    }
+}

@@ -79,7 +79,19 @@ impl Registry {
     /// The senders whose messages some client of the organisation may read; `None`: all.
     #[must_use]
     pub fn devices_of(&self, organisation: &Oid) -> Option<Vec<DeviceId>> {
-        let own = self.clients.values().filter(|own| own.organisation == *organisation && !own.is_suspended);
+        self.devices_where(|own| own.organisation == *organisation && !own.is_suspended)
+    }
+
+    /// The senders about whose messages the organisation is notified; `None`: all. A client that is suspended
+    /// for now gets its notifications afterwards, and one that is added later those since its subscription.
+    #[must_use]
+    pub fn notified_devices_of(&self, organisation: &Oid) -> Option<Vec<DeviceId>> {
+        let is_own = |own: &Client| own.organisation == *organisation;
+        self.clients.values().any(is_own).then(|| self.devices_where(is_own))?
+    }
+
+    fn devices_where(&self, counts: impl Fn(&Client) -> bool) -> Option<Vec<DeviceId>> {
+        let own = self.clients.values().filter(|own| counts(own));
         let mut devices = Vec::new();
         for client in own {
             devices.extend_from_slice(client.devices.as_deref()?);

@@ -262,10 +262,10 @@ pub(super) async fn revoke_form(
     let can = enrolment.state == Reached::Issued;
     let effects = if can {
         vec![
-            "It is renewed no more, what has renewed it is revoked too, and no client reads with either. The test PKI revokes \
-             them and publishes its CRLs; connections end when the revocation is known."
+            "Within a second no node accepts it, nor what has renewed it: connections of either end, and nothing is renewed by \
+             them. The test PKI revokes them and publishes its CRLs."
                 .to_owned(),
-            "A certificate of another CA has to be revoked there; suspend the device or the client meanwhile.".to_owned(),
+            "Others than this platform ask the CA: a certificate of another CA has to be revoked there too.".to_owned(),
         ]
     } else {
         vec![settled(&enrolment)]

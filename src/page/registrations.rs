@@ -89,6 +89,8 @@ pub(super) async fn one(
         ("Issuer", Html::text(&own.issuer)),
         ("Contacts", Html::text(&own.contacts.join(", "))),
         ("Scopes", Html::text(&own.scopes.to_string())),
+        ("Reads for", Html::text(if own.redirect_uris.is_empty() { "itself" } else { "people" })),
+        ("Answers go to", Html::text(&own.redirect_uris.join(" "))),
         ("Registered", frame.times.moment(own.registered_at)),
         ("Revision", Html::code(&own.revision())),
     ]);

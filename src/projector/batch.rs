@@ -1,6 +1,6 @@
 //! From messages to rows of the index. Pure, but for what it remembers of earlier batches.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::SignedDuration;
@@ -17,6 +17,9 @@ use crate::store::{
 /// What the index has of resources, so that what does not change is not written: hash and message.
 #[derive(Debug, Default)]
 pub(super) struct KnownResources(HashMap<String, (i64, MessageId)>);
+
+/// The hashes of the resources that the index renders from a message.
+pub(super) type Standing = HashMap<(MessageId, String), i64>;
 
 /// The rows of a batch.
 #[derive(Debug, Default)]
@@ -47,6 +50,8 @@ pub(super) struct Counts {
 struct MessageRows {
     /// Without keys: most of them the index has already.
     resources: Vec<ResourceRow>,
+    /// Those that the index renders from this message, with another content.
+    replaced: HashSet<String>,
     /// What keys are made of.
     mapped: Vec<Resource>,
     groups: Vec<GroupRow>,
@@ -55,12 +60,14 @@ struct MessageRows {
     left_out: u64,
 }
 
-/// The rows of a batch: of the rows of the trail as many as fit.
+/// The rows of a batch: of the rows of the trail as many as fit. `standing`: of what is projected again, what
+/// the index has of these messages.
 pub(super) fn batch(
     mapper: &Mapper,
     trail: &[TrailRow],
     messages: &ReadMessages,
     known: &mut KnownResources,
+    standing: &Standing,
 ) -> Batch {
     let mut batch = Batch::default();
     for row in trail {
@@ -71,6 +78,7 @@ pub(super) fn batch(
                     if row.is_reconsidered {
                         rows.yield_to_newer();
                     }
+                    rows.replace(standing);
                     let fits = batch.rows() + rows.resources.len() + rows.groups.len() <= MAX_ROWS;
                     if !fits && batch.to.is_some() {
                         return batch;
@@ -109,6 +117,18 @@ fn message_rows(mapper: &Mapper, message: &ProjectedMessage, counts: &mut Counts
 }
 
 impl MessageRows {
+    /// What the index renders from this message, and now becomes something else, is replaced: no earlier
+    /// message replaces it, and a later one may not be looked at for minutes.
+    fn replace(&mut self, standing: &Standing) {
+        for row in &mut self.resources {
+            let stands = standing.get(&(row.message, row.reference.clone()));
+            if stands.is_some_and(|hash| *hash != row.hash) {
+                row.yields = false;
+                self.replaced.insert(row.reference.clone());
+            }
+        }
+    }
+
     /// The message came before others that were accepted earlier: a device stays as these describe it.
     /// Reports of alerts have their own order: of the end of one it is not known when it came.
     fn yield_to_newer(&mut self) {
@@ -173,7 +193,7 @@ impl Batch {
     }
 
     fn take(&mut self, rows: MessageRows, known: &mut KnownResources) {
-        let MessageRows { resources, mapped, groups, observations, unmapped, left_out } = rows;
+        let MessageRows { resources, replaced, mapped, groups, observations, unmapped, left_out } = rows;
         self.counts.messages += 1;
         self.counts.observations += observations;
         self.counts.left_out += left_out;
@@ -192,7 +212,10 @@ impl Batch {
         };
         for mut row in resources {
             let is_new = known.learn(&row);
-            if is_new || (is_referred(&row) && !is_in_batch(&self.resources, &row)) {
+            if is_new
+                || replaced.contains(&row.reference)
+                || (is_referred(&row) && !is_in_batch(&self.resources, &row))
+            {
                 let resource = mapped.iter().find(|resource| resource.is(&row.reference));
                 row.keys = resource.map(search::keys).unwrap_or_default();
                 self.resources.push(row);

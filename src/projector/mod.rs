@@ -17,13 +17,14 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::clients::RegistryHandle;
 use crate::config::ConfigHandle;
 use crate::fhir::Reason;
 use crate::metrics::Metrics;
 use crate::model::{Clock, MessageId, NodeName, explained};
 use crate::render::{Mapper, mapping_options};
 use crate::store::{ProjectedTo, Projection, ProjectionLeader, Store, StoreError, TrailRow};
-use batch::{Batch, Counts, KnownResources, batch};
+use batch::{Batch, Counts, KnownResources, Standing, batch};
 use messages::ReadMessages;
 use notifications::{NotificationUpkeep, Notifier, oldest_unseen};
 use status::index_revision;
@@ -37,6 +38,8 @@ pub struct Projector {
     pub config: ConfigHandle,
     /// The store.
     pub store: Store,
+    /// Organisations and clients: whom notifications are for.
+    pub clients: RegistryHandle,
     /// The metrics.
     pub metrics: Metrics,
     /// The clock.
@@ -238,8 +241,8 @@ impl Projector {
         if failed.is_some_and(|failed| now.saturating_duration_since(failed) < FAILED_PAUSE) {
             return false;
         }
-        let Self { config, store, metrics, clock, .. } = self;
-        match (Notifier { config, store, metrics, clock }).write(leader, &mut run.upkeep).await {
+        let Self { config, store, clients, metrics, clock, .. } = self;
+        match (Notifier { config, store, clients, metrics, clock }).write(leader, &mut run.upkeep).await {
             Ok(is_more) => {
                 if run.notifications_failed.take().is_some() {
                     tracing::info!("notifications of partners are written again");
@@ -368,10 +371,16 @@ impl Projector {
     ) -> Result<Option<Batch>, StoreError> {
         let ids: Vec<_> = trail.iter().filter_map(|row| row.message).collect();
         let messages = ReadMessages::read(&self.store, &ids).await?;
+        let standing = match part {
+            Part::New => Vec::new(),
+            Part::Again => self.store.resources_of_messages(&ids).await?,
+        };
+        let standing: Standing =
+            standing.into_iter().map(|(message, reference, hash)| ((message, reference), hash)).collect();
         let mut known = std::mem::take(run.known.of(part));
         let Some(worker) = run.worker.take().or_else(Worker::start) else { return Ok(None) };
         let mapped = worker.run(move || {
-            let batch = batch(&mapper, &trail, &messages, &mut known);
+            let batch = batch(&mapper, &trail, &messages, &mut known, &standing);
             (batch, known)
         });
         // Of one that has panicked the thread has ended.

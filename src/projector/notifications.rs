@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::messages::ReadMessages;
-use crate::clients::{EventKind, NotifiableEvent, ReceiptHandle, Subscription};
+use crate::clients::{EventKind, NotifiableEvent, ReceiptHandle, RegistryHandle, Subscription};
 use crate::config::ConfigHandle;
 use crate::hl7::Message;
 use crate::metrics::Metrics;
-use crate::model::{Clock, MessageId, NodeName};
+use crate::model::{Clock, DeviceId, MessageId, NodeName};
 use crate::pcd::Transaction;
 use crate::store::{
     EventRow, NotificationBatch, NotificationState, NotificationStep, ProjectedMessage, ProjectionLeader,
@@ -35,6 +35,7 @@ pub(super) struct NotificationUpkeep {
 pub(super) struct Notifier<'a> {
     pub(super) config: &'a ConfigHandle,
     pub(super) store: &'a Store,
+    pub(super) clients: &'a RegistryHandle,
     pub(super) metrics: &'a Metrics,
     pub(super) clock: &'a Clock,
 }
@@ -92,11 +93,15 @@ impl Notifier<'_> {
                 notices: Vec::new(),
             })
             .collect();
+        let registry = self.clients.load();
+        let readable: Vec<_> =
+            from.iter().map(|(own, _)| registry.notified_devices_of(&own.organisation)).collect();
         let mut count = 0;
         for row in rows {
             let Some(notice) = notice(&row, &messages) else { continue };
-            for ((subscription, number), part) in from.iter().zip(&mut parts) {
-                if row.number > *number && subscription.filter.covers(&notice) {
+            for (((subscription, number), part), readable) in from.iter().zip(&mut parts).zip(&readable) {
+                let covers = subscription.filter.covers(&notice) && may_receive(readable.as_deref(), &notice);
+                if row.number > *number && covers {
                     let (id, receipt) = (MessageId::at(self.store.now()), ReceiptHandle::generate());
                     let Ok((_, receipt)) = receipt else { return Ok(false) };
                     part.notices.push((id, receipt, notice.clone()));
@@ -228,6 +233,12 @@ fn from<'s>(
         .collect();
     let number = |own: &Subscription| of_node.get(own.name.as_str()).copied().unwrap_or_default();
     subscriptions.iter().map(|own| (own, number(own))).collect()
+}
+
+/// Whether a client of the organisation, whose clients read messages of these devices, may get it. What none
+/// may get would wait for as long as its message is kept.
+fn may_receive(readable: Option<&[DeviceId]>, notice: &NotifiableEvent) -> bool {
+    readable.is_none_or(|devices| notice.device.as_ref().is_some_and(|device| devices.contains(device)))
 }
 
 /// The event of a row; `None`: partners are not notified of it, or its message was removed.

@@ -7,17 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::audit::MessageKind;
 use crate::audit::fixtures::Repeating;
-use crate::audit::{Event, FeedsBehind};
-use crate::clients::{EventFilter, EventKind, Oid, Organisation, Subscription};
 use crate::config::Config;
 use crate::fhir::{Options, Resource};
-use crate::model::{DeviceId, MessageId};
+use crate::model::MessageId;
 use crate::render::{Found, Renderer};
 use crate::store::fixtures::{TestStore, battery};
-use crate::store::{
-    GroupRow, MessageRecord, NotificationFilter, PartnerNotification, Reconsideration, ReportKind,
-    ResourcesOf,
-};
+use crate::store::{GroupRow, MessageRecord, Reconsideration, ReportKind, ResourcesOf};
 
 battery! {
     each_accepted_message_is_indexed_once,
@@ -25,20 +20,19 @@ battery! {
     a_former_leader_writes_nothing,
     a_rebuild_gives_the_same_bytes,
     what_another_mapping_changes_has_a_new_version,
+    what_another_mapping_changes_of_a_device_that_sends_no_more_is_found,
     retention_removes_the_index_with_the_messages,
     large_messages_with_ids_in_another_order_than_the_trail_are_indexed,
     what_is_new_is_indexed_beside_what_is_indexed_again,
     the_end_of_an_alert_counts_after_the_clock_was_put_back,
     a_content_that_was_replaced_is_not_found_by_its_keys,
-    notifications_that_cannot_be_written_do_not_keep_the_index_back,
     the_newest_observations_of_a_patient_come_first,
     the_last_report_of_an_alert_replaces_the_others,
     an_earlier_report_of_an_alert_replaces_no_later_one,
     settings_that_change_what_readers_get_make_changes,
-    n000_7_notifications_do_not_wait_for_an_index_that_is_built_again,
-    notifications_that_cannot_be_written_keep_the_index_from_nothing,
-    n000_7_alerts_silence_and_refusals_are_notified,
 }
+
+mod notifications;
 
 const MONITOR: &str = "00A037FFFE000001";
 
@@ -47,6 +41,7 @@ fn projector(place: &TestStore, store: Store) -> Projector {
     Projector {
         config: Arc::new(ArcSwap::from_pointee(config)),
         store,
+        clients: RegistryHandle::default(),
         metrics: Metrics::new().unwrap(),
         clock: place.clock.clone(),
         status: ProjectionStatus::default(),
@@ -257,6 +252,29 @@ async fn what_another_mapping_changes_has_a_new_version(place: TestStore) {
     assert_eq!(newest(&store, &patient).await.len(), 2);
 }
 
+// The index takes a newer message for what does not change each ten minutes: not the same ones each time.
+async fn what_another_mapping_changes_of_a_device_that_sends_no_more_is_found(place: TestStore) {
+    let store = place.open().await;
+    let projector = projector(&place, store.clone());
+    let (mut run, mut ids) = (Run::default(), Vec::new());
+    for minute in 1..=30 {
+        let record = with_id(measured(&place, minute, "4711", 1));
+        ids.push(record.id);
+        store.record(record).await.unwrap();
+        if minute == 5 {
+            run = Run::default();
+        }
+        while projector.round(&mut run).await.unwrap() != Round::Done {}
+        place.clock.advance(Duration::from_secs(60));
+    }
+    place.execute("UPDATE fhir_resource SET hash = 7").await.unwrap();
+    place.execute("UPDATE fhir_position SET revision = 0").await.unwrap();
+    project_all(&projector).await;
+    let resources = store.resources_of_messages(&ids).await.unwrap();
+    assert!(resources.len() > 2, "patient, device and metric: {resources:?}");
+    assert!(resources.iter().all(|(_, _, hash)| *hash != 7), "{resources:?}");
+}
+
 async fn retention_removes_the_index_with_the_messages(place: TestStore) {
     let store = place.open().await;
     let old = with_id(measured(&place, 1, "1", 1));
@@ -414,34 +432,6 @@ async fn a_content_that_was_replaced_is_not_found_by_its_keys(place: TestStore) 
     }
 }
 
-/// A right that is missing, or a row that cannot be read.
-async fn notifications_that_cannot_be_written_do_not_keep_the_index_back(place: TestStore) {
-    let store = place.open().await;
-    let projector = projector(&place, store.clone());
-    let mut run = Run::default();
-    projector.step(&mut run).await;
-    let fence = store.projection_leader().await.unwrap().fence;
-    let filter = r#"{"events":[],"devices":[],"wards":[],"transactions":[]}"#;
-    for sql in [
-        format!(
-            "INSERT INTO subscription (name, organisation, events, receiver, created_at)
-             VALUES ('ward-3', '2.25.1', '{filter}', 'null', 0)"
-        ),
-        "INSERT INTO subscription_position (subscription, node, number) VALUES ('ward-3', 'no name', 0)"
-            .to_owned(),
-    ] {
-        place.execute(&sql).await.unwrap();
-    }
-    for number in 1..=3 {
-        let record = measured(&place, number, "4711", 1);
-        store.record(record.clone()).await.unwrap();
-        projector.step(&mut run).await;
-        assert_eq!(store.groups_of_messages(&[record.id]).await.unwrap().len(), 1);
-    }
-    assert_eq!(store.projection_leader().await.unwrap().fence, fence, "it leads all the time");
-    assert!(run.notifications_failed.is_some() && !run.is_failing);
-}
-
 async fn the_newest_observations_of_a_patient_come_first(place: TestStore) {
     let store = place.open().await;
     // A monitor sends what it has kept: the order of arrival is not that of the measurements.
@@ -577,84 +567,4 @@ async fn settings_that_change_what_readers_get_make_changes(place: TestStore) {
 
 fn any() -> crate::store::MessageFilter {
     crate::store::MessageFilter { limit: 1, ..crate::store::MessageFilter::default() }
-}
-
-/// A subscription to everything.
-async fn subscribe(store: &Store) {
-    let oid: Oid = "2.25.1".parse().unwrap();
-    let organisation =
-        Organisation { oid: oid.clone(), name: "lab".to_owned(), networks: Vec::new(), is_suspended: false };
-    store.add_organisation(organisation, "alice").await.unwrap();
-    let subscription = Subscription {
-        name: "lab".parse().unwrap(),
-        organisation: oid,
-        filter: EventFilter { events: EventKind::ALL.to_vec(), ..EventFilter::default() },
-        webhook: None,
-        created_at: Timestamp::UNIX_EPOCH,
-    };
-    store.subscribe(subscription, "alice").await.unwrap();
-}
-
-async fn notified(store: &Store) -> Vec<PartnerNotification> {
-    let filter = NotificationFilter { limit: 100, ..NotificationFilter::default() };
-    let mut all = store.partner_notifications(&filter).await.unwrap();
-    all.reverse();
-    all
-}
-
-async fn n000_7_notifications_do_not_wait_for_an_index_that_is_built_again(place: TestStore) {
-    let store = place.open().await;
-    subscribe(&store).await;
-    store.record(measured(&place, 1, "4711", 1)).await.unwrap();
-    let projector = projector(&place, store.clone());
-    project_all(&projector).await;
-    assert_eq!(notified(&store).await.len(), 1);
-    store.rebuild_projection().await.unwrap();
-    let later = measured(&place, 2, "4711", 2);
-    store.record(later.clone()).await.unwrap();
-    assert!(oldest_unseen(&store).await.unwrap().is_some(), "they are behind");
-    projector.round(&mut Run::default()).await.unwrap();
-    let messages = |all: Vec<PartnerNotification>| all.into_iter().map(|own| own.message).collect::<Vec<_>>();
-    assert_eq!(messages(notified(&store).await)[1..], [Some(later.id)]);
-    assert_eq!(oldest_unseen(&store).await.unwrap(), None);
-    project_all(&projector).await;
-    assert_eq!(notified(&store).await.len(), 2, "each once");
-}
-
-async fn notifications_that_cannot_be_written_keep_the_index_from_nothing(place: TestStore) {
-    let store = place.open().await;
-    subscribe(&store).await;
-    place.execute("UPDATE subscription SET events = '{\"later\": 1}'").await.unwrap();
-    let accepted = measured(&place, 1, "4711", 1);
-    store.record(accepted.clone()).await.unwrap();
-    let projector = projector(&place, store.clone());
-    project_all(&projector).await;
-    assert_eq!(store.groups_of_messages(&[accepted.id]).await.unwrap().len(), 1);
-    assert_eq!(notified(&store).await, []);
-    place.execute("UPDATE subscription SET events = '{\"events\":[],\"devices\":[],\"wards\":[],\"transactions\":[]}'").await.unwrap();
-    project_all(&projector).await;
-    assert_eq!(notified(&store).await.len(), 1, "afterwards");
-}
-
-async fn n000_7_alerts_silence_and_refusals_are_notified(place: TestStore) {
-    let store = place.open().await;
-    subscribe(&store).await;
-    store.record(report(&place, 1, "start")).await.unwrap();
-    let device: DeviceId = "PUMP-1".parse().unwrap();
-    store
-        .audit(Event::FeedSilent { device: device.clone(), last: place.clock.now(), threshold: 90 })
-        .await
-        .unwrap();
-    let behind = FeedsBehind {
-        device: device.clone(),
-        identities: vec!["00A0370000000001".to_owned()],
-        others: 0,
-        last: Some(place.clock.now()),
-    };
-    store.audit(Event::FeedsBehindSilent(behind)).await.unwrap();
-    project_all(&projector(&place, store.clone())).await;
-    let made: Vec<_> =
-        notified(&store).await.into_iter().map(|own| (own.event, own.reason, own.device)).collect();
-    let of = |event: &str, reason: &str| (event.to_owned(), reason.to_owned(), Some(device.clone()));
-    assert_eq!(made, [of("alert", "pcd-04"), of("device-silent", ""), of("device-silent", "behind-gateway")]);
 }

@@ -288,6 +288,12 @@ pub enum StoreError {
         "the store did not respond within {0:?}: check that its server or its disk is available and not overloaded"
     )]
     Timeout(std::time::Duration),
+    /// Another node of the store writes, or has stopped while it wrote, what only one of them may write at a time.
+    #[error(
+        "another node of the store writes clients, tokens or notifications now, or has stopped while it did: try again in some \
+         seconds"
+    )]
+    Contended,
     /// There is no memory to decompress a message.
     #[error("a stored message cannot be read for want of memory: check the limit on memory of the platform")]
     Memory(#[source] Arc<std::io::Error>),

@@ -67,8 +67,8 @@ pub use records::outbox::{
 };
 pub use records::partner::{
     Delivery, Due, EventRow, NotificationBatch, NotificationFilter, NotificationState,
-    NotificationStateError, NotificationStep, PartnerCredential, PartnerNotification, SubscriptionBatch,
-    SubscriptionPosition, SubscriptionStanding, TrailEvent,
+    NotificationStateError, NotificationStep, PartnerCredential, PartnerNotification, PartnerProof,
+    SubscriptionBatch, SubscriptionPosition, SubscriptionStanding, TrailEvent,
 };
 pub use records::projection::{
     FoundGroup, FoundResource, FoundVersion, GroupPage, GroupPlace, GroupRow, GroupsOf, PatientLink,

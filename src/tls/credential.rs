@@ -85,6 +85,12 @@ pub enum CredentialError {
     /// round.
     #[error("tls.ecc and tls.rsa must name a certificate of their kind")]
     Kind(#[from] IdentityError),
+    /// The metadata of UDAP are signed with RS256 alone.
+    #[error("the private key of {}, which is to sign the metadata of UDAP, is none of RSA", chain.display())]
+    NotRsa {
+        /// The chain.
+        chain: PathBuf,
+    },
     /// Clients could not accept the chain.
     #[error(transparent)]
     NotAcceptable(#[from] ChainError),

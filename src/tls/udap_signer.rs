@@ -21,7 +21,10 @@ impl UdapSigner {
     /// # Errors
     /// When they cannot be used.
     pub(super) fn load(credential: &Credential, provider: &CryptoProvider) -> Result<Self, CredentialError> {
-        Ok(Self(read_pair(credential, provider)?.key))
+        let own = Self(read_pair(credential, provider)?.key);
+        // Otherwise the metadata would not be there, and nothing would say why.
+        let not_rsa = || CredentialError::NotRsa { chain: credential.chain.clone() };
+        own.sign_rs256(b"").map(|_| own.clone()).ok_or_else(not_rsa)
     }
 
     /// The certificate and those of its CAs, as the header `x5c` has them (RFC 7515 section 4.1.6).

@@ -9,11 +9,11 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::contract::json as json_response;
-use super::identity::Caller;
+use super::identity::{Caller, only};
 use super::problem::Problem;
 use crate::clients::{ClientId, Oid, StoredSecret};
-use crate::model::MessageId;
-use crate::store::PartnerCredential;
+use crate::model::{Fingerprint, MessageId};
+use crate::store::{PartnerCredential, PartnerProof};
 
 /// Issues credentials (N003-3). The store gets a hash of the session token, and no secret.
 pub(super) async fn issue(caller: &Caller<'_>) -> Result<Response<Body>, Problem> {
@@ -31,9 +31,17 @@ pub(super) async fn issue(caller: &Caller<'_>) -> Result<Response<Body>, Problem
         certificate: caller.reader.certificate(),
         expires,
     };
+    let secret = only(caller.headers, "client_secret").unwrap_or_default();
+    let proof = PartnerProof {
+        secret: Fingerprint::sha256(secret.as_bytes()),
+        known: caller.reader.known().cloned(),
+    };
     let event = caller.served("token-issued", 1);
-    let issued = caller.state.store.issue_credential(credential, event).await;
-    issued.map_err(|error| Problem::of_store(&error))?;
+    let issued = caller.state.store.issue_credential(credential, proof, event).await;
+    // Ended by an operator since the request was admitted.
+    if !issued.map_err(|error| Problem::of_store(&error))? {
+        return Err(Problem::InvalidClient);
+    }
     tracing::info!(
         client = caller.reader.client(),
         request = caller.request,

@@ -60,6 +60,8 @@ pub(super) async fn approve(
     check_names(&enrolment, request, store).await?;
     let days = days.unwrap_or(config.enrol.days);
     let chain = pki::issue_enrolled(folder, &enrolment, request, days, &Clock::system())?;
+    let certificates = bundle::certificates(chain.as_bytes()).context("cannot use the issued certificate")?;
+    require_accepted(&enrolment, certificates, config, store).await?;
     issue(enrolment, chain, store, actor).await
 }
 
@@ -88,15 +90,7 @@ pub(super) async fn import(
         let what = format!("the certificate is for {subject}, the request for {}", request.subject);
         return Err(refused(&what));
     }
-    let device = entry(&enrolment, store).await?;
-    let known = store.devices().await.map_err(failed)?.into_iter().chain(device).collect();
-    let partner = ExaminedPartner { role: enrolment.record.role, name: &enrolment.record.name };
-    let examined = examine_enrolled(config, partner, known, certificates.clone(), &Clock::system());
-    let examined = examined.map_err(|error| Failure::new(Exit::Config, error))?;
-    examined.map_err(|code| {
-        let what = format!("the certificate would be refused: {code}; `pcd-platform help {code}` says why");
-        refused(&what)
-    })?;
+    require_accepted(&enrolment, certificates.clone(), config, store).await?;
     // What was approved, and nothing else: another name would open what that opens.
     let mut names = facts.map(|facts| facts.extensions.alternative_names).unwrap_or_default();
     names.sort_unstable();
@@ -112,6 +106,24 @@ pub(super) async fn import(
     }
     let chain = certificates.iter().map(|der| in_pem(der)).collect();
     issue(enrolment, chain, store, actor).await
+}
+
+/// The listeners have to accept the certificate: its owner would connect in vain, and learn no reason.
+async fn require_accepted(
+    enrolment: &Enrolment,
+    certificates: Vec<Vec<u8>>,
+    config: &Config,
+    store: &Store,
+) -> Result<(), Failure> {
+    let device = entry(enrolment, store).await?;
+    let known = store.devices().await.map_err(failed)?.into_iter().chain(device).collect();
+    let partner = ExaminedPartner { role: enrolment.record.role, name: &enrolment.record.name };
+    let examined = examine_enrolled(config, partner, known, certificates, &Clock::system());
+    let examined = examined.map_err(|error| Failure::new(Exit::Config, error))?;
+    examined.map_err(|code| {
+        let what = format!("the certificate would be refused: {code}; `pcd-platform help {code}` says why");
+        refused(&what)
+    })
 }
 
 /// Rejects a request, or withdraws an invitation.

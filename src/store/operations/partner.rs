@@ -12,7 +12,7 @@ use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::partner::{
     Delivery, Due, EventRow, NotificationBatch, NotificationFilter, NotificationStep, PartnerCredential,
-    PartnerNotification, SubscriptionPosition, SubscriptionStanding,
+    PartnerNotification, PartnerProof, SubscriptionPosition, SubscriptionStanding,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
@@ -267,16 +267,17 @@ impl Store {
         self.reader().subscription_standings().await
     }
 
-    /// Stores credentials for files, with the audit row.
+    /// Stores credentials for files, with the audit row. False: what the client has shown counts no more.
     ///
     /// # Errors
     /// When they cannot be written.
     pub async fn issue_credential(
         &self,
         credential: PartnerCredential,
+        proof: PartnerProof,
         event: PartnerServed,
-    ) -> Result<(), StoreError> {
-        self.change_partners(PartnerChange::Issue { credential, event }).await.map(drop)
+    ) -> Result<bool, StoreError> {
+        self.change_partners(PartnerChange::Issue { credential, proof, event }).await.map(|rows| rows > 0)
     }
 
     /// The credentials with this access key.

@@ -209,6 +209,17 @@ impl Store {
         self.reader().groups_of_messages(messages).await
     }
 
+    /// The resources that are rendered from these messages, with the hashes of their contents.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn resources_of_messages(
+        &self,
+        messages: &[MessageId],
+    ) -> Result<Vec<(MessageId, String, i64)>, StoreError> {
+        self.reader().resources_of_messages(messages).await
+    }
+
     /// A page of groups.
     ///
     /// # Errors

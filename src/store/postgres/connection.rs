@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnection, PgRow, Postgres};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::durability::{risks_from, set_level, unaccepted_risks};
-use super::failure::classify;
+use super::failure::{classify, is_lock_timeout};
 use super::rows::{
     NewRow, bind_events, bind_keys, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number,
 };
@@ -49,7 +49,11 @@ impl Connection for PgConnection {
     }
 
     async fn exclude_other_nodes(&mut self) -> Result<(), StoreError> {
-        self.run(EXCLUDE_OTHER_NODES).await
+        match sqlx::raw_sql(EXCLUDE_OTHER_NODES).execute(self).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_lock_timeout(&error) => Err(StoreError::Contended),
+            Err(error) => Err(classify(error)),
+        }
     }
 
     async fn now(&mut self, at: Timestamp) -> Result<Timestamp, StoreError> {
@@ -233,16 +237,19 @@ async fn resends(
     by_key.collect()
 }
 
-/// A test has its own time: that of its entries.
 /// The lock is that of this database and schema. The row of the node in `audit_end` is locked before it, in
-/// every process, and no row that is contended.
-const EXCLUDE_OTHER_NODES: &str = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pcd-platform ' || pg_catalog.current_schema()))";
+/// every process, and no row that is contended. Another node may have stopped while it has the lock: the
+/// messages of this one do not wait until the server notices. Afterwards the timeout is that of the session.
+const EXCLUDE_OTHER_NODES: &str = "SET LOCAL lock_timeout = '200ms';
+SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pcd-platform ' || pg_catalog.current_schema()));
+SET LOCAL lock_timeout = '4s'";
 
 const INSERT_KEYS: &str = "
 INSERT INTO message_key (hash, message)
 SELECT new.hash, new.message FROM unnest($1::bigint[], $2::bytea[]) AS new (hash, message)
 ON CONFLICT DO NOTHING";
 
+/// A test has its own time: that of its entries.
 const SELECT_NOW: &str = "
 SELECT CASE WHEN pg_catalog.current_setting('pcd.clock', true) = 'caller' THEN $1
     ELSE (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint END AS now";

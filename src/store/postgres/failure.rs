@@ -38,6 +38,11 @@ pub(super) fn is_conflict(error: &StoreError) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01" | "0A000")) || is_row_conflict(error)
 }
 
+/// lock_not_available: the wait for a lock has lasted for `lock_timeout`.
+pub(super) fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    code(error).as_deref() == Some("55P03")
+}
+
 /// feature_not_supported (a rule in place of an INSERT), object_not_in_prerequisite_state (a view that takes
 /// no rows)
 fn is_no_table(code: Option<&str>) -> bool {

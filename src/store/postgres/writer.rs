@@ -88,6 +88,10 @@ impl Writer {
                 // Rolled back; the connection is as good as before.
                 return Err(error);
             }
+            if matches!(error, StoreError::Contended) {
+                // The same; but what may have been committed is not written later as if it were not.
+                return Err(if in_doubt.is_empty() { error } else { StoreError::Timeout(COMMIT_TIMEOUT) });
+            }
             let broken = is_broken(&error);
             let retry = attempts < MAX_ATTEMPTS && (broken || is_conflict(&error));
             attempts += 1;

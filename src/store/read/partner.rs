@@ -52,11 +52,22 @@ impl Reader {
         due: &Due<'_>,
         now: Timestamp,
     ) -> Result<Vec<PartnerNotification>, StoreError> {
+        // Of one that is suspended nothing is looked through.
+        let active = Statement::new(SELECT_ACTIVE).bind(due.organisation.as_str());
+        if self.fetch(active).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let portions = due.devices.map(|devices| devices.chunks(DEVICES_OF_A_STATEMENT).collect::<Vec<_>>());
         let mut found = Vec::new();
         for name in due.subscriptions {
-            let rows = self.fetch(select_due(due, name, now)).await?;
-            for row in &rows {
-                found.push(notification(row)?);
+            let selects: Vec<_> = match &portions {
+                None => vec![select_due(due, name, now)],
+                Some(portions) => portions.iter().map(|own| select_due_of(due, (name, own), now)).collect(),
+            };
+            for select in selects {
+                for row in &self.fetch(select).await? {
+                    found.push(notification(row)?);
+                }
             }
         }
         found.sort_by_key(|own: &PartnerNotification| (own.visible_at, *own.id.as_bytes()));
@@ -193,23 +204,45 @@ impl Reader {
 
 /// What may be delivered of one subscription, by its index.
 pub(in crate::store) fn select_due(due: &Due<'_>, name: &SubscriptionName, now: Timestamp) -> Statement {
-    let mut select = Statement::new(SELECT_NOTIFICATION);
+    let mut select = Statement::new("");
+    push_due(&mut select, due, (name, None), now);
+    select
+}
+
+/// What may be delivered of one subscription about messages of these devices: of each device by its index,
+/// however much waits about others.
+pub(in crate::store) fn select_due_of(
+    due: &Due<'_>,
+    (name, devices): (&SubscriptionName, &[DeviceId]),
+    now: Timestamp,
+) -> Statement {
+    let mut select = Statement::new("");
+    for (place, device) in devices.iter().enumerate() {
+        select.push(if place == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
+        push_due(&mut select, due, (name, Some(device)), now);
+        select.push(") AS own");
+    }
+    select
+}
+
+fn push_due(
+    select: &mut Statement,
+    due: &Due<'_>,
+    (name, device): (&SubscriptionName, Option<&DeviceId>),
+    now: Timestamp,
+) {
+    select.push(SELECT_NOTIFICATION);
     select.push(" WHERE state = 'waiting' AND subscription = ").push_bind(name.as_str());
+    if let Some(device) = device {
+        select.push(" AND device = ").push_bind(device.as_str());
+    }
     select.push(" AND visible_at <= ").push_bind(now);
     select.push(" AND organisation = ").push_bind(due.organisation.as_str());
     select.push(" AND deliveries < ").push_bind(due.max_deliveries).push(OF_ACTIVE);
     if due.is_new {
         select.push(" AND attempts = 0");
     }
-    if let Some(devices) = due.devices {
-        select.push(" AND device IN (NULL");
-        for device in devices {
-            select.push(", ").push_bind(device.as_str());
-        }
-        select.push(")");
-    }
     select.push(" ORDER BY visible_at LIMIT ").push_bind(due.limit);
-    select
 }
 
 fn subscription(row: &Row) -> Result<Subscription, StoreError> {
@@ -304,6 +337,11 @@ const SELECT_NOTIFICATION: &str = "
 SELECT id, subscription, organisation, event, device, message, reason, at, state, deliveries, attempts, visible_at,
     receipt, error
 FROM partner_notification";
+
+/// Devices of one statement: each has a part of its own.
+const DEVICES_OF_A_STATEMENT: usize = 64;
+
+const SELECT_ACTIVE: &str = "SELECT 1 FROM organisation WHERE oid = $1 AND suspended = 0";
 
 /// What an organisation gets that is not suspended.
 const OF_ACTIVE: &str = "

@@ -119,6 +119,24 @@ impl Reader {
         self.fetch(statement).await?.iter().map(group).collect()
     }
 
+    /// The resources that are rendered from these messages, with the hashes of their contents.
+    pub(in crate::store) async fn resources_of_messages(
+        &self,
+        messages: &[MessageId],
+    ) -> Result<Vec<(MessageId, String, i64)>, StoreError> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut statement =
+            Statement::new("SELECT message AS id, reference, hash FROM fhir_resource WHERE message IN (");
+        for (place, id) in messages.iter().enumerate() {
+            statement.push(if place == 0 { "" } else { ", " }).push_bind(id.as_bytes().as_slice());
+        }
+        statement.push(")");
+        let resource = |row: &Row| Ok((message_id(row)?, row.get("reference")?, row.get("hash")?));
+        self.fetch(statement).await?.iter().map(resource).collect()
+    }
+
     /// A page of groups.
     pub(in crate::store) async fn group_page(
         &self,

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clients::{ClientId, NotifiableEvent, Oid, SubscriptionName};
+use crate::clients::{ClientId, KnownCertificate, NotifiableEvent, Oid, SubscriptionName};
 use crate::model::{DeviceId, Fingerprint, MessageId, NodeName};
 use crate::store::records::projection::ProjectionLeader;
 
@@ -196,6 +196,15 @@ pub struct PartnerCredential {
     pub certificate: Fingerprint,
     /// Their end.
     pub expires: Timestamp,
+}
+
+/// By what a client has proved who it is that asks for credentials: they are not issued unless it counts still.
+#[derive(Debug, Clone)]
+pub struct PartnerProof {
+    /// SHA-256 of the secret.
+    pub secret: Fingerprint,
+    /// What the certificate is known by.
+    pub known: Option<KnownCertificate>,
 }
 
 /// How a subscription stands.

@@ -1,7 +1,7 @@
 //! Tests of what a removal leaves of what clients were granted, and of what is granted beside it.
 
 use super::*;
-use crate::audit::TokenGranted;
+use crate::audit::{PartnerServed, TokenGranted};
 use crate::clients::{Client, Holder, KnownCertificate, Organisation, Registration, StoredSecret, Token};
 
 battery! {
@@ -10,6 +10,7 @@ battery! {
     n001_7_what_an_operator_has_ended_is_not_approved_by_the_configuration,
     n001_7_a_client_that_comes_and_goes_leaves_no_rows,
     n001_7_an_operator_and_a_client_do_not_change_scopes_at_once,
+    n003_3_no_credentials_are_issued_beside_what_ends_them,
 }
 
 const BY: &str = "operator";
@@ -204,4 +205,48 @@ async fn n001_7_an_operator_and_a_client_do_not_change_scopes_at_once(place: Tes
     let changed = store.change_registration(own, has).await;
     assert!(matches!(changed, Err(StoreError::Clients(ClientsConflict::ChangedMeanwhile))), "{changed:?}");
     assert_eq!(store.clients().await.unwrap()[0].scopes, narrow.scopes);
+}
+
+/// A request was admitted by what an operator ends before its credentials are written.
+async fn n003_3_no_credentials_are_issued_beside_what_ends_them(place: TestStore) {
+    let store = place.open().await;
+    store.add_organisation(organisation(), BY).await.unwrap();
+    let own = client("lab", &["lab"]);
+    store.add_client(own.clone(), BY).await.unwrap();
+    let (former, current) = (Fingerprint::sha256(b"former"), Fingerprint::sha256(b"current"));
+    let issue = async |secret: Fingerprint, name: &str| {
+        let credential = PartnerCredential {
+            access_key: format!("PCD{name}"),
+            token: Fingerprint::sha256(name.as_bytes()),
+            client: own.id.clone(),
+            certificate: Fingerprint::sha256(b"lab"),
+            expires: Clock::system().now() + jiff::SignedDuration::from_mins(15),
+        };
+        let event = PartnerServed {
+            service: "token-issued",
+            client: own.id.to_string(),
+            organisation: own.organisation.to_string(),
+            certificate: Some(credential.certificate),
+            peer: [192, 0, 2, 1].into(),
+            request: None,
+            notification: None,
+            count: 1,
+            patients: Vec::new(),
+        };
+        let proof = PartnerProof { secret, known: None };
+        let issued = store.issue_credential(credential, proof, event).await.unwrap();
+        let is_there = store.partner_credential(&format!("PCD{name}")).await.unwrap().is_some();
+        assert_eq!(issued, is_there);
+        issued
+    };
+    store.rotate_secret(own.clone(), former, None, BY).await.unwrap();
+    assert!(issue(former, "1").await && !issue(current, "2").await);
+    store.rotate_secret(own.clone(), current, None, BY).await.unwrap();
+    assert!(!issue(former, "3").await && issue(current, "4").await);
+    store.suspend_client(own.clone(), true, BY).await.unwrap();
+    assert!(!issue(current, "5").await);
+    store.suspend_client(own.clone(), false, BY).await.unwrap();
+    assert!(issue(current, "6").await);
+    store.remove_client_certificate(own.clone(), certificate("lab"), BY).await.unwrap();
+    assert!(!issue(current, "7").await);
 }

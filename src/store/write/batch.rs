@@ -56,12 +56,17 @@ pub(in crate::store) async fn write(
     in_doubt: &[Committed],
     entries: &[Entry],
 ) -> Result<Committed, CommitError> {
-    match all_at_once(connection, chain, in_doubt, entries).await {
+    let written = match all_at_once(connection, chain, in_doubt, entries).await {
         Err(CommitError { error, .. }) if error.concerns_one_entry() => {
             one_by_one(connection, chain, in_doubt, entries).await
         }
         outcome => outcome,
+    };
+    if let Err(CommitError { error: StoreError::Contended, .. }) = &written {
+        // The connection is as good as before.
+        connection.run("ROLLBACK").await?;
     }
+    written
 }
 
 /// The common case: every entry can be stored.

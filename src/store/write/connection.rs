@@ -18,6 +18,8 @@ pub(in crate::store) trait Connection: Send {
 
     /// Waits until no other node is in a transaction with contended entries, and keeps others from it until
     /// this one ends: so two nodes never hold the rows that the other one needs. A file has one writer.
+    ///
+    /// Fails soon with [`StoreError::Contended`] where another node does not end its transaction.
     fn exclude_other_nodes(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send {
         std::future::ready(Ok(()))
     }

@@ -10,6 +10,7 @@ pub(in crate::store) mod clients;
 pub(in crate::store) mod clock;
 pub(in crate::store) mod connection;
 pub(in crate::store) mod contact;
+mod deferred;
 pub(in crate::store) mod directory;
 pub(in crate::store) mod enrolment;
 pub(in crate::store) mod entry;

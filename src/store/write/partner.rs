@@ -9,15 +9,16 @@ use std::ops::RangeInclusive;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::audit::{Event, PartnerServed, SubscriptionsChange};
-use crate::clients::{Oid, Subscription, SubscriptionName};
+use crate::clients::{KnownCertificate, Oid, Subscription, SubscriptionName};
 use crate::model::{Fingerprint, MessageId};
 use crate::store::error::{ClientsConflict, StoreError};
 use crate::store::records::message::first_id;
 use crate::store::records::partner::{
-    Delivery, NotificationBatch, NotificationStep, PartnerCredential, SubscriptionBatch,
+    Delivery, NotificationBatch, NotificationStep, PartnerCredential, PartnerProof, SubscriptionBatch,
 };
 use crate::store::statement::{Statement, Value};
 use crate::store::write::connection::Connection;
+use crate::store::write::grant;
 
 /// A change of subscriptions or notifications.
 #[derive(Debug)]
@@ -39,8 +40,8 @@ pub(in crate::store) enum PartnerChange {
     Acknowledge { organisation: Oid, receipt: Fingerprint, event: PartnerServed },
     /// Delivers the dead notifications with these ids again. The first part of a command has the audit row.
     Replay { subscription: Subscription, ids: RangeInclusive<MessageId>, audited: Option<Replayed> },
-    /// A client gets credentials for files.
-    Issue { credential: PartnerCredential, event: PartnerServed },
+    /// A client gets credentials for files, if what it has shown counts still.
+    Issue { credential: PartnerCredential, proof: PartnerProof, event: PartnerServed },
     /// What time does.
     KeepUp(NotificationStep),
 }
@@ -149,7 +150,7 @@ pub(in crate::store) async fn apply(
                 .bind(ids.end().as_bytes().as_slice());
             connection.execute(replay).await
         }
-        PartnerChange::Issue { credential, .. } => issue(connection, now, credential).await,
+        PartnerChange::Issue { credential, proof, .. } => issue(connection, now, credential, proof).await,
         PartnerChange::KeepUp(step) => keep_up(connection, now, step).await,
     }
 }
@@ -255,7 +256,11 @@ async fn issue(
     connection: &mut impl Connection,
     now: Timestamp,
     credential: &PartnerCredential,
+    proof: &PartnerProof,
 ) -> Result<u64, StoreError> {
+    if !counts(connection, now, credential, proof).await? {
+        return Ok(0);
+    }
     let PartnerCredential { access_key, token, client, certificate, expires } = credential;
     let ended = Statement::new("DELETE FROM partner_credential WHERE client = $1 AND expires < $2");
     connection.execute(ended.bind(client.as_str()).bind(now)).await?;
@@ -268,6 +273,23 @@ async fn issue(
         .bind(certificate.as_bytes().as_slice())
         .bind(*expires);
     connection.execute(insert).await
+}
+
+/// Whether the client, its secret and the certificate count still: an operator may have ended them since the
+/// request was admitted, and what is issued now would be found by no command.
+async fn counts(
+    connection: &mut impl Connection,
+    now: Timestamp,
+    PartnerCredential { client, certificate, .. }: &PartnerCredential,
+    PartnerProof { secret, known }: &PartnerProof,
+) -> Result<bool, StoreError> {
+    let shown = KnownCertificate::Fingerprint(*certificate).to_string();
+    let known = known.as_ref().map_or_else(|| shown.clone(), ToString::to_string);
+    let secret = Statement::new(SELECT_SECRET).bind(secret.to_string()).bind(client.as_str()).bind(now);
+    let removed = Statement::new("SELECT 1 FROM api_removed WHERE known IN ($1, $2)");
+    Ok(grant::is_active(connection, client.as_str()).await?
+        && connection.count(secret).await? > 0
+        && connection.count(removed.bind(shown).bind(known)).await? == 0)
 }
 
 /// Returns how many rows changed.
@@ -361,6 +383,9 @@ WHERE receipt = $1 AND organisation = $2";
 const REPLAY: &str = "
 UPDATE partner_notification SET state = 'waiting', deliveries = 0, attempts = 0, visible_at = $1, settled_at = 0
 WHERE state = 'dead' AND subscription = $2 AND id BETWEEN $3 AND $4";
+
+const SELECT_SECRET: &str =
+    "SELECT 1 FROM api_secret WHERE hash = $1 AND client = $2 AND (ends IS NULL OR ends > $3)";
 
 const INSERT_CREDENTIAL: &str = "
 INSERT INTO partner_credential (access_key, token, client, certificate, expires) VALUES ($1, $2, $3, $4, $5)";

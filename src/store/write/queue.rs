@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -22,6 +23,7 @@ use crate::model::{Clock, Task, fault_point};
 use crate::store::error::StoreError;
 use crate::store::write::batch::Committed;
 use crate::store::write::capacity::{Capacity, Place};
+use crate::store::write::deferred::Deferred;
 use crate::store::write::entry::Entry;
 use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::lanes::{Lane, Lanes};
@@ -223,14 +225,16 @@ async fn run(
     let guard = WriterGuard(waiting);
     let WriterGuard(waiting) = &guard;
     let mut batch = Vec::new();
+    let mut deferred = Deferred::new();
     let mut is_closing = false;
-    while waiting.take(&mut batch) {
-        if !batch.is_empty() {
+    while waiting.take(&mut batch) || !deferred.is_empty() {
+        let contended = batch.extract_if(.., |job| job.entry.is_contended()).collect();
+        let contended = deferred.take_with(contended, Instant::now());
+        if !batch.is_empty() || !contended.is_empty() {
             fault_point(Task::StoreWriter);
-            let contended = batch.extract_if(.., |job| job.entry.is_contended()).collect();
-            for part in [mem::take(&mut batch), contended] {
-                write_batch(&mut backend, part, observer.get(), &unanswered).await;
-            }
+            write_batch(&mut backend, mem::take(&mut batch), observer.get(), &unanswered).await;
+            let again = write_batch(&mut backend, contended, observer.get(), &unanswered).await;
+            defer(&mut deferred, again);
             continue;
         }
         tokio::select! {
@@ -242,20 +246,34 @@ async fn run(
                 is_closing = true;
                 waiting.close();
             }
+            () = deferred.due(), if !deferred.is_empty() => {}
         }
     }
     backend.close().await;
 }
 
-/// Writes a batch, and answers its callers if that fails.
+/// Keeps what another node has kept from being written, as long as its callers may wait.
+fn defer(deferred: &mut Deferred<Job>, again: Option<Vec<Job>>) {
+    let Some(again) = again else { return };
+    if again.is_empty() {
+        deferred.is_over();
+        return;
+    }
+    for Job { answer, .. } in deferred.put_back(again, Instant::now()) {
+        let _ = answer.send(Err(StoreError::Contended));
+    }
+}
+
+/// Writes a batch, and answers its callers if that fails. Returns what is to be written later; `None`: there
+/// was nothing to write.
 async fn write_batch(
     backend: &mut impl Backend,
     batch: Vec<Job>,
     observer: Option<&Observer>,
     unanswered: &Unanswered,
-) {
+) -> Option<Vec<Job>> {
     if batch.is_empty() {
-        return;
+        return None;
     }
     let is_removal = batch.iter().any(|job| job.entry.is_removal());
     let mut entries = Vec::with_capacity(batch.len());
@@ -267,7 +285,7 @@ async fn write_batch(
     // What is removed is not read back any more: the batches before it are read first.
     let needed = if is_removal { MAX_UNANSWERED } else { 1 };
     // Nothing closes it.
-    let Ok(mut slot) = Arc::clone(&unanswered.slots).acquire_many_owned(needed).await else { return };
+    let Ok(mut slot) = Arc::clone(&unanswered.slots).acquire_many_owned(needed).await else { return None };
     slot.split(needed as usize - 1);
     // The entry of a caller that has gone away is written all the same.
     let begin = observer.map(|observer| observer.clock.instant());
@@ -280,12 +298,17 @@ async fn write_batch(
             // When the other task has ended, the drop fails its callers.
             let _ = unanswered.batches.send(Unread { entries, committed, callers, slot });
         }
+        Err(StoreError::Contended) => {
+            let jobs = entries.into_iter().zip(callers);
+            return Some(jobs.map(|(entry, (answer, place))| Job { entry, answer, place }).collect());
+        }
         Err(error) => {
             for (answer, _) in callers {
                 let _ = answer.send(Err(error.clone()));
             }
         }
     }
+    Some(Vec::new())
 }
 
 #[cfg(test)]

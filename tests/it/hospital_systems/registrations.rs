@@ -86,7 +86,9 @@ fn n001_7_a_client_registers_itself_and_reads_when_an_operator_has_approved_it()
         expect(site, &platform, &clients.issued["app"], &[], "");
         expect(site, &platform, &clients.issued["app2"], &[], "not-registered");
         let wider = &got["wider"];
-        assert!(wider["status"] == 200 && wider["scope"] != "system/*.rs", "{wider}");
+        // The configuration would allow Device too.
+        let expected = (&json!(200), &json!("system/Observation.rs"));
+        assert_eq!((&wider["status"], &wider["scope"]), expected, "no more than was approved: {wider}");
 
         let got = clients.run("registration.mjs", &platform, &json!({ "step": "cancel", "client": id }));
         assert_eq!(
@@ -208,6 +210,7 @@ fn n001_7_an_operator_approves_and_rejects_on_the_page() {
     assert!(status == 200 && page.contains(&here) && page.contains("https://app.example/fhir"), "{page}");
     let (_, _, page) = open(&platform, &here);
     assert!(page.contains("Approval needs an organisation") && page.contains("mailto:it@hospital"), "{page}");
+    assert!(page.contains("Reads for") && page.contains("itself"), "{page}");
     platform.cli().run(&["organisation", "add", "St. Mary", "--oid", "1.2.3.4"]);
     let (_, _, page) = open(&platform, &here);
     let (_, rest) = page.split_once("name=\"revision\" value=\"").unwrap_or_else(|| panic!("{page}"));
@@ -227,6 +230,17 @@ fn n001_7_an_operator_approves_and_rejects_on_the_page() {
     expect(site, &platform, &clients.issued["app"], &[], "removed");
     assert_eq!(open(&platform, &here).0, 404);
     assert!(!platform.stop().log.contains("panicked"));
+}
+
+// The metadata are signed with RS256 alone, and a listener without them would say nothing.
+#[test]
+fn n001_8_a_key_that_does_not_sign_the_metadata_is_refused() {
+    let Clients { hospital, issued } = scene(Site::new());
+    let Issued { chain, key } = &issued["app"];
+    let site = hospital.site.without("api", "udap.identity");
+    let site = site.with("api", &format!("udap.identity = {{ chain = {chain:?}, key = {key:?} }}"));
+    let (status, _, error) = crate::harness::Cli::of(&site).try_run(&["check"]);
+    assert!(!status.success() && error.contains("is none of RSA"), "{error}");
 }
 
 // N001-8

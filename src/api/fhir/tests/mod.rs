@@ -56,7 +56,8 @@ impl Bench {
         let base = "https://platform.example/fhir".to_owned();
         let reads = Reads::new(store.clone(), Arc::clone(&config), metrics.clone(), base);
         let status = ProjectionStatus::default();
-        let projector = Projector { config, store: store.clone(), metrics, clock, status };
+        let projector =
+            Projector { config, store: store.clone(), clients: Default::default(), metrics, clock, status };
         Self { place, store, reads, projector }
     }
 

@@ -1,0 +1,91 @@
+//! Entries that wait until another node ends its transaction.
+//!
+//! Clients, tokens and notifications are written by one node at a time ([`Connection::exclude_other_nodes`]).
+//! Where another node has stopped within such a transaction, the server ends it after some seconds. Until then
+//! these entries wait here, and are tried again between the batches of devices, which go on.
+//!
+//! [`Connection::exclude_other_nodes`]: super::connection::Connection::exclude_other_nodes
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The entries that wait, with their jobs, in the order of their arrival.
+#[derive(Debug)]
+pub(super) struct Deferred<J> {
+    waiting: Vec<J>,
+    /// While another node keeps this one from writing: since when, and when it is tried again.
+    contended: Option<(Instant, Instant)>,
+}
+
+impl<J> Deferred<J> {
+    pub(super) const fn new() -> Self {
+        Self { waiting: Vec::new(), contended: None }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Adds the jobs, and takes all of them if it is time to try.
+    pub(super) fn take_with(&mut self, mut jobs: Vec<J>, now: Instant) -> Vec<J> {
+        self.waiting.append(&mut jobs);
+        match self.contended {
+            Some((_, next)) if now < next => Vec::new(),
+            _ => std::mem::take(&mut self.waiting),
+        }
+    }
+
+    /// They were written, or failed for another reason.
+    pub(super) const fn is_over(&mut self) {
+        self.contended = None;
+    }
+
+    /// They could not be written yet. Returns those that wait no longer.
+    pub(super) fn put_back(&mut self, mut jobs: Vec<J>, now: Instant) -> Vec<J> {
+        let since = self.contended.map_or(now, |(since, _)| since);
+        self.contended = Some((since, now + RETRIED_AFTER));
+        let kept = if now.duration_since(since) < MAX_WAIT { MAX_DEFERRED } else { 0 };
+        let refused = jobs.split_off(jobs.len().min(kept));
+        self.waiting = jobs;
+        refused
+    }
+
+    /// Resolves when it is time to try.
+    pub(super) async fn due(&self) {
+        if let Some((_, next)) = self.contended {
+            tokio::time::sleep_until(next).await;
+        }
+    }
+}
+
+/// Devices have the writer for at least half of the time.
+const RETRIED_AFTER: Duration = Duration::from_millis(250);
+/// Longer than a server lets a node that has stopped keep the others waiting.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+/// Entries that wait here.
+const MAX_DEFERRED: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_another_node_is_tried_again_and_then_refused() {
+        let (mut deferred, now) = (Deferred::new(), Instant::now());
+        assert_eq!(deferred.take_with(vec![1, 2], now), [1, 2], "at once");
+        assert!(deferred.put_back(vec![1, 2], now).is_empty());
+        assert!(deferred.take_with(vec![3], now).is_empty(), "not yet");
+        let now = now + RETRIED_AFTER;
+        assert_eq!(deferred.take_with(Vec::new(), now), [1, 2, 3], "in the order of arrival");
+        let now = now + MAX_WAIT;
+        assert_eq!(deferred.put_back(vec![1, 2, 3], now), [1, 2, 3], "for too long");
+        assert!(deferred.is_empty());
+        let now = now + RETRIED_AFTER;
+        assert_eq!(deferred.take_with(vec![4], now), [4]);
+        deferred.is_over();
+        assert!(deferred.put_back(vec![4], now).is_empty(), "the time begins again");
+        let many = deferred.take_with((0..MAX_DEFERRED).collect(), now + RETRIED_AFTER);
+        assert_eq!(deferred.put_back(many, now + RETRIED_AFTER), [MAX_DEFERRED - 1], "as many as may wait");
+    }
+}
