@@ -83,7 +83,7 @@ mod tests {
             issuer: "https://app.example".to_owned(),
             name: "App".to_owned(),
             contacts: vec!["mailto:it@hospital.example".to_owned()],
-            scopes: "user/*.rs".parse().unwrap(),
+            scopes: "system/Observation.rs".parse().unwrap(),
             redirect_uris: vec!["https://app.example/back".to_owned()],
             registered_at: Timestamp::UNIX_EPOCH,
             is_approved: false,

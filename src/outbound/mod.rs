@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +46,10 @@ pub struct Outbound {
 
 /// The receivers that fail. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Receivers(Arc<Mutex<HashMap<SubscriptionName, Failing>>>);
+pub struct Receivers(Arc<Mutex<HashMap<Key, Failing>>>);
+
+/// Name and time of a subscription: one that is added again has another receiver.
+type Key = (SubscriptionName, Timestamp);
 
 /// A receiver that fails.
 #[derive(Debug, Clone)]
@@ -86,7 +89,7 @@ impl Outbound {
             }
             let Ok(subscriptions) = self.store.subscriptions().await else { continue };
             for subscription in subscriptions.into_iter().filter(|own| own.webhook.is_some()) {
-                if self.receivers.is_due(&subscription.name, self.clock.instant())
+                if self.receivers.is_due(&subscription, self.clock.instant())
                     && active.insert(subscription.name.clone())
                 {
                     let own = self.clone();
@@ -102,7 +105,7 @@ impl Outbound {
         let mut refused = 0;
         for _ in 0..MAX_POSTS {
             // What the receiver refuses, or fails at, does not hold up what it was never asked to take.
-            let is_new_first = refused > 0 || self.receivers.is_failing(&subscription.name);
+            let is_new_first = refused > 0 || self.receivers.is_failing(&subscription);
             match self.post_next(&subscription, webhook, is_new_first).await {
                 Ok(Posted::Taken) => {}
                 Ok(Posted::Refused) if refused < MAX_REFUSED => refused += 1,
@@ -167,9 +170,7 @@ impl Outbound {
         match webhook::post(webhook, &config.notifications, &self.clock, (&begun.id.to_string(), body)).await
         {
             Ok(()) => {
-                if self.receivers.succeed(&subscription.name) {
-                    tracing::info!(subscription = %subscription.name, "the receiver of a partner responds again");
-                }
+                self.responds(subscription);
                 self.store.note_answer(begun.id, receipt).await?;
                 self.metrics.api.partners.count("delivered", 1);
                 Ok(Posted::Taken)
@@ -177,6 +178,7 @@ impl Outbound {
             Err(error) => {
                 self.metrics.api.partners.count("failed", 1);
                 let (pause, posted) = if error.is_of_the_notification() {
+                    self.responds(subscription);
                     (
                         backoff(u32::try_from(begun.attempts).unwrap_or(u32::MAX).saturating_add(1)),
                         Posted::Refused,
@@ -191,37 +193,44 @@ impl Outbound {
         }
     }
 
+    /// The receiver has answered, whatever it thinks of this notification.
+    fn responds(&self, subscription: &Subscription) {
+        if self.receivers.succeed(subscription) {
+            tracing::info!(subscription = %subscription.name, "the receiver of a partner responds again");
+        }
+    }
+
     /// The receiver fails. Returns the pause that follows.
     fn fail(&self, subscription: &Subscription, error: &WebhookError) -> Duration {
         // Once for each outage.
-        if self.receivers.fail(&subscription.name, self.clock.instant()) {
+        if self.receivers.fail(subscription, self.clock.instant()) {
             tracing::warn!(
                 subscription = %subscription.name,
                 %error,
                 "a notification was not delivered to the receiver of a partner; it is repeated"
             );
         }
-        self.receivers.pause(&subscription.name)
+        self.receivers.pause(subscription)
     }
 }
 
 impl Receivers {
-    fn with<T>(&self, then: impl FnOnce(&mut HashMap<SubscriptionName, Failing>) -> T) -> T {
+    fn with<T>(&self, then: impl FnOnce(&mut HashMap<Key, Failing>) -> T) -> T {
         then(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn is_due(&self, name: &SubscriptionName, now: Instant) -> bool {
-        self.with(|failing| failing.get(name).is_none_or(|own| own.next <= now))
+    fn is_due(&self, of: &Subscription, now: Instant) -> bool {
+        self.with(|failing| failing.get(&key(of)).is_none_or(|own| own.next <= now))
     }
 
-    fn is_failing(&self, name: &SubscriptionName) -> bool {
-        self.with(|failing| failing.contains_key(name))
+    fn is_failing(&self, of: &Subscription) -> bool {
+        self.with(|failing| failing.contains_key(&key(of)))
     }
 
     /// Notes a failed attempt. True: the first in a row.
-    fn fail(&self, name: &SubscriptionName, now: Instant) -> bool {
+    fn fail(&self, of: &Subscription, now: Instant) -> bool {
         self.with(|failing| {
-            let own = failing.entry(name.clone()).or_insert(Failing { attempts: 0, next: now });
+            let own = failing.entry(key(of)).or_insert(Failing { attempts: 0, next: now });
             own.attempts = own.attempts.saturating_add(1);
             own.next = now + backoff(own.attempts);
             own.attempts == 1
@@ -229,14 +238,18 @@ impl Receivers {
     }
 
     /// Notes a response. True: attempts had failed before.
-    fn succeed(&self, name: &SubscriptionName) -> bool {
-        self.with(|failing| failing.remove(name).is_some())
+    fn succeed(&self, of: &Subscription) -> bool {
+        self.with(|failing| failing.remove(&key(of)).is_some())
     }
 
     /// The pause after the last failed attempt.
-    fn pause(&self, name: &SubscriptionName) -> Duration {
-        self.with(|failing| backoff(failing.get(name).map_or(1, |own| own.attempts)))
+    fn pause(&self, of: &Subscription) -> Duration {
+        self.with(|failing| backoff(failing.get(&key(of)).map_or(1, |own| own.attempts)))
     }
+}
+
+fn key(subscription: &Subscription) -> Key {
+    (subscription.name.clone(), subscription.created_at)
 }
 
 /// From a second to five minutes, twice as long each time.
@@ -257,16 +270,25 @@ const MAX_PAUSE_SECONDS: u64 = 300;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::EventFilter;
 
     #[test]
     fn n000_7_attempts_are_repeated_ever_more_slowly() {
         let pauses: Vec<u64> = [1, 2, 3, 8, 9, 10, 64, 65, u32::MAX].map(|at| backoff(at).as_secs()).to_vec();
         assert_eq!(pauses, [1, 2, 4, 128, 256, 300, 300, 300, 300]);
         let (receivers, now) = (Receivers::default(), Clock::system().instant());
-        let name: SubscriptionName = "ward".parse().unwrap();
-        assert!(receivers.is_due(&name, now) && receivers.fail(&name, now) && !receivers.fail(&name, now));
-        assert!(!receivers.is_due(&name, now + Duration::from_millis(1999)));
-        assert!(receivers.is_due(&name, now + Duration::from_secs(2)));
-        assert!(receivers.succeed(&name) && !receivers.succeed(&name) && receivers.is_due(&name, now));
+        let own = Subscription {
+            name: "ward".parse().unwrap(),
+            organisation: "2.25.1".parse().unwrap(),
+            filter: EventFilter::default(),
+            webhook: None,
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        assert!(receivers.is_due(&own, now) && receivers.fail(&own, now) && !receivers.fail(&own, now));
+        assert!(!receivers.is_due(&own, now + Duration::from_millis(1999)));
+        assert!(receivers.is_due(&own, now + Duration::from_secs(2)));
+        let again = Subscription { created_at: Timestamp::MAX, ..own.clone() };
+        assert!(receivers.is_due(&again, now), "one that is added again has another receiver");
+        assert!(receivers.succeed(&own) && !receivers.succeed(&own) && receivers.is_due(&own, now));
     }
 }

@@ -13,6 +13,8 @@ mod notifications;
 mod status;
 mod worker;
 
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -173,7 +175,7 @@ impl Projector {
         }
         let projected = self.project_nodes(run).await;
         // What cannot be indexed keeps no notification back.
-        let is_more = self.notify(run).await;
+        let is_more = self.notify(run, projected.is_ok()).await;
         let round = projected?;
         Ok(if is_more { Round::More } else { round })
     }
@@ -234,7 +236,7 @@ impl Projector {
 
     /// Writes notifications. True: there are more. What keeps them from being written does not keep the index
     /// back; they are tried again after a pause.
-    async fn notify(&self, run: &mut Run) -> bool {
+    async fn notify(&self, run: &mut Run, is_indexing: bool) -> bool {
         let Some((leader, _)) = &run.lead else { return false };
         let now = self.clock.instant();
         let failed = run.notifications_failed;
@@ -242,7 +244,10 @@ impl Projector {
             return false;
         }
         let Self { config, store, clients, metrics, clock, .. } = self;
-        match (Notifier { config, store, clients, metrics, clock }).write(leader, &mut run.upkeep).await {
+        match (Notifier { config, store, clients, metrics, clock })
+            .write(leader, &mut run.upkeep, is_indexing)
+            .await
+        {
             Ok(is_more) => {
                 if run.notifications_failed.take().is_some() {
                     tracing::info!("notifications of partners are written again");
@@ -315,7 +320,7 @@ impl Projector {
         let mapper = Mapper { options, key: self.store.stored_patient_key().await? };
         let end = trail.last().map(|row| row.number);
         let is_all = trail.len() < usize::try_from(MAX_TRAIL_ROWS).unwrap_or(usize::MAX);
-        let Some(batch) = self.mapped(mapper, trail, part, run).await? else { return Ok(Projected::Refused) };
+        let batch = self.mapped(mapper, trail, part, run).await?;
         let Batch { to, resources, groups, stale, counts, .. } = batch;
         let to = match (part, to) {
             (Part::New, Some(number)) => ProjectedTo { number, ..position },
@@ -361,14 +366,14 @@ impl Projector {
         Ok(Some(trail).filter(|trail| part == Part::Again || !trail.is_empty()))
     }
 
-    /// The batch of these rows; `None`: it could not be made.
+    /// The batch of these rows.
     async fn mapped(
         &self,
         mapper: Mapper,
         trail: Vec<TrailRow>,
         part: Part,
         run: &mut Run,
-    ) -> Result<Option<Batch>, StoreError> {
+    ) -> Result<Batch, StoreError> {
         let ids: Vec<_> = trail.iter().filter_map(|row| row.message).collect();
         let messages = ReadMessages::read(&self.store, &ids).await?;
         let standing = match part {
@@ -378,18 +383,19 @@ impl Projector {
         let standing: Standing =
             standing.into_iter().map(|(message, reference, hash)| ((message, reference), hash)).collect();
         let mut known = std::mem::take(run.known.of(part));
-        let Some(worker) = run.worker.take().or_else(Worker::start) else { return Ok(None) };
+        let worker = run.worker.take().map_or_else(Worker::start, Ok).map_err(thread)?;
         let mapped = worker.run(move || {
             let batch = batch(&mapper, &trail, &messages, &mut known, &standing);
             (batch, known)
         });
         // Of one that has panicked the thread has ended.
-        let Some((mut batch, known)) = mapped.await else { return Ok(None) };
+        let ended = || thread(io::Error::other("the thread that maps messages has ended"));
+        let (mut batch, known) = mapped.await.ok_or_else(ended)?;
         run.worker = Some(worker);
         // A batch that is not written ends the lead, and what is known with it.
         *run.known.of(part) = known;
         batch.compare(&self.store.groups_of_messages(&batch.messages).await?);
-        Ok(Some(batch))
+        Ok(batch)
     }
 
     fn count(&self, counts: &Counts) {
@@ -445,6 +451,10 @@ impl Known {
             Part::Again => &mut self.again,
         }
     }
+}
+
+fn thread(error: io::Error) -> StoreError {
+    StoreError::Thread(Arc::new(error))
 }
 
 /// Rows of a trail in one batch.

@@ -41,18 +41,22 @@ pub(super) struct Notifier<'a> {
 }
 
 impl Notifier<'_> {
-    /// Writes the notifications of the next rows of each chain. True: there are more.
+    /// Writes the notifications of the next rows of each chain: behind the index, unless that cannot be
+    /// written. True: there are more.
     pub(super) async fn write(
         &self,
         leader: &ProjectionLeader,
         upkeep: &mut NotificationUpkeep,
+        is_indexing: bool,
     ) -> Result<bool, StoreError> {
         let subscriptions = self.store.subscriptions().await?;
-        if subscriptions.is_empty() && upkeep.is_idle {
+        upkeep.is_idle &= subscriptions.is_empty();
+        if upkeep.is_idle {
             return Ok(false);
         }
-        let mut is_more = self.keep_up(upkeep).await?;
-        upkeep.is_idle = subscriptions.is_empty() && !is_more;
+        let kept_up = self.keep_up(upkeep).await?;
+        upkeep.is_idle = subscriptions.is_empty() && kept_up == Some(false);
+        let mut is_more = kept_up == Some(true);
         if subscriptions.is_empty() {
             self.metrics.api.partners.measure([]);
             return Ok(is_more);
@@ -63,7 +67,8 @@ impl Notifier<'_> {
             let from = from(&subscriptions, &positions, &node);
             // What is indexed again does not hold it back: that has a position of its own.
             let indexed = projected.get(node.as_str()).map_or(0, |position| position.number);
-            is_more |= self.write_of(&node, &from, indexed, leader).await?;
+            let until = if is_indexing { indexed } else { u64::MAX };
+            is_more |= self.write_of(&node, &from, until, leader).await?;
         }
         Ok(is_more)
     }
@@ -139,14 +144,14 @@ impl Notifier<'_> {
     }
 
     /// Gives up what was delivered too often or waited for too long, and forgets what is settled, every few
-    /// seconds and in small parts. True: there is more.
-    async fn keep_up(&self, upkeep: &mut NotificationUpkeep) -> Result<bool, StoreError> {
+    /// seconds and in small parts. True: there is more. `None`: it is not time.
+    async fn keep_up(&self, upkeep: &mut NotificationUpkeep) -> Result<Option<bool>, StoreError> {
         let instant = self.clock.instant();
         let is_due = |last: Option<Instant>, every| {
             last.is_none_or(|last| instant.saturating_duration_since(last) >= every)
         };
         if !is_due(upkeep.kept_up, KEPT_UP_EVERY) {
-            return Ok(false);
+            return Ok(None);
         }
         let mut is_more = false;
         for step in self.steps() {
@@ -163,7 +168,7 @@ impl Notifier<'_> {
             upkeep.measured = Some(instant);
             self.measure().await?;
         }
-        Ok(is_more)
+        Ok(Some(is_more))
     }
 
     fn steps(&self) -> impl Iterator<Item = NotificationStep> {

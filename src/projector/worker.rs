@@ -3,6 +3,7 @@
 //! It has a low priority: while devices need all processors, it has a small share of one, and otherwise as
 //! much as it can use. It is not the lowest one, so that other programs of the machine cannot stop the index.
 
+use std::io;
 use std::sync::mpsc;
 use std::thread;
 
@@ -15,8 +16,11 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(super) struct Worker(mpsc::Sender<Job>);
 
 impl Worker {
-    /// Starts it; `None` when the operating system refuses.
-    pub(super) fn start() -> Option<Self> {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub(super) fn start() -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let work = move || {
             // A unit or a container may forbid it; then the pause after each batch is what leaves time.
@@ -25,7 +29,7 @@ impl Worker {
             }
             queue.into_iter().for_each(|job| job());
         };
-        thread::Builder::new().name("projector".to_owned()).spawn(work).ok().map(|_| Self(jobs))
+        thread::Builder::new().name("projector".to_owned()).spawn(work).map(|_| Self(jobs))
     }
 
     /// Runs a job there; `None` when it did not come to its end.

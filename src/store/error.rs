@@ -280,8 +280,8 @@ pub enum StoreError {
     /// later.
     #[error("the store's server is unavailable: check that it runs, is reachable, and has free disk space")]
     Unreachable(#[source] Arc<sqlx::Error>),
-    /// The operating system refuses to start the writer's thread.
-    #[error("the store cannot start its writer thread: check the limit on threads")]
+    /// The operating system refuses to start a thread, or the thread has ended.
+    #[error("a thread of the store cannot be started, or has ended: check the limit on threads")]
     Thread(#[source] Arc<std::io::Error>),
     /// An operation of the store timed out.
     #[error(

@@ -22,9 +22,13 @@ pub(super) struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// Refuses a partner that may not do this any more: its request has waited.
-    pub(super) async fn admit_again(&self) -> Result<(), Problem> {
-        admit(self.state, self.peer, self.headers).await.map(drop)
+    /// The same partner with what it may do now: its request has waited.
+    ///
+    /// # Errors
+    /// The answer to one that may not do this any more.
+    pub(super) async fn admit_again(&self) -> Result<Self, Problem> {
+        let reader = admit(self.state, self.peer, self.headers).await?;
+        Ok(Self { reader, organisation: self.organisation.clone(), ..*self })
     }
 
     /// The audit row of a service.

@@ -73,8 +73,7 @@ pub(super) async fn receive(caller: &Caller<'_>, uri: &Uri) -> Result<Response<B
         tokio::time::sleep(POLL_INTERVAL).await;
         let may_have = queue.may_have_due(&caller.organisation, clock.instant()).await;
         if may_have.map_err(|error| Problem::of_store(&error))? {
-            caller.admit_again().await?;
-            given = give(caller, asked.max).await?;
+            given = give(&caller.admit_again().await?, asked.max).await?;
         }
     }
 }

@@ -211,7 +211,7 @@ async fn n001_7_an_operator_and_a_client_do_not_change_scopes_at_once(place: Tes
 async fn n003_3_no_credentials_are_issued_beside_what_ends_them(place: TestStore) {
     let store = place.open().await;
     store.add_organisation(organisation(), BY).await.unwrap();
-    let own = client("lab", &["lab"]);
+    let own = client("lab", &["lab", "other"]);
     store.add_client(own.clone(), BY).await.unwrap();
     let (former, current) = (Fingerprint::sha256(b"former"), Fingerprint::sha256(b"current"));
     let issue = async |secret: Fingerprint, name: &str| {

@@ -341,7 +341,7 @@ const INVALID: &str = "invalid_client";
 const REQUEST: &str = "invalid_request";
 
 /// Each name of confusion.mjs with its status, its error (RFC 6749) and the reason.
-const REFUSED: [(&str, u64, &str, &str); 84] = [
+const REFUSED: [(&str, u64, &str, &str); 87] = [
     ("several audiences", 401, INVALID, "assertion-audience"),
     ("none", 401, INVALID, "assertion-algorithm"),
     ("None", 401, INVALID, "assertion-algorithm"),
@@ -366,6 +366,10 @@ const REFUSED: [(&str, u64, &str, &str); 84] = [
     ("without its CA", 401, INVALID, "incomplete-chain"),
     ("expired leaf", 401, INVALID, "expired"),
     ("revoked leaf", 401, INVALID, "revoked"),
+    // Chain and revocation, then the signature, then the claims.
+    ("expired leaf, signature of another", 401, INVALID, "expired"),
+    ("revoked leaf, no signature", 401, INVALID, "revoked"),
+    ("wrong audience, signature of another", 401, INVALID, "assertion-signature"),
     ("leaf of a device", 401, INVALID, "bad-signature"),
     ("leaf of no client", 401, INVALID, "not-registered"),
     ("leaf of a suspended client", 401, INVALID, "client-suspended"),

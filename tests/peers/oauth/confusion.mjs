@@ -67,6 +67,9 @@ await expect("without its CA", ask(await assertion("ehr", { header: { x5c: [x5c(
 // Certificates.
 await expect("expired leaf", ask(await assertion("expired")));
 await expect("revoked leaf", ask(await assertion("revoked")));
+await expect("expired leaf, signature of another", ask(await assertion("expired", { key: "other" })));
+await expect("revoked leaf, no signature", ask(changed(await assertion("revoked"), 2, "")));
+await expect("wrong audience, signature of another", ask(await assertion("ehr", { changes: { aud: "https://other.example" }, key: "other" })));
 await expect("leaf of a device", ask(await assertion("device")));
 await expect("leaf of no client", ask(await assertion("stranger")));
 await expect("leaf of a suspended client", ask(await assertion("suspended")));
