@@ -115,8 +115,9 @@ fn shown(done: &Done<'_>) -> String {
 /// Which devices are new, and which change. Without `update` all are new, and the store refuses the others.
 async fn plan(store: &Store, parsed: &Parsed, update: bool) -> Result<Plan, Failure> {
     let mut plan = Plan { added: Vec::new(), changed: Vec::new(), unchanged: Vec::new() };
-    for Entry { device, .. } in &parsed.entries {
-        let known = if update { store.device(&device.id).await.map_err(failed)? } else { None };
+    let ids: Vec<_> = parsed.entries.iter().map(|entry| &entry.device.id).collect();
+    let known = if update { store.devices_named(&ids).await.map_err(failed)? } else { vec![None; ids.len()] };
+    for (Entry { device, .. }, known) in parsed.entries.iter().zip(known) {
         match known {
             None => plan.added.push(device.clone()),
             Some(known) => {

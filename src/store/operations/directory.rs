@@ -159,6 +159,31 @@ impl Store {
         Ok(spelled.next().filter(|_| spelled.next().is_none()))
     }
 
+    /// The same of each of many, in their order; the directory is read once.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the row of one of them.
+    pub async fn devices_named(&self, ids: &[&DeviceId]) -> Result<Vec<Option<Device>>, StoreError> {
+        let all = self.devices().await?;
+        let by_id: HashMap<_, _> = all.iter().map(|device| (&device.id, device)).collect();
+        // `None`: there are several.
+        let mut spelled: HashMap<_, Option<&Device>> = HashMap::new();
+        for device in &all {
+            let Some(identity) = eui64(&device.id) else { continue };
+            spelled.entry(identity).and_modify(|one| *one = None).or_insert(Some(device));
+        }
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            let own = || eui64(id).and_then(|identity| *spelled.get(&identity)?);
+            found.push(match by_id.get(id).copied().or_else(own) {
+                // Says what is wrong with the row.
+                Some(device) if device.status == DeviceStatus::Damaged => self.device(&device.id).await?,
+                device => device.cloned(),
+            });
+        }
+        Ok(found)
+    }
+
     /// The same, also an entry whose row cannot be read: it is damaged, and its device is refused.
     ///
     /// # Errors

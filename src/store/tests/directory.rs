@@ -8,6 +8,7 @@ use crate::model::{Refusal, SessionId, SilentAfter};
 
 battery! {
     changes_of_the_directory_are_stored_and_audited,
+    many_devices_are_found_as_each_of_them_is,
     a_list_of_devices_is_added_completely_or_not_at_all,
     a_suspension_that_comes_before_a_merge_is_not_lost,
     a_change_of_the_directory_is_visible_in_every_process,
@@ -262,4 +263,25 @@ async fn a_waiting_process_learns_of_a_change_of_the_directory(place: TestStore)
         };
         tokio::time::timeout(Duration::from_secs(30), heard).await.unwrap();
     }
+}
+
+async fn many_devices_are_found_as_each_of_them_is(place: TestStore) {
+    let store = place.open().await;
+    for name in ["PUMP-1", "00A037FFFE000001", "00A037FFFE000002", "00A037FFFE000003"] {
+        store.add_device(gateway(name), "alice").await.unwrap();
+    }
+    // Two spellings, as an earlier version took them.
+    place
+        .execute("UPDATE device SET id = '00-A0-37-FF-FE-00-00-02' WHERE id = '00A037FFFE000003'")
+        .await
+        .unwrap();
+    let ids = ["PUMP-1", "00-A0-37-FF-FE-00-00-01", "00A037FFFE000002", "00A0.37FF.FE00.0002", "PUMP-2"];
+    let ids = ids.map(|id| id.parse::<DeviceId>().unwrap());
+    let found = store.devices_named(&ids.iter().collect::<Vec<_>>()).await.unwrap();
+    for (id, found) in ids.iter().zip(&found) {
+        assert_eq!(store.device(id).await.unwrap(), *found, "{id}");
+    }
+    assert_eq!(found.iter().filter(|found| found.is_some()).count(), 3, "{found:?}");
+    place.execute("UPDATE device SET speaks_for = 'x' WHERE id = 'PUMP-1'").await.unwrap();
+    assert!(store.devices_named(&[&ids[0]]).await.is_err() && store.devices_named(&[&ids[1]]).await.is_ok());
 }

@@ -92,3 +92,23 @@ fn n000_5_a_revocation_ends_the_sessions_of_a_device_at_once_on_every_node() {
         Device::connect(site, platform.address, &own).map(|mut device| device.send(message(PUMP, "102")));
     assert!(!matches!(new, Ok(Ok(_))), "after a start");
 }
+
+// The device would get its certificate and be refused for ever.
+#[test]
+fn n000_5_a_certificate_that_interface_a_would_refuse_is_not_issued() {
+    const PUMP: &str = "00A037FFFE000028";
+    let hospital = enrolling(Site::new(), "registered");
+    let anchors = hospital.community.trust_anchors();
+    let folder = anchors[0].parent().unwrap();
+    let site = hospital.site.without("enrol", "device-authority");
+    let site = site.with("enrol", &format!("device-authority = {folder:?}"));
+    let platform = site.start();
+    let user = invite(&platform, PUMP, "device", &[]);
+    let wanted = Wanted::new(&site, "pump", &format!("/CN={PUMP}"));
+    assert_eq!(send(&site, &platform, Some(&user), &wanted.request, &[]).status, 202);
+    let (status, _, error) = platform.cli().try_run(&["enrol", "approve", id(&user)]);
+    assert!(!status.success() && error.contains("would be refused: untrusted-issuer"), "{error}");
+    assert_eq!(shown(&platform, &user)["state"], "pending");
+    assert!(!platform.cli().try_run(&["device", "show", PUMP]).0.success(), "and has no entry");
+    assert!(!platform.stop().log.contains("panicked"));
+}
