@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rules::may_speak_for;
+use super::rules::speaks_for;
 use super::{Device, DeviceKind, Directory};
 use crate::hl7::{Location, Message};
 use crate::pcd::{Claim, Claims, DeviceIdentity, Transaction};
@@ -18,13 +18,14 @@ pub enum OrderTarget {
     Other(Location),
 }
 
-/// Compares an order with the entry of the device that is to get it.
+/// Compares an order with the entry of the device that is to get it. A pattern for many passes on no order
+/// for a device with an entry of its own: its answers would be rejected.
 ///
 /// The device is named in OBX-18, PRT-10 or MDC_ATTR_SYS_ID, as in what devices send; in PCD-03 the pump of
 /// OBX 69986 (IHE PCD TF vol. 2, 3.3.4.4). Without one of these MSH-5 counts, if it is an EUI-64.
 #[must_use]
-pub fn order_target(device: &Device, order: &Message<'_>) -> OrderTarget {
-    Named::read(order).target(device)
+pub fn order_target(device: &Device, directory: &Directory, order: &Message<'_>) -> OrderTarget {
+    Named::read(order).target(device, directory)
 }
 
 /// The one active device for which an order is, by what it says itself: its receiver (MSH-5), by the Common
@@ -35,7 +36,7 @@ pub fn order_device(directory: &Directory, order: &Message<'_>) -> Option<Arc<De
     let named = Named::read(order);
     let only = |identities: &[DeviceIdentity]| {
         let has_one =
-            |device: &&Arc<Device>| identities.iter().any(|identity| may_speak_for(device, identity));
+            |device: &&Arc<Device>| identities.iter().any(|identity| speaks_for(device, directory, identity));
         let mut meant =
             directory.devices().filter(has_one).filter(|device| directory.active(&device.id).is_ok());
         let first = meant.next()?;
@@ -43,7 +44,7 @@ pub fn order_device(directory: &Directory, order: &Message<'_>) -> Option<Arc<De
     };
     let equipment: Vec<_> = named.equipment.iter().map(|claim| claim.identity.clone()).collect();
     let device = only(&named.receivers).or_else(|| only(&equipment))?;
-    (!matches!(named.target(&device), OrderTarget::Other(_))).then_some(device)
+    (!matches!(named.target(&device, directory), OrderTarget::Other(_))).then_some(device)
 }
 
 /// The device behind `receiver`, a gateway, for which an order is. `None` when the order names none, or
@@ -79,14 +80,14 @@ impl Named {
         }
     }
 
-    fn target(&self, device: &Device) -> OrderTarget {
+    fn target(&self, device: &Device, directory: &Directory) -> OrderTarget {
         if !self.equipment.is_empty() {
-            let other = self.equipment.iter().find(|claim| !may_speak_for(device, &claim.identity));
+            let other = self.equipment.iter().find(|claim| !speaks_for(device, directory, &claim.identity));
             return other.map_or(OrderTarget::Own, |claim| OrderTarget::Other(claim.location));
         }
         // Anything else is most often the name of a product.
         match self.receivers.iter().find(|identity| identity.is_eui64()) {
-            Some(identity) if may_speak_for(device, identity) => OrderTarget::Own,
+            Some(identity) if speaks_for(device, directory, identity) => OrderTarget::Own,
             Some(_) => OrderTarget::Other(Location::field(*b"MSH", 1, 5)),
             None => OrderTarget::Unnamed,
         }
@@ -107,7 +108,8 @@ mod tests {
         let text = format!("MSH|^~\\&|IOP||{receiver}||20260101||RGV^O15^RGV_O15|1|P|2.6|||AL|AL\r{rest}");
         let patterns = speaks_for.iter().map(|text| text.parse::<IdentityPattern>().unwrap());
         let device = Device { speaks_for: patterns.collect(), ..Device::new(PUMP.parse().unwrap()) };
-        order_target(&device, &Message::parse(text.as_bytes()).unwrap())
+        let order = Message::parse(text.as_bytes()).unwrap();
+        order_target(&device, &Directory::from(vec![device.clone()]), &order)
     }
 
     fn pump(identity: &str) -> String {
@@ -175,7 +177,12 @@ mod tests {
             let speaks_for = speaks_for.iter().map(|pattern| pattern.parse().unwrap()).collect();
             Device { speaks_for, ..Device::new(id.parse().unwrap()) }
         };
-        let all = vec![device("00A037FFFE000001", &[]), device("HUB", &["00A037FFFE000002"])];
+        let all = vec![
+            device("00A037FFFE000001", &[]),
+            device("HUB", &["00A037FFFE000002"]),
+            device("GW", &["00A038*"]),
+            device("00A038FFFE000001", &[]),
+        ];
         let directory = Directory::from(all);
         for (receiver, equipment, expected) in [
             ("PUMP^00A037FFFE000001^EUI-64", "", Some("00A037FFFE000001")),
@@ -188,6 +195,10 @@ mod tests {
             ("PUMP^00A037FFFE000001^EUI-64", "P^^00A037FFFE000002^EUI-64", None),
             ("HUB", "P^^00A037FFFE000001^EUI-64", None),
             ("PLATFORM-B", "", None),
+            // A pattern has all but those with an entry of their own.
+            ("GW", "P^^00A038FFFE000002^EUI-64", Some("GW")),
+            ("GW", "P^^00A038FFFE000001^EUI-64", None),
+            ("", "P^^00A038FFFE000001^EUI-64", Some("00A038FFFE000001")),
         ] {
             let pump = if equipment.is_empty() { String::new() } else { pump(equipment) };
             let text = format!("MSH|^~\\&|IOP||{receiver}||2026||RGV^O15^RGV_O15|1|P|2.6|||AL|AL\r{pump}");

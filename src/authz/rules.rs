@@ -78,13 +78,17 @@ pub fn may_speak_for(device: &Device, identity: &DeviceIdentity) -> bool {
 /// the identity alone, or is not decided by the list: for one that is no EUI-64, and while the entry learns.
 #[must_use]
 pub fn is_behind_no_longer(device: &Device, directory: &Directory, identity: &DeviceIdentity) -> bool {
-    if !identity.is_eui64() || device.learns_until.is_some() {
-        return false;
-    }
+    identity.is_eui64() && device.learns_until.is_none() && !speaks_for(device, directory, identity)
+}
+
+/// Whether messages of the device may carry `identity`, as far as that follows from the entries: a pattern
+/// for many identities speaks for none that has an entry of its own.
+#[must_use]
+pub fn speaks_for(device: &Device, directory: &Directory, identity: &DeviceIdentity) -> bool {
     let allows =
         |wide| device.speaks_for.iter().any(|pattern| pattern.is_wide() == wide && pattern.allows(identity));
     let is_own = own_identity(device).is_some_and(|own| is_same(&own, identity));
-    !(is_own || allows(false) || allows(true) && !directory.names_other(&device.id, identity))
+    is_own || allows(false) || allows(true) && !directory.names_other(&device.id, identity)
 }
 
 /// Whether the list of a device has the name of another one, not only by a pattern.

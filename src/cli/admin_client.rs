@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -30,7 +30,15 @@ pub(super) struct Target {
     pub(super) owner: Option<u32>,
 }
 
+/// What a request says beside its body.
+pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
+
 impl Target {
+    /// The store that is meant.
+    pub(super) fn headers(&self) -> Headers {
+        self.meant.iter().map(|meant| (STORE_HEADER, meant.clone())).collect()
+    }
+
     /// The same platform, whichever store it has.
     pub(super) fn whichever_store(&self) -> Self {
         Self { meant: None, ..self.clone() }
@@ -46,7 +54,7 @@ pub(super) fn is_another_store(failure: &Failure) -> bool {
 pub(super) async fn get(target: &Target, path: &str) -> Result<Bytes, Failure> {
     let socket = &target.socket;
     let stream = connect(target).await?;
-    let asked = exchange(stream, target.meant.as_ref(), Method::GET, path, Bytes::new());
+    let asked = exchange(stream, target.headers(), Method::GET, path, Bytes::new());
     match tokio::time::timeout(TIMEOUT, asked).await {
         Ok(answer) => answer,
         Err(_) => {
@@ -67,7 +75,7 @@ pub(super) async fn silence(target: &Target) -> Failure {
         tokio::time::sleep(SIGN_OF_LIFE_INTERVAL).await;
         let sign = async {
             let stream = connect(target).await?;
-            let sent = send(stream, None, Method::GET, "/livez", Bytes::new()).await;
+            let sent = send(stream, Vec::new(), Method::GET, "/livez", Bytes::new()).await;
             sent.map_err(|error| Failure::new(Exit::Unavailable, error))
         };
         // Whatever it answers. That it has ended, the request itself learns.
@@ -185,13 +193,13 @@ fn is_trusted(server: u32, owner: u32, mode: u32) -> bool {
 /// When the platform does not do it: the text is that of its problem.
 pub(super) async fn exchange(
     stream: UnixStream,
-    meant: Option<&HeaderValue>,
+    headers: Headers,
     method: Method,
     path: &str,
     body: Bytes,
 ) -> Result<Bytes, Failure> {
     let unavailable = |error| Failure::new(Exit::Unavailable, error);
-    let (status, body) = send(stream, meant, method, path, body).await.map_err(unavailable)?;
+    let (status, body) = send(stream, headers, method, path, body).await.map_err(unavailable)?;
     if status.is_success() {
         return Ok(body);
     }
@@ -205,17 +213,18 @@ pub(super) async fn exchange(
 
 async fn send(
     stream: UnixStream,
-    meant: Option<&HeaderValue>,
+    headers: Headers,
     method: Method,
     path: &str,
     body: Bytes,
 ) -> anyhow::Result<(StatusCode, Bytes)> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
+    let unanswered = if method == Method::GET { "the platform did not answer" } else { MAY_BE_DONE };
     let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
-    let request = meant.into_iter().fold(request, |request, meant| request.header(STORE_HEADER, meant));
+    let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
     let request = request.header(CONTENT_TYPE, "application/json").body(Full::new(body))?;
-    let response = sender.send_request(request).await.context("the platform did not answer")?;
+    let response = sender.send_request(request).await.context(unanswered)?;
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_RESPONSE).collect().await;
     let body = body.map_err(|error| anyhow!("the response cannot be read: {error}"))?.to_bytes();
@@ -245,6 +254,9 @@ fn problem(status: StatusCode, body: &[u8]) -> anyhow::Error {
     }
 }
 
+/// Of a command whose connection has ended.
+const MAY_BE_DONE: &str = "the platform ended before it answered, and may have done what was asked: look before you ask again (an \
+                           order is in `order list`)";
 /// The code of the problem of a command that means another store.
 pub(super) const ANOTHER_STORE: &str = "another-store";
 /// How often a platform that executes a command is asked for a sign of life.

@@ -23,7 +23,7 @@ pub(super) async fn run(arguments: Arguments, wanted: Wanted<'_>, output: Output
     let target = located.required()?;
     let stream = admin_client::connect(target).await?;
     let asked =
-        admin_client::exchange(stream, target.meant.as_ref(), Method::POST, "/api/page-links", Bytes::new());
+        admin_client::exchange(stream, target.headers(), Method::POST, "/api/page-links", Bytes::new());
     let answer = tokio::select! {
         answer = asked => answer?,
         silent = admin_client::silence(target) => return Err(silent),

@@ -6,6 +6,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,16 @@ impl AdminState {
     /// # Errors
     /// When the person may not, or the platform does not execute it.
     pub async fn run_command(&self, person: &Person, call: CommandCall) -> Result<CommandAnswer, Problem> {
+        self.run_named(person, call, &HeaderMap::new()).await
+    }
+
+    /// The same for a request, which may have a name by which its person can stop it.
+    async fn run_named(
+        &self,
+        person: &Person,
+        call: CommandCall,
+        headers: &HeaderMap,
+    ) -> Result<CommandAnswer, Problem> {
         let right = self.commands.right(&call);
         let right =
             right.ok_or_else(|| Problem::bad_request("the platform does not execute this command"))?;
@@ -34,7 +45,8 @@ impl AdminState {
         person.demand(right)?;
         let stop = CancellationToken::new();
         // When the person waits no more, this future is dropped; the command learns that, and ends by itself.
-        let _ends = stop.clone().drop_guard();
+        let _waits = Waits { stop: stop.clone(), ending: self.drain.clone() };
+        let _running = self.running.note(person, headers, &stop);
         let context = CommandContext {
             actor: person.actor().to_owned(),
             store: self.store.clone(),
@@ -47,6 +59,21 @@ impl AdminState {
             answer.stderr.push_str(NOT_FOLLOWED);
         }
         Ok(answer)
+    }
+}
+
+/// A person waits for a command, until this is dropped.
+struct Waits {
+    stop: CancellationToken,
+    ending: CancellationToken,
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        // It is the platform that does not wait: the person has given up nothing.
+        if !self.ending.is_cancelled() {
+            self.stop.cancel();
+        }
     }
 }
 
@@ -89,10 +116,14 @@ impl AdminState {
 pub(super) async fn command(
     person: Person,
     State(state): State<AdminState>,
+    headers: HeaderMap,
     Json(call): Json<CommandCall>,
 ) -> Result<PlainJson<CommandAnswer>, Problem> {
     if !matches!(person.way(), Way::Socket | Way::BreakGlass) {
         return Err(Problem::conflict("commands come over the socket"));
     }
-    Ok(PlainJson(state.run_command(&person, call).await?))
+    if state.running.stop(&person, &headers) {
+        return Ok(PlainJson(CommandAnswer::default()));
+    }
+    Ok(PlainJson(state.run_named(&person, call, &headers).await?))
 }

@@ -13,6 +13,7 @@ use super::person::Person;
 use super::problem::Problem;
 use super::refused_looks::RefusedLooks;
 use super::reload::{Reloaded, Reloader};
+use super::running::RunningCommands;
 use super::store_check::StoreCheck;
 use crate::audit::{Event, ViewedAs};
 use crate::authz::Directory;
@@ -75,6 +76,7 @@ pub struct AdminState {
     pub(super) live: Arc<dyn Live>,
     pub(super) commands: Arc<dyn CommandLine>,
     pub(super) refused_looks: RefusedLooks,
+    pub(super) running: RunningCommands,
     pub(super) store_check: StoreCheck,
 }
 
@@ -181,6 +183,7 @@ impl AdminState {
             live,
             commands,
             refused_looks: RefusedLooks::default(),
+            running: RunningCommands::default(),
             store_check: StoreCheck::default(),
         }
     }

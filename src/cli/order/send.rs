@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::entry::{find, views};
 use super::text;
 use crate::audit::Settlement;
-use crate::authz::{Device, DeviceStatus, OrderTarget, order_target};
+use crate::authz::{Device, DeviceStatus, Directory, OrderTarget, order_target};
 use crate::cli::context::failed;
 use crate::cli::input;
 use crate::cli::operator::{interrupted, operator};
@@ -61,7 +61,8 @@ pub(super) async fn run(arguments: Arguments, config: &Config, store: &Store, ou
     check_alert_status(&sendable.bytes).context("the order was not queued")?;
     check_profile(&sendable, config.messages.conformance, output)?;
     check_receiver(&device)?;
-    check_target(&sendable, &device, (config, must_name_device), output)?;
+    let directory = Directory::from(store.devices().await.map_err(failed)?);
+    check_target(&sendable, (&device, &directory), (config, must_name_device), output)?;
     let now = store.now();
     // Orders are sent in the order of their identifiers.
     store.continue_identifiers(now, MAX_LEAD).await.map_err(failed)?;
@@ -179,12 +180,12 @@ fn check_profile(sendable: &Sendable, conformance: Conformance, output: Output) 
 /// Refuses an order that says itself that it is for another device.
 fn check_target(
     sendable: &Sendable,
-    device: &Device,
+    (device, directory): (&Device, &Directory),
     (config, must_name_device): (&Config, bool),
     output: Output,
 ) -> Result<(), Failure> {
     let Ok(order) = Message::parse(&sendable.bytes) else { return Ok(()) };
-    let (why, is_refused) = match order_target(device, &order) {
+    let (why, is_refused) = match order_target(device, directory, &order) {
         OrderTarget::Own => return Ok(()),
         OrderTarget::Unnamed if must_name_device => {
             ("the message does not name the device: fill MSH-5, OBX-18 or PRT-10".to_owned(), true)

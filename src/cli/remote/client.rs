@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -13,6 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use clap::Args;
 use hyper::Method;
+use hyper::header::HeaderValue;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::net::UnixStream;
 
@@ -21,7 +24,8 @@ use crate::cli::config_file::ConfigFile;
 use crate::cli::located::{Located, Wanted};
 use crate::cli::text::for_terminal;
 use crate::cli::{Exit, Failure, admin_client};
-use crate::http::{CommandAnswer, CommandCall};
+use crate::http::{CALL_HEADER, CommandAnswer, CommandCall, STOP_HEADER};
+use crate::model::MessageId;
 
 /// How a command reaches the platform.
 #[derive(Debug, Args)]
@@ -137,14 +141,14 @@ async fn ask(
             None => admin_client::connect(target).await?,
         };
         let body = Bytes::from(serde_json::to_vec(&call)?);
-        let exchange =
-            admin_client::exchange(stream, target.meant.as_ref(), Method::POST, "/api/command", body);
+        let name = HeaderValue::try_from(MessageId::at(Timestamp::now()).to_string())?;
+        let headers = [target.headers(), vec![(CALL_HEADER, name.clone())]].concat();
+        let mut exchange = pin!(admin_client::exchange(stream, headers, Method::POST, "/api/command", body));
         let answer = tokio::select! {
-            answer = exchange => answer?,
+            answer = &mut exchange => answer?,
             never = still_at_it() => match never {},
             silent = admin_client::silence(target) => return Err(silent),
-            // The connection ends, and the platform stops what it does for it: an order is withdrawn.
-            _ = tokio::signal::ctrl_c() => return Err(Failure::new(Exit::Unavailable, anyhow!("interrupted"))),
+            _ = tokio::signal::ctrl_c() => stopped(target, name, exchange).await?,
         };
         let answer: CommandAnswer = serde_json::from_slice(&answer)
             .map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("/api/command")))?;
@@ -158,6 +162,30 @@ async fn ask(
             _ => return Ok(answer),
         }
     }
+}
+
+/// The platform ends the command `name`: an order is withdrawn. What it says of that is the answer, unless it
+/// takes long, or the person does not want to know it. Then the connection ends, and with it the command.
+async fn stopped(
+    target: &Target,
+    name: HeaderValue,
+    exchange: impl Future<Output = Result<Bytes, Failure>>,
+) -> Result<Bytes, Failure> {
+    let stop = async {
+        let stream = admin_client::connect(target).await.ok()?;
+        let headers = [target.headers(), vec![(STOP_HEADER, name)]].concat();
+        let nothing = serde_json::to_vec(&CommandCall::default()).ok()?.into();
+        admin_client::exchange(stream, headers, Method::POST, "/api/command", nothing).await.ok()
+    };
+    tokio::select! {
+        (_, answer) = async { tokio::join!(stop, exchange) } => answer,
+        () = tokio::time::sleep(STOPPING) => Err(interrupted()),
+        _ = tokio::signal::ctrl_c() => Err(interrupted()),
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::new(Exit::Unavailable, anyhow!("interrupted"))
 }
 
 /// Writes every ten seconds that the platform still works: how far it is, only it knows.
@@ -234,6 +262,8 @@ const FLAGS: [&str; 2] = ["--offline", "--running"];
 const VALUED: [&str; 2] = ["--config", "--socket"];
 /// How long a platform that is there takes to accept a connection.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
+/// How long a command that a person has ended may take to say what became of it.
+const STOPPING: Duration = Duration::from_secs(5);
 /// Between two lines about work that takes long.
 const LINE_SECONDS: u64 = 10;
 

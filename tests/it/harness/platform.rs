@@ -225,14 +225,16 @@ impl Cli {
         (status, String::from_utf8(stdout).unwrap(), stderr)
     }
 
+    /// A command that is not run yet.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = binary();
+        command.args(words).env("PCD_CONFIG", &self.config).envs(self.environment.clone());
+        command
+    }
+
     /// Runs a command; how it ended, the bytes of stdout, stderr.
     pub fn try_run_raw(&self, words: &[&str]) -> (ExitStatus, Vec<u8>, String) {
-        let output = binary()
-            .args(words)
-            .env("PCD_CONFIG", &self.config)
-            .envs(self.environment.clone())
-            .output()
-            .unwrap();
+        let output = self.command(words).output().unwrap();
         (output.status, output.stdout, String::from_utf8(output.stderr).unwrap())
     }
 }

@@ -34,6 +34,26 @@ fn a_shutdown_waits_for_the_answer_to_an_order_in_flight() {
     assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "2");
 }
 
+// The person who waits for an order has not given it up.
+#[test]
+fn an_order_whose_command_loses_its_platform_stays_queued() {
+    for signal in [Signal::TERM, Signal::KILL] {
+        let scene = Scene::new(Site::new().with("interface-a", "drain-timeout = \"3s\""));
+        let mut wire = scene.connect();
+        let sending = scene.send(&order("1", "AL", ""), &["--within", "1h"]);
+        assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "1");
+        scene.platform.signal(signal);
+        let (exit, _, stderr) = sending.end();
+        assert!(exit == 69 && stderr.contains("`order list`"), "{signal:?}: {exit} {stderr}");
+        let Scene { site, platform } = scene;
+        platform.wait();
+        let scene = Scene { platform: site.start(), site };
+        let mut wire = scene.connect();
+        assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "1", "{signal:?}: it is sent again");
+        assert_eq!(scene.outbox()[0]["outcome"], serde_json::Value::Null);
+    }
+}
+
 #[test]
 fn a_device_that_does_not_answer_an_order_does_not_hold_up_a_shutdown_beyond_its_time() {
     let scene = Scene::new(Site::new().with("interface-a", "drain-timeout = \"8s\""));

@@ -31,6 +31,19 @@ fn an_order_that_names_another_pump_is_not_queued() {
     assert!(warnings.contains("names another device"), "{warnings}");
 }
 
+// A gateway whose pattern has the pump would pass the order on, and the pump's answers would be rejected.
+#[test]
+fn an_order_for_a_device_with_an_entry_of_its_own_is_not_queued_for_a_pattern() {
+    let scene = Scene::new(Site::new());
+    let other = order("OTHER", "AL", "NE") + PUMP;
+    let cli = scene.platform.cli();
+    cli.run(&["device", "change", NAME, "--kind", "gateway", "--also-speaks-for", "00A037*"]);
+    assert_eq!(scene.send(&other, &["--no-wait"]).end().0, 0);
+    cli.run(&["device", "add", "00A037FFFE000002"]);
+    let (exit, _, why) = scene.send(&other.replace("OTHER", "LATER"), &["--no-wait"]).end();
+    assert!(exit == 1 && why.contains("names another device") && scene.outbox().len() == 1, "{exit} {why}");
+}
+
 // IHE PCD TF vol. 2, 3.5.4.1.4: MSA-2 of PCD-05 is the MSH-10 of the first message of the alert.
 #[test]
 fn pcd_05_about_an_alert_names_the_message_that_reported_it_first() {

@@ -1,10 +1,12 @@
 //! Orders that an operator withdraws while the device may have them.
 
+use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{Scene, answer, order};
+use super::{NAME, Scene, answer, order};
 use crate::harness::{Site, eventually, field};
 
 /// Withdraws the order with this control id; what is printed, and the warning.
@@ -79,4 +81,33 @@ fn a_withdrawn_order_is_not_sent_again_after_a_lost_connection() {
     let mut wire = scene.connect();
     assert!(wire.is_quiet(Duration::from_secs(1)));
     assert_eq!(scene.audited("southbound-sent"), 1);
+}
+
+// Ctrl-C: the person learns which order it was, and whether the device may have it.
+#[test]
+fn an_order_whose_command_is_interrupted_is_withdrawn_and_named() {
+    let scene = Scene::new(Site::new());
+    let mut wire = scene.connect();
+    for (control_id, is_sent) in [("FIRST", true), ("SECOND", false)] {
+        let file = scene.file(&order(control_id, "AL", ""));
+        let words = ["--json", "order", "send", NAME, file.to_str().unwrap(), "--within", "1h"];
+        let mut command = scene.platform.cli().command(&words);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        if is_sent {
+            assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), control_id);
+        }
+        eventually("it is queued", || {
+            scene.outbox().iter().any(|order| order["control-id"] == control_id && order["outcome"].is_null())
+        });
+        let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, Signal::INT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let (stdout, stderr) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert_eq!(output.status.code(), Some(69), "{stderr}");
+        let printed: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout} {stderr}"));
+        assert_eq!((&printed["outcome"], &printed["control-id"]), (&"withdrawn".into(), &control_id.into()));
+        assert_eq!(printed["id"], scene.outbox()[0]["id"]);
+        assert_eq!(stderr.contains("may have it"), is_sent, "{stderr}");
+    }
 }
