@@ -9,8 +9,8 @@ use pcd_platform::pki::KeyType;
 use serde_json::Value;
 
 use crate::harness::{
-    Balancer, BalancerKind, Credential, Platform, Site, Wire, complaints, connect_from, eventually, finish,
-    fixed_address, framed, ip, message, on_a_network_of_its_own, s_client,
+    Balancer, BalancerKind, Credential, Device, Platform, Site, Wire, complaints, connect_from, eventually,
+    finish, fixed_address, framed, ip, message, on_a_network_of_its_own, s_client,
 };
 
 const NAME: &str = "00A037FFFE000001";
