@@ -288,10 +288,10 @@ pub enum StoreError {
         "the store did not respond within {0:?}: check that its server or its disk is available and not overloaded"
     )]
     Timeout(std::time::Duration),
-    /// Another node of the store writes, or has stopped while it wrote, what only one of them may write at a time.
+    /// Another node of the store writes what only one may write at a time, or has stopped while it did.
     #[error(
-        "another node of the store writes clients, tokens or notifications now, or has stopped while it did: try again in some \
-         seconds"
+        "another node of the store writes clients, tokens or notifications now, or has stopped while it did; \
+         try again in some seconds"
     )]
     Contended,
     /// There is no memory to decompress a message.
@@ -379,11 +379,11 @@ pub enum StoreError {
         "a message with this MSH-10 is already waiting for device {0}: use another MSH-10, or withdraw that message"
     )]
     AlreadyWaiting(DeviceId),
-    /// An earlier message with the same control id was sent to the device, and not answered. Its answer, which
-    /// may still come, refers to it by its control id only.
+    /// An earlier message with the same control id was sent to the device, and not answered. Its answer may
+    /// still come, and refers to it by its control id only.
     #[error(
-        "an earlier order with this MSH-10 was sent to device {0} and is not answered; its answer, if it still comes, would be \
-         taken for that to this one: use another MSH-10"
+        "an earlier order with this MSH-10 was sent to device {0} and is not answered; its answer, if it still \
+         comes, would be taken for that to this one: use another MSH-10"
     )]
     ControlIdUsed(DeviceId),
     /// The directory has no entry for the device.

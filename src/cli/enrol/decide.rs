@@ -108,7 +108,7 @@ pub(super) async fn import(
     issue(enrolment, chain, store, actor).await
 }
 
-/// The listeners have to accept the certificate: its owner would connect in vain, and learn no reason.
+/// The listeners have to accept the certificate: its owner would be refused, and learn no reason.
 async fn require_accepted(
     enrolment: &Enrolment,
     certificates: Vec<Vec<u8>>,

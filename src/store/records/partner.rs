@@ -198,7 +198,7 @@ pub struct PartnerCredential {
     pub expires: Timestamp,
 }
 
-/// By what a client has proved who it is that asks for credentials: they are not issued unless it counts still.
+/// By what a client has proved who it is that asks for credentials. They are issued if that counts still.
 #[derive(Debug, Clone)]
 pub struct PartnerProof {
     /// SHA-256 of the secret.

@@ -1,8 +1,9 @@
 //! Entries that wait until another node ends its transaction.
 //!
-//! Clients, tokens and notifications are written by one node at a time ([`Connection::exclude_other_nodes`]).
-//! Where another node has stopped within such a transaction, the server ends it after some seconds. Until then
-//! these entries wait here, and are tried again between the batches of devices, which go on.
+//! Clients, tokens and notifications are written by one node at a time
+//! ([`Connection::exclude_other_nodes`]). Where another node has stopped within such a transaction, the
+//! server ends it after some seconds. Until then these entries wait here, and are tried again between the
+//! batches of devices, which go on.
 //!
 //! [`Connection::exclude_other_nodes`]: super::connection::Connection::exclude_other_nodes
 

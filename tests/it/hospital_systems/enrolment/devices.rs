@@ -93,7 +93,7 @@ fn n000_5_a_revocation_ends_the_sessions_of_a_device_at_once_on_every_node() {
     assert!(!matches!(new, Ok(Ok(_))), "after a start");
 }
 
-// The device would get its certificate and be refused for ever.
+// The device would get its certificate, and be refused with it.
 #[test]
 fn n000_5_a_certificate_that_interface_a_would_refuse_is_not_issued() {
     const PUMP: &str = "00A037FFFE000028";
