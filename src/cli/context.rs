@@ -31,67 +31,55 @@ pub(crate) fn failed(error: StoreError) -> Failure {
 }
 
 const fn exit(error: &StoreError) -> Exit {
-    match error {
-        StoreError::Url
-        | StoreError::Environment(_)
-        | StoreError::Password { .. }
-        | StoreError::Missing(_)
-        | StoreError::Gone { .. }
-        | StoreError::Foreign(_)
-        | StoreError::Outdated { .. }
-        | StoreError::Newer { .. }
-        | StoreError::Altered(_)
-        | StoreError::Unrecorded { .. }
-        | StoreError::Diverged(_)
-        | StoreError::OtherSchema { .. }
-        | StoreError::TooLarge(_) => Exit::Config,
-        StoreError::Open { .. }
-        | StoreError::NotDatabase { .. }
-        | StoreError::NotGranted(_)
-        | StoreError::NoTables(_)
-        | StoreError::Connect { .. }
-        | StoreError::Risky(_)
-        | StoreError::Dropped(_)
-        | StoreError::UnknownCopy(_)
-        | StoreError::NoTable(_)
-        | StoreError::NotUnderstood(_)
-        | StoreError::Malformed(_)
-        | StoreError::ReadOnly
-        | StoreError::NoServer(_)
-        | StoreError::Server(_)
-        | StoreError::Denied(_)
-        | StoreError::Unreachable(_)
-        | StoreError::Unavailable(_)
-        | StoreError::NoTemporaryFolder(_)
-        | StoreError::Access(_)
-        | StoreError::HardLinked { .. }
-        | StoreError::Migrating(_)
-        | StoreError::Lock { .. }
-        | StoreError::AlreadyServed(_)
-        | StoreError::InstanceLost(_)
-        | StoreError::Replaced(_)
-        | StoreError::Thread(_)
-        | StoreError::Memory(_)
-        | StoreError::Timeout(_)
-        | StoreError::Contended
-        | StoreError::Stalled { .. }
-        | StoreError::Closed => Exit::Unavailable,
-        StoreError::Schema(_)
-        | StoreError::Corrupt { .. }
-        | StoreError::Refused(_)
-        | StoreError::Backup { .. }
-        | StoreError::BackupOnServer
-        | StoreError::Sign(_)
-        | StoreError::DeviceExists(_)
-        | StoreError::DeviceEnforced(_)
-        | StoreError::Clients(_)
-        | StoreError::Enrolment(_)
-        | StoreError::IdentityNotSeen(_)
-        | StoreError::DeviceSpelled { .. }
-        | StoreError::AlreadyWaiting(_)
-        | StoreError::ControlIdUsed(_)
-        | StoreError::DeviceUnknown(_) => Exit::Failed,
+    if is_of_configuration(error) {
+        Exit::Config
+    } else if is_final(error) {
+        Exit::Failed
+    } else {
+        Exit::Unavailable
     }
+}
+
+/// Whether the configuration, or the store that it names, has to be changed.
+const fn is_of_configuration(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Url
+            | StoreError::Environment(_)
+            | StoreError::Password { .. }
+            | StoreError::Missing(_)
+            | StoreError::Gone { .. }
+            | StoreError::Foreign(_)
+            | StoreError::Outdated { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Altered(_)
+            | StoreError::Unrecorded { .. }
+            | StoreError::Diverged(_)
+            | StoreError::OtherSchema { .. }
+            | StoreError::TooLarge(_)
+    )
+}
+
+/// Whether the same command fails again, whatever becomes of the store.
+const fn is_final(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Schema(_)
+            | StoreError::Corrupt { .. }
+            | StoreError::Refused(_)
+            | StoreError::Backup { .. }
+            | StoreError::BackupOnServer
+            | StoreError::Sign(_)
+            | StoreError::DeviceExists(_)
+            | StoreError::DeviceEnforced(_)
+            | StoreError::Clients(_)
+            | StoreError::Enrolment(_)
+            | StoreError::IdentityNotSeen(_)
+            | StoreError::DeviceSpelled { .. }
+            | StoreError::AlreadyWaiting(_)
+            | StoreError::ControlIdUsed(_)
+            | StoreError::DeviceUnknown(_)
+    )
 }
 
 #[cfg(test)]

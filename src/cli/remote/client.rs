@@ -15,7 +15,6 @@ use bytes::Bytes;
 use clap::Args;
 use hyper::Method;
 use hyper::header::HeaderValue;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::net::UnixStream;
 
@@ -25,7 +24,7 @@ use crate::cli::located::{Located, Wanted};
 use crate::cli::text::for_terminal;
 use crate::cli::{Exit, Failure, admin_client};
 use crate::http::{CALL_HEADER, CommandAnswer, CommandCall, STOP_HEADER};
-use crate::model::MessageId;
+use crate::model::{Clock, MessageId};
 
 /// How a command reaches the platform.
 #[derive(Debug, Args)]
@@ -141,7 +140,7 @@ async fn ask(
             None => admin_client::connect(target).await?,
         };
         let body = Bytes::from(serde_json::to_vec(&call)?);
-        let name = HeaderValue::try_from(MessageId::at(Timestamp::now()).to_string())?;
+        let name = HeaderValue::try_from(MessageId::at(Clock::system().now()).to_string())?;
         let headers = [target.headers(), vec![(CALL_HEADER, name.clone())]].concat();
         let mut exchange = pin!(admin_client::exchange(stream, headers, Method::POST, "/api/command", body));
         let answer = tokio::select! {

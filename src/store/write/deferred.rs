@@ -7,9 +7,7 @@
 //!
 //! [`Connection::exclude_other_nodes`]: super::connection::Connection::exclude_other_nodes
 
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The entries that wait, with their jobs, in the order of their arrival.
 #[derive(Debug)]
@@ -55,7 +53,7 @@ impl<J> Deferred<J> {
     /// Resolves when it is time to try.
     pub(super) async fn due(&self) {
         if let Some((_, next)) = self.contended {
-            tokio::time::sleep_until(next).await;
+            tokio::time::sleep_until(next.into()).await;
         }
     }
 }
@@ -70,10 +68,11 @@ const MAX_DEFERRED: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Clock;
 
     #[test]
     fn what_waits_for_another_node_is_tried_again_and_then_refused() {
-        let (mut deferred, now) = (Deferred::new(), Instant::now());
+        let (mut deferred, now) = (Deferred::new(), Clock::system().instant());
         assert_eq!(deferred.take_with(vec![1, 2], now), [1, 2], "at once");
         assert!(deferred.put_back(vec![1, 2], now).is_empty());
         assert!(deferred.take_with(vec![3], now).is_empty(), "not yet");

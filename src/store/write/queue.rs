@@ -13,7 +13,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -229,7 +228,7 @@ async fn run(
     let mut is_closing = false;
     while waiting.take(&mut batch) || !deferred.is_empty() {
         let contended = batch.extract_if(.., |job| job.entry.is_contended()).collect();
-        let contended = deferred.take_with(contended, Instant::now());
+        let contended = deferred.take_with(contended, Clock::system().instant());
         if !batch.is_empty() || !contended.is_empty() {
             fault_point(Task::StoreWriter);
             write_batch(&mut backend, mem::take(&mut batch), observer.get(), &unanswered).await;
@@ -259,7 +258,7 @@ fn defer(deferred: &mut Deferred<Job>, again: Option<Vec<Job>>) {
         deferred.is_over();
         return;
     }
-    for Job { answer, .. } in deferred.put_back(again, Instant::now()) {
+    for Job { answer, .. } in deferred.put_back(again, Clock::system().instant()) {
         let _ = answer.send(Err(StoreError::Contended));
     }
 }

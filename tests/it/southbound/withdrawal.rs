@@ -97,7 +97,10 @@ fn an_order_whose_command_is_interrupted_is_withdrawn_and_named() {
             assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), control_id);
         }
         eventually("it is queued", || {
-            scene.outbox().iter().any(|order| order["control-id"] == control_id && order["outcome"].is_null())
+            scene
+                .outbox()
+                .iter()
+                .any(|order| order["control-id"] == control_id && order["outcome"] == "waiting")
         });
         let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
         kill_process(pid, Signal::INT).unwrap();
