@@ -282,6 +282,6 @@ async fn many_devices_are_found_as_each_of_them_is(place: TestStore) {
         assert_eq!(store.device(id).await.unwrap(), *found, "{id}");
     }
     assert_eq!(found.iter().filter(|found| found.is_some()).count(), 3, "{found:?}");
-    place.execute("UPDATE device SET speaks_for = 'x' WHERE id = 'PUMP-1'").await.unwrap();
+    place.execute("UPDATE device SET speaks_for = '[1,{}]' WHERE id = 'PUMP-1'").await.unwrap();
     assert!(store.devices_named(&[&ids[0]]).await.is_err() && store.devices_named(&[&ids[1]]).await.is_ok());
 }
