@@ -1,7 +1,9 @@
 //! The platform is away, and the gateway is killed.
 
+use std::time::Duration;
+
 use super::{ONE, OTHER, Scene, asking};
-use crate::harness::{Site, eventually, framed, is_half_closed, message};
+use crate::harness::{Site, eventually, framed, message};
 use pcd_platform::interface_b::{Alarm, Phase};
 use pcd_platform::model::Clock;
 use pcd_platform::pki::KeyType;
@@ -171,8 +173,9 @@ fn messages_without_acknowledgement_that_a_stopping_platform_has_not_read_are_se
     let mut device = scene.wire(ONE);
     let sent = |number: usize| framed(&asking(ONE, &number.to_string(), "NE", "NE"));
     device.write(&(0..MESSAGES).flat_map(sent).collect::<Vec<_>>());
-    let address = scene.address;
-    eventually("the gateway has closed its side", || is_half_closed(address));
+    // The gateway waits for two seconds, and then ends its side. That leaves the TCP connection open, so it
+    // cannot be seen from here; the platform reads for seven seconds.
+    std::thread::sleep(Duration::from_secs(4));
     scene.stop_platform();
     scene.start_platform();
     let expected: Vec<_> = (0..MESSAGES).map(|number| number.to_string()).collect();

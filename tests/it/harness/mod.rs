@@ -38,7 +38,7 @@ pub use prometheus::monitoring_tool;
 pub use responder::{OpensslOcsp, OwnResponder, Server, authority, fixed_address, serial};
 pub use rsyslog::Rsyslog;
 pub use site::{Credential, Site, establish, pki};
-pub use sockets::{has_read_everything, has_unread_answers, is_half_closed};
+pub use sockets::{has_read_everything, has_unread_answers};
 pub use stage::{Own, Stage, gauge, known};
 pub use wal::Wal;
 pub use wire::{Wire, connector, field};

@@ -11,8 +11,6 @@ struct Connection {
     unsent: u64,
     /// Bytes that were received and not read.
     unread: u64,
-    /// Whether the other side has closed its direction.
-    is_left: bool,
 }
 
 /// Whether the listener at `address` has read every byte that was sent to its connections.
@@ -29,12 +27,6 @@ pub fn has_read_everything(address: SocketAddr) -> bool {
 pub fn has_unread_answers(address: SocketAddr) -> bool {
     let own = written(address);
     connections().iter().any(|one| one.remote == own && one.unread > 0)
-}
-
-/// Whether a peer of the listener at `address` has closed its side of a connection, which is open on ours.
-pub fn is_half_closed(address: SocketAddr) -> bool {
-    let own = written(address);
-    connections().iter().any(|one| one.local == own && one.is_left)
 }
 
 /// The address as the table has it.
@@ -55,6 +47,6 @@ fn connection(line: &str) -> Option<Connection> {
     let (unsent, unread) = queues.split_once(':')?;
     let number = |text| u64::from_str_radix(text, 16).ok();
     let (unsent, unread) = (number(unsent)?, number(unread)?);
-    let (local, remote, is_left) = (local.to_owned(), remote.to_owned(), state == "08");
-    (state != "0A").then_some(Connection { local, remote, unsent, unread, is_left })
+    let (local, remote) = (local.to_owned(), remote.to_owned());
+    (state != "0A").then_some(Connection { local, remote, unsent, unread })
 }

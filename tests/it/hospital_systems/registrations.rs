@@ -72,7 +72,9 @@ fn n001_7_a_client_registers_itself_and_reads_when_an_operator_has_approved_it()
         let listed = platform.cli().json(&["reader", "registrations"]).remove(0);
         assert_eq!((&listed["id"], &listed["status"]), (&json!(id), &json!("pending")), "{listed}");
         assert_eq!(listed["issuer"], "https://app.example/fhir");
-        platform.cli().run(&["reader", "approve", id, "--organisation", "1.2.3.4"]);
+        let approve =
+            ["reader", "approve", id, "--organisation", "1.2.3.4", "--scopes", "system/Observation.rs"];
+        platform.cli().run(&approve);
         let step = json!({ "step": "token", "client": id });
         let mut got = Value::Null;
         eventually("the client is admitted", || {
@@ -86,7 +88,7 @@ fn n001_7_a_client_registers_itself_and_reads_when_an_operator_has_approved_it()
         expect(site, &platform, &clients.issued["app"], &[], "");
         expect(site, &platform, &clients.issued["app2"], &[], "not-registered");
         let wider = &got["wider"];
-        // The configuration would allow Device too.
+        // It has asked for Device too, and the configuration would allow that.
         let expected = (&json!(200), &json!("system/Observation.rs"));
         assert_eq!((&wider["status"], &wider["scope"]), expected, "no more than was approved: {wider}");
 

@@ -80,7 +80,7 @@ pub(super) const REFUSED: [(&str, u64, &str, &str); 82] = [
     ("value of another person", 403, "", "authorization-page"),
     ("value without a person", 401, "", "person-no-certificate"),
     ("decision twice", 400, "", "authorization-form"),
-    ("decision by get", 405, "", ""),
+    ("decision by get", 405, REQUEST, ""),
     ("declined", 303, "access_denied", "person-declined"),
     ("allowed after it was declined", 403, "", "authorization-page"),
     ("allowed twice", 403, "", "authorization-page"),

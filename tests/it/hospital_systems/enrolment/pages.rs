@@ -46,7 +46,7 @@ fn n000_5_a_device_that_is_enrolled_on_the_page_connects() {
     assert!(page.contains("Pump 27") && page.contains("ICU"), "{page}");
 
     let (_, _, page) = open(&platform, &format!("{here}/revoke"));
-    assert!(page.contains("renewed no more"), "{page}");
+    assert!(page.contains("nothing is renewed by them"), "{page}");
     let (status, _, page) = post(&platform, "/enrolments/invite", "cn=&name=&ward=&serial=&identities=");
     assert!(status == 400 && page.contains("This was not done"), "{status}: {page}");
     // A value is no option.
