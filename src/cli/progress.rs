@@ -18,12 +18,12 @@ use crate::model::{Clock, LongWork, Stage, size_text};
 /// When it was interrupted.
 pub(super) async fn shown<T>(work: &LongWork, task: impl Future<Output = T>) -> Result<T, Failure> {
     let interrupted = || Failure::new(Exit::Unavailable, anyhow!("interrupted; nothing was changed by half"));
-    // The platform does it: its own stderr is a log. When the person waits no more, it ends where it is.
+    // The platform does it: its own stderr is a log. When it is not awaited any more, it ends where it is.
     if let Some(call) = Call::current() {
         return tokio::select! {
             biased;
             done = task => Ok(done),
-            () = call.stopped() => Err(interrupted()),
+            () = call.is_left() => Err(interrupted()),
         };
     }
     let mut display = Display::new();

@@ -81,7 +81,7 @@ impl Last {
         Self { order, answer: order }
     }
 
-    fn is_refusal(&self) -> bool {
+    pub(super) fn is_refusal(&self) -> bool {
         self.order == self.answer
     }
 }

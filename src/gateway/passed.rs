@@ -132,6 +132,11 @@ impl Drop for Passed {
 }
 
 fn give_back(returned: &mpsc::Sender<OrderReply>, reply: OrderReply) {
+    // A refusal is not sent again by itself: the platform may repeat the order at the same moment, and its
+    // device, which is back, carry it out. Who repeats an order that was refused is refused again.
+    if reply.finishes.is_some_and(|last| last.is_refusal()) {
+        return;
+    }
     // While too many wait, the platform does without it until the next start.
     let _ = returned.try_send(reply);
 }

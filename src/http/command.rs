@@ -45,13 +45,15 @@ impl AdminState {
         person.demand(right)?;
         let stop = CancellationToken::new();
         // When the person waits no more, this future is dropped; the command learns that, and ends by itself.
-        let _waits = Waits { stop: stop.clone(), ending: self.drain.clone() };
+        let ended = CancellationToken::new();
+        let _waits = Waits { stop: stop.clone(), ended: ended.clone(), drain: self.drain.clone() };
         let _running = self.running.note(person, headers, &stop);
         let context = CommandContext {
             actor: person.actor().to_owned(),
             store: self.store.clone(),
             config: self.config.load_full(),
             stop,
+            ended,
         };
         let ran = tokio::spawn(steps_beside_tasks(self.commands.run(call, context))).await;
         let mut answer = ran.map_err(|_| Problem::fault())?;
@@ -65,15 +67,15 @@ impl AdminState {
 /// A person waits for a command, until this is dropped.
 struct Waits {
     stop: CancellationToken,
-    ending: CancellationToken,
+    ended: CancellationToken,
+    drain: CancellationToken,
 }
 
 impl Drop for Waits {
     fn drop(&mut self) {
-        // It is the platform that does not wait: the person has given up nothing.
-        if !self.ending.is_cancelled() {
-            self.stop.cancel();
-        }
+        // While it ends it is the platform that does not wait.
+        let whose = if self.drain.is_cancelled() { &self.ended } else { &self.stop };
+        whose.cancel();
     }
 }
 

@@ -54,6 +54,8 @@ pub struct CommandContext {
     pub config: Arc<Config>,
     /// Cancelled when the person waits no more.
     pub stop: CancellationToken,
+    /// Cancelled when the platform ends: the person has given up nothing.
+    pub ended: CancellationToken,
 }
 
 /// Executes commands.

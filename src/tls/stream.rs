@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 use tokio_rustls::client::TlsStream;
 
 use super::server_stream::ServerStream;
@@ -15,7 +16,11 @@ use super::status_request_v2::client::OfferingStream;
 
 /// A TLS connection after its handshake. It hides the types of the TLS library.
 #[derive(Debug)]
-pub struct SecuredStream(Inner);
+pub struct SecuredStream {
+    inner: Inner,
+    /// Of a client that has sent close_notify: when it ends its direction of the TCP connection too.
+    ending: Option<Pin<Box<Sleep>>>,
+}
 
 #[derive(Debug)]
 enum Inner {
@@ -29,19 +34,19 @@ enum Inner {
 
 impl From<ServerStream<RewritingStream<TcpStream>>> for SecuredStream {
     fn from(stream: ServerStream<RewritingStream<TcpStream>>) -> Self {
-        Self(Inner::Served(Box::new(stream)))
+        Self::of(Inner::Served(Box::new(stream)))
     }
 }
 
 impl From<TlsStream<RewritingStream<TcpStream>>> for SecuredStream {
     fn from(stream: TlsStream<RewritingStream<TcpStream>>) -> Self {
-        Self(Inner::Plain(Box::new(stream)))
+        Self::of(Inner::Plain(Box::new(stream)))
     }
 }
 
 impl From<TlsStream<OfferingStream<TcpStream>>> for SecuredStream {
     fn from(stream: TlsStream<OfferingStream<TcpStream>>) -> Self {
-        Self(Inner::Offering(Box::new(stream)))
+        Self::of(Inner::Offering(Box::new(stream)))
     }
 }
 
@@ -60,9 +65,9 @@ fn poll_read<IO: AsyncRead + AsyncWrite + Unpin>(
     read
 }
 
-/// Sends close_notify and keeps the TCP connection open, until the stream is dropped: a relay that ends both
-/// sides when one has ended, as nginx does, would lose what the server still says, and with it the proof of
-/// what has arrived.
+/// Sends close_notify and keeps the TCP connection open for a while: a relay that ends both sides when one
+/// has ended, as nginx does, would lose what the server still says, and with it the proof of what has
+/// arrived. Servers that end a connection only when TCP ends get that afterwards.
 fn poll_end<IO: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut TlsStream<IO>,
     cx: &mut Context<'_>,
@@ -72,10 +77,29 @@ fn poll_end<IO: AsyncRead + AsyncWrite + Unpin>(
 }
 
 impl SecuredStream {
+    const fn of(inner: Inner) -> Self {
+        Self { inner, ending: None }
+    }
+
+    /// Nothing has come: ends our direction of the TCP connection, if it is time.
+    fn poll_tcp_end(&mut self, cx: &mut Context<'_>) {
+        let is_time = self.ending.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready());
+        if !is_time {
+            return;
+        }
+        self.ending = None;
+        // Whether that is possible shows at the next read.
+        let _ = match &mut self.inner {
+            Inner::Served(_) => Poll::Ready(Ok(())),
+            Inner::Plain(stream) => Pin::new(stream.get_mut().0).poll_shutdown(cx),
+            Inner::Offering(stream) => Pin::new(stream.get_mut().0).poll_shutdown(cx),
+        };
+    }
+
     /// Whether a part of a TLS record has come whose rest is on its way. Known on the server's side only.
     #[must_use]
     pub const fn has_partial_record(&self) -> bool {
-        match &self.0 {
+        match &self.inner {
             Inner::Served(stream) => stream.has_partial_record(),
             Inner::Plain(_) | Inner::Offering(_) => false,
         }
@@ -87,7 +111,7 @@ impl SecuredStream {
     /// # Errors
     /// When the connection is lost.
     pub fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Served(stream) => stream.poll_cut(cx),
             Inner::Plain(stream) => {
                 ready!(Pin::new(stream.as_mut()).poll_flush(cx))?;
@@ -112,7 +136,7 @@ impl SecuredStream {
     }
 
     fn tcp(&self) -> &TcpStream {
-        match &self.0 {
+        match &self.inner {
             Inner::Served(stream) => stream.get_ref().0.get_ref(),
             Inner::Plain(stream) => stream.get_ref().0.get_ref(),
             Inner::Offering(stream) => stream.get_ref().0.get_ref(),
@@ -120,7 +144,7 @@ impl SecuredStream {
     }
 
     fn writer(&mut self) -> Pin<&mut (dyn AsyncWrite + Send + Unpin)> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Served(stream) => Pin::new(stream.as_mut()),
             Inner::Plain(stream) => Pin::new(stream.as_mut()),
             Inner::Offering(stream) => Pin::new(stream.as_mut()),
@@ -134,11 +158,15 @@ impl AsyncRead for SecuredStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.0 {
+        let read = match &mut self.inner {
             Inner::Served(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
             Inner::Plain(stream) => poll_read(stream, cx, buf),
             Inner::Offering(stream) => poll_read(stream, cx, buf),
+        };
+        if read.is_pending() {
+            self.poll_tcp_end(cx);
         }
+        read
     }
 }
 
@@ -152,10 +180,17 @@ impl AsyncWrite for SecuredStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0 {
-            Inner::Served(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+        let ended = match &mut self.inner {
+            Inner::Served(stream) => return Pin::new(stream.as_mut()).poll_shutdown(cx),
             Inner::Plain(stream) => poll_end(stream, cx),
             Inner::Offering(stream) => poll_end(stream, cx),
+        };
+        if ended.is_ready() && self.ending.is_none() {
+            self.ending = Some(Box::pin(tokio::time::sleep(TCP_ENDS_AFTER)));
         }
+        ended
     }
 }
+
+/// How long a client that has sent close_notify waits for that of the server until it ends TCP too.
+const TCP_ENDS_AFTER: Duration = Duration::from_secs(1);

@@ -23,6 +23,7 @@ struct Inner {
     terminal: bool,
     files: BTreeMap<String, Vec<u8>>,
     stop: CancellationToken,
+    ended: CancellationToken,
     printed: Mutex<Printed>,
 }
 
@@ -41,9 +42,9 @@ impl Call {
         zone: TimeZone,
         terminal: bool,
         files: BTreeMap<String, Vec<u8>>,
-        stop: CancellationToken,
+        [stop, ended]: [CancellationToken; 2],
     ) -> Self {
-        Self(Arc::new(Inner { actor, zone, terminal, files, stop, printed: Mutex::default() }))
+        Self(Arc::new(Inner { actor, zone, terminal, files, stop, ended, printed: Mutex::default() }))
     }
 
     /// The call of this task; `None` in a process of its own.
@@ -76,6 +77,14 @@ impl Call {
     /// Resolves when the person waits no more.
     pub(in crate::cli) async fn stopped(&self) {
         self.0.stop.cancelled().await;
+    }
+
+    /// Resolves when nothing waits for it: neither the person nor the platform.
+    pub(in crate::cli) async fn is_left(&self) {
+        tokio::select! {
+            () = self.0.stop.cancelled() => {}
+            () = self.0.ended.cancelled() => {}
+        }
     }
 
     /// The content of a file that the person sent.
@@ -127,7 +136,13 @@ mod tests {
     #[tokio::test]
     async fn long_work_of_the_platform_ends_when_the_person_waits_no_more() {
         let stop = CancellationToken::new();
-        let call = Call::new("a".to_owned(), TimeZone::UTC, false, BTreeMap::new(), stop.clone());
+        let call = Call::new(
+            "a".to_owned(),
+            TimeZone::UTC,
+            false,
+            BTreeMap::new(),
+            [stop.clone(), CancellationToken::new()],
+        );
         let work = LongWork::default();
         let done = call.scope(progress::shown(&work, std::future::ready(7))).await;
         assert_eq!(done.ok(), Some(7));

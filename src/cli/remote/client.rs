@@ -143,15 +143,20 @@ async fn ask(
         let name = HeaderValue::try_from(MessageId::at(Clock::system().now()).to_string())?;
         let headers = [target.headers(), vec![(CALL_HEADER, name.clone())]].concat();
         let mut exchange = pin!(admin_client::exchange(stream, headers, Method::POST, "/api/command", body));
+        let mut is_stopped = false;
         let answer = tokio::select! {
             answer = &mut exchange => answer?,
             never = still_at_it() => match never {},
             silent = admin_client::silence(target) => return Err(silent),
-            _ = tokio::signal::ctrl_c() => stopped(target, name, exchange).await?,
+            _ = tokio::signal::ctrl_c() => {
+                is_stopped = true;
+                stopped(target, name, exchange).await?
+            }
         };
         let answer: CommandAnswer = serde_json::from_slice(&answer)
             .map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("/api/command")))?;
         match answer.needs {
+            Some(_) if is_stopped => return Err(interrupted()),
             Some(path)
                 if call.words.iter().any(|word| names(word, &path)) && !call.files.contains_key(&path) =>
             {

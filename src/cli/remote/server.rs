@@ -8,7 +8,6 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Parser as _;
 use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
-use tokio_util::sync::CancellationToken;
 
 use super::call::Call;
 use super::client::own_option;
@@ -41,12 +40,13 @@ impl CommandLine for Commands {
 
 /// A call that does nothing, to read a command line.
 fn idle(call: &CommandCall) -> Call {
-    Call::new(String::new(), TimeZone::UTC, false, files(call), CancellationToken::new())
+    Call::new(String::new(), TimeZone::UTC, false, files(call), Default::default())
 }
 
 async fn run(call: CommandCall, context: CommandContext) -> CommandAnswer {
     let zone = call.zone.as_deref().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
-    let own = Call::new(context.actor.clone(), zone, call.terminal, files(&call), context.stop.clone());
+    let ends = [context.stop.clone(), context.ended.clone()];
+    let own = Call::new(context.actor.clone(), zone, call.terminal, files(&call), ends);
     let exit = own.scope(execute(&call, &context)).await;
     let printed = own.take();
     CommandAnswer {

@@ -45,7 +45,7 @@ async fn committed_pages_are_checkpointed_besides_the_writer() {
 async fn a_full_disk_fails_at_once_and_recovers_when_there_is_space() {
     let place = TestStore::new();
     let mut location = sqlite::location::Location::parse(&StoreUrl::new(place.url())).unwrap();
-    location.max_pages = Some(144);
+    location.max_pages = Some(145);
     sqlite::open::prepare(&location, MigrationPolicy::Always).await.unwrap();
     let (writer, pool) = sqlite::open::open(location, OwnChain::new(NodeName::from_hostname())).unwrap();
     let queue = Queue::start(writer);

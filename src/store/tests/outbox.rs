@@ -538,7 +538,7 @@ async fn an_order_is_not_queued_whose_answer_could_be_that_to_an_earlier_one(pla
         (1, "acknowledged", "'AA'", false),
     ] {
         let ended = format!(
-            "UPDATE outbox SET attempts = {sent}, settled_at = 1, outcome = '{outcome}', acknowledgement = {acknowledgement}
+            "UPDATE outbox SET attempts = {sent}, settled_at = queued_at, outcome = '{outcome}', acknowledgement = {acknowledgement}
              WHERE control_id = '1'"
         );
         place.execute(&ended).await.unwrap();

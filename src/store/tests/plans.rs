@@ -40,8 +40,9 @@ async fn notifications_of_partners_are_found_by_an_index() {
         assert!(!found.contains("TEMP B-TREE"), "{found}");
         // However many wait that the client may not have.
         let found = plan(&store, select_due_of(&due, (&name, &devices), now)).await;
-        let index = "partner_notification_of_device (subscription=? AND device=? AND visible_at<?)";
-        assert!(found.contains(index) && !found.contains("TEMP B-TREE"), "{found}");
+        let name = if is_new { "new_of_device" } else { "of_device" };
+        let index = format!("partner_notification_{name} (subscription=? AND device=? AND visible_at<?)");
+        assert!(found.contains(&index) && !found.contains("TEMP B-TREE"), "{found}");
     }
     let plan_of_standings = plan(&store, Statement::new(SELECT_STANDINGS).bind(10_u32)).await;
     assert!(!plan_of_standings.contains("SCAN partner_notification"), "{plan_of_standings}");

@@ -26,12 +26,13 @@ impl<J> Deferred<J> {
         self.waiting.is_empty()
     }
 
-    /// Adds the jobs, and takes all of them if it is time to try.
+    /// Adds the jobs, and takes the first of them if it is time to try: as many as a transaction may have
+    /// beside the messages of devices.
     pub(super) fn take_with(&mut self, mut jobs: Vec<J>, now: Instant) -> Vec<J> {
         self.waiting.append(&mut jobs);
         match self.contended {
             Some((_, next)) if now < next => Vec::new(),
-            _ => std::mem::take(&mut self.waiting),
+            _ => self.waiting.drain(..self.waiting.len().min(MAX_AT_ONCE)).collect(),
         }
     }
 
@@ -44,9 +45,13 @@ impl<J> Deferred<J> {
     pub(super) fn put_back(&mut self, mut jobs: Vec<J>, now: Instant) -> Vec<J> {
         let since = self.contended.map_or(now, |(since, _)| since);
         self.contended = Some((since, now + RETRIED_AFTER));
+        jobs.append(&mut self.waiting);
         let kept = if now.duration_since(since) < MAX_WAIT { MAX_DEFERRED } else { 0 };
         let refused = jobs.split_off(jobs.len().min(kept));
         self.waiting = jobs;
+        if self.waiting.is_empty() {
+            self.contended = None;
+        }
         refused
     }
 
@@ -64,6 +69,8 @@ const RETRIED_AFTER: Duration = Duration::from_millis(250);
 const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Entries that wait here.
 const MAX_DEFERRED: usize = 1024;
+/// Entries of one transaction.
+const MAX_AT_ONCE: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -81,11 +88,16 @@ mod tests {
         let now = now + MAX_WAIT;
         assert_eq!(deferred.put_back(vec![1, 2, 3], now), [1, 2, 3], "for too long");
         assert!(deferred.is_empty());
+        assert_eq!(deferred.take_with(vec![4], now), [4], "the time begins again");
+        assert!(deferred.put_back(vec![4], now).is_empty());
         let now = now + RETRIED_AFTER;
-        assert_eq!(deferred.take_with(vec![4], now), [4]);
+        let many = deferred.take_with((5..MAX_DEFERRED + 10).collect(), now);
+        assert_eq!(many, (4..4 + MAX_AT_ONCE).collect::<Vec<_>>(), "a part, and the first ones");
+        let refused = deferred.put_back(many, now);
+        assert_eq!(refused, (MAX_DEFERRED + 4..MAX_DEFERRED + 10).collect::<Vec<_>>(), "as many as may wait");
+        let many = deferred.take_with(Vec::new(), now + RETRIED_AFTER);
+        assert_eq!(many.first(), Some(&4), "in the order of arrival");
         deferred.is_over();
-        assert!(deferred.put_back(vec![4], now).is_empty(), "the time begins again");
-        let many = deferred.take_with((0..MAX_DEFERRED).collect(), now + RETRIED_AFTER);
-        assert_eq!(deferred.put_back(many, now + RETRIED_AFTER), [MAX_DEFERRED - 1], "as many as may wait");
+        assert_eq!(deferred.take_with(Vec::new(), now).len(), MAX_AT_ONCE, "the next ones at once");
     }
 }

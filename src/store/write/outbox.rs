@@ -1,6 +1,6 @@
 //! Changes of the outbox, and their rows in the audit trail. The same on both databases.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::audit::{Event, SettledBy, Settlement};
 use crate::model::{DeviceId, MessageId, NodeName};
@@ -193,7 +193,8 @@ async fn queue<C: Connection>(
     // A gateway keeps the orders of its platform apart by itself.
     if !message.is_relayed {
         let used = Statement::new(FIND_UNANSWERED).bind(device).bind(message.control_id.as_str());
-        if connection.count(used.bind(message.raw.as_ref())).await? > 0 {
+        let since = at.saturating_sub(ANSWERED_WITHIN).unwrap_or(Timestamp::MIN);
+        if connection.count(used.bind(message.raw.as_ref()).bind(since)).await? > 0 {
             return Err(StoreError::ControlIdUsed(message.device.clone()));
         }
     }
@@ -255,11 +256,15 @@ const INSERT: &str = "
 INSERT INTO outbox (id, queued_at, expires_at, device, message_type, control_id, actor, raw)
 SELECT $1, $2, $3, device.id, $5, $6, $7, $8 FROM device WHERE device.id = $4";
 
+/// After this time no answer to an order is expected any more.
+const ANSWERED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+
 /// Orders that were sent and have no last answer. The same bytes again are the same order.
 const FIND_UNANSWERED: &str = "
 SELECT 1 FROM outbox
 WHERE device = $1 AND control_id = $2 AND attempts > 0 AND raw <> $3
-    AND outcome IN ('expired', 'withdrawn', 'unconfirmed')
+    AND outcome IN ('expired', 'withdrawn', 'unconfirmed') AND settled_at > $4
+    AND (reason IS NULL OR reason <> 'device-removed')
     AND (acknowledgement IS NULL OR acknowledgement = 'CA')";
 
 const UNLESS_IT_WAITS: &str = " ON CONFLICT DO NOTHING";
@@ -293,7 +298,7 @@ pub(in crate::store) async fn hand_over(
 /// Of a node of which no process runs, for one of which a process does.
 const DELETE_SOME: &str = "
 DELETE FROM relayed_order WHERE id IN (
-    SELECT id FROM relayed_order WHERE node = $1 ORDER BY id LIMIT $3
+    SELECT id FROM relayed_order WHERE node = $1 AND arrived IS NULL ORDER BY id LIMIT $3
 )";
 
 const ADOPT_RELAYED: &str = "UPDATE relayed_order SET node = $1 WHERE node <> $1";
