@@ -76,6 +76,16 @@ pub(super) struct Last {
     pub(super) answer: MessageId,
 }
 
+#[cfg(test)]
+impl Last {
+    /// What a device has answered to the order: no refusal of the gateway itself.
+    pub(super) fn of_device(order: MessageId) -> Self {
+        let mut answer = *order.as_bytes();
+        answer[15] ^= 1;
+        Self { order, answer: MessageId::from_bytes(answer) }
+    }
+}
+
 impl Last {
     const fn refusal(order: MessageId) -> Self {
         Self { order, answer: order }

@@ -156,7 +156,7 @@ mod tests {
         let (clock, order) = (Clock::system(), MessageId::at(Clock::system().now()));
         let (returned, mut again) = mpsc::channel(1);
         let mut reply =
-            OrderReply { raw: Bytes::new(), finishes: Some(Last { order, answer: order }), is_closed: false };
+            OrderReply { raw: Bytes::new(), finishes: Some(Last::of_device(order)), is_closed: false };
         let began = clock.instant();
         for (after, over) in [(0, 0), (60, 0), (0, 0), (60, 1)] {
             let mut passed = Passed::new(returned.clone());
@@ -167,6 +167,20 @@ mod tests {
                 Ok(returned) => reply = returned,
                 Err(_) => assert_eq!(over, 1),
             }
+        }
+    }
+
+    // The platform repeats an order whose refusal it did not get.
+    #[test]
+    fn a_refusal_that_is_lost_is_not_sent_again_by_itself() {
+        let (clock, order) = (Clock::system(), MessageId::at(Clock::system().now()));
+        for (last, is_again) in [(Last::of_device(order), true), (Last { order, answer: order }, false)] {
+            let (returned, mut again) = mpsc::channel(1);
+            let mut passed = Passed::new(returned);
+            let reply = OrderReply { raw: Bytes::new(), finishes: Some(last), is_closed: false };
+            passed.add(reply, 0, clock.instant());
+            drop(passed);
+            assert_eq!(again.try_recv().is_ok(), is_again);
         }
     }
 }

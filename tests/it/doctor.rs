@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use pcd_platform::model::Clock;
 use pcd_platform::pki::{Authority, KeyType, TestPki};
-use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::{
-    Cli, FaultyDisk, OpensslOcsp, Server, Site, binary, eventually, fixed_address, on_a_network_of_its_own,
-    pki, program,
+    Cli, FaultyDisk, OpensslOcsp, Server, Site, binary, fixed_address, on_a_network_of_its_own, pki, program,
 };
 
 /// The lines of `doctor`, and its exit code.
@@ -212,31 +210,4 @@ fn doctor_names_a_limit_of_open_files_that_is_too_low_and_what_raises_it() {
     let found = line(&lines, "limits", "the hard limit of open files of this shell is 512");
     assert_eq!((&found["level"], &found["code"]), (&"warning".into(), &"limit-near".into()));
     assert!(found["what-to-do"].as_str().unwrap().contains("LimitNOFILE="), "{found}");
-}
-
-// The first one is stopped: one that runs notices within a moment, and ends.
-#[test]
-fn doctor_finds_a_second_process_that_serves_the_node() {
-    let site = Site::new();
-    let first = site.start();
-    let database = rusqlite::Connection::open(site.path().join("platform.db")).unwrap();
-    database.busy_timeout(Duration::from_millis(100)).unwrap();
-    // Not while it writes.
-    eventually("it is stopped between two writes", || {
-        first.signal(Signal::STOP);
-        let is_free = database.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok();
-        if !is_free {
-            first.signal(Signal::CONT);
-        }
-        is_free
-    });
-    std::fs::remove_file(site.path().join("platform.db.lock")).unwrap();
-    let store = format!("url = \"sqlite:{}\"", site.path().join("platform.db").display());
-    let other = Site::new().with("store", &store).with("admin", "socket = \"other.sock\"");
-    let second = other.start();
-    let (lines, exit) = examined(first.cli());
-    let found = line(&lines, "platform", &format!("pid {}", second.pid()));
-    assert_eq!((&found["level"], &found["code"]), (&"error".into(), &"second-instance".into()), "{found}");
-    assert!(exit == 2 && found["what-to-do"].is_string(), "{exit} {found}");
-    first.signal(Signal::CONT);
 }

@@ -68,7 +68,7 @@ fn a_clean_end_proves_nothing_of_what_was_sent_just_now() {
         let (returned, mut again) = mpsc::channel(1);
         let mut passed = Passed::new(returned);
         let order = MessageId::at(Clock::system().now());
-        let finishes = Some(Last { order, answer: order });
+        let finishes = Some(Last::of_device(order));
         passed.add(OrderReply { raw: Bytes::new(), finishes, is_closed: false }, 0, began);
         assert_eq!(passed.proved_by_end(began + after).len(), settled);
         drop(passed);

@@ -429,7 +429,7 @@ impl World {
         let order = MessageId::at(self.clock.now());
         let [accepted, result] = answers.clone();
         for (raw, finishes) in [(accepted, None), (result, Some(order))] {
-            let finishes = finishes.map(|order| Last { order, answer: order });
+            let finishes = finishes.map(Last::of_device);
             self.replies.0.try_send(OrderReply { raw, finishes, is_closed: false }).unwrap();
         }
     }
