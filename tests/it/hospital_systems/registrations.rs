@@ -241,8 +241,9 @@ fn n001_8_a_key_that_does_not_sign_the_metadata_is_refused() {
     let Issued { chain, key } = &issued["app"];
     let site = hospital.site.without("api", "udap.identity");
     let site = site.with("api", &format!("udap.identity = {{ chain = {chain:?}, key = {key:?} }}"));
-    let (status, _, error) = crate::harness::Cli::of(&site).try_run(&["check"]);
-    assert!(!status.success() && error.contains("is none of RSA"), "{error}");
+    let (status, found, error) = crate::harness::Cli::of(&site).try_run(&["check"]);
+    let text = format!("{found}{error}");
+    assert!(!status.success() && text.contains("is none of RSA"), "{text}");
 }
 
 // N001-8
