@@ -88,29 +88,16 @@ fn a_withdrawn_order_is_not_sent_again_after_a_lost_connection() {
 fn an_order_whose_command_is_interrupted_is_withdrawn_and_named() {
     let scene = Scene::new(Site::new());
     let mut wire = scene.connect();
-    for (control_id, is_sent) in [("FIRST", true), ("SECOND", false)] {
-        let file = scene.file(&order(control_id, "AL", ""));
-        let words = ["--json", "order", "send", NAME, file.to_str().unwrap(), "--within", "1h"];
-        let mut command = scene.platform.cli().command(&words);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        if is_sent {
-            assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), control_id);
-        }
-        eventually("it is queued", || {
-            scene
-                .outbox()
-                .iter()
-                .any(|order| order["control-id"] == control_id && order["outcome"] == "waiting")
-        });
-        let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
-        kill_process(pid, Signal::INT).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let (stdout, stderr) =
-            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-        assert_eq!(output.status.code(), Some(69), "{stderr}");
-        let printed: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout} {stderr}"));
-        assert_eq!((&printed["outcome"], &printed["control-id"]), (&"withdrawn".into(), &control_id.into()));
-        assert_eq!(printed["id"], scene.outbox()[0]["id"]);
-        assert_eq!(stderr.contains("may have it"), is_sent, "{stderr}");
-    }
+    let file = scene.file(&order("SENT", "AL", ""));
+    let words = ["--json", "order", "send", NAME, file.to_str().unwrap(), "--within", "1h"];
+    let mut command = scene.platform.cli().command(&words);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "SENT");
+    let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(output.status.code() == Some(69) && stderr.contains("may have it"), "{stderr}");
+    let printed: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout} {stderr}"));
+    assert_eq!((&printed["outcome"], &printed["id"]), (&"withdrawn".into(), &scene.outbox()[0]["id"]));
 }
