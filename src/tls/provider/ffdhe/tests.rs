@@ -30,8 +30,8 @@ impl Opposite {
         openssl(folder.path(), &["genpkey", "-algorithm", "DH", "-pkeyopt", &option, "-out", "key.pem"]);
         let spki = openssl(folder.path(), &["pkey", "-in", "key.pem", "-pubout", "-outform", "DER"]);
         let (_, spki) = SubjectPublicKeyInfo::from_der(&spki).unwrap();
-        // An INTEGER, and a zero before a first bit that is set. One of 256 values has 255 bytes: their number
-        // is one byte of DER then, and two otherwise.
+        // An INTEGER, and a zero before a first bit that is set. One of 256 values has 255 bytes: their
+        // number is one byte of DER then, and two otherwise.
         let header = if spki.subject_public_key.data[1] == 0x81 { 3 } else { 4 };
         let integer = &spki.subject_public_key.data[header..];
         let zeros = integer.iter().take_while(|byte| **byte == 0).count();
